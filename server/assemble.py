@@ -1,0 +1,67 @@
+"""The only place that picks concrete classes: from settings to a service that can be called."""
+
+from __future__ import annotations
+
+from server.errors import InvalidVocabulary
+from server.graph.relation import Vocabulary
+from server.rpc.service import UseCases, fingerprints
+from server.settings import Settings
+from server.stores.sqlite import SqliteStore
+from server.tuning.answer import Answerer, AnswerRules
+from server.tuning.facts import RetrievalRules
+from server.tuning.history import Historian
+from server.tuning.personalize import Personalizer, PersonalizeRules
+from server.tuning.ports import GraphStore, LanguageModel
+from server.tuning.scoring import ScoringBudget
+from server.tuning.transfer import Courier
+from server.tuning.writes import Writer
+
+
+def vocabulary(settings: Settings) -> Vocabulary:
+    """The relations, from the settings' file or the built-in one. Raises InvalidVocabulary."""
+    if settings.vocabulary is None:
+        return Vocabulary.built_in()
+    try:
+        return Vocabulary.parse(settings.vocabulary.read_text())
+    except OSError as error:
+        raise InvalidVocabulary(f"KGT_VOCABULARY: {settings.vocabulary} cannot be read: {error.strerror}") from error
+
+
+def store(settings: Settings, relations: Vocabulary) -> SqliteStore:
+    """The graph store. Raises StoreUnusable."""
+    return SqliteStore(settings.data, relations)
+
+
+def model(settings: Settings) -> LanguageModel:
+    """The language model, its weights in memory. Raises ModelUnusable."""
+    from server.lm.loading import ModelChoice, load  # torch takes seconds to import: only where a model is loaded
+    from server.lm.transformers_model import TransformersModel
+
+    choice = ModelChoice(
+        settings.model, settings.adapter, settings.cache, settings.device, settings.dtype, settings.threads
+    )
+    return TransformersModel(load(choice), settings.queue, settings.token_budget)
+
+
+def use_cases(settings: Settings, graph: GraphStore, language_model: LanguageModel, relations: Vocabulary) -> UseCases:
+    """Everything the service calls, over a store and a model."""
+    budget = ScoringBudget(settings.scored_mass, settings.max_scored_triples or language_model.max_scored_triples)
+    rules = AnswerRules(
+        retrieval=RetrievalRules(settings.personal_weight, settings.facts),
+        normalization=settings.normalization,
+        max_tokens=settings.max_tokens,
+        neighborhood_limit=budget.triples + settings.max_removed,
+    )
+    writer = Writer(graph)
+    answerer = Answerer(graph, language_model, relations, rules)
+    return UseCases(
+        store=graph,
+        model=language_model,
+        vocabulary=relations,
+        writer=writer,
+        answerer=answerer,
+        personalizer=Personalizer(answerer, writer),
+        historian=Historian(graph, relations, writer),
+        courier=Courier(graph, relations, writer, lambda: fingerprints(graph, language_model, relations)),
+        personalize_defaults=PersonalizeRules(k=settings.k, budget=budget, max_removed=settings.max_removed),
+    )

@@ -1,0 +1,47 @@
+"""Concepts: what triples connect, and how text becomes the key of one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field
+
+_BLANKS = re.compile(r"[\s_]+")
+
+ARTICLES = frozenset({"a", "an", "the"})
+POSSESSIVES = frozenset({"my", "your", "his", "her", "its", "our", "their", "mine", "whose"})
+DETERMINERS = ARTICLES | POSSESSIVES
+
+
+def concept_key(text: str) -> str:
+    """The key of the concept that `text` names: NFKC, casefold, runs of spaces and underscores as one space."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
+    return _BLANKS.sub(" ", folded).strip()
+
+
+def strip_determiners(text: str) -> str:
+    """`text` without its leading articles and possessives ("my dog" -> "dog"); unchanged if nothing else is there."""
+    words = text.split()
+    start = 0
+    while start < len(words) and words[start].casefold() in DETERMINERS:
+        start += 1
+    return " ".join(words[start:]) if start < len(words) else text.strip()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Concept:
+    """A concept, told apart by `key` alone; `text` is what people see.
+
+    Build one with `Concept.of`, which derives the key.
+    """
+
+    key: str
+    text: str = field(compare=False)
+
+    @classmethod
+    def of(cls, text: str) -> Concept:
+        """The concept that `text` names, shown as it was typed (underscores and runs of blanks become one space)."""
+        return cls(concept_key(text), _BLANKS.sub(" ", text).strip())
+
+    def __str__(self) -> str:
+        return self.text

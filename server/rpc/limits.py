@@ -1,0 +1,67 @@
+"""What a request may hold, checked where it comes in. Every refusal names the field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from kgt.v1 import personalization_pb2 as pb
+from server.errors import InvalidRequest
+from server.graph.codec import MAX_CONCEPT_BYTES, MAX_RELATION_BYTES, checked_text, checked_triple
+from server.graph.relation import Vocabulary
+from server.graph.triple import Triple
+
+MAX_USER_BYTES = 128
+MAX_REQUEST_ID_BYTES = 64
+MAX_TEXT_BYTES = 1 << 18
+MAX_TRIPLES = 500
+MAX_CANDIDATES = 100
+DEFAULT_PAGE = 50
+MAX_PAGE = 500
+
+
+def text(value: str, field: str, limit_bytes: int = MAX_TEXT_BYTES) -> str:
+    """`value` stripped; neither empty nor longer than `limit_bytes`."""
+    return checked_text(value, field, limit_bytes)
+
+
+def concept(value: str, field: str) -> str:
+    return checked_text(value, field, MAX_CONCEPT_BYTES)
+
+
+def relation(value: str, field: str) -> str:
+    return checked_text(value, field, MAX_RELATION_BYTES)
+
+
+def request_id(value: str) -> str | None:
+    """The request id; None where none was sent."""
+    return checked_text(value, "request_id", MAX_REQUEST_ID_BYTES) if value else None
+
+
+def whole(value: int, field: str, least: int, most: int) -> int:
+    """`value` within its bounds."""
+    if not least <= value <= most:
+        raise InvalidRequest(field, f"is {value}; it must be from {least} to {most}")
+    return value
+
+
+def number(value: float, field: str, least: float, most: float) -> float:
+    """`value` within its bounds (NaN is not)."""
+    if not least <= value <= most:
+        raise InvalidRequest(field, f"is {value:g}; it must be from {least:g} to {most:g}")
+    return value
+
+
+def page_size(value: int) -> int:
+    """0 is the default; more than the most is the most (AIP-158)."""
+    if value < 0:
+        raise InvalidRequest("page_size", "is negative")
+    return min(value or DEFAULT_PAGE, MAX_PAGE)
+
+
+def triples(values: Iterable[pb.Triple], field: str, vocabulary: Vocabulary) -> list[Triple]:
+    """Triples with their relations named as the vocabulary does."""
+    checked = []
+    for number_, value in enumerate(values):
+        triple = checked_triple(value.head, value.relation, value.tail, f"{field}[{number_}]")
+        checked.append(Triple(triple.head, vocabulary.relation_named(triple.relation), triple.tail))
+    return checked

@@ -1,0 +1,221 @@
+"""Every SQL string of the embedded store, named, with both schemas.
+
+Two files, so that a new base is built aside and swapped in whole: `base.db` is written by the loaders alone and never
+changed; `overlays.db` holds the users' logs of edits, which are the truth, and projections of them.
+"""
+
+from __future__ import annotations
+
+BASE_SCHEMA_VERSION = 1
+OVERLAY_SCHEMA_VERSION = 1
+
+# The base. Symmetric relations have negative ids and are stored once, the concept with the smaller key as head.
+
+BASE_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE relations (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, edges INTEGER NOT NULL);
+CREATE TABLE sources (id INTEGER PRIMARY KEY, dataset TEXT NOT NULL, license TEXT NOT NULL, UNIQUE (dataset, license));
+CREATE TABLE concepts (
+  id INTEGER PRIMARY KEY, key TEXT NOT NULL, text TEXT NOT NULL, retrievable INTEGER NOT NULL DEFAULT 0
+);
+-- rank: 0 for the heaviest triple of a head and relation, without gaps
+CREATE TABLE edges (
+  head INTEGER NOT NULL, relation INTEGER NOT NULL, rank INTEGER NOT NULL,
+  tail INTEGER NOT NULL, weight REAL NOT NULL, source INTEGER NOT NULL,
+  PRIMARY KEY (head, relation, rank)
+) WITHOUT ROWID;
+"""
+BASE_INDEXES = """
+CREATE UNIQUE INDEX concepts_by_key ON concepts (key);
+CREATE UNIQUE INDEX edges_by_tail ON edges (tail, relation, head);
+"""
+BASE_STAGING = """
+CREATE TEMP TABLE staged (
+  head TEXT NOT NULL, relation TEXT NOT NULL, tail TEXT NOT NULL, head_text TEXT NOT NULL, tail_text TEXT NOT NULL,
+  weight REAL NOT NULL, dataset TEXT NOT NULL, license TEXT NOT NULL, line INTEGER NOT NULL
+);
+"""
+STAGE = "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+# MAX(weight) with bare columns: SQLite takes them from the row with that weight.
+MERGE_STAGED = """
+CREATE TEMP TABLE merged AS
+SELECT head, relation, tail, MAX(weight) AS weight, dataset, license, MIN(line) AS line
+FROM staged GROUP BY head, relation, tail;
+"""
+FILL_CONCEPTS = """
+INSERT INTO concepts (key, text)
+SELECT key, text FROM (
+  SELECT key, text, MIN(line) FROM (
+    SELECT head AS key, head_text AS text, line FROM staged UNION ALL SELECT tail, tail_text, line FROM staged
+  ) GROUP BY key
+) ORDER BY key;
+"""
+FILL_SOURCES = "INSERT INTO sources (dataset, license) SELECT DISTINCT dataset, license FROM merged ORDER BY 1, 2"
+INSERT_RELATION = "INSERT INTO relations (id, name, edges) VALUES (?, ?, ?)"
+COUNT_STAGED_RELATIONS = "SELECT relation, COUNT(*) FROM merged GROUP BY relation ORDER BY relation"
+FILL_EDGES = """
+INSERT INTO edges (head, relation, rank, tail, weight, source)
+SELECT h.id, r.id, ROW_NUMBER() OVER (PARTITION BY h.id, r.id ORDER BY m.weight DESC, m.line) - 1, t.id, m.weight, s.id
+FROM merged m
+JOIN concepts h ON h.key = m.head JOIN concepts t ON t.key = m.tail
+JOIN relations r ON r.name = m.relation JOIN sources s ON s.dataset = m.dataset AND s.license = m.license
+ORDER BY 1, 2, 3;
+"""
+COUNT_RETRIEVABLE = """
+UPDATE concepts SET retrievable =
+  (SELECT COUNT(*) FROM edges e JOIN temp.counted c ON c.relation = e.relation WHERE e.head = concepts.id)
+  + (SELECT COUNT(*) FROM temp.counted c JOIN edges e ON e.tail = concepts.id AND e.relation = c.relation
+     WHERE c.relation < 0 AND e.head <> concepts.id);
+"""
+CREATE_COUNTED = "CREATE TEMP TABLE counted (relation INTEGER PRIMARY KEY)"
+INSERT_COUNTED = "INSERT INTO temp.counted VALUES (?)"
+BASE_IN_ORDER = """
+SELECT h.key, r.name, t.key, e.weight FROM edges e
+JOIN concepts h ON h.id = e.head JOIN relations r ON r.id = e.relation JOIN concepts t ON t.id = e.tail
+ORDER BY h.key, r.name, t.key
+"""
+
+PUT_META = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)"
+GET_META = "SELECT value FROM meta WHERE key = ?"
+ALL_RELATIONS = "SELECT id, name, edges FROM relations"
+COUNT_CONCEPTS = "SELECT COUNT(*) FROM concepts"
+COUNT_EDGES = "SELECT COUNT(*) FROM edges"
+
+LOOK_UP_CONCEPTS = "SELECT c.key, c.id, c.text, c.retrievable FROM json_each(?) k JOIN concepts c ON c.key = k.value"
+FORMS_OF = """
+SELECT e.head, t.key FROM json_each(?1) i JOIN edges e ON e.head = i.value AND e.relation = ?2
+JOIN concepts t ON t.id = e.tail ORDER BY e.head, e.rank
+"""
+COUNT_OF_RELATION = "SELECT MAX(rank) + 1 FROM edges WHERE head = ? AND relation = ?"
+COUNT_MIRRORED = "SELECT COUNT(*) FROM edges WHERE tail = ?1 AND relation = ?2 AND head <> ?1"
+EDGES_OF_RELATION = """
+SELECT e.rank, c.key, c.text, e.weight, s.dataset, s.license
+FROM edges e JOIN concepts c ON c.id = e.tail JOIN sources s ON s.id = e.source
+WHERE e.head = ? AND e.relation = ? AND e.rank >= ? ORDER BY e.rank LIMIT ?
+"""
+MIRRORED_EDGES = """
+SELECT e.head, c.key, c.text, e.weight, s.dataset, s.license
+FROM edges e JOIN concepts c ON c.id = e.head JOIN sources s ON s.id = e.source
+WHERE e.tail = ?1 AND e.relation = ?2 AND e.head <> ?1 ORDER BY e.weight DESC, c.key LIMIT ?3 OFFSET ?4
+"""
+FIND_EDGE = """
+SELECT e.weight FROM concepts h JOIN concepts t JOIN relations r
+JOIN edges e ON e.tail = t.id AND e.relation = r.id AND e.head = h.id
+WHERE h.key = ? AND r.name = ? AND t.key = ?
+"""
+
+# The overlays.
+
+OVERLAY_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE users (user TEXT PRIMARY KEY, overlay_id TEXT NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
+-- counts erasures by a hash of the user, so that an erased user leaves no name behind
+CREATE TABLE erasures (bucket INTEGER PRIMARY KEY, epoch INTEGER NOT NULL);
+-- the truth: one row an edit, `body` whole
+CREATE TABLE edits (
+  user TEXT NOT NULL, revision INTEGER NOT NULL, id TEXT NOT NULL, time_ms INTEGER NOT NULL, reverts TEXT,
+  request_id TEXT, content_hash TEXT, response BLOB, body TEXT NOT NULL,
+  PRIMARY KEY (user, revision)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX edits_by_id ON edits (user, id);
+CREATE UNIQUE INDEX edits_by_request ON edits (user, request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX edits_by_reverted ON edits (user, reverts) WHERE reverts IS NOT NULL;
+-- projections of the log, which `python -m server check` rebuilds and compares
+CREATE TABLE touches (
+  user TEXT NOT NULL, head TEXT NOT NULL, relation TEXT NOT NULL, tail TEXT NOT NULL, revision INTEGER NOT NULL,
+  head_text TEXT NOT NULL, tail_text TEXT NOT NULL, changed INTEGER NOT NULL,
+  origin TEXT, stamp_revision INTEGER, stamp_position INTEGER,
+  PRIMARY KEY (user, head, relation, tail, revision)
+) WITHOUT ROWID;
+CREATE INDEX touches_by_tail ON touches (user, tail, relation, head, revision);
+CREATE TABLE overlay (
+  user TEXT NOT NULL, head TEXT NOT NULL, relation TEXT NOT NULL, tail TEXT NOT NULL,
+  head_text TEXT NOT NULL, tail_text TEXT NOT NULL,
+  origin TEXT NOT NULL, stamp_revision INTEGER NOT NULL, stamp_position INTEGER NOT NULL,
+  PRIMARY KEY (user, head, relation, tail)
+) WITHOUT ROWID;
+CREATE INDEX overlay_by_tail ON overlay (user, tail, relation, head);
+CREATE INDEX overlay_by_age ON overlay (user, stamp_revision DESC, stamp_position DESC);
+"""
+CONNECTION_PRAGMAS = """
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = FULL;
+PRAGMA secure_delete = ON;
+PRAGMA foreign_keys = ON;
+"""
+TRUNCATE_WAL = "PRAGMA wal_checkpoint(TRUNCATE)"
+
+GET_USER = "SELECT overlay_id, revision FROM users WHERE user = ?"
+PUT_USER = "INSERT OR REPLACE INTO users (user, overlay_id, revision) VALUES (?, ?, ?)"
+GET_EPOCH = "SELECT epoch FROM erasures WHERE bucket = ?"
+NEXT_EPOCH = "INSERT INTO erasures (bucket, epoch) VALUES (?, 1) ON CONFLICT (bucket) DO UPDATE SET epoch = epoch + 1"
+ALL_USERS = "SELECT user, overlay_id, revision FROM users ORDER BY user"
+COUNT_USERS = "SELECT COUNT(*) FROM users"
+COUNT_EDITS = "SELECT COUNT(*) FROM edits"
+
+INSERT_EDIT = """
+INSERT INTO edits (user, revision, id, time_ms, reverts, request_id, content_hash, response, body)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+INSERT_TOUCH = """
+INSERT INTO touches (user, head, relation, tail, revision, head_text, tail_text, changed, origin, stamp_revision, stamp_position)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+"""
+PUT_MARK = """
+INSERT OR REPLACE INTO overlay (user, head, relation, tail, head_text, tail_text, origin, stamp_revision, stamp_position)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+DROP_MARK = "DELETE FROM overlay WHERE user = ? AND head = ? AND relation = ? AND tail = ?"
+
+MARK_COLUMNS = "head, relation, tail, head_text, tail_text, origin, stamp_revision, stamp_position"
+# The latest change of each triple up to a revision: MAX with bare columns, as above.
+_MARKS_THEN = f"""
+SELECT {MARK_COLUMNS}, MAX(revision) FROM touches WHERE user = ?1 AND changed AND revision <= ?2 {{where}}
+GROUP BY head, relation, tail HAVING origin IS NOT NULL
+"""
+MARKS_AT_HEAD = f"SELECT {MARK_COLUMNS} FROM overlay WHERE user = ? AND head = ?"
+MARKS_AT_TAIL = f"SELECT {MARK_COLUMNS} FROM overlay WHERE user = ? AND tail = ?"
+MARKS_AT_HEAD_THEN = _MARKS_THEN.format(where="AND head = ?3")
+MARKS_AT_TAIL_THEN = _MARKS_THEN.format(where="AND tail = ?3")
+ALL_MARKS = f"SELECT {MARK_COLUMNS} FROM overlay WHERE user = ?"
+ALL_MARKS_THEN = _MARKS_THEN.format(where="")
+GET_MARK = f"SELECT {MARK_COLUMNS} FROM overlay WHERE user = ? AND head = ? AND relation = ? AND tail = ?"
+FACTS = f"""
+SELECT {", ".join("o." + c for c in MARK_COLUMNS.split(", "))}, e.id, e.time_ms
+FROM overlay o JOIN edits e ON e.user = o.user AND e.revision = o.stamp_revision WHERE o.user = ?
+"""
+EDIT_HEADS = "SELECT revision, id, time_ms FROM edits WHERE user = ?"
+PERSONAL_AT_HEADS = """
+SELECT o.head, o.head_text, COUNT(*) FROM json_each(?2) k JOIN overlay o ON o.user = ?1 AND o.head = k.value
+WHERE o.origin = 'added' GROUP BY o.head
+"""
+PERSONAL_AT_TAILS = """
+SELECT o.tail, o.tail_text FROM json_each(?2) k JOIN overlay o ON o.user = ?1 AND o.tail = k.value
+WHERE o.origin = 'added' GROUP BY o.tail
+"""
+EDITS_PAGE = "SELECT body FROM edits WHERE user = ? AND revision <= ? ORDER BY revision DESC LIMIT ?"
+EDITS_ALL = "SELECT body FROM edits WHERE user = ? ORDER BY revision"
+EDIT_BY_ID = "SELECT body FROM edits WHERE user = ? AND id = ?"
+EDITS_TOUCHING = """
+SELECT e.revision, e.body FROM touches t JOIN edits e ON e.user = t.user AND e.revision = t.revision
+WHERE t.user = ?1 AND t.head = ?2 AND t.relation = ?3 AND t.tail = ?4 AND t.revision > ?5
+"""
+REVERTS_OF = "SELECT body FROM edits WHERE user = ? AND reverts = ? ORDER BY revision"
+RESPONSE = "SELECT request_id, content_hash, response FROM edits WHERE user = ? AND request_id = ?"
+
+COUNT_USER_EDITS = "SELECT COUNT(*), COUNT(response) FROM edits WHERE user = ?"
+COUNT_USER_MARKS = "SELECT origin, COUNT(*) FROM overlay WHERE user = ? GROUP BY origin"
+USER_CONCEPTS = """
+SELECT head FROM overlay WHERE user = ?1 AND origin = 'added' UNION SELECT tail FROM overlay WHERE user = ?1 AND origin = 'added'
+"""
+ERASE = (
+    "DELETE FROM overlay WHERE user = ?",
+    "DELETE FROM touches WHERE user = ?",
+    "DELETE FROM edits WHERE user = ?",
+    "DELETE FROM users WHERE user = ?",
+)
+CHECKED_TOUCHES = """
+SELECT head, relation, tail, revision, head_text, tail_text, changed, origin, stamp_revision, stamp_position
+FROM touches WHERE user = ?
+"""
+INTEGRITY = "PRAGMA integrity_check(1)"

@@ -1,0 +1,244 @@
+"""The base graph in one SQLite file: written whole by a loader, then read only, replaced by swapping the file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.errors import StoreUnusable
+from server.graph.concept import Concept
+from server.graph.relation import Vocabulary
+from server.graph.triple import Triple, canonical
+from server.stores import sql
+from server.stores.view import BaseEdge, BaseSlice
+
+BASE_FILE = "base.db"
+_STAGE_BATCH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class BaseTriple:
+    """A triple for the base, with its weight and where it comes from."""
+
+    triple: Triple
+    weight: float = 1.0
+    dataset: str = ""
+    license: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BaseCounts:
+    """What a base holds."""
+
+    concepts: int
+    edges: int
+    fingerprint: str
+    by_relation: Mapping[str, int]
+
+
+def build_base(folder: Path, triples: Iterable[BaseTriple], vocabulary: Vocabulary) -> BaseCounts:
+    """Write a new base beside the present one and swap it in whole; a reader sees the old one or the new one.
+
+    Triples given twice are merged (the highest weight stays). Raises what the disk raises, and then nothing changed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    building = folder / f"{BASE_FILE}.building-{os.getpid()}"
+    building.unlink(missing_ok=True)
+    try:
+        connection = sqlite3.connect(building, isolation_level=None)
+        try:
+            counts = _fill(connection, triples, vocabulary)
+        finally:
+            connection.close()
+        _sync(building)
+        building.replace(folder / BASE_FILE)
+        _sync(folder)
+    finally:
+        building.unlink(missing_ok=True)
+    return counts
+
+
+def _fill(connection: sqlite3.Connection, triples: Iterable[BaseTriple], vocabulary: Vocabulary) -> BaseCounts:
+    connection.executescript(
+        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + sql.BASE_SCHEMA + sql.BASE_STAGING
+    )
+    connection.execute("BEGIN")
+    rows = _staged_rows(triples, vocabulary)
+    connection.executemany(sql.STAGE, rows)
+    connection.execute("COMMIT")
+    connection.execute(sql.MERGE_STAGED)
+    connection.execute(sql.FILL_CONCEPTS)
+    connection.execute(sql.FILL_SOURCES)
+    counts: dict[str, int] = dict(connection.execute(sql.COUNT_STAGED_RELATIONS).fetchall())
+    for number, (relation, count) in enumerate(counts.items(), start=1):
+        signed = -number if vocabulary.is_symmetric(relation) else number
+        connection.execute(sql.INSERT_RELATION, (signed, relation, count))
+    connection.execute(sql.FILL_EDGES)
+    connection.executescript(sql.BASE_INDEXES)
+    connection.execute(sql.CREATE_COUNTED)
+    relations = connection.execute(sql.ALL_RELATIONS).fetchall()
+    connection.executemany(
+        sql.INSERT_COUNTED, [(number,) for number, name, _ in relations if vocabulary.is_retrievable(name)]
+    )
+    connection.execute(sql.COUNT_RETRIEVABLE)
+    fingerprint = _fingerprint(connection)
+    for key, value in (("schema_version", str(sql.BASE_SCHEMA_VERSION)), ("fingerprint", fingerprint)):
+        connection.execute(sql.PUT_META, (key, value))
+    connection.execute("ANALYZE")
+    concepts = connection.execute(sql.COUNT_CONCEPTS).fetchone()[0]
+    return BaseCounts(concepts, sum(counts.values()), fingerprint, counts)
+
+
+def _staged_rows(triples: Iterable[BaseTriple], vocabulary: Vocabulary) -> Iterator[tuple[object, ...]]:
+    for line, given in enumerate(triples):
+        t = canonical(given.triple, vocabulary)
+        yield (
+            t.head.key,
+            t.relation,
+            t.tail.key,
+            t.head.text,
+            t.tail.text,
+            given.weight,
+            given.dataset,
+            given.license,
+            line,
+        )
+
+
+def _fingerprint(connection: sqlite3.Connection) -> str:
+    digest = hashlib.sha256()
+    for row in connection.execute(sql.BASE_IN_ORDER):
+        digest.update(json.dumps(row, ensure_ascii=False).encode())
+    return digest.hexdigest()[:16]
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class BaseReader:
+    """Reads one base file over one connection. An absent file is an empty base."""
+
+    def __init__(self, path: Path) -> None:
+        self.identity = file_identity(path)
+        if self.identity is None:
+            self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            self._connection.executescript(sql.BASE_SCHEMA + sql.BASE_INDEXES)
+            self.fingerprint = ""
+        else:
+            self._connection = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+            )
+            self.fingerprint = self._checked_fingerprint(path)
+        self.relations = {name: number for number, name, _ in self._connection.execute(sql.ALL_RELATIONS)}
+
+    def _checked_fingerprint(self, path: Path) -> str:
+        version = self._connection.execute(sql.GET_META, ("schema_version",)).fetchone()
+        if version is None or int(version[0]) > sql.BASE_SCHEMA_VERSION:
+            raise StoreUnusable(
+                f"{path} was written by a newer version of this service; update it, or load the base again"
+            )
+        return str(self._connection.execute(sql.GET_META, ("fingerprint",)).fetchone()[0])
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def concept_ids(self, keys: Sequence[str]) -> dict[str, tuple[int, str, int]]:
+        """key -> (id, text, number of retrievable triples), for those of `keys` that are concepts."""
+        rows = self._connection.execute(sql.LOOK_UP_CONCEPTS, (json.dumps(list(keys)),))
+        return {key: (number, text, retrievable) for key, number, text, retrievable in rows}
+
+    def forms_of(self, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
+        """id -> keys of the concepts that it is a FormOf."""
+        relation = self.relations.get("FormOf")
+        if relation is None:
+            return {}
+        forms: dict[int, tuple[str, ...]] = {}
+        for head, key in self._connection.execute(sql.FORMS_OF, (json.dumps(list(ids)), relation)):
+            forms[head] = (*forms.get(head, ()), key)
+        return forms
+
+    def slices(self, head: Concept, limit: int) -> dict[str, BaseSlice]:
+        """The triples at `head` by relation, each relation's heaviest `limit` read and all counted."""
+        known = self.concept_ids([head.key]).get(head.key)
+        if known is None:
+            return {}
+        number = known[0]
+        slices = {}
+        for name, relation in self.relations.items():
+            count = self._connection.execute(sql.COUNT_OF_RELATION, (number, relation)).fetchone()[0] or 0
+            edges = [e for e, _ in self._edges(head, number, name, relation, 0, limit)] if count else []
+            if relation < 0:
+                mirrored = self._connection.execute(sql.COUNT_MIRRORED, (number, relation)).fetchone()[0]
+                if mirrored:
+                    count += mirrored
+                    edges += self._mirrored(head, number, name, relation, 0, limit)
+                    edges.sort(key=lambda e: (-e.weight, e.triple.tail))
+            if count:
+                slices[name] = BaseSlice(count, tuple(edges[:limit]))
+        return slices
+
+    def edges_from(
+        self, head: Concept, cursor: tuple[int, int, int], count: int
+    ) -> Iterator[tuple[BaseEdge, tuple[int, int, int]]]:
+        """The triples at `head` in the order of relation names, from `cursor` on, each with the cursor behind it.
+
+        A cursor is (position of the relation, 0 for stored and 1 for mirrored edges, offset).
+        """
+        known = self.concept_ids([head.key]).get(head.key)
+        if known is None:
+            return
+        number = known[0]
+        names = sorted(self.relations)
+        position, side, offset = cursor
+        while position < len(names):
+            name = names[position]
+            relation = self.relations[name]
+            if side == 0:
+                for edge, rank in self._edges(head, number, name, relation, offset, count):
+                    yield edge, (position, 0, rank + 1)
+            elif relation < 0:
+                for n, edge in enumerate(self._mirrored(head, number, name, relation, offset, count)):
+                    yield edge, (position, 1, offset + n + 1)
+            position, side, offset = (position, 1, 0) if side == 0 else (position + 1, 0, 0)
+
+    def _edges(
+        self, head: Concept, number: int, name: str, relation: int, rank: int, limit: int
+    ) -> Iterator[tuple[BaseEdge, int]]:
+        rows = self._connection.execute(sql.EDGES_OF_RELATION, (number, relation, rank, limit))
+        for at, key, text, weight, dataset, license in rows:
+            yield BaseEdge(Triple(head, name, Concept(key, text)), weight, dataset, license), at
+
+    def _mirrored(
+        self, head: Concept, number: int, name: str, relation: int, offset: int, limit: int
+    ) -> list[BaseEdge]:
+        rows = self._connection.execute(sql.MIRRORED_EDGES, (number, relation, limit, offset))
+        return [BaseEdge(Triple(head, name, Concept(key, text)), weight, d, li) for _, key, text, weight, d, li in rows]
+
+    def has(self, triple: Triple) -> bool:
+        """Whether the base has this triple, given in its canonical form."""
+        row = self._connection.execute(sql.FIND_EDGE, (triple.head.key, triple.relation, triple.tail.key)).fetchone()
+        return row is not None
+
+    def counts(self) -> BaseCounts:
+        relations = {name: edges for _, name, edges in self._connection.execute(sql.ALL_RELATIONS)}
+        concepts = self._connection.execute(sql.COUNT_CONCEPTS).fetchone()[0]
+        return BaseCounts(concepts, sum(relations.values()), self.fingerprint, relations)
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Tells one base file from the next that takes its place; None where there is none."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns

@@ -1,0 +1,210 @@
+"""The use case Answer: retrieve facts from the user's view, and answer from them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+
+from server.errors import Unavailable
+from server.graph.concept import Concept
+from server.graph.neighborhood import Neighborhood, ViewedTriple
+from server.graph.relation import Vocabulary
+from server.graph.triple import verbalize
+from server.tuning.cost import Cost, CostMeter
+from server.tuning.facts import RetrievalRules, facts_for_answer, retrievable_view
+from server.tuning.objective import Probabilities, answer_probability, retrieval_probability
+from server.tuning.ports import GenerateRequest, GraphStore, LanguageModel, Normalization
+from server.tuning.scoring import Scorer
+from server.tuning.subject import Match, SubjectChoice, find_subject
+from server.tuning.templates import reasoning_prompt
+
+
+class RevisionNotReached(Unavailable):
+    """The overlay has not reached the revision that the caller wants to see."""
+
+    reason = "REVISION_NOT_REACHED"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerQuery:
+    """What Answer is asked. `deadline` is in seconds of the monotonic clock."""
+
+    user: str
+    query: str
+    subject: str | None = None
+    at_revision: int | None = None
+    min_revision: int | None = None
+    candidates: tuple[str, ...] = ()
+    max_tokens: int | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievedFact:
+    """A fact that an answer rests on, and P(z|q) (Eq. 5)."""
+
+    viewed: ViewedTriple
+    retrieval_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What an answer rests on, known before its text."""
+
+    subject: Match
+    alternatives: tuple[Match, ...]
+    facts: tuple[RetrievedFact, ...]
+    candidates: tuple[tuple[str, float], ...]
+    """Each candidate's text and ln P(a|q)."""
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRules:
+    """How Answer retrieves and generates."""
+
+    retrieval: RetrievalRules = field(default_factory=RetrievalRules)
+    normalization: Normalization = "mean"
+    max_tokens: int = 64
+    neighborhood_limit: int = 80
+    """Of each relation at most this many of the base's triples are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """A view, what the model said about its relations, and the facts that follow."""
+
+    view: Neighborhood
+    probabilities: Probabilities
+    facts: tuple[ViewedTriple, ...]
+
+
+class Answerer:
+    """Answers queries from users' views."""
+
+    def __init__(self, store: GraphStore, model: LanguageModel, vocabulary: Vocabulary, rules: AnswerRules) -> None:
+        self.store = store
+        self.model = model
+        self.vocabulary = vocabulary
+        self.rules = rules
+
+    def ask(self, query: AnswerQuery) -> AnswerInProgress:
+        """An answer to be read: its evidence first, then its text."""
+        return AnswerInProgress(self, query)
+
+    async def subject_of(self, user: str, query: str, given: str | None, at_revision: int | None) -> SubjectChoice:
+        """The concept that `query` is about: the given one, else the one found."""
+        if given is None:
+            return await find_subject(self.store, user, query, at_revision)
+        concept = Concept.of(given)
+        known = (await self.store.look_up(user, [concept.key], at_revision)).get(concept.key)
+        if known is None:
+            return SubjectChoice(Match(concept, personal=True), ())
+        return SubjectChoice(Match(known.concept, personal=not known.in_base), ())
+
+    async def retrieve(self, scorer: Scorer, view: Neighborhood) -> Retrieval:
+        """The facts for the query in `view`. One question to the model, none where there is only one relation."""
+        names = [s.relation for s in view.slices]
+        relations = dict.fromkeys(names, 1.0) if len(names) < 2 else await scorer.relations(names)
+        return Retrieval(view, Probabilities(relations), facts_for_answer(view, relations, self.rules.retrieval))
+
+    def prompt(self, query: str, facts: Sequence[ViewedTriple]) -> str:
+        """What the model reads: the reasoning template over the facts, or the query alone where there are none."""
+        if not facts:
+            return query
+        return reasoning_prompt(query, [verbalize(v.triple, self.vocabulary) for v in facts])
+
+    def scorer(self, query: str, subject: Concept, meter: CostMeter, deadline: float | None) -> Scorer:
+        return Scorer(self.model, self.vocabulary, self.rules.normalization, query, subject, meter, deadline)
+
+    async def generated(self, request: GenerateRequest, meter: CostMeter, deadline: float | None) -> str:
+        """The whole text of a generation."""
+        pieces = []
+        async for piece in self.model.generate(request, deadline):
+            meter.add(piece.cost)
+            pieces.append(piece.text)
+        return "".join(pieces).strip()
+
+
+class AnswerInProgress:
+    """One answer: await `evidence()`, then iterate `text()`, then read `cost()`."""
+
+    def __init__(self, answerer: Answerer, query: AnswerQuery) -> None:
+        self._answerer = answerer
+        self._query = query
+        self._meter = CostMeter()
+        self._prompt = ""
+
+    async def evidence(self) -> Evidence:
+        """Find the subject and the facts, and weigh the candidates."""
+        q, answerer = self._query, self._answerer
+        with self._meter.stage("retrieve"):
+            await self._require_min_revision()
+            choice = await answerer.subject_of(q.user, q.query, q.subject, q.at_revision)
+            subject = choice.match.concept
+            whole = await answerer.store.neighborhood(q.user, subject, answerer.rules.neighborhood_limit, q.at_revision)
+            scorer = answerer.scorer(q.query, subject, self._meter, q.deadline)
+            found = await answerer.retrieve(scorer, retrievable_view(whole, answerer.vocabulary))
+        with self._meter.stage("candidates"):
+            candidates = await self._weighed(scorer, found)
+        self._prompt = answerer.prompt(q.query, found.facts)
+        facts = tuple(
+            RetrievedFact(v, retrieval_probability(v.triple, found.view, found.probabilities)) for v in found.facts
+        )
+        return Evidence(choice.match, choice.alternatives, facts, candidates, whole.revision)
+
+    async def text(self) -> AsyncIterator[str]:
+        """The answer's characters as they come; joined they are the answer."""
+        q, rules = self._query, self._answerer.rules
+        request = GenerateRequest(
+            self._prompt, q.max_tokens or rules.max_tokens, temperature=q.temperature, seed=q.seed
+        )
+        with self._meter.stage("generate"):
+            stripper = _Stripper()
+            async for piece in self._answerer.model.generate(request, q.deadline):
+                self._meter.add(piece.cost)
+                if ready := stripper.feed(piece.text):
+                    yield ready
+
+    def cost(self) -> Cost:
+        return self._meter.total()
+
+    async def _require_min_revision(self) -> None:
+        wanted = self._query.min_revision
+        if wanted is None:
+            return
+        reached = (await self._answerer.store.snapshot(self._query.user)).revision
+        if reached < wanted:
+            raise RevisionNotReached(f"the overlay is at revision {reached}, not yet at {wanted}", retry_after_s=0.2)
+
+    async def _weighed(self, scorer: Scorer, found: Retrieval) -> tuple[tuple[str, float], ...]:
+        texts = tuple(dict.fromkeys(self._query.candidates))
+        if not texts:
+            return ()
+        if not found.facts:
+            return tuple((t, _log(p)) for t, p in zip(texts, await scorer.plain(texts), strict=True))
+        triples = [v.triple for v in found.facts]
+        known = found.probabilities.with_reasoning(await scorer.reasoning(dict.fromkeys(triples, texts)))
+        return tuple((t, _log(answer_probability(t, triples, known))) for t in texts)
+
+
+class _Stripper:
+    """Takes the blanks off both ends of a text that arrives in pieces."""
+
+    def __init__(self) -> None:
+        self._held = ""
+        self._begun = False
+
+    def feed(self, text: str) -> str:
+        text = self._held + (text if self._begun else text.lstrip())
+        self._begun = self._begun or bool(text)
+        ready = text.rstrip()
+        self._held = text[len(ready) :]
+        return ready
+
+
+def _log(p: float) -> float:
+    return math.log(p) if p > 0 else -math.inf

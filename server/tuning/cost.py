@@ -1,0 +1,42 @@
+"""What a request took from the model, and where its time went."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from server.tuning.ports import ModelCost
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The model's cost and each stage's time in ms, in the order in which the stages began."""
+
+    model: ModelCost = field(default_factory=ModelCost)
+    stages_ms: tuple[tuple[str, float], ...] = ()
+
+
+class CostMeter:
+    """Adds up one request's cost."""
+
+    def __init__(self) -> None:
+        self._model = ModelCost()
+        self._stages_ms: dict[str, float] = {}
+
+    def add(self, cost: ModelCost) -> None:
+        self._model += cost
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time what happens inside as part of `name`."""
+        started = time.monotonic()
+        self._stages_ms.setdefault(name, 0.0)
+        try:
+            yield
+        finally:
+            self._stages_ms[name] += (time.monotonic() - started) * 1000
+
+    def total(self) -> Cost:
+        return Cost(self._model, tuple(self._stages_ms.items()))

@@ -1,0 +1,149 @@
+"""Edits without the model: direct ones, and undoing."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from server.errors import InvalidRequest, RevertBlocked
+from server.graph.edit import Change, Edit, EditKind
+from server.graph.relation import Vocabulary
+from server.graph.triple import Mark, Origin, Stamp, Triple, canonical
+from server.tuning.ports import GraphStore, Snapshot
+from server.tuning.writes import RequestKey, Write, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A triple that a revert left as it is, and the edits because of which."""
+
+    triple: Triple
+    edit_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reverted:
+    """The edit that reverts, and what it left out. Without an id where all was left out."""
+
+    edit: Edit
+    skipped: tuple[Skipped, ...]
+
+
+class Historian:
+    """Edits a user's overlay directly, and reverts edits."""
+
+    def __init__(self, store: GraphStore, vocabulary: Vocabulary, writer: Writer) -> None:
+        self._store = store
+        self._vocabulary = vocabulary
+        self._writer = writer
+
+    async def edit_facts(
+        self,
+        user: str,
+        add: Sequence[Triple],
+        remove: Sequence[Triple],
+        expected_revision: int | None,
+        key: RequestKey | None,
+        render: Callable[[Edit], bytes],
+    ) -> bytes:
+        """Add and remove triples. What is so already stays as it is; an edit without an id changed nothing.
+
+        Raises InvalidRequest when a triple is to be both added and removed.
+        """
+        adding = list(dict.fromkeys(canonical(t, self._vocabulary) for t in add))
+        removing = list(dict.fromkeys(canonical(t, self._vocabulary) for t in remove))
+        if set(adding) & set(removing):
+            raise InvalidRequest("remove", "names a triple that `add` names too")
+
+        async def compute(snapshot: Snapshot) -> Write:
+            changes = await self._direct_changes(user, snapshot.revision + 1, adding, removing)
+            edit = _edit(snapshot, EditKind.FACTS, changes)
+            return Write(render(edit), (edit,) if changes else ())
+
+        return await self._writer.run(user, key, expected_revision, compute)
+
+    async def _direct_changes(
+        self, user: str, revision: int, adding: Sequence[Triple], removing: Sequence[Triple]
+    ) -> tuple[Change, ...]:
+        found = await self._store.find(user, [*adding, *removing])
+        changes: list[Change] = []
+        for triple in adding:
+            mark = found[triple][1]
+            if mark is None or mark.origin is not Origin.ADDED:
+                changes.append(Change(triple, mark, Mark(Origin.ADDED, Stamp(revision, len(changes)))))
+        for triple in removing:
+            in_base, mark = found[triple]
+            hidden = mark is not None and mark.origin is Origin.REMOVED
+            if hidden or (mark is None and not in_base):
+                continue
+            after = Mark(Origin.REMOVED, Stamp(revision, len(changes))) if in_base else None
+            changes.append(Change(triple, mark, after))
+        return tuple(changes)
+
+    async def revert(
+        self,
+        user: str,
+        edit_id: str,
+        skip_conflicts: bool,
+        key: RequestKey | None,
+        render: Callable[[Reverted], bytes],
+    ) -> bytes:
+        """Restore the state that each of the edit's triples had before it, age included, as a new edit.
+
+        An edit that is reverted already: the first revert. Raises UnknownEdit, and RevertBlocked when later edits
+        changed or relied on its triples and `skip_conflicts` is not set.
+        """
+
+        async def compute(snapshot: Snapshot) -> Write:
+            edit = await self._store.edit(user, edit_id)
+            if (earlier := await self._standing_revert(user, edit_id)) is not None:
+                return Write(render(Reverted(earlier, ())), ())
+            skipped = await self._conflicts(user, edit)
+            if skipped and not skip_conflicts:
+                raise RevertBlocked(list(dict.fromkeys(i for s in skipped for i in s.edit_ids)))
+            left_out = {s.triple for s in skipped}
+            changes = tuple(
+                Change(c.triple, c.after, c.before) for c in reversed(edit.changes) if c.triple not in left_out
+            )
+            revert = _edit(snapshot, EditKind.REVERT, changes, reverts=edit_id)
+            return Write(render(Reverted(revert, tuple(skipped))), (revert,) if changes else ())
+
+        return await self._writer.run(user, key, None, compute)
+
+    async def _standing_revert(self, user: str, edit_id: str) -> Edit | None:
+        """The revert of an edit that has not itself been reverted."""
+        for revert in reversed(await self._store.reverts_of(user, edit_id)):
+            if await self._standing_revert(user, revert.id) is None:
+                return revert
+        return None
+
+    async def _conflicts(self, user: str, edit: Edit) -> list[Skipped]:
+        """The edit's triples that later edits changed, unless they were put back, or relied on."""
+        triples = [c.triple for c in edit.changes]
+        later = await self._store.edits_since(user, edit.revision, triples)
+        standing = [e for e in later if await self._standing_revert(user, e.id) is None]
+        now = {t: mark for t, (_, mark) in (await self._store.find(user, triples)).items()}
+        skipped = []
+        for change in edit.changes:
+            changed = now[change.triple] != change.after
+            blocking = [
+                e.id
+                for e in (later if changed else standing)
+                if (changed and any(c.triple == change.triple for c in e.changes)) or change.triple in e.relied_on
+            ]
+            if changed or blocking:
+                skipped.append(Skipped(change.triple, tuple(blocking)))
+        return skipped
+
+
+def _edit(snapshot: Snapshot, kind: EditKind, changes: tuple[Change, ...], reverts: str | None = None) -> Edit:
+    return Edit(
+        id=uuid.uuid4().hex if changes else "",
+        revision=snapshot.revision + (1 if changes else 0),
+        kind=kind,
+        time_ms=time.time_ns() // 1_000_000,
+        changes=changes,
+        reverts=reverts,
+    )

@@ -1,0 +1,443 @@
+"""The use case Personalize: from a query and the user's feedback to the few triples to add and remove.
+
+Retrieve and answer as Answer would (the answer before), find the relations between subject and object (H), ask the model
+once for all probabilities, decide (algorithm.py), and check by answering again.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+
+from server.errors import EpsilonUnreachable, InvalidRequest
+from server.graph.codec import MAX_CONCEPT_BYTES
+from server.graph.concept import Concept
+from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
+from server.graph.neighborhood import Neighborhood, ViewedTriple
+from server.graph.triple import Mark, Origin, Stamp, Triple, canonical
+from server.tuning.algorithm import Facts, Problem, Removal, Solution, Stopping, facts_of, margin, solve
+from server.tuning.answer import Answerer
+from server.tuning.cost import Cost, CostMeter
+from server.tuning.facts import facts_for_answer, retrievable_view
+from server.tuning.objective import (
+    MissingProbabilities,
+    Probabilities,
+    answer_probability,
+    loss,
+    minimal_loss,
+    retrieval_probability,
+)
+from server.tuning.ports import GenerateRequest, GraphStore, Snapshot
+from server.tuning.relations import TOKENS_PER_RELATION, filled_up, parse_relations, personalized_triples
+from server.tuning.scoring import Scorer, ScoringBudget, grouped, triples_to_score, unscored_mass
+from server.tuning.subject import Match, SubjectChoice
+from server.tuning.templates import extraction_prompt
+from server.tuning.texts import object_text, says
+from server.tuning.writes import RequestKey, Write, Writer
+
+MAX_RESUMES = 3
+"""How often the loop goes on because the model still answers otherwise."""
+
+
+class RelationSource(Enum):
+    """Where H's relations come from when the caller names none."""
+
+    GENERATED = "generated"
+    RANKED = "ranked"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalizeRules:
+    """The method's settings, each of which a request may override but the last."""
+
+    k: int = 5
+    epsilon: float | None = None
+    stopping: Stopping = Stopping.ANSWER
+    removal: Removal = Removal.CONFLICTING
+    budget: ScoringBudget = field(default_factory=ScoringBudget)
+    relation_source: RelationSource = RelationSource.GENERATED
+    max_removed: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalizeCommand:
+    """What Personalize is told. `deadline` is in seconds of the monotonic clock."""
+
+    user: str
+    query: str
+    answer: str
+    subject: str | None = None
+    object: str | None = None
+    relations: tuple[str, ...] = ()
+    answer_before: str | None = None
+    expected_revision: int | None = None
+    preview: bool = False
+    verify: bool = True
+    rules: PersonalizeRules = field(default_factory=PersonalizeRules)
+    deadline: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalizeOutcome:
+    """What Personalize found. `edit` has no id where nothing is committed.
+
+    `considered` is H. The unscored masses bound what Eq. 1 over the whole neighborhood leaves out; the log-probabilities
+    are of the feedback by Eq. 1 over the facts of an answer, not a number where nothing was computed.
+    """
+
+    edit: Edit
+    evidence: Evidence
+    subject: Match
+    alternatives: tuple[Match, ...]
+    cost: Cost
+    preview: bool
+    explanation: str = ""
+    considered: tuple[tuple[Triple, TripleProbabilities], ...] = ()
+    unscored_mass_before: float = 0.0
+    unscored_mass_after: float = 0.0
+    approximate: bool = False
+    answer_logprob_before: float = math.nan
+    answer_logprob_after: float = math.nan
+
+
+class Personalizer:
+    """Runs Personalize requests."""
+
+    def __init__(self, answerer: Answerer, writer: Writer) -> None:
+        self._answerer = answerer
+        self._writer = writer
+
+    async def personalize(
+        self, command: PersonalizeCommand, key: RequestKey | None, render: Callable[[PersonalizeOutcome], bytes]
+    ) -> bytes:
+        """The response as `render` writes it: made before the commit, and committed with the edit."""
+
+        async def compute(snapshot: Snapshot) -> Write:
+            outcome = await _Personalization(self._answerer, command, snapshot).outcome()
+            edits = () if command.preview or not outcome.edit.id else (outcome.edit,)
+            return Write(render(outcome), edits)
+
+        return await self._writer.run(
+            command.user, None if command.preview else key, command.expected_revision, compute
+        )
+
+
+class _Personalization:
+    """One run of the method over one snapshot of a user's overlay."""
+
+    def __init__(self, answerer: Answerer, command: PersonalizeCommand, snapshot: Snapshot) -> None:
+        self._answerer = answerer
+        self._store: GraphStore = answerer.store
+        self._vocabulary = answerer.vocabulary
+        self._command = command
+        self._rules = command.rules
+        self._snapshot = snapshot
+        self._meter = CostMeter()
+        self._feedback = command.answer.strip()
+        self._object = _object_concept(command)
+        self._answers: dict[str, str] = {}
+        self._view: Neighborhood
+        self._scorer: Scorer
+        self._choice: SubjectChoice
+        self._known = Probabilities()
+
+    async def outcome(self) -> PersonalizeOutcome:
+        with self._meter.stage("retrieve"):
+            await self._retrieve()
+        with self._meter.stage("answer_before"):
+            before = await self._answer_before()
+        if before is not None and says(before, self._feedback):
+            return await self._unchanged(before)
+        with self._meter.stage("relations"):
+            personalized = await self._personalized()
+        with self._meter.stage("score"):
+            await self._score(personalized, before)
+            if before is None:
+                before = self._most_probable_tail(self._view) or ""
+                if says(before, self._feedback):
+                    return await self._unchanged(before)
+        problem = self._problem(personalized, before or None)
+        solution, answer_after, converged = await self._decided(problem)
+        return await self._changed(problem, solution, before, answer_after, converged)
+
+    # The view, and the answer before
+
+    async def _retrieve(self) -> None:
+        c = self._command
+        self._choice = await self._answerer.subject_of(c.user, c.query, c.subject, None)
+        subject = self._choice.match.concept
+        limit = max(self._answerer.rules.neighborhood_limit, self._rules.budget.triples + self._rules.max_removed)
+        whole = await self._store.neighborhood(c.user, subject, limit)
+        asked_for = {self._vocabulary.relation_named(r) for r in c.relations}
+        self._view = retrievable_view(whole, self._vocabulary, asked_for)
+        self._scorer = self._answerer.scorer(c.query, subject, self._meter, c.deadline)
+        self._known = Probabilities(await self._scorer.relations([s.relation for s in self._view.slices]))
+
+    async def _answer_before(self) -> str | None:
+        """What the user is answered now: as the caller says, else generated; None where neither is wanted."""
+        if self._command.answer_before is not None:
+            return self._command.answer_before.strip()
+        return await self._answer_in(self._view) if self._command.verify else None
+
+    async def _answer_in(self, view: Neighborhood) -> str:
+        """What Answer would say in `view`; a prompt that was answered before is not generated again."""
+        prompt = self._answerer.prompt(self._command.query, self._facts(view))
+        if prompt not in self._answers:
+            request = GenerateRequest(prompt, self._answerer.rules.max_tokens)
+            self._answers[prompt] = await self._answerer.generated(request, self._meter, self._command.deadline)
+        return self._answers[prompt]
+
+    def _facts(self, view: Neighborhood) -> tuple[ViewedTriple, ...]:
+        return facts_for_answer(view, self._known.relations, self._answerer.rules.retrieval)
+
+    def _most_probable_tail(self, view: Neighborhood) -> str | None:
+        """The tail among the facts that Eq. 1 ranks first: the answer where none is generated."""
+        triples = [v.triple for v in self._facts(view)]
+        tails = list(dict.fromkeys(z.tail.text for z in triples))
+        return max(tails, key=lambda a: answer_probability(a, triples, self._known), default=None)
+
+    # H, and the probabilities
+
+    async def _personalized(self) -> tuple[Triple, ...]:
+        """H: the caller's relations, else generated ones filled up by ranking, or ranked ones alone."""
+        c, k, subject = self._command, self._rules.k, self._view.head
+        if c.relations:
+            names = tuple(dict.fromkeys(self._vocabulary.relation_named(r) for r in c.relations))
+            return personalized_triples(subject, names, self._object)
+        names = ()
+        if self._rules.relation_source is RelationSource.GENERATED:
+            prompt = extraction_prompt(c.query, self._feedback, subject.text, self._object.text, k)
+            request = GenerateRequest(prompt, k * TOKENS_PER_RELATION)
+            text = await self._answerer.generated(request, self._meter, c.deadline)
+            names = parse_relations(text, self._vocabulary, k)
+        if len(names) < k:
+            names = filled_up(names, await self._scorer.ranked_relations(self._feedback, self._object, k), k)
+        return personalized_triples(subject, names, self._object)
+
+    async def _score(self, personalized: Sequence[Triple], before: str | None) -> None:
+        """Ask for all that the decision is expected to need: one question to the model.
+
+        Of every triple P(feedback|q,z) and P(answer before|q,z), and what the facts that are expected afterwards say of
+        each other's tails. Without an answer before, the tails among the facts may all turn out to be it.
+        """
+        facts = [v.triple for v in self._facts(self._view)]
+        expected = self._expected_facts(personalized)
+        rivals = [z.tail.text for z in (expected if before else [*expected, *facts])]
+        rivals = [tail for tail in rivals if not says(tail, self._feedback)]
+        wanted: dict[Triple, list[str]] = {}
+        for z in [*personalized, *triples_to_score(self._view, self._known, self._rules.budget), *facts, *expected]:
+            answers = [self._feedback, *([before] if before else [])]
+            wanted[z] = list(dict.fromkeys(answers + (rivals if z in expected or not before else [])))
+        relations = {z.relation for z in personalized} - self._known.relations.keys()
+        found = await self._scorer.both(sorted(relations), wanted)
+        self._known = self._known.with_relations(found.relations).with_reasoning(found.reasoning)
+
+    def _expected_facts(self, personalized: Sequence[Triple]) -> list[Triple]:
+        """The facts once the first of H is added, which the model or the caller thinks the likeliest."""
+        first = personalized[0]
+        view = self._view.with_added(first, Stamp(self._view.revision + 1, 0))
+        relations = {**self._known.relations, first.relation: math.inf}
+        return [v.triple for v in facts_for_answer(view, relations, self._answerer.rules.retrieval)]
+
+    async def _ask(self, pairs: Sequence[tuple[Triple, str]]) -> None:
+        """Ask for more, where the decision came upon something not foreseen."""
+        missing = [pair for pair in dict.fromkeys(pairs) if pair not in self._known.reasoning]
+        if missing:
+            self._known = self._known.with_reasoning(await self._scorer.reasoning(grouped(missing)))
+
+    def _problem(self, personalized: tuple[Triple, ...], before: str | None) -> Problem:
+        least = minimal_loss(personalized, self._feedback, self._known)
+        epsilon = least + math.log(2) if self._rules.epsilon is None else self._rules.epsilon
+        if self._rules.stopping is Stopping.LITERAL and epsilon < least:
+            raise EpsilonUnreachable(epsilon, least)
+        return Problem(
+            view=self._view,
+            personalized=personalized,
+            feedback=self._feedback,
+            answer_before=before,
+            probabilities=self._known,
+            stopping=self._rules.stopping,
+            removal=self._rules.removal,
+            epsilon=epsilon,
+            retrieval=self._answerer.rules.retrieval,
+            max_removed=self._rules.max_removed,
+        )
+
+    # The decision
+
+    async def _decided(self, problem: Problem) -> tuple[Solution, str, bool]:
+        """The solution, the answer after it, and whether that is the feedback."""
+        tried: list[Solution] = []
+        while True:
+            with self._meter.stage("decide"):
+                rejected = [facts_of(problem, solution.view) for solution in tried]
+                solution = await self._solved(problem, rejected)
+            with self._meter.stage("answer_after"):
+                answer = await self._answer_after(solution.view)
+            if solution.holds and (not self._command.verify or says(answer, self._feedback)):
+                return solution, answer, True
+            tried.append(solution)
+            if not solution.holds or len(tried) > MAX_RESUMES:
+                best = await self._best(problem, tried)
+                return best, await self._answer_after(best.view), False
+
+    async def _solved(self, problem: Problem, rejected: Sequence[Facts]) -> Solution:
+        while True:
+            try:
+                return solve(replace(problem, probabilities=self._known), rejected)
+            except MissingProbabilities as missing:
+                await self._ask(missing.pairs)
+
+    async def _best(self, problem: Problem, tried: Sequence[Solution]) -> Solution:
+        """Of what was tried, where the feedback leads by most; of equals the one that changes least."""
+        while True:
+            try:
+                known = replace(problem, probabilities=self._known)
+                return max(tried, key=lambda s: (margin(known, s), -len(s.added) - len(s.removed)))
+            except MissingProbabilities as missing:
+                await self._ask(missing.pairs)
+
+    async def _answer_after(self, view: Neighborhood) -> str:
+        if self._command.verify:
+            return await self._answer_in(view)
+        while True:
+            try:
+                return self._most_probable_tail(view) or ""
+            except MissingProbabilities as missing:
+                await self._ask(missing.pairs)
+
+    # What is told
+
+    async def _unchanged(self, before: str) -> PersonalizeOutcome:
+        """The answer is the feedback already: nothing to commit."""
+        evidence = self._evidence((), math.nan, math.nan, StopReason.ALREADY_CORRECT, True, before, before)
+        edit = Edit("", self._snapshot.revision, EditKind.PERSONALIZE, _now_ms(), (), evidence)
+        return self._outcome(edit, evidence)
+
+    async def _changed(
+        self, problem: Problem, solution: Solution, before: str, after: str, converged: bool
+    ) -> PersonalizeOutcome:
+        facts_before = [v.triple for v in self._facts(self._view)]
+        facts_after = self._facts(solution.view)
+        changed = [*solution.added, *solution.removed]
+        told = [*facts_before, *(v.triple for v in facts_after), *changed]
+        with self._meter.stage("score"):
+            await self._ask(
+                [(z, a) for z in told for a in (self._feedback, *([before] if before and z in changed else []))]
+            )
+        literal = self._rules.stopping is Stopping.LITERAL
+        own = problem.personalized if literal else solution.added or problem.personalized
+        evidence = self._evidence(
+            tuple(z.relation for z in problem.personalized),
+            loss(own, self._feedback, self._view, self._known),
+            loss(own, self._feedback, solution.view, self._known),
+            solution.stop_reason if converged or not solution.holds else StopReason.EXHAUSTED,
+            converged,
+            before,
+            after,
+        )
+        edit = Edit(
+            id=uuid.uuid4().hex,
+            revision=self._snapshot.revision + 1,
+            kind=EditKind.PERSONALIZE,
+            time_ms=_now_ms(),
+            changes=await self._changes(solution, before),
+            evidence=evidence,
+            relied_on=tuple(
+                canonical(v.triple, self._vocabulary) for v in facts_after if v.is_personal and v.triple not in changed
+            ),
+        )
+        mass_before, mass_after = (unscored_mass(v, self._known, self._feedback) for v in (self._view, solution.view))
+        return replace(
+            self._outcome(edit, evidence),
+            explanation="" if converged else _explanation(after, solution, self._command.verify),
+            considered=tuple((z, self._probabilities(z, solution.view, before)) for z in problem.personalized),
+            unscored_mass_before=mass_before,
+            unscored_mass_after=mass_after,
+            approximate=literal and mass_before > 0,
+            answer_logprob_before=_ln(answer_probability(self._feedback, facts_before, self._known)),
+            answer_logprob_after=_ln(answer_probability(self._feedback, [v.triple for v in facts_after], self._known)),
+        )
+
+    async def _changes(self, solution: Solution, before: str) -> tuple[Change, ...]:
+        marks = await self._store.find(self._command.user, [*solution.added, *solution.removed])
+        changes = []
+        for position, z in enumerate([*solution.added, *solution.removed]):
+            in_base, mark = marks[z]
+            stamp = Stamp(self._snapshot.revision + 1, position)
+            if z in solution.added:
+                after: Mark | None = Mark(Origin.ADDED, stamp)
+            else:
+                after = Mark(Origin.REMOVED, stamp) if in_base else None
+            probabilities = self._probabilities(z, solution.view, before)
+            changes.append(Change(canonical(z, self._vocabulary), mark, after, probabilities))
+        return tuple(changes)
+
+    def _probabilities(self, z: Triple, after: Neighborhood, before: str) -> TripleProbabilities:
+        return TripleProbabilities(
+            retrieval_before=retrieval_probability(z, self._view, self._known),
+            retrieval_after=retrieval_probability(z, after, self._known),
+            reasoning=self._known.reasoning_of(z, self._feedback),
+            reasoning_answer_before=self._known.reasoning.get((z, before)),
+        )
+
+    def _evidence(
+        self,
+        relations: tuple[str, ...],
+        loss_before: float,
+        loss_after: float,
+        reason: StopReason,
+        converged: bool,
+        before: str,
+        after: str,
+    ) -> Evidence:
+        return Evidence(
+            query=self._command.query,
+            answer=self._feedback,
+            subject=self._view.head.text,
+            object=self._object.text,
+            relations=relations,
+            loss_before=loss_before,
+            loss_after=loss_after,
+            stop_reason=reason,
+            converged=converged,
+            answer_before=before,
+            answer_after=after,
+        )
+
+    def _outcome(self, edit: Edit, evidence: Evidence) -> PersonalizeOutcome:
+        return PersonalizeOutcome(
+            edit=edit,
+            evidence=evidence,
+            subject=self._choice.match,
+            alternatives=self._choice.alternatives,
+            cost=self._meter.total(),
+            preview=self._command.preview,
+        )
+
+
+def _object_concept(command: PersonalizeCommand) -> Concept:
+    text = command.object if command.object is not None else object_text(command.answer)
+    if len(text.encode()) > MAX_CONCEPT_BYTES:
+        raise InvalidRequest("answer", f"names a concept of more than {MAX_CONCEPT_BYTES} bytes; send a shorter object")
+    return Concept.of(text)
+
+
+def _explanation(answer: str, solution: Solution, verified: bool) -> str:
+    if solution.holds:
+        return f"by probability the feedback leads, but the model still answers {answer!r}"
+    if verified:
+        return f"nothing was left to change, and the model still answers {answer!r}"
+    return "nothing was left to change, and by probability another answer still leads"
+
+
+def _ln(p: float) -> float:
+    return math.log(p) if p > 0 else -math.inf
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

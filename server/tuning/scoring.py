@@ -1,0 +1,130 @@
+"""From what the method wants to know to what the model is asked, and back.
+
+Every question is a branch: a prompt and the continuations whose probability counts. Asked together, they share their
+common beginnings (server.lm.packing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from server.graph.concept import Concept
+from server.graph.neighborhood import Neighborhood
+from server.graph.relation import Vocabulary
+from server.graph.triple import Triple, verbalize
+from server.tuning.cost import CostMeter
+from server.tuning.objective import Probabilities, probability, retrieval_normalizer
+from server.tuning.ports import Branch, LanguageModel, Normalization
+from server.tuning.templates import extraction_prompt, reasoning_prompt, retrieval_prompt
+
+_ROUNDING = 1e-9
+"""Below this a mass is what rounding left of nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """Asks one model about one query, within one request's deadline and cost."""
+
+    model: LanguageModel
+    vocabulary: Vocabulary
+    normalization: Normalization
+    query: str
+    subject: Concept
+    meter: CostMeter
+    deadline: float | None
+
+    async def relations(self, relations: Collection[str]) -> dict[str, float]:
+        """p(r) = P(r | T_retrieve(q)) of each relation (Eq. 5)."""
+        return dict((await self.both(relations, {})).relations)
+
+    async def reasoning(self, wanted: Mapping[Triple, Sequence[str]]) -> dict[tuple[Triple, str], float]:
+        """P(a|q,z) of each triple and each of its answers (Eq. 6)."""
+        return dict((await self.both((), wanted)).reasoning)
+
+    async def both(self, relations: Collection[str], wanted: Mapping[Triple, Sequence[str]]) -> Probabilities:
+        """p(r) of `relations` and P(a|q,z) of `wanted`, asked at once."""
+        names = list(dict.fromkeys(relations))
+        triples = list(wanted)
+        branches = []
+        if names:
+            phrases = tuple(f" {self.vocabulary.phrase(name)}" for name in names)
+            branches.append(Branch(retrieval_prompt(self.query, self.subject.text), phrases))
+        for triple in triples:
+            prompt = reasoning_prompt(self.query, [verbalize(triple, self.vocabulary)])
+            branches.append(Branch(prompt, tuple(f" {answer}" for answer in wanted[triple])))
+        if not branches:
+            return Probabilities()
+        rows = iter(await self.ask(branches))
+        of_relations = dict(zip(names, next(rows), strict=True)) if names else {}
+        of_answers = {(z, a): p for z in triples for a, p in zip(wanted[z], next(rows), strict=True)}
+        return Probabilities(of_relations, of_answers)
+
+    async def ranked_relations(self, answer: str, object: Concept, k: int) -> list[str]:
+        """The vocabulary's retrievable relations, the most probable under the extraction template first."""
+        relations = self.vocabulary.retrievable()
+        prompt = extraction_prompt(self.query, answer, self.subject.text, object.text, k)
+        row = (await self.ask([Branch(prompt, tuple(f" {r.phrase}" for r in relations))]))[0]
+        order = sorted(range(len(relations)), key=lambda n: (-row[n], n))
+        return [relations[n].name for n in order]
+
+    async def plain(self, answers: Sequence[str]) -> list[float]:
+        """P(a | q) by the query alone: what counts where there are no facts."""
+        return (await self.ask([Branch(self.query, tuple(f" {a}" for a in answers))]))[0]
+
+    async def ask(self, branches: Sequence[Branch]) -> list[list[float]]:
+        """The probabilities of all continuations, by branch."""
+        scores = await self.model.score(branches, self.deadline)
+        self.meter.add(scores.cost)
+        return [[probability(lp, self.normalization) for lp in row] for row in scores.logprobs]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringBudget:
+    """How much of a neighborhood is scored: triples by P(z|q) until `mass`, at most `triples`; personal ones always."""
+
+    mass: float = 0.99
+    triples: int = 64
+
+
+def triples_to_score(view: Neighborhood, probabilities: Probabilities, budget: ScoringBudget) -> list[Triple]:
+    """The triples of the view that are worth a question, the most probably retrieved first.
+
+    Within a relation all have the same P(z|q): the user's own come first, then the heaviest.
+    """
+    chosen = [v.triple for s in view.slices for v in s.personal]
+    normalizer = retrieval_normalizer(view, probabilities)
+    if normalizer == 0:
+        return chosen
+    mass = sum(probabilities.relations[z.relation] for z in chosen) / normalizer
+    taken = 0
+    for part in sorted(view.slices, key=lambda s: (-probabilities.relations[s.relation], s.relation)):
+        share = probabilities.relations[part.relation] / normalizer
+        for viewed in part.base:
+            if mass >= budget.mass or taken >= budget.triples:
+                return chosen
+            chosen.append(viewed.triple)
+            mass += share
+            taken += 1
+    return chosen
+
+
+def unscored_mass(view: Neighborhood, probabilities: Probabilities, feedback: str) -> float:
+    """The retrieval mass of the view's triples whose P(a|q,z) is unknown: Eq. 1 is uncertain by at most this."""
+    normalizer = retrieval_normalizer(view, probabilities)
+    if normalizer == 0:
+        return 0.0
+    scored = sum(
+        probabilities.relations[v.triple.relation] for v in view if (v.triple, feedback) in probabilities.reasoning
+    )
+    mass = 1 - scored / normalizer
+    return mass if mass > _ROUNDING else 0.0
+
+
+def grouped(pairs: Iterable[tuple[Triple, str]]) -> dict[Triple, list[str]]:
+    """Pairs of a triple and an answer, by triple."""
+    answers: dict[Triple, list[str]] = {}
+    for triple, answer in pairs:
+        if answer not in answers.setdefault(triple, []):
+            answers[triple].append(answer)
+    return answers

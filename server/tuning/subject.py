@@ -1,0 +1,463 @@
+"""Which concept a query is about (e_q), when the caller does not say. The paper assumes it labelled.
+
+A query's words are cut into spans; the store tells which spans are concepts, of the base or of this user, one index
+look-up per span. Among the candidates the first of these rules that tells them apart decides:
+
+1. concepts at which this user has personal triples
+2. proper-name spans ("Danielle Darrieux")
+3. what somebody's own is ("my garden shed"), known or not: whoever says "my" says what the talk is about
+4. what is more than a word of the question itself ("which colour", "the purpose of", "like")
+5. the longest run that is a concept (plurals and inflected forms by FormOf)
+6. what stands where a question's subject stands ("does a dog")
+7. more retrievable triples
+8. the rightmost
+
+With no candidate the rightmost run of content words is the subject, as a personal concept.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from server.errors import SubjectNotFound
+from server.graph.concept import ARTICLES, Concept, concept_key
+from server.tuning.function_words import (
+    ADVERBS,
+    ASKING_VERBS,
+    AUXILIARIES,
+    FORMS_OF_BE,
+    FRAME_NOUNS,
+    FULL_VERB_AUXILIARIES,
+    FUNCTION_WORDS,
+    NAME_CONNECTORS,
+    NAME_MODALS,
+    ORDERS,
+    PHRASE_VERBS,
+    PLAIN_ADJECTIVES,
+    POSSESSIVES,
+    QUESTION_WORDS,
+    TITLES,
+)
+from server.tuning.ports import ConceptEntry, GraphStore
+
+MAX_SPAN_WORDS = 8
+"""A longer run of words is not looked up; the longest heads that people ask for have six."""
+_MAX_QUERY_WORDS = 200
+_ALTERNATIVES = 5
+
+_WORD = re.compile(r"(?:[^\W_]\.){2,}|[^\W_]+(?:[-'’.&/#][^\W_]+)*[#+]*", re.UNICODE)
+_OWNED = re.compile(r"['’]s$")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of the query, a possessive 's cut off, and where it stands."""
+
+    text: str
+    key: str
+    start: int
+    end: int
+    owns: bool
+    """Whether 's follows."""
+
+    @property
+    def is_function(self) -> bool:
+        return self.key in FUNCTION_WORDS
+
+    @property
+    def asks(self) -> bool:
+        """Whether the word belongs to the question rather than to what it is about."""
+        return self.key in ASKING_VERBS or self.key in FRAME_NOUNS
+
+    @property
+    def is_capitalized(self) -> bool:
+        """Whether it is written as names are ("Anna", "al-Zubayr")."""
+        return self.text[:1].isupper() or any(part[:1].isupper() for part in self.text.split("-")[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A run of words, `first` to `last` (inclusive), and how it reads."""
+
+    first: int
+    last: int
+    text: str
+
+    @property
+    def words(self) -> int:
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A concept that the query may be about."""
+
+    concept: Concept
+    personal: bool
+    """Whether only this user has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectChoice:
+    """The concept taken, and the others in the order of preference."""
+
+    match: Match
+    alternatives: tuple[Match, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    span: Span
+    entry: ConceptEntry
+    proper: bool = False
+    owned: bool = False
+
+    def rank(self, words: Sequence[Word]) -> tuple[bool, bool, bool, bool, int, bool, int, int]:
+        """The rules of this module, in order; the larger is preferred."""
+        framed = not self.proper and not self.owned and _is_framed(words, self.span)
+        return (
+            self.entry.personal_triples > 0 and not framed,
+            self.proper,
+            self.owned,
+            not framed,
+            self.span.words,
+            _stands_as_subject(words, self.span),
+            self.entry.retrievable_triples,
+            self.span.last,
+        )
+
+
+async def find_subject(store: GraphStore, user: str, query: str, at_revision: int | None = None) -> SubjectChoice:
+    """The concept that `query` is about, for this user. Raises SubjectNotFound for a query without a content word."""
+    words = query_words(query)
+    proper, owned, plain = proper_name_spans(words, query), owned_spans(words), candidate_spans(words)
+    entries = await _looked_up(store, user, [*plain, *proper, *owned], at_revision)
+    candidates = [
+        *(
+            _Candidate(span, entry)
+            for span in plain
+            if (entry := _best_known(span, entries, verb=not _is_determined(words, span))) is not None
+        ),
+        *(
+            _Candidate(span, _named(span, entries), proper=True)
+            for span in proper
+            if _is_name(span, words, query, entries)
+        ),
+        *(_Candidate(span, _best_known(span, entries) or _unknown(span), owned=True) for span in owned),
+    ]
+    if not any(c.proper or c.owned or not _is_framed(words, c.span) for c in candidates):
+        if (run := _content_run(words)) is not None:
+            return SubjectChoice(
+                Match(Concept.of(run.text), personal=True), _matches(candidates, words)[:_ALTERNATIVES]
+            )
+        if not candidates:
+            return SubjectChoice(Match(_last_resort(words), personal=True), ())
+    matches = _matches(candidates, words)
+    return SubjectChoice(matches[0], matches[1 : 1 + _ALTERNATIVES])
+
+
+def _matches(candidates: Sequence[_Candidate], words: Sequence[Word]) -> tuple[Match, ...]:
+    ranked = sorted(candidates, key=lambda c: c.rank(words), reverse=True)
+    return tuple(dict.fromkeys(Match(c.entry.concept, not c.entry.in_base) for c in ranked))
+
+
+# Words and spans
+
+
+def query_words(query: str) -> list[Word]:
+    """The words of a query."""
+    words = []
+    for found in list(_WORD.finditer(query))[:_MAX_QUERY_WORDS]:
+        whole = found.group()
+        key = concept_key(whole.replace("’", "'"))
+        owns = bool(_OWNED.search(whole)) and key not in FUNCTION_WORDS
+        text = _OWNED.sub("", whole) if owns else whole
+        words.append(Word(text, concept_key(text) if owns else key, found.start(), found.start() + len(text), owns))
+    return words
+
+
+def candidate_spans(words: Sequence[Word]) -> list[Span]:
+    """The runs of up to MAX_SPAN_WORDS words that neither start nor end with a function word.
+
+    A verb phrase may start with one ("have breakfast").
+    """
+    spans: list[Span] = []
+    for first, word in enumerate(words):
+        if word.is_function and word.key not in PHRASE_VERBS:
+            continue
+        ends = range(first, min(first + MAX_SPAN_WORDS, len(words)))
+        spans.extend(Span(first, last, _text(words, first, last)) for last in ends if not words[last].is_function)
+    return spans
+
+
+def owned_spans(words: Sequence[Word]) -> list[Span]:
+    """What somebody's own is: the noun phrase after "my", "our", ...
+
+    Of "my piano teacher's birthday" it is the teacher, of "my sister's car" the sister's car.
+    """
+    spans = []
+    for at, word in enumerate(words[:-1]):
+        if word.key in POSSESSIVES and (span := _noun_phrase(words, at)) is not None:
+            spans.append(span)
+    return spans
+
+
+def _noun_phrase(words: Sequence[Word], possessive: int) -> Span | None:
+    first = possessive + 1
+    while first + 1 < len(words) and words[first].key in PLAIN_ADJECTIVES and not words[first + 1].is_function:
+        first += 1
+    if words[first].is_function and words[first].key not in PLAIN_ADJECTIVES:
+        return None
+    last = first
+    while last + 1 < len(words) and not words[last + 1].is_function and words[last + 1].key not in ASKING_VERBS:
+        last += 1
+        if last - first + 1 == MAX_SPAN_WORDS:
+            break
+    if last > first and not words[last - 1].owns and _ends_in_predicate(words, possessive, last):
+        last -= 1
+    owner = next((n for n in range(first, last) if words[n].owns), None)
+    if owner is not None and words[owner + 1].key in FRAME_NOUNS:
+        last = owner
+    return Span(first, last, _text(words, first, last))
+
+
+def _ends_in_predicate(words: Sequence[Word], possessive: int, last: int) -> bool:
+    """Whether the last word of what follows a possessive is no noun: "does my brother move", "is my cat scared of"."""
+    asked_with = words[possessive - 1].key if possessive else ""
+    following = [word.key for word in words[last + 1 :] if word.key not in ADVERBS]
+    if asked_with in FULL_VERB_AUXILIARIES:
+        return not (following and (following[0] in ASKING_VERBS or following[0] in FORMS_OF_BE))
+    if asked_with in FORMS_OF_BE:
+        dangling = len(following) == 1 and following[0] in FUNCTION_WORDS
+        asked_for_noun = possessive > 1 and not words[possessive - 2].is_function  # "what instrument is my ..."
+        ending = words[last].key[-3:]
+        return dangling or ending.endswith("ed") or (ending == "ing" and asked_for_noun)
+    return False
+
+
+def proper_name_spans(words: Sequence[Word], query: str) -> list[Span]:
+    """The longest runs of capitalised words, joined by the small words that names hold ("Edwin of Northumbria").
+
+    None in a query without small letters.
+    """
+    if not any(c.islower() for c in query):
+        return []
+    spans = []
+    at = 0
+    while at < len(words):
+        if not _may_start_name(words, at, query):
+            at += 1
+            continue
+        last = _name_end(words, at, query)
+        end = _with_bracket(query, words[last].end)
+        spans.append(Span(at, last, query[words[at].start : end]))
+        at = last + 1
+    return spans
+
+
+def _may_start_name(words: Sequence[Word], at: int, query: str) -> bool:
+    word, starts_sentence = words[at], _starts_sentence(words, at, query)
+    goes_on = at + 1 < len(words) and words[at + 1].is_capitalized and _adjacent(words, at + 1, query)
+    if word.text[:1].isdigit():
+        return goes_on and not words[at + 1].is_function
+    if not word.is_capitalized:
+        return False
+    if word.is_function:
+        return goes_on and not starts_sentence and word.key not in ARTICLES and len(word.key) > 1
+    return not (starts_sentence and (word.key in ORDERS or (word.asks and not goes_on)))
+
+
+def _name_end(words: Sequence[Word], first: int, query: str) -> int:
+    last = first
+    at = first + 1
+    while at < len(words) and not words[last].owns and _adjacent(words, at, query):
+        word = words[at]
+        goes_on = at + 1 < len(words) and words[at + 1].is_capitalized
+        named = word.is_capitalized or word.text[:1].isdigit()
+        if named and (not word.is_function or word.key in NAME_CONNECTORS | NAME_MODALS or goes_on):
+            last = at
+        elif word.key not in NAME_CONNECTORS or at - last > 2:
+            break
+        at += 1
+    return last
+
+
+def _adjacent(words: Sequence[Word], at: int, query: str) -> bool:
+    """Whether only what names hold stands between a word and the one before it ("Sir Thomas Buxton, 1st Baronet")."""
+    between = query[words[at - 1].end : words[at].start]
+    if between.strip() == ",":
+        return words[at].text[:1].isdigit() or words[at].key in TITLES
+    return between.strip(" .&‘’'“”\"-") == ""
+
+
+def _with_bracket(query: str, end: int) -> int:
+    """Where a name ends that goes on in brackets ("Chevrolet Camaro (first generation)")."""
+    found = re.match(r"\s*\([^()]{1,40}\)", query[end:])
+    return end + found.end() if found else end
+
+
+def _is_name(span: Span, words: Sequence[Word], query: str, entries: Mapping[str, ConceptEntry]) -> bool:
+    """Whether a capitalised run is a name.
+
+    One word at the start of a sentence is, unless it is a concept of the base, the plural of one ("Dogs are", but not
+    "Mars is"), or an order ("Pinpoint the ...").
+    """
+    if span.words > 1 or not _starts_sentence(words, span.first, query):
+        return True
+    key = concept_key(span.text)
+    following = words[span.last + 1].key if span.last + 1 < len(words) else ""
+    may_be_plural = (
+        following not in ("is", "was", "has", "does") and query[words[span.last].end : words[span.last].end + 1] != ","
+    )
+    known = [key, *_gerunds_of(key), *(_plurals_of(key) if may_be_plural else ())]
+    if any(entries[k].in_base for k in known if k in entries):
+        return False
+    no_name_before = ARTICLES | POSSESSIVES | QUESTION_WORDS | {"me", "us", "some", "to", ""}
+    return words[span.last].owns or following not in no_name_before
+
+
+def _starts_sentence(words: Sequence[Word], at: int, query: str) -> bool:
+    if at == 0:
+        return True
+    return any(c in ".!?:\n" for c in query[words[at - 1].end : words[at].start])
+
+
+def _text(words: Sequence[Word], first: int, last: int) -> str:
+    return " ".join(
+        w.text + ("'s" if w.owns and n < last else "") for n, w in enumerate(words[first : last + 1], first)
+    )
+
+
+# What a span's place says
+
+
+def _is_determined(words: Sequence[Word], span: Span) -> bool:
+    """Whether an article or possessive stands before the span: it is a noun then ("the wedding")."""
+    return span.first > 0 and words[span.first - 1].key in ARTICLES | POSSESSIVES
+
+
+def _is_framed(words: Sequence[Word], span: Span) -> bool:
+    """Whether the span is part of the question: asking words only, what follows "which", or what "of" follows."""
+    if all(word.asks or word.is_function for word in words[span.first : span.last + 1]):
+        return True
+    before = words[span.first - 1].key if span.first else ""
+    after = words[span.last + 1].key if span.last + 1 < len(words) else ""
+    return before in ("which", "what", "whose") or after == "of"
+
+
+def _stands_as_subject(words: Sequence[Word], span: Span) -> bool:
+    """Whether a question's auxiliary stands before the span, or a statement starts with it; articles may come between."""
+    at = span.first - 1
+    if at >= 0 and words[at].key in ARTICLES:
+        at -= 1
+    return at < 0 or (words[at].key in AUXILIARIES and _is_question(words))
+
+
+def _is_question(words: Sequence[Word]) -> bool:
+    """Whether a question word or an auxiliary comes first, or second after a preposition ("in which")."""
+    if words[0].key in QUESTION_WORDS or words[0].key in AUXILIARIES:
+        return True
+    return len(words) > 1 and words[0].is_function and words[1].key in QUESTION_WORDS
+
+
+# What the store knows
+
+
+def _plurals_of(key: str) -> list[str]:
+    """What the last word of a key may be the plural of; FormOf in the graph says more."""
+    forms = []
+    if key.endswith("ies") and len(key) > 4:
+        forms.append(key[:-3] + "y")
+    if key.endswith(("ses", "xes", "zes", "ches", "shes", "oes")):
+        forms.append(key[:-2])
+    if key.endswith("s") and not key.endswith("ss") and len(key) > 3:
+        forms.append(key[:-1])
+    return forms
+
+
+def _gerunds_of(key: str) -> list[str]:
+    """What the first word of a key may be the -ing form of ("playing chess" -> "play chess")."""
+    verb, _, rest = key.partition(" ")
+    if not verb.endswith("ing") or len(verb) < 6:
+        return []
+    stem = verb[:-3]
+    bases = [stem, stem + "e", *([stem[:-1]] if stem[-1] == stem[-2] else [])]
+    return [f"{base} {rest}".strip() for base in bases]
+
+
+async def _looked_up(
+    store: GraphStore, user: str, spans: Iterable[Span], at_revision: int | None
+) -> dict[str, ConceptEntry]:
+    """The entries of all spans, of what they may be inflected from, and of what the graph says they are forms of."""
+    keys = dict.fromkeys(key for span in spans for key in (*_keys(span), *_gerunds_of(concept_key(span.text))))
+    if not keys:
+        return {}
+    entries = dict(await store.look_up(user, list(keys), at_revision))
+    forms = {form for entry in entries.values() for form in entry.forms_of} - entries.keys()
+    if forms:
+        entries |= await store.look_up(user, sorted(forms), at_revision)
+    return entries
+
+
+def _keys(span: Span) -> list[str]:
+    key = concept_key(span.text)
+    return [key, *_plurals_of(key)]
+
+
+def _best_known(span: Span, entries: Mapping[str, ConceptEntry], *, verb: bool = False) -> ConceptEntry | None:
+    """Of the concepts that a span names or is a form of, the one that this user, else the base, says most about.
+
+    With `verb` also what it is the -ing form of, where the span itself is no concept.
+    """
+
+    def said(entry: ConceptEntry) -> tuple[int, int]:
+        return entry.personal_triples, entry.retrievable_triples
+
+    keys = _keys(span)
+    if verb and concept_key(span.text) not in entries:
+        keys += _gerunds_of(concept_key(span.text))
+    return max(_named_by(keys, entries), key=said, default=None)
+
+
+def _named_by(keys: Iterable[str], entries: Mapping[str, ConceptEntry]) -> Iterator[ConceptEntry]:
+    for key in keys:
+        if (entry := entries.get(key)) is not None:
+            yield entry
+            yield from (entries[form] for form in entry.forms_of if form in entries)
+
+
+def _named(span: Span, entries: Mapping[str, ConceptEntry]) -> ConceptEntry:
+    """A name's own entry: names are not inflected."""
+    return entries.get(concept_key(span.text)) or _unknown(span)
+
+
+def _unknown(span: Span) -> ConceptEntry:
+    return ConceptEntry(Concept.of(span.text), in_base=False, retrievable_triples=0, personal_triples=0)
+
+
+# Where nothing is known
+
+
+def _content_run(words: Sequence[Word]) -> Span | None:
+    """The rightmost run of content words that are not the question's own."""
+    last = next((n for n in reversed(range(len(words))) if _is_content(words[n])), None)
+    if last is None:
+        return None
+    first = last
+    while first > 0 and _is_content(words[first - 1]) and last - first + 1 < MAX_SPAN_WORDS:
+        first -= 1
+    return Span(first, last, _text(words, first, last))
+
+
+def _is_content(word: Word) -> bool:
+    return not word.is_function and not word.asks
+
+
+def _last_resort(words: Sequence[Word]) -> Concept:
+    """The rightmost word that is at least no function word. Raises SubjectNotFound."""
+    for word in reversed(words):
+        if not word.is_function:
+            return Concept.of(word.text)
+    raise SubjectNotFound

@@ -1,0 +1,38 @@
+"""The paper's three templates, to the byte (sections 4.2 "Knowledge Retrieval" and "Knowledge-enhanced Reasoning").
+
+A prompt ends without a space; the continuation that is scored or generated after it starts with one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+RETRIEVAL = "To answer the query: {query}, I need information {subject}"
+REASONING = "Answer the query considering the user's personalized facts. <question>: {query} <facts>: {facts} <answer>:"
+EXTRACTION = (
+    "Based on the provided query and answer, identify {k} types of relationships between the subject <subject> and the"
+    " object <object>, considering the context of the query and answer."
+    " <query>: {query} <answer>: {answer} <subject>: {subject} <object>: {object} <relation>:"
+)
+SEPARATOR = "<sep>"
+FACT_SEPARATOR = "; "
+
+FINGERPRINT = hashlib.sha256(
+    "\n".join((RETRIEVAL, REASONING, EXTRACTION, SEPARATOR, FACT_SEPARATOR)).encode()
+).hexdigest()[:16]
+
+
+def retrieval_prompt(query: str, subject: str) -> str:
+    """T_retrieve(q): the next words are the relation that is needed to answer `query` (Eq. 5)."""
+    return RETRIEVAL.format(query=query, subject=subject)
+
+
+def reasoning_prompt(query: str, facts: Sequence[str]) -> str:
+    """T_reasoning(q, z): the next words are the answer, given the verbalised `facts` (Eq. 6). Needs one fact or more."""
+    return REASONING.format(query=query, facts=FACT_SEPARATOR.join(facts))
+
+
+def extraction_prompt(query: str, answer: str, subject: str, object: str, k: int) -> str:
+    """The instruction whose continuation is `r_1 <sep> r_2 <sep> ... <sep> r_K`, relations from subject to object."""
+    return EXTRACTION.format(query=query, answer=answer, subject=subject, object=object, k=k)

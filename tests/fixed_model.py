@@ -1,0 +1,116 @@
+"""A language model whose every probability is known: it reads the three templates as a careful reader would.
+
+`FixedModel({"What does a dog enjoy?": "likes"})` knows which relation each query needs. It finds that relation's phrase
+in the retrieval template, answers from the first fact that has it, and extracts it first. Its numbers are constants, so
+that tests can work results out by hand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+from server.errors import DeadlinePassed, TextTooLong
+from server.tuning.ports import Branch, ContinuationLogprob, GenerateRequest, ModelCost, Piece, Scores
+from server.tuning.templates import EXTRACTION, REASONING, RETRIEVAL
+
+RIGHT, OTHER = 0.8, 0.05
+"""p(r) of the relation that a query needs, and of any other."""
+TOLD, HINTED, GUESSED = 0.9, 0.4, 0.02
+"""P(a|q,z) of what the deciding fact says, of what another fact says, and of anything else."""
+CONTEXT_TOKENS = 400
+
+_EXTRAS = ("is usually", "has a", "is able to", "is located in", "is a kind of")
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    escaped = re.escape(template)
+    for slot in ("query", "subject", "facts", "answer", "object", "k"):
+        escaped = escaped.replace(re.escape("{" + slot + "}"), f"(?P<{slot}>.*)")
+    return re.compile(escaped, re.DOTALL)
+
+
+_RETRIEVAL, _REASONING, _EXTRACTION = (_pattern(t) for t in (RETRIEVAL, REASONING, EXTRACTION))
+
+
+class FixedModel:
+    """A LanguageModel with known answers. Counts what it is asked in `scored` and `generated`."""
+
+    fingerprint = "fixed"
+    adapter_fingerprint = ""
+    max_scored_triples = 64
+
+    def __init__(self, phrases: Mapping[str, str], *, says: Mapping[str, str] | None = None) -> None:
+        """`phrases`: the relation phrase that a query needs. `says`: generations by prompt that override the reading."""
+        self.phrases = dict(phrases)
+        self.says = dict(says or {})
+        self.scored: list[Branch] = []
+        self.generated: list[str] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def score(self, branches: Sequence[Branch], deadline: float | None = None) -> Scores:
+        await self._begin(deadline, [b.prompt + max(b.continuations, key=len) for b in branches])
+        self.scored.extend(branches)
+        rows = tuple(tuple(self._logprob(b.prompt, c) for c in b.continuations) for b in branches)
+        return Scores(rows, ModelCost(1, sum(len(b.prompt.split()) for b in branches)))
+
+    async def generate(self, request: GenerateRequest, deadline: float | None = None) -> AsyncIterator[Piece]:
+        await self._begin(deadline, [request.prompt])
+        self.generated.append(request.prompt)
+        words = self._continuation(request.prompt).split(" ")[: request.max_tokens]
+        for number, word in enumerate(words):
+            yield Piece(f" {word}", ModelCost(1, len(request.prompt.split()) if number == 0 else 1, 1))
+
+    def close(self) -> None:
+        pass
+
+    async def _begin(self, deadline: float | None, texts: Sequence[str]) -> None:
+        await self.gate.wait()
+        if deadline is not None and time.monotonic() >= deadline:
+            raise DeadlinePassed("the deadline passed before the model was asked", retry_after_s=None)
+        longest = max(len(text.split()) for text in texts)
+        if longest > CONTEXT_TOKENS:
+            raise TextTooLong("query", longest, CONTEXT_TOKENS)
+
+    def _logprob(self, prompt: str, continuation: str) -> ContinuationLogprob:
+        """One logarithm for each word, so that exp of the mean is the constant."""
+        words = len(continuation.split())
+        return ContinuationLogprob(math.log(self._probability(prompt, continuation.strip())) * words, words)
+
+    def _probability(self, prompt: str, continuation: str) -> float:
+        if found := _RETRIEVAL.fullmatch(prompt):
+            return RIGHT if continuation == self.phrases.get(found["query"]) else OTHER
+        if found := _REASONING.fullmatch(prompt):
+            told, hinted = self._read(found["query"], found["facts"])
+            return TOLD if continuation == told else HINTED if continuation in hinted else GUESSED
+        if found := _EXTRACTION.fullmatch(prompt):
+            return RIGHT if continuation == self.phrases.get(found["query"]) else OTHER
+        return GUESSED
+
+    def _continuation(self, prompt: str) -> str:
+        if prompt in self.says:
+            return self.says[prompt]
+        if found := _REASONING.fullmatch(prompt):
+            told, hinted = self._read(found["query"], found["facts"])
+            return told or (hinted[0] if hinted else "nothing")
+        if found := _EXTRACTION.fullmatch(prompt):
+            phrases = [self.phrases.get(found["query"], "is related to"), *_EXTRAS]
+            return " <sep> ".join(list(dict.fromkeys(phrases))[: int(found["k"])])
+        return "nobody knows"
+
+    def _read(self, query: str, facts: str) -> tuple[str | None, list[str]]:
+        """(what the first fact with the right phrase says, what the others say)."""
+        phrase = self.phrases.get(query)
+        told: str | None = None
+        hinted = []
+        for fact in facts.split("; "):
+            before, found, tail = fact.partition(f" {phrase} ")
+            if found and told is None:
+                told = tail
+            else:
+                hinted.append(tail or before.rsplit(" ", 1)[-1])
+        return told, hinted

@@ -1,0 +1,78 @@
+import pytest
+
+from server.errors import InvalidVocabulary
+from server.graph.relation import Vocabulary
+
+SMALL = """
+[[relation]]
+name = "Desires"
+phrases = ["likes", "enjoys eating"]
+aliases = ["DesireOf"]
+[[relation]]
+name = "Synonym"
+phrases = ["means the same as"]
+symmetric = true
+retrievable = false
+"""
+
+
+@pytest.fixture
+def vocabulary() -> Vocabulary:
+    return Vocabulary.parse(SMALL)
+
+
+@pytest.mark.parametrize(
+    "said", ["likes", "Likes.", " 1. likes", "(2) likes", "- enjoys  eating;", "DESIRES", '"likes"']
+)
+def test_generated_text_that_is_a_phrase_is_its_relation(vocabulary: Vocabulary, said: str) -> None:
+    assert vocabulary.relation_said(said) == "Desires"
+
+
+def test_generated_text_that_is_no_phrase_is_a_personal_relation(vocabulary: Vocabulary) -> None:
+    assert vocabulary.relation_said("3. Is Allergic to.") == "is allergic to"
+    assert vocabulary.phrase("is allergic to") == "is allergic to"
+    assert vocabulary.is_retrievable("is allergic to")
+
+
+def test_generated_text_never_becomes_a_relation_between_words(vocabulary: Vocabulary) -> None:
+    assert vocabulary.relation_said("means the same as") == "means the same as"
+
+
+def test_callers_may_name_a_relation_by_name_alias_or_phrase(vocabulary: Vocabulary) -> None:
+    assert [vocabulary.relation_named(t) for t in ("Synonym", "DesireOf", "enjoys eating")] == [
+        "Synonym",
+        "Desires",
+        "Desires",
+    ]
+
+
+def test_built_in_vocabulary_holds_conceptnets_relations() -> None:
+    names = {relation.name for relation in Vocabulary.built_in()}
+    assert {"IsA", "Desires", "AtLocation", "FormOf", "ExternalURL", "dbpedia/capital"} <= names
+    assert len(names) >= 50
+    assert not Vocabulary.built_in().is_retrievable("FormOf")
+    assert Vocabulary.built_in().is_symmetric("Antonym")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("no toml [", "not TOML"),
+        ("", "not TOML"),
+        ('[[relation]]\nname = "A"\nphrases = []', "'A' needs"),
+        ('[[relation]]\nname = "A"\nphrases = [" a"]', "outer blanks"),
+        ('[[relation]]\nname = "A"\nphrases = ["a"]\ncolour = 1', "unknown keys: colour"),
+        ('[[relation]]\nname = "A"\nphrases = ["a"]\n[[relation]]\nname = "A"\nphrases = ["b"]', "two relations"),
+        (
+            '[[relation]]\nname = "A"\nphrases = ["a"]\n[[relation]]\nname = "B"\nphrases = ["b", "A"]',
+            "given to A and to B",
+        ),
+        (
+            '[[relation]]\nname = "A"\nphrases = ["is"]\n[[relation]]\nname = "B"\nphrases = ["is a"]',
+            "begins that of B",
+        ),
+    ],
+)
+def test_a_vocabulary_that_contradicts_itself_is_refused(text: str, complaint: str) -> None:
+    with pytest.raises(InvalidVocabulary, match=complaint.replace("(", r"\(")):
+        Vocabulary.parse(text)

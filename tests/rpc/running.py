@@ -1,0 +1,69 @@
+"""A real server on a real channel, over the embedded store and a model with known answers."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kgt.client import AsyncClient
+from server import assemble
+from server.graph.relation import Vocabulary
+from server.graph.triple import Triple
+from server.rpc.serving import Probes, new_server
+from server.settings import Settings
+from server.stores.sqlite import SqliteStore
+from server.stores.sqlite_base import BaseTriple, build_base
+from tests.fixed_model import FixedModel
+
+VOCABULARY = Vocabulary.built_in()
+
+ENJOY = "What does a dog enjoy?"
+FEED = "What should I feed my dog?"
+WHERE = "Where do you find a dog?"
+NAME = "What is my dog called?"
+PHRASES = {ENJOY: "likes", FEED: "likes", WHERE: "is located in", NAME: "is named"}
+
+BASE = [
+    BaseTriple(Triple.of("dog", relation, tail), weight, "/d/test", "cc0")
+    for relation, tails in {
+        "Desires": ["meat", "bones", "long walks"],
+        "AtLocation": ["kennel", "park", "sofa"],
+        "IsA": ["pet"],
+        "Synonym": ["hound"],
+    }.items()
+    for weight, tail in zip((4.0, 3.0, 2.0), tails, strict=False)
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A running service and what it is made of."""
+
+    client: AsyncClient
+    address: str
+    store: SqliteStore
+    model: FixedModel
+    probes: Probes
+
+
+@contextlib.asynccontextmanager
+async def running(folder: Path, model: FixedModel | None = None, **settings: Any) -> AsyncIterator[Running]:
+    """A service over the dog's graph in `folder`."""
+    if not (folder / "base.db").exists():
+        build_base(folder, BASE, VOCABULARY)
+    model = model or FixedModel(PHRASES)
+    store = SqliteStore(folder, VOCABULARY)
+    use_cases = assemble.use_cases(Settings(**settings), store, model, VOCABULARY)  # type: ignore[arg-type]
+    server, probes = new_server(use_cases)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await probes.set(serving=True)
+    await server.start()
+    try:
+        async with AsyncClient(f"127.0.0.1:{port}", timeout_s=20) as client:
+            yield Running(client, f"127.0.0.1:{port}", store, model, probes)
+    finally:
+        await server.stop(None)
+        await store.close()

@@ -1,0 +1,313 @@
+"""Personalize and Answer over a real channel: corrections that correct, for that user only, explained, at known cost."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from kgt.client import AsyncClient
+from kgt.errors import Aborted, AlreadyExists, InvalidArgument
+from kgt.v1 import personalization_pb2 as pb
+from server.graph.edit import Change
+from server.tuning.templates import reasoning_prompt
+from tests.conformance.graph_store import added, edit, t
+from tests.fixed_model import FixedModel
+from tests.rpc.running import ENJOY, FEED, NAME, PHRASES, WHERE, Running, running
+
+
+async def say(client: AsyncClient, query: str, user: str = "alice", **arguments: Any) -> str:
+    return str((await client.answer(user=user, query=query, **arguments)).text)
+
+
+def triples(changes: object) -> list[tuple[str, str, str]]:
+    return [(c.triple.head, c.triple.relation, c.triple.tail) for c in changes]  # type: ignore[attr-defined]
+
+
+async def test_a_correction_changes_that_users_answers_and_nobody_elses(client: AsyncClient) -> None:
+    assert await say(client, ENJOY) == "meat"
+    response = await client.personalize(user="alice", query=ENJOY, answer="vegetables")
+    assert response.converged
+    assert await say(client, ENJOY) == "vegetables"
+    assert await say(client, FEED) == "vegetables"
+    assert await say(client, ENJOY, "bob") == "meat"
+    assert await say(client, WHERE) == "kennel"
+    await client.personalize(user="alice", query=FEED, answer="fish")
+    assert await say(client, ENJOY) == "fish"
+
+
+async def test_the_change_is_explained_in_triples_and_probabilities(client: AsyncClient) -> None:
+    """By hand: p(likes) = 0.8, 0.05 for the others; 3 likes, 3 locations, 1 kind: 2.4 + 0.2 = 2.6 before.
+
+    After: vegetables and two of the base: 2.4 + 0.2 again. P(vegetables triple) = 0.8 / 2.6.
+    """
+    r = await client.personalize(user="alice", query=ENJOY, answer="vegetables")
+    assert triples(r.edit.added) == [("dog", "Desires", "vegetables")]
+    assert triples(r.edit.removed) == [("dog", "Desires", "meat")]
+    (added,), (removed,) = r.edit.added, r.edit.removed
+    assert added.retrieval_probability_before == 0
+    assert added.retrieval_probability_after == pytest.approx(0.8 / 2.6)
+    assert added.reasoning_probability_after == pytest.approx(0.9)
+    assert removed.retrieval_probability_before == pytest.approx(0.8 / 2.6)
+    assert removed.retrieval_probability_after == 0
+    assert removed.reasoning_probability_before == pytest.approx(0.02)
+    assert removed.answer_before_probability == pytest.approx(0.9)
+    assert (r.answer_before, r.answer_after) == ("meat", "vegetables")
+    assert r.stop_reason == pb.STOP_REASON_OVERTOOK
+    assert r.loss_before == math.inf
+    assert r.loss_after == pytest.approx(-math.log(0.9 * 0.8 / 2.6))
+    assert math.exp(r.answer_logprob_before) == pytest.approx(0.02)
+    assert r.edit.revision == 1
+    assert r.subject.concept == "dog"
+    assert len(r.considered) == 5
+    assert {"model", "templates", "vocabulary", "base_graph"} <= {f.name for f, _ in r.fingerprints.ListFields()}
+
+
+async def test_cost_is_what_the_model_was_asked(service: Running) -> None:
+    r = await service.client.personalize(user="alice", query=ENJOY, answer="vegetables")
+    assert len(service.model.generated) == 3, "the answer before, the relations, the answer after"
+    assert r.cost.tokens_generated == len(["meat"]) + len(["vegetables"]) + _extracted_words(service.model)
+    assert r.cost.forward_passes == r.cost.tokens_generated + 2, "and two scorings: relations, then triples"
+    assert [s.stage for s in r.cost.stages] == [
+        "retrieve", "answer_before", "relations", "score", "decide", "answer_after",
+    ]  # fmt: skip
+    assert all(s.duration_ms >= 0 for s in r.cost.stages)
+
+
+def _extracted_words(model: FixedModel) -> int:
+    extraction = next(p for p in model.generated if p.endswith("<relation>:"))
+    return len(model._continuation(extraction).split())
+
+
+async def test_no_generation_where_the_caller_knows_everything(service: Running) -> None:
+    r = await service.client.personalize(
+        user="alice", query=ENJOY, answer="vegetables", relations=["likes"], answer_before="meat", verify=False
+    )
+    assert service.model.generated == []
+    assert r.cost.forward_passes == 2
+    assert (r.converged, r.answer_after) == (True, "vegetables")
+    assert triples(r.edit.removed) == [("dog", "Desires", "meat")]
+
+
+async def test_without_verification_the_answers_are_what_eq_1_ranks_first(service: Running) -> None:
+    r = await service.client.personalize(
+        user="alice", query=ENJOY, answer="vegetables", relations=["likes"], verify=False
+    )
+    assert (r.answer_before, r.answer_after) == ("meat", "vegetables")
+    assert service.model.generated == []
+
+
+async def test_relations_may_be_ranked_instead_of_generated(service: Running) -> None:
+    options = pb.PersonalizeOptions(relation_source=pb.RELATION_SOURCE_RANKED, k=3)
+    r = await service.client.personalize(user="alice", query=ENJOY, answer="vegetables", options=options)
+    assert not any(p.endswith("<relation>:") for p in service.model.generated)
+    assert len(r.considered) == 3
+    assert r.considered[0].triple.relation == "Desires"
+
+
+async def test_what_is_correct_already_commits_nothing(client: AsyncClient) -> None:
+    r = await client.personalize(user="alice", query=ENJOY, answer="The meat.")
+    assert r.stop_reason == pb.STOP_REASON_ALREADY_CORRECT
+    assert (r.converged, r.edit.id, r.edit.revision) == (True, "", 0)
+    assert not r.HasField("loss_before")
+    assert (await client.list_edits(user="alice")).revision == 0
+
+
+async def test_a_preview_tells_the_same_and_commits_nothing(client: AsyncClient) -> None:
+    preview = await client.personalize(user="alice", query=ENJOY, answer="vegetables", preview=True)
+    assert preview.preview
+    assert preview.edit.id == ""
+    assert await say(client, ENJOY) == "meat"
+    real = await client.personalize(user="alice", query=ENJOY, answer="vegetables")
+    for response in (preview, real):
+        response.ClearField("cost")
+        response.edit.ClearField("id")
+        response.edit.ClearField("create_time")
+        response.ClearField("preview")
+    assert preview == real
+
+
+async def test_a_repeated_request_id_gets_the_first_response(service: Running) -> None:
+    arguments: dict[str, Any] = {"user": "alice", "query": ENJOY, "answer": "vegetables", "request_id": "r-1"}
+    first = await service.client.personalize(**arguments)
+    asked = len(service.model.generated)
+    assert await service.client.personalize(**arguments) == first
+    assert len(service.model.generated) == asked
+    with pytest.raises(AlreadyExists) as reused:
+        await service.client.personalize(**arguments | {"answer": "fish"})
+    assert reused.value.reason == "REQUEST_ID_REUSED"
+    assert (await service.client.list_edits(user="alice")).revision == 1
+
+
+async def test_expected_revision_is_a_condition(client: AsyncClient) -> None:
+    await client.personalize(user="alice", query=ENJOY, answer="vegetables", expected_revision=0)
+    with pytest.raises(Aborted) as moved:
+        await client.personalize(user="alice", query=ENJOY, answer="fish", expected_revision=0)
+    assert moved.value.metadata == {"expected_revision": "0", "revision": "1"}
+    assert await say(client, ENJOY) == "vegetables"
+
+
+async def test_a_lost_race_is_computed_anew_once(service: Running) -> None:
+    store, real = service.store, service.store.commit
+    rivals = 0
+
+    async def racing(user: str, snapshot: object, edits: object, request: object) -> None:
+        nonlocal rivals
+        if rivals == 0:
+            rivals += 1
+            with_other = await store.snapshot(user)
+            # another process writes first
+
+            await real(user, with_other, [edit(1, Change(t("dog", "HasA", "hat"), None, added(1)))], None)
+        await real(user, snapshot, edits, request)  # type: ignore[arg-type]
+
+    store.commit = racing  # type: ignore[method-assign, assignment]
+    r = await service.client.personalize(user="alice", query=ENJOY, answer="vegetables")
+    assert r.edit.revision == 2
+    assert await say(service.client, ENJOY) == "vegetables"
+
+
+async def test_a_model_that_does_not_listen_is_told_more_and_then_given_up_on(service: Running) -> None:
+    """The generation stays wrong whatever the facts: three resumes, then the best state, converged: false."""
+    stubborn = FixedModel(PHRASES)
+    stubborn._continuation = lambda prompt: "meat" if "<facts>" in prompt else FixedModel(PHRASES)._continuation(prompt)  # type: ignore[method-assign]
+    service.model.__dict__["_continuation"] = stubborn._continuation
+    r = await service.client.personalize(user="alice", query=ENJOY, answer="vegetables")
+    assert r.stop_reason == pb.STOP_REASON_EXHAUSTED
+    assert not r.converged
+    assert "'meat'" in r.explanation
+    assert r.edit.id, "the best state found is committed"
+    assert any(c.triple.tail == "vegetables" for c in r.edit.added)
+    after = [p for p in service.model.generated if "<facts>" in p]
+    assert len(after) == len(set(after)) <= 5, "no prompt is generated twice"
+
+
+async def test_the_loop_goes_on_until_the_model_says_it(service: Running) -> None:
+    first_facts = ["dog likes vegetables", "dog is located in kennel", "dog is located in park"]
+    service.model.says[reasoning_prompt(ENJOY, first_facts)] = "a bone"
+    r = await service.client.personalize(user="alice", query=ENJOY, answer="vegetables")
+    assert r.converged
+    assert len(r.edit.added) + len(r.edit.removed) > 2
+    assert await say(service.client, ENJOY) == "vegetables"
+
+
+async def test_literal_mode_is_the_papers(client: AsyncClient) -> None:
+    """k = 1: H is (dog, Desires, vegetables). Default epsilon: half of the retrieval mass, L_min + ln 2 = ln 2 - ln 0.9.
+
+    Ties in P(a|q,z) keep the graph's order: the locations go first, then likes until 0.8 / (0.8 + rest) >= 0.5.
+    """
+    options = pb.PersonalizeOptions(stopping=pb.STOPPING_LITERAL, removal=pb.REMOVAL_LITERAL, k=1)
+    r = await client.personalize(user="alice", query=ENJOY, answer="vegetables", options=options, verify=False)
+    assert r.stop_reason == pb.STOP_REASON_LOSS
+    assert triples(r.edit.added) == [("dog", "Desires", "vegetables")]
+    assert [t[2] for t in triples(r.edit.removed)] == ["kennel", "park", "sofa", "meat", "bones", "long walks"]
+    assert r.loss_before == math.inf
+    assert r.loss_after == pytest.approx(-math.log(0.9 * 0.8 / 0.85))
+    assert not r.approximate
+    assert r.unscored_mass_before == pytest.approx(0)
+
+
+async def test_an_epsilon_out_of_reach_names_the_minimum(client: AsyncClient) -> None:
+    options = pb.PersonalizeOptions(stopping=pb.STOPPING_LITERAL, removal=pb.REMOVAL_LITERAL, epsilon=0.01)
+    with pytest.raises(InvalidArgument) as refused:
+        await client.personalize(user="alice", query=ENJOY, answer="vegetables", options=options)
+    assert refused.value.reason == "EPSILON_UNREACHABLE"
+    assert "L_min" in str(refused.value)
+    assert float(refused.value.metadata["minimum"]) > 0.01
+
+
+async def test_unscored_mass_is_reported(client: AsyncClient) -> None:
+    options = pb.PersonalizeOptions(
+        max_scored_triples=1, stopping=pb.STOPPING_LITERAL, removal=pb.REMOVAL_LITERAL, epsilon=50
+    )
+    r = await client.personalize(user="alice", query=ENJOY, answer="vegetables", options=options, verify=False)
+    assert r.approximate
+    # The facts of the answers before (3 likes) and after (2 locations) are scored whatever the budget: 2.5 of 2.6.
+    assert r.unscored_mass_before == pytest.approx(0.1 / 2.6)
+
+
+async def test_removal_none_lets_both_hold(client: AsyncClient) -> None:
+    options = pb.PersonalizeOptions(removal=pb.REMOVAL_NONE)
+    r = await client.personalize(user="alice", query=ENJOY, answer="fish", options=options)
+    assert list(r.edit.removed) == []
+    assert await say(client, ENJOY) == "fish"
+    assert "meat" in [
+        v.triple.tail
+        for v in (await client.get_neighborhood(user="alice", concept="dog")).triples
+        if v.origin == pb.ORIGIN_BASE
+    ]
+
+
+async def test_subject_object_and_relation_may_be_given(client: AsyncClient) -> None:
+    r = await client.personalize(
+        user="alice",
+        query="What goes into the bowl?",
+        answer="only carrots, please",
+        subject="my dog",
+        object="carrots",
+        relations=["enjoys"],
+        verify=False,
+    )
+    assert triples(r.edit.added) == [("my dog", "Desires", "carrots")]
+
+
+async def test_a_user_may_talk_about_anything(client: AsyncClient) -> None:
+    r = await client.personalize(user="alice", query=NAME, answer="Rex")
+    assert triples(r.edit.added) == [("dog", "is named", "Rex")]
+    assert await say(client, NAME) == "Rex"
+    assert await say(client, ENJOY) == "meat"
+
+
+async def test_a_relation_between_words_is_a_fact_once_a_user_adds_it(client: AsyncClient) -> None:
+    answer = await client.answer(user="alice", query=ENJOY)
+    assert "Synonym" not in [f.triple.relation for f in answer.facts]
+    r = await client.personalize(user="alice", query=ENJOY, answer="hound dog", relations=["Synonym"])
+    assert triples(r.edit.added) == [("dog", "Synonym", "hound dog")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"user": ""}, "user"),
+        ({"user": "u" * 129}, "user"),
+        ({"query": "  "}, "query"),
+        ({"answer": ""}, "answer"),
+        ({"answer": "a\x00b"}, "answer"),
+        ({"request_id": "r" * 65}, "request_id"),
+        ({"subject": ""}, "subject"),
+        ({"object": "o" * 513}, "object"),
+        ({"answer": "word " * 200}, "answer"),
+        ({"relations": ["r" * 65]}, "relations[0]"),
+        ({"relations": ["is"] * 21}, "relations"),
+        ({"expected_revision": -1}, "expected_revision"),
+        ({"options": pb.PersonalizeOptions(k=0)}, "options.k"),
+        ({"options": pb.PersonalizeOptions(k=21)}, "options.k"),
+        ({"options": pb.PersonalizeOptions(scored_mass=0)}, "options.scored_mass"),
+        ({"options": pb.PersonalizeOptions(scored_mass=math.nan)}, "options.scored_mass"),
+        ({"options": pb.PersonalizeOptions(max_scored_triples=5000)}, "options.max_scored_triples"),
+        ({"options": pb.PersonalizeOptions(epsilon=math.inf)}, "options.epsilon"),
+        ({"options": pb.PersonalizeOptions(stopping=9)}, "options.stopping"),  # type: ignore[arg-type]
+        ({"query": "What is it to the and?"}, "query"),
+    ],
+)
+async def test_a_field_that_cannot_be_used_is_named(client: AsyncClient, arguments: dict[str, Any], field: str) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        await client.personalize(**{"user": "alice", "query": ENJOY, "answer": "fish"} | arguments)
+    assert list(refused.value.fields) == [field]
+    assert refused.value.reason in ("INVALID_FIELD", "SUBJECT_NOT_FOUND")
+    assert (await client.list_edits(user="alice")).revision == 0
+
+
+async def test_a_text_too_long_for_the_model_says_how_long(client: AsyncClient) -> None:
+    with pytest.raises(InvalidArgument) as refused:
+        await client.personalize(user="alice", query="dog " * 500, answer="fish")
+    assert refused.value.reason == "TEXT_TOO_LONG"
+    assert refused.value.metadata["limit"] == "400"
+    assert int(refused.value.metadata["tokens"]) > 500
+
+
+async def test_settings_are_the_defaults(tmp_path_factory: pytest.TempPathFactory) -> None:
+    async with running(tmp_path_factory.mktemp("k"), k=2) as service:
+        r = await service.client.personalize(user="alice", query=ENJOY, answer="fish")
+        assert len(r.considered) == 2

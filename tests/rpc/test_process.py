@@ -1,0 +1,160 @@
+"""The server as a process: killed at any point, stopped with grace, refused at start."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from kgt.client import AsyncClient, Client
+from kgt.errors import CallError
+from server.stores.sqlite import SqliteStore
+from server.stores.sqlite_base import build_base
+from tests.processes import ROOT, server_process
+from tests.rpc.running import BASE, ENJOY, VOCABULARY
+
+FIXED = "tests.rpc.fixed_server"
+KILLS = 50
+
+
+@pytest.mark.story
+def test_killed_at_any_point_the_overlay_is_at_an_acknowledged_revision_or_the_next(tmp_path: Path) -> None:
+    """Edits of two triples and a response each, written as fast as they go, while the server is killed 50 times."""
+    build_base(tmp_path, BASE, VOCABULARY)
+    rng = random.Random(7)
+    acknowledged = 0
+    for _ in range(KILLS):
+        with server_process(FIXED, tmp_path) as server:
+            killer = threading.Timer(rng.uniform(0.0, 0.25), server.process.kill)
+            killer.start()
+            try:
+                with Client(server.address, timeout_s=5) as client:
+                    while True:
+                        n = acknowledged + 1
+                        response = client.edit_facts(
+                            user="alice", add=[("dog", "has a", f"left {n}"), ("dog", "has a", f"right {n}")]
+                        )
+                        acknowledged = response.edit.revision
+            except CallError:
+                pass
+            killer.join()
+            server.kill()
+        acknowledged = _checked(tmp_path, acknowledged)
+    assert acknowledged > KILLS, "edits were made between the kills"
+
+
+def _checked(folder: Path, acknowledged: int) -> int:
+    store = SqliteStore(folder, VOCABULARY)
+    try:
+        assert store.check() == []
+        revision = asyncio.run(store.snapshot("alice")).revision
+        assert revision in (acknowledged, acknowledged + 1)
+        marks = asyncio.run(store.overlay("alice")).marks
+        assert len(marks) == 2 * revision, "each edit is there whole or not at all"
+    finally:
+        store.close_now()
+    return revision
+
+
+def test_a_repeated_request_after_a_kill_gets_the_first_response(tmp_path: Path) -> None:
+    build_base(tmp_path, BASE, VOCABULARY)
+    arguments: dict[str, Any] = {"user": "alice", "query": ENJOY, "answer": "fish", "request_id": "r-1"}
+    with server_process(FIXED, tmp_path) as server, Client(server.address) as client:
+        first = client.personalize(**arguments)
+        server.kill()
+    with server_process(FIXED, tmp_path) as server, Client(server.address) as client:
+        assert client.personalize(**arguments) == first
+        assert client.answer(user="alice", query=ENJOY).text == "fish"
+
+
+async def test_sigterm_finishes_what_is_in_flight_and_exits_0(tmp_path: Path) -> None:
+    build_base(tmp_path, BASE, VOCABULARY)
+    with server_process(FIXED, tmp_path) as server:
+        async with AsyncClient(server.address) as client:
+            await client.answer(user="alice", query=ENJOY)
+            calls = [
+                asyncio.ensure_future(client.edit_facts(user=f"user {n}", add=[("dog", "has a", "hat")]))
+                for n in range(30)
+            ]
+            await asyncio.sleep(0)
+            status, log = await asyncio.to_thread(server.stop)
+            results = await asyncio.gather(*calls, return_exceptions=True)
+        assert status == 0
+        assert "stopping" in log
+        assert "Traceback" not in log
+        done = [n for n, r in enumerate(results) if not isinstance(r, BaseException)]
+        assert all(isinstance(r, CallError) for r in results if isinstance(r, BaseException))
+    store = SqliteStore(tmp_path, VOCABULARY)
+    for n in done:
+        assert len(await store.history(f"user {n}")) == 1, "what was acknowledged is there"
+    await store.close()
+
+
+def refused(*arguments: str) -> str:
+    """What a server says that does not start."""
+    done = subprocess.run(
+        [sys.executable, "-m", "server", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "listening" not in done.stdout
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--address", "0.0.0.0:0"], "KGT_INSECURE_BIND"),
+        (["--address", "nonsense"], "KGT_ADDRESS"),
+        (["-k", "0"], "KGT_K"),
+        (["--scored-mass", "2"], "KGT_SCORED_MASS"),
+        (["--vocabulary", "/no/such/file"], "KGT_VOCABULARY"),
+        (["--model", "/no/such/folder"], "no folder"),
+        (["--model", "/no/such/model.gguf"], "no file"),
+    ],
+)
+def test_a_wrong_setting_is_said_before_it_listens(tmp_path: Path, arguments: list[str], complaint: str) -> None:
+    assert complaint in refused("--data", str(tmp_path), *arguments)
+
+
+def test_a_folder_that_is_no_causal_model_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    assert "no config.json" in refused("--data", str(tmp_path), "--model", str(folder))
+    (folder / "config.json").write_text('{"model_type": "vit"}')
+    assert "causal language model" in refused("--data", str(tmp_path), "--model", str(folder))
+
+
+def test_the_default_model_that_was_not_fetched_is_named_with_the_command(tmp_path: Path) -> None:
+    assert "python -m server.lm.fetch" in refused("--data", str(tmp_path), "--cache", str(tmp_path / "empty"))
+
+
+def test_a_second_server_on_the_same_port_is_refused(tmp_path: Path) -> None:
+    with server_process(FIXED, tmp_path) as server:
+        done = subprocess.run(
+            [sys.executable, "-m", FIXED, "--data", str(tmp_path), "--address", server.address],
+            cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode != 0
+        assert "cannot listen" in done.stderr
+
+
+def test_check_says_what_it_found(tmp_path: Path) -> None:
+    build_base(tmp_path, BASE, VOCABULARY)
+    command = [sys.executable, "-m", "server", "check", "--data", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, "all is well" in done.stdout) == (0, True)
+
+
+def test_an_unreachable_server_is_unavailable() -> None:
+    with Client("127.0.0.1:1", timeout_s=5) as client, pytest.raises(CallError) as failed:
+        client.answer(user="alice", query=ENJOY)
+    assert type(failed.value).__name__ in ("Unavailable", "DeadlineExceeded")
+    assert isinstance(grpc.StatusCode.UNAVAILABLE, grpc.StatusCode)

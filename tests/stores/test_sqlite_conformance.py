@@ -1,0 +1,26 @@
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from server.stores.sqlite import SqliteStore
+from server.stores.sqlite_base import BASE_FILE, BaseTriple, build_base
+from server.tuning.ports import GraphStore
+from tests.conformance.graph_store import BASE, VOCABULARY, GraphStoreConformance
+
+
+@pytest.fixture(scope="module")
+def base_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("base")
+    build_base(folder, BASE, VOCABULARY)
+    return folder / BASE_FILE
+
+
+class TestSqliteStore(GraphStoreConformance):
+    @pytest.fixture(autouse=True)
+    def _folder(self, base_file: Path, tmp_path: Path) -> None:
+        self.base_file, self.folder = base_file, tmp_path
+
+    async def opened(self, base: Sequence[BaseTriple]) -> GraphStore:
+        (self.folder / BASE_FILE).write_bytes(self.base_file.read_bytes())
+        return SqliteStore(self.folder, VOCABULARY)

@@ -1,0 +1,74 @@
+"""Texts that the base model wrote itself, with what it thought at each token: what keeps the adapter from forgetting.
+
+The cross-entropy between the base's next-token distribution (its `TOP` most probable tokens and their rest) and the
+adapted model's, on these texts, is added to the training loss. Fresh texts for each step: a few texts repeated are
+learned by heart and protect nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from transformers import PreTrainedModel
+
+TOP = 32
+"""How many of the base's most probable tokens are kept at each position."""
+_DOCUMENT_START = "<|endoftext|>"
+_BATCH = 64
+
+
+def sample_base_texts(
+    model: PreTrainedModel, start_id: int, count: int, tokens: int, seed: int
+) -> dict[str, torch.Tensor]:
+    """`count` texts of `tokens` tokens, drawn from `model` by nucleus sampling from an empty document.
+
+    Returns ids (texts, tokens + 1), top_ids and top_probs (texts, tokens, TOP): the distribution after ids[:, :-1].
+    """
+    torch.manual_seed(seed)
+    batches = []
+    for at in range(0, count, _BATCH):
+        size = min(_BATCH, count - at)
+        start = torch.full((size, 1), start_id)
+        with torch.inference_mode():
+            ids = model.generate(
+                start,
+                attention_mask=torch.ones_like(start),
+                do_sample=True,
+                top_k=0,
+                top_p=0.95,
+                max_new_tokens=tokens,
+                min_new_tokens=tokens,
+                suppress_tokens=None,
+            )
+            logits = model(input_ids=ids[:, :-1], use_cache=False).logits.float()  # (batch, tokens, vocabulary)
+            probs, top = logits.softmax(-1).topk(TOP, dim=-1)
+        batches.append((ids, top.to(torch.int32), probs.to(torch.float16)))
+        print(f"  base texts: {at + size}/{count}", flush=True)
+    ids, top, probs = (torch.cat(parts) for parts in zip(*batches, strict=True))
+    return {"ids": ids.to(torch.int32), "top_ids": top, "top_probs": probs}
+
+
+def load_or_sample(
+    path: Path, model: PreTrainedModel, start_id: int, count: int, tokens: int, seed: int
+) -> dict[str, torch.Tensor]:
+    """The texts in `path`; sampled and stored there first when it does not hold as many."""
+    from safetensors.torch import load_file, save_file
+
+    if path.exists() and (stored := load_file(path))["ids"].shape[0] >= count:
+        return {name: tensor[:count] for name, tensor in stored.items()}
+    texts = sample_base_texts(model, start_id, count, tokens, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(texts, path)
+    return texts
+
+
+def forgetting_loss(log_probs: torch.Tensor, top_ids: torch.Tensor, top_probs: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of the adapted model against the base, on the base's most probable tokens and on the rest as one.
+
+    log_probs (positions, vocabulary) float32; top_ids, top_probs (positions, TOP). Returns the mean over positions.
+    """
+    kept = log_probs.gather(-1, top_ids.long())  # (positions, TOP)
+    rest = torch.log1p(-kept.exp().sum(-1).clamp(max=1 - 1e-6))  # (positions,)
+    probs = top_probs.float()
+    return -(probs * kept).sum(-1).add((1 - probs.sum(-1)).clamp(min=0) * rest).mean()

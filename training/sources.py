@@ -1,0 +1,237 @@
+"""The reference data that the adapter is trained and reported on, read by path, and how it is split.
+
+Nothing of it is copied into this project; see NOTICE for names and licences.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from server.errors import StartupError
+
+HERE = Path(__file__).parent
+STARTER = HERE.parent / "kgload" / "starter" / "starter.csv"
+HELD_OUT_SUBJECTS = 0.08
+HELD_OUT_RELATIONS = frozenset(
+    {"P140", "P413", "P190", "P449", "P1303", "SymbolOf", "has the currency", "supports", "plays the sport"}
+)
+"""Relations that the adapter never sees: in the report they are "relations never seen"."""
+
+_UNWANTED = re.compile(r"sex|masturb|porn|fuck|shit|rape|nigg|penis|vagina|whore|kill|murder|drug|nazi", re.I)
+
+
+class DataMissing(StartupError):
+    """A file of the reference data is not where it was said to be."""
+
+    def __init__(self, path: Path, origin: str) -> None:
+        super().__init__(f"{path} is missing; the public original: {origin}. Pass its folder with --data")
+
+
+def is_held_out(text: str, fraction: float = HELD_OUT_SUBJECTS) -> bool:
+    """Whether `text` falls into the part that is kept from training: by its hash, so never by chance."""
+    digest = hashlib.sha256(text.casefold().encode()).digest()
+    return int.from_bytes(digest[:4], "big") < fraction * 2**32
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A true (subject, object) pair of a ParaRel relation."""
+
+    relation: str
+    subject: str
+    object: str
+
+
+@dataclass(frozen=True, slots=True)
+class CounterFactCase:
+    """One CounterFact case whose prompt is one of ParaRel's patterns, hence of a known relation."""
+
+    relation: str
+    subject: str
+    prompt: str
+    paraphrase: str
+    target_new: str
+    target_true: str
+
+
+@dataclass(frozen=True, slots=True)
+class Everyday:
+    """One intent of wordings.toml with the lists it draws from."""
+
+    relation: str
+    subjects: tuple[str, ...]
+    values: tuple[str, ...]
+    forms: tuple[str, ...]
+    held_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectList:
+    """Subjects of one kind, and the determiners that they are said with."""
+
+    determiners: tuple[str, ...]
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+
+
+class Sources:
+    """All of the training data under one folder (`--data`), and the project's own wordings and lists."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with (HERE / "wordings.toml").open("rb") as file:
+            self.wordings: dict[str, Any] = tomllib.load(file)
+        with (HERE / "lists.toml").open("rb") as file:
+            self.lists: dict[str, Any] = tomllib.load(file)
+
+    def _open(self, name: str, origin: str) -> Path:
+        path = self.folder / name
+        if not path.exists():
+            raise DataMissing(path, origin)
+        return path
+
+    @cached_property
+    def conceptnet(self) -> dict[str, dict[str, list[str]]]:
+        """head -> relation -> tails: 100,000 English triples, texts of one to five plain words, and the starter graph."""
+        path = self._open("conceptnet100k.tsv", "Li et al. 2016, conceptnet train100k")
+        graph: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        for line in path.read_text().splitlines():
+            relation, head, tail = line.split("\t")[:3]
+            if _plain(head, 4) and _plain(tail, 5) and not _UNWANTED.search(line):
+                graph[head][relation].append(tail)
+        for head, relation, tail in _starter():
+            if tail not in graph[head][relation]:
+                graph[head][relation].insert(0, tail)
+        return graph
+
+    @cached_property
+    def pairs(self) -> dict[str, list[Pair]]:
+        """ParaRel's pairs by relation."""
+        path = self._open("pararel/query_pairs.json", "Elazar et al. 2021 (ParaRel), pairs of Dai et al. 2022")
+        raw = json.loads(path.read_text())
+        return {r: [Pair(r, s, o) for s, o in pairs] for r, pairs in raw.items() if r in self.wordings["pararel"]}
+
+    @cached_property
+    def patterns(self) -> dict[str, list[str]]:
+        """Cloze forms by ParaRel relation, with {X} for the subject, cut before an object that ends them."""
+        folder = self._open("pararel/patterns", "Elazar et al. 2021 (ParaRel), patterns")
+        return {
+            path.stem: [form for line in path.read_text().splitlines() if (form := _cloze(json.loads(line)["pattern"]))]
+            for path in sorted(folder.glob("P*.jsonl"))
+            if path.stem in self.wordings["pararel"]
+        }
+
+    @cached_property
+    def counterfact(self) -> list[CounterFactCase]:
+        """The CounterFact cases whose relation is known by their prompt."""
+        path = self._open("counterfact.jsonl", "Meng et al. 2022 (ROME), counterfact.json")
+        relation_of = {form: r for r, forms in self.patterns.items() for form in forms}
+        return [case for line in path.read_text().splitlines() if (case := _case(json.loads(line), relation_of))]
+
+    @cached_property
+    def everyday(self) -> list[Everyday]:
+        return [
+            Everyday(e["relation"], tuple(e["subjects"]), tuple(e["values"]), tuple(e["forms"]), tuple(e["held_out"]))
+            for e in self.wordings["everyday"]
+        ]
+
+    @cached_property
+    def subject_lists(self) -> dict[str, SubjectList]:
+        return {
+            name: SubjectList(
+                tuple(entry["determiners"]),
+                tuple(w for w in _entries(entry["words"]) if not w.startswith("*")),
+                tuple(w[1:] for w in _entries(entry["words"]) if w.startswith("*")),
+            )
+            for name, entry in self.lists["subjects"].items()
+        }
+
+    @cached_property
+    def value_lists(self) -> dict[str, tuple[str, ...]]:
+        return {name: tuple(_entries(text)) for name, text in self.lists["values"].items()}
+
+
+def _starter() -> Iterator[tuple[str, str, str]]:
+    for line in STARTER.read_text().splitlines():
+        _, relation, head, tail, _ = line.split("\t")
+        yield (
+            head.removeprefix("/c/en/").replace("_", " "),
+            relation.removeprefix("/r/"),
+            tail.removeprefix("/c/en/").replace("_", " "),
+        )
+
+
+def _entries(text: str) -> Iterator[str]:
+    return (entry.strip() for entry in text.split(";") if entry.strip())
+
+
+def _plain(text: str, words: int) -> bool:
+    return bool(re.fullmatch(r"[a-z][a-z' -]*", text)) and len(text.split()) <= words
+
+
+def _cloze(pattern: str) -> str | None:
+    if not pattern.rstrip(" .").endswith("[Y]") or "[X]" not in pattern:
+        return None
+    form = pattern.rstrip(" .").removesuffix("[Y]").strip().replace("[X]", "{X}")
+    return form if len(form) > len("{X}") else None
+
+
+def _case(row: dict[str, Any], relation_of: dict[str, str]) -> CounterFactCase | None:
+    form = row["prompt"].replace(row["subject"], "{X}")
+    relation = relation_of.get(form) or _KNOWN_PROMPTS.get(form)
+    if relation is None or row["subject"] not in row["rephrase_prompt"]:
+        return None
+    return CounterFactCase(
+        relation, row["subject"], row["prompt"], row["rephrase_prompt"], row["target_new"], row["ground_truth"]
+    )
+
+
+_KNOWN_PROMPTS = {
+    "{X} speaks the language": "P1412",
+    "{X} speaks": "P1412",
+    "{X} writes in": "P1412",
+    "{X} spoke the language": "P1412",
+    "{X} is a native speaker of": "P103",
+    "{X}, a native": "P103",
+    "{X}, speaker of": "P103",
+    "The twin city of {X} is": "P190",
+    "What is the twin city of {X}? It is": "P190",
+    "What does {X} play? They play": "P136",
+    "Which position does {X} play? They play as": "P413",
+    "The language used by {X} is": "P1412",
+    "In {X}, they understand": "P37",
+    "In {X}, an official language is": "P37",
+    "In {X}, the language spoken is": "P37",
+    "The law in {X} declares the language": "P37",
+    "{X} is located in the country of": "P17",
+    "{X} worked in the city of": "P937",
+    "{X} took up work in": "P937",
+    "Where is {X}? It is located in": "P17",
+    "The location of {X} is": "P17",
+    "{X} originates from": "P19",
+    "{X}, from": "P495",
+    "{X}'s profession is a": "P106",
+    "{X}'s profession is an": "P106",
+    "{X}'s occupation is": "P106",
+    "The genre played by {X} is": "P136",
+    "{X} performs": "P136",
+    "{X} is known for performing": "P136",
+    "{X} plays the instrument": "P1303",
+    "{X} premieres on": "P449",
+    "{X} premiered on": "P449",
+    "{X}'s life ended in": "P20",
+    "The official religion of {X} is": "P140",
+    "{X} is affiliated with the religion": "P140",
+    "{X}'s owner": "P127",
+    "{X} is a professional": "P106",
+    "{X}'s expertise is": "P101",
+}
