@@ -24,7 +24,7 @@ def main() -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(required=True)
-    train = commands.add_parser("train", help="train the adapter (about 80 minutes on 2 cores)")
+    train = commands.add_parser("train", help="train the adapter (about an hour on 2 cores)")
     train.set_defaults(run=_train)
     train.add_argument("--examples", type=int, default=None, help="number of generated examples")
     train.add_argument("--out", type=Path, default=Path("server/lm/adapter"), help="folder of the adapter")

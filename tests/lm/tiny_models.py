@@ -1,0 +1,60 @@
+"""Randomly initialised two-layer models of two families, with a tokenizer of their own, made on the spot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+CONTEXT = 256
+END = "<|end|>"
+BEGIN = "<|begin|>"
+
+_TEXT = [
+    "To answer the query: What does a dog enjoy?, I need information dog likes meat",
+    "Answer the query considering the user's personalized facts. <question>: Where is it? <facts>: dog is located in kennel",
+    "Based on the provided query and answer, identify 5 types of relationships <relation>: likes <sep> has a",
+    "naïve café 犬 собака the quick brown fox jumps over the lazy dog 0123456789",
+]
+
+
+def make_llama(folder: Path, *, begins: bool = True) -> Path:
+    """A Llama-style model (rotary positions, grouped heads) whose tokenizer sets a beginning-of-sequence token."""
+    torch.manual_seed(1)
+    config = LlamaConfig(
+        vocab_size=600, hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=CONTEXT, bos_token_id=1, eos_token_id=0, pad_token_id=0,
+    )  # fmt: skip
+    LlamaForCausalLM(config).save_pretrained(folder)
+    _tokenizer(begins=begins).save_pretrained(folder)
+    return folder
+
+
+def make_gpt2(folder: Path) -> Path:
+    """A GPT-2-style model (learned positions) whose tokenizer sets no special tokens."""
+    torch.manual_seed(2)
+    config = GPT2Config(
+        vocab_size=600, n_positions=CONTEXT, n_embd=48, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0,
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+    )  # fmt: skip
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    _tokenizer(begins=False).save_pretrained(folder)
+    return folder
+
+
+def _tokenizer(*, begins: bool) -> PreTrainedTokenizerFast:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=600,
+        special_tokens=[END, BEGIN],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(_TEXT * 3, trainer)
+    if begins:
+        tokenizer.post_processor = processors.TemplateProcessing(single=f"{BEGIN} $A", special_tokens=[(BEGIN, 1)])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, bos_token=BEGIN if begins else None)
