@@ -31,8 +31,7 @@ model: $(STAMP) ## fetch and convert the default model (93 MB, once)
 demo: model ## a correction taking effect, told in a minute; GRAPH=FILE tells it on a graph of yours
 	@$(RUN) -m demo $(if $(GRAPH),--graph '$(GRAPH)')
 
-serve: model ## serve on 127.0.0.1:50051, with the starter graph if there is none yet
-	@$(RUN) -m kgload starter --if-empty
+serve: model ## serve on 127.0.0.1:50051 (settings: README.md)
 	@exec $(RUN) -m server
 
 test: model ## all tests, the default model's among them
