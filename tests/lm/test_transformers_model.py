@@ -17,7 +17,7 @@ from server.lm.decoding import GrowingText
 from server.lm.loading import LoadedModel
 from server.lm.transformers_model import TransformersModel
 from server.lm.worker import Job
-from server.tuning.ports import Branch, GenerateRequest, LanguageModel
+from server.tuning.ports import Branch, GenerateRequest, LanguageModel, Scores
 from tests.conformance.language_model import LanguageModelConformance, whole
 from tests.lm.tiny_models import BEGIN
 
@@ -167,7 +167,12 @@ async def test_what_was_cancelled_or_expired_in_the_queue_never_reaches_the_mode
     model = TransformersModel(loaded)
     asked: list[Sequence[Branch]] = []
     real = model._score_now
-    monkeypatch.setattr(model, "_score_now", lambda branches: (asked.append(branches), real(branches))[1])
+
+    def recorded(branches: Sequence[Branch]) -> Scores:
+        asked.append(branches)
+        return real(branches)
+
+    monkeypatch.setattr(model, "_score_now", recorded)
     release = _blocked(model)
     cancelled = asyncio.ensure_future(model.score([Branch("cancelled", (" b",))]))
     deadline = time.monotonic() + 0.01
