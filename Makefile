@@ -9,7 +9,7 @@ GRAPH ?=
 BUF := @bufbuild/buf@1.75.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install model demo serve test lint format proto train train-report clean
+.PHONY: help install model demo serve test lint format proto train train-report picture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ train: model ## train the adapter (about an hour on 2 cores); DATA is the folder
 
 train-report: model ## write docs/model.md: the base model beside itself with the adapter
 	$(RUN) -m training report --data '$(DATA)'
+
+picture: ## draw docs/architecture.svg from its text (needs graphviz)
+	dot -Tsvg docs/architecture.dot -o docs/architecture.svg
 
 clean: ## remove what was built, not the model
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
