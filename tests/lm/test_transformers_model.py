@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -167,7 +168,12 @@ async def test_what_was_cancelled_or_expired_in_the_queue_never_reaches_the_mode
     model = TransformersModel(loaded)
     asked: list[Sequence[Branch]] = []
     real = model._score_now
-    monkeypatch.setattr(model, "_score_now", lambda branches: (asked.append(branches), real(branches))[1])
+
+    def recorded(branches: Sequence[Branch]) -> Any:
+        asked.append(branches)
+        return real(branches)
+
+    monkeypatch.setattr(model, "_score_now", recorded)
     release = _blocked(model)
     cancelled = asyncio.ensure_future(model.score([Branch("cancelled", (" b",))]))
     deadline = time.monotonic() + 0.01
