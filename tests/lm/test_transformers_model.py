@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from server.lm.decoding import GrowingText
 from server.lm.loading import LoadedModel
 from server.lm.transformers_model import TransformersModel
 from server.lm.worker import Job
-from server.tuning.ports import Branch, GenerateRequest, LanguageModel, Scores
+from server.tuning.ports import Branch, GenerateRequest, LanguageModel
 from tests.conformance.language_model import LanguageModelConformance, whole
 from tests.lm.tiny_models import BEGIN
 
@@ -168,7 +169,7 @@ async def test_what_was_cancelled_or_expired_in_the_queue_never_reaches_the_mode
     asked: list[Sequence[Branch]] = []
     real = model._score_now
 
-    def recorded(branches: Sequence[Branch]) -> Scores:
+    def recorded(branches: Sequence[Branch]) -> Any:
         asked.append(branches)
         return real(branches)
 
