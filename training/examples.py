@@ -111,8 +111,8 @@ class Writer:
         self.rng.shuffle(others)
         query, paraphrase = self._two(intent.forms, intent.held_out)
         return Question(
-            query=_fill(query, subject, said),
-            paraphrase=_fill(paraphrase, subject, said),
+            query=fill(query, subject, said),
+            paraphrase=fill(paraphrase, subject, said),
             subject=subject,
             phrase=self.vocabulary.phrase(intent.relation),
             answer=answer,
@@ -135,7 +135,7 @@ class Writer:
         rivals = [t for t in facts[relation] if t != answer][:4] or [self.rng.choice(self._tails[relation])]
         return Question(
             query=self._maybe_plural(query, head, said),
-            paraphrase=_fill(paraphrase, head, said),
+            paraphrase=fill(paraphrase, head, said),
             subject=head,
             phrase=self.vocabulary.phrase(relation),
             answer=answer,
@@ -343,8 +343,8 @@ class Writer:
             changed = re.sub(r"\bdoes \{S\}", "do {S}", form)
             changed = re.sub(r"\bis \{S\}", "are {S}", changed)
             if changed != form:
-                return _fill(changed, head, f"{head}s")
-        return _fill(form, head, said)
+                return fill(changed, head, f"{head}s")
+        return fill(form, head, said)
 
     def _restyled(self, question: Question) -> Question:
         """`question` as people type: sometimes lower case, without a question mark, or with a few polite words."""
@@ -509,7 +509,7 @@ def _gerund(phrase: str) -> str:
     return f"{verb} {rest}".strip()
 
 
-def _fill(form: str, subject: str, said: str) -> str:
+def fill(form: str, subject: str, said: str) -> str:
     form = form.replace("{S}", said).replace("{s}", subject).replace("{ing}", _gerund(subject))
     return (
         form[0].upper() + form[1:]

@@ -162,7 +162,7 @@ async def find_subject(store: GraphStore, user: str, query: str, at_revision: in
         *(
             _Candidate(span, _named(span, entries), proper=True)
             for span in proper
-            if _is_name(span, words, query, entries)
+            if _is_name(span, words, query, entries) and not _begins_longer(span, plain, entries)
         ),
         *(_owned_candidate(span, plain, entries) for span in owned),
     ]
@@ -381,6 +381,13 @@ def _is_name(span: Span, words: Sequence[Word], query: str, entries: Mapping[str
         return False
     no_name_before = ARTICLES | POSSESSIVES | QUESTION_WORDS | {"me", "us", "some", "to", ""}
     return words[span.last].owns or following not in no_name_before
+
+
+def _begins_longer(span: Span, plain: Iterable[Span], entries: Mapping[str, ConceptEntry]) -> bool:
+    """Whether a capitalised word is only the start of a concept ("Eating lunch requires")."""
+    return span.words == 1 and any(
+        s.first == span.first and s.last > span.last and _best_known(s, entries, verb=True) is not None for s in plain
+    )
 
 
 def _starts_sentence(words: Sequence[Word], at: int) -> bool:
