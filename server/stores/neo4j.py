@@ -42,6 +42,7 @@ from server.tuning.ports import ConceptEntry, Erased, Listing, Page, PersonalFac
 _UNNAMED = "none:"
 _OWN, _BASE = "0", "1"
 """The sections of a paged neighborhood, first in a cursor."""
+_HEALTH_S = 3.0
 _READS = 20
 """How often a read is done again because the user's overlay moved under it."""
 
@@ -281,7 +282,7 @@ class Neo4jStore:
         return await self._connection.write(work)
 
     async def health(self) -> None:
-        self._require_ready(await self._connection.read(_standing_of("")))
+        self._require_ready(await self._connection.read(_standing_of(""), _HEALTH_S))
 
     async def close(self) -> None:
         await self._connection.close()

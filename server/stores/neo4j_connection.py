@@ -145,20 +145,20 @@ class Connection:
                 f" for this service, and a user who may change its schema. Failed: {statement}"
             ) from error
 
-    async def read(self, work: Work[R]) -> R:
+    async def read(self, work: Work[R], limit_s: float = _MOST_S) -> R:
         """Run `work` in a read transaction; it may run more than once."""
-        return await self._retried(work, writing=False)
+        return await self._retried(work, limit_s, writing=False)
 
     async def write(self, work: Work[R]) -> R:
         """Run `work` in a write transaction; it may run more than once, also after a commit whose outcome got lost.
 
         Raises StoreUnreachable when time runs out before the outcome is known.
         """
-        return await self._retried(work, writing=True)
+        return await self._retried(work, _MOST_S, writing=True)
 
-    async def _retried(self, work: Work[R], *, writing: bool) -> R:
+    async def _retried(self, work: Work[R], limit_s: float, *, writing: bool) -> R:
         given = call_deadline.get()
-        end = time.monotonic() + _MOST_S
+        end = time.monotonic() + limit_s
         end = end if given is None else min(end, given)
         delay, lost = _FIRST_DELAY_S, 0
         while True:
