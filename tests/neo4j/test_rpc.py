@@ -32,7 +32,8 @@ async def service(neo4j_database: Database, tmp_path: Path) -> AsyncIterator[Ser
     login = neo4j_database.login
     await fill(login, BASE, VOCABULARY, tmp_path)
     await forget_users(login)
-    settings = Settings(store=login.url, neo4j_user=login.user, neo4j_password=login.password)  # type: ignore[arg-type]
+    given: dict[str, Any] = {"store": login.url, "neo4j_user": login.user, "neo4j_password": login.password}
+    settings = Settings(**given)
     store = await assemble.open_store(settings, VOCABULARY)
     server, probes = new_server(assemble.use_cases(settings, store, FixedModel(PHRASES), VOCABULARY))
     port = server.add_insecure_port("127.0.0.1:0")
