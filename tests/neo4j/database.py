@@ -69,7 +69,7 @@ def running_neo4j(folder: Path) -> Iterator[Database]:
     """A started Neo4j, with its data in `folder` where it is a process. Raises Unobtainable."""
     wanted = os.environ.get("KGT_TEST_NEO4J", "")
     release = os.environ.get("KGT_TEST_NEO4J_RELEASE", "lts")
-    if wanted != "process" and release == "lts" and docker_answers():
+    if wanted != "process" and release == "lts" and docker_answers() and has_image():
         with _container() as container:
             yield container
     elif wanted != "container" and (java := find_java(JAVA[release])) is not None:
@@ -103,13 +103,19 @@ def java_version(java: str) -> int:
 
 def docker_answers() -> bool:
     """Whether a Docker engine answers."""
-    if shutil.which("docker") is None:
-        return False
+    return shutil.which("docker") is not None and _succeeds(20, "docker", "info")
+
+
+def has_image() -> bool:
+    """Whether the engine has Neo4j's image, or can pull it."""
+    return _succeeds(60, "docker", "image", "inspect", IMAGE) or _succeeds(900, "docker", "pull", "-q", IMAGE)
+
+
+def _succeeds(limit_s: float, *command: str) -> bool:
     try:
-        done = subprocess.run(["docker", "info"], capture_output=True, timeout=20, check=False)
+        return subprocess.run(command, capture_output=True, timeout=limit_s, check=False).returncode == 0
     except subprocess.TimeoutExpired:
         return False
-    return done.returncode == 0
 
 
 def jars(pom: Path) -> Path:
