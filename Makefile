@@ -6,6 +6,7 @@ RUN := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 DATA ?= ../shared/data
 GRAPH ?=
+STORE ?= sqlite
 BUF := @bufbuild/buf@1.75.0
 
 .DEFAULT_GOAL := help
@@ -28,8 +29,8 @@ install: $(STAMP) ## create .venv with everything in it
 model: $(STAMP) ## fetch and convert the default model (93 MB, once)
 	@$(RUN) -m server.lm.fetch
 
-demo: model ## a correction taking effect, told in a minute; GRAPH=FILE tells it on a graph of yours
-	@$(RUN) -m demo $(if $(GRAPH),--graph '$(GRAPH)')
+demo: model ## a correction taking effect, told in a minute; GRAPH=FILE on a graph of yours, STORE=neo4j on Neo4j
+	@KGT_STORE= $(if $(filter neo4j,$(STORE)),$(RUN) -m tests.neo4j) $(RUN) -m demo $(if $(GRAPH),--graph '$(GRAPH)')
 
 serve: model ## serve on 127.0.0.1:50051 (settings: README.md)
 	@exec $(RUN) -m server

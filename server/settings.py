@@ -52,9 +52,12 @@ class Settings(BaseSettings):
         "auto", description="number format; auto is bfloat16 where the hardware computes in it"
     )
     threads: int = Field(0, ge=0, le=1024, description="processor threads of the model; 0 is one for each core")
-    queue: int = Field(64, ge=1, le=100_000, description="requests that may wait for the model")
+    queue: int = Field(256, ge=1, le=100_000, description="requests that may wait for the model")
     token_budget: int = Field(
-        2048, ge=16, le=1 << 20, description="tokens in one forward pass, of all requests together"
+        0,
+        ge=0,
+        le=1 << 20,
+        description="tokens in one forward pass, of all requests together; 0 is 2048 on a processor, 16384 on a GPU",
     )
     vocabulary: Path | None = Field(None, description="relation vocabulary (TOML); the built-in one when not given")
     k: int = Field(5, ge=1, le=20, description="relations considered for a correction (the paper's K)")

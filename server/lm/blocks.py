@@ -16,6 +16,9 @@ import numpy.typing as npt
 
 from server.lm.packing import Indices, Tree, seen
 
+_ALIGNMENT = 8
+"""The keys of a group are a multiple of this: GPUs' kernels want a mask's rows aligned."""
+
 
 @dataclass(frozen=True, slots=True)
 class Segment:
@@ -155,7 +158,7 @@ def _grouped(blocks: Sequence[_Block], length: int) -> tuple[tuple[BlockGroup, .
     groups, places, offset = [], np.zeros(length, dtype=np.int64), 0
     for (kept, _, _), members in sorted(classes.items()):
         wide = max(b.mask.shape[0] for b in members)
-        long = max(b.mask.shape[1] for b in members)
+        long = -(-max(b.mask.shape[1] for b in members) // _ALIGNMENT) * _ALIGNMENT
         queries = np.zeros((len(members), wide), dtype=np.int64)
         keys = np.zeros((len(members), long), dtype=np.int64)
         mask = np.zeros((len(members), wide, long), dtype=np.bool_)

@@ -17,19 +17,22 @@ from server.tuning.ports import Branch, GenerateRequest, Piece, Scores
 BLOCK_TOKENS = 64
 """Queries in a block of attention: about a root's length, so that neither roots nor blocks are most of the keys."""
 
+_PROCESSOR_BUDGET, _GPU_BUDGET = 2048, 16_384
+"""Tokens in a forward pass. A processor's time grows with the tokens, and generations wait for the pass under way."""
+
 
 class TransformersModel:
     """Scores continuations and generates text with one model, on one thread, for all users at once.
 
-    `token_budget`: tokens in a forward pass; `streams`: generations under way at most; `queue_capacity`: requests that
+    `token_budget`: tokens in a forward pass, 0 for what suits the device; `streams`: generations under way at most; `queue_capacity`: requests that
     wait for either.
     """
 
     def __init__(
         self,
         loaded: LoadedModel,
-        queue_capacity: int = 64,
-        token_budget: int = 2048,
+        queue_capacity: int = 256,
+        token_budget: int = 0,
         streams: int = 32,
         block_tokens: int = BLOCK_TOKENS,
     ) -> None:
@@ -39,7 +42,7 @@ class TransformersModel:
             Tokenizer(loaded.tokenizer, loaded.context_tokens),
             _ends(loaded.model, loaded.tokenizer),
             capacity=queue_capacity,
-            budget=token_budget,
+            budget=token_budget or (_PROCESSOR_BUDGET if loaded.model.device.type == "cpu" else _GPU_BUDGET),
             streams=streams,
         )
 

@@ -121,6 +121,8 @@ class ModelWorker:
         for job in [j for j in self._generating if j.cancelled.is_set()]:
             self._end(job)
         self._scoring = deque(j for j in self._scoring if not j.cancelled.is_set())
+        with self._changed:
+            self._waiting = deque(j for j in self._waiting if not j.cancelled.is_set())
 
     def _chosen(self) -> list[tuple[Job, Segment]]:
         """The next forward pass. At least one segment where anything is under way; in all at most the budget."""
@@ -209,10 +211,12 @@ class ModelWorker:
         try:
             logits = self._forward.run([segment for _, segment in chosen])
         except torch.OutOfMemoryError:
-            self._halve(chosen)
-            return
+            logits = None  # halved below: in here the error's own frames would still hold the memory
         except BaseException as error:
             self._fail(chosen, error)
+            return
+        if logits is None:
+            self._halve(chosen)
             return
         at, unread = 0, []
         for job, segment in chosen:

@@ -19,6 +19,7 @@ from server.tuning.objective import (
     MissingProbabilities,
     Probabilities,
     answer_probability,
+    comparable,
     loss,
 )
 from server.tuning.texts import says
@@ -100,11 +101,11 @@ def margin(problem: Problem, solution: Solution) -> float:
 def _in_turns(problem: Problem, rejected: Collection[Facts]) -> Solution:
     """Lines 4 to 24: add the best of H, remove the worst of G_q, in turns, until the stop condition holds."""
     p, feedback = problem.probabilities, problem.feedback
-    to_add = sorted(problem.personalized, key=lambda z: -p.reasoning_of(z, feedback))  # lines 4-5
+    to_add = sorted(problem.personalized, key=lambda z: -comparable(p.reasoning_of(z, feedback)))  # lines 4-5
     scored = [
         v.triple for v in problem.view if v.triple not in problem.personalized and (v.triple, feedback) in p.reasoning
     ]
-    to_remove = sorted(scored, key=lambda z: p.reasoning_of(z, feedback))  # lines 6-7
+    to_remove = sorted(scored, key=lambda z: comparable(p.reasoning_of(z, feedback)))  # lines 6-7
     state = _State(problem)
     if _solves(problem, state, rejected):  # line 8
         return state.solution(_reason(problem), holds=True)
@@ -129,7 +130,7 @@ def _add_then_remove(problem: Problem, rejected: Collection[Facts]) -> Solution:
         if _solves(problem, state, rejected):
             return _minimal(problem, state, rejected).solution(_reason(problem), holds=True)
         visited.append(state)
-    best = max(visited, key=lambda state: _lead(problem, state.view, state.added))
+    best = max(visited, key=lambda state: round(_lead(problem, state.view, state.added), 4))
     return best.solution(StopReason.EXHAUSTED, holds=False)
 
 
@@ -139,7 +140,7 @@ def _states(problem: Problem) -> Iterator[_State]:
     state = _State(problem)
 
     def gain(z: Triple) -> float:
-        return -p.reasoning_of(z, problem.feedback) * p.relations[z.relation]
+        return -comparable(p.reasoning_of(z, problem.feedback) * p.relations[z.relation])
 
     for triple in sorted(problem.personalized, key=gain):
         state = state.adding(triple)
@@ -169,7 +170,7 @@ def _most_conflicting(problem: Problem, state: _State) -> Triple | None:
         return None
     ahead = {r: answer_probability(r, facts, p) for r in rivals}
     feedback = answer_probability(problem.feedback, facts, p)
-    wrong = max(rivals, key=lambda r: (r == problem.answer_before and ahead[r] >= feedback, ahead[r]))
+    wrong = max(rivals, key=lambda r: (r == problem.answer_before and ahead[r] >= feedback, comparable(ahead[r])))
     conflicting = [
         z
         for z in facts
@@ -179,7 +180,7 @@ def _most_conflicting(problem: Problem, state: _State) -> Triple | None:
     ]
     if not conflicting:
         return None
-    return max(conflicting, key=lambda z: p.relations[z.relation] * p.reasoning_of(z, wrong))
+    return max(conflicting, key=lambda z: comparable(p.relations[z.relation] * p.reasoning_of(z, wrong)))
 
 
 def _minimal(problem: Problem, state: _State, rejected: Collection[Facts]) -> _State:
@@ -280,14 +281,15 @@ def _lead(problem: Problem, view: Neighborhood, added: Sequence[Triple]) -> floa
     with literal stopping by how much the loss is below epsilon.
     """
     if problem.stopping is Stopping.LITERAL:
-        return problem.epsilon - loss(problem.personalized, problem.feedback, view, problem.probabilities)
+        return round(problem.epsilon - loss(problem.personalized, problem.feedback, view, problem.probabilities), 9)
     facts = facts_of(problem, view)
     if not set(added) & set(facts):
         return -1.0
     rivals = _rivals(problem, facts)
     _require(problem.probabilities, [(z, a) for z in facts for a in (problem.feedback, *rivals)])
     feedback = answer_probability(problem.feedback, facts, problem.probabilities)
-    return feedback - max((answer_probability(r, facts, problem.probabilities) for r in rivals), default=0.0)
+    ahead = max((answer_probability(r, facts, problem.probabilities) for r in rivals), default=0.0)
+    return 0.0 if comparable(feedback) == comparable(ahead) else feedback - ahead
 
 
 def _rivals(problem: Problem, facts: Facts) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from server.graph.neighborhood import Neighborhood, RelationSlice, ViewedTriple
 from server.graph.relation import Vocabulary
+from server.tuning.objective import comparable
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def retrieval_order(
 
     def key(part: RelationSlice) -> tuple[float, str]:
         weight = rules.personal_weight if part.personal else 1.0
-        return -relations[part.relation] * weight, part.relation
+        return -comparable(relations[part.relation] * weight), part.relation
 
     return tuple(sorted(view.slices, key=key))
 

@@ -26,6 +26,15 @@ class MissingProbabilities(Exception):
         super().__init__(f"{len(self.pairs)} reasoning probabilities are missing")
 
 
+def comparable(p: float) -> float:
+    """ln P to four decimals: what decisions compare, so that a tie is broken by their rule and not by noise.
+
+    What else runs in the same forward pass may change how the hardware rounds; two numbers that it could have swapped
+    are equal here, and the order that they came in decides.
+    """
+    return round(math.log(p), 4) if p > 0 else -math.inf
+
+
 def probability(logprob: ContinuationLogprob, normalization: Normalization = "mean") -> float:
     """P of a continuation: exp of the mean of its tokens' log-probabilities, or of their sum."""
     return math.exp(logprob.total / logprob.tokens if normalization == "mean" else logprob.total)

@@ -27,6 +27,7 @@ from server.tuning.objective import (
     MissingProbabilities,
     Probabilities,
     answer_probability,
+    comparable,
     loss,
     minimal_loss,
     retrieval_probability,
@@ -230,7 +231,7 @@ class _Personalization:
         """The tail among the facts that Eq. 1 ranks first: the answer where none is generated."""
         triples = [v.triple for v in self._facts(view)]
         tails = list(dict.fromkeys(z.tail.text for z in triples))
-        return max(tails, key=lambda a: answer_probability(a, triples, self._known), default=None)
+        return max(tails, key=lambda a: comparable(answer_probability(a, triples, self._known)), default=None)
 
     # H, and the probabilities
 

@@ -15,7 +15,7 @@ from server.graph.relation import Vocabulary
 from server.graph.triple import Triple, verbalize
 from server.tuning.cost import CostMeter
 from server.tuning.memory import UserMemory
-from server.tuning.objective import Probabilities, probability, retrieval_normalizer
+from server.tuning.objective import Probabilities, comparable, probability, retrieval_normalizer
 from server.tuning.ports import Branch, ContinuationLogprob, LanguageModel, Normalization
 from server.tuning.templates import extraction_prompt, reasoning_prompt, retrieval_prompt
 
@@ -81,7 +81,7 @@ class Scorer:
         """The vocabulary's retrievable relations, the most probable under the extraction template first."""
         row = (await self.ask([self.ranking(answer, object, k)]))[0]
         relations = self.vocabulary.retrievable()
-        order = sorted(range(len(relations)), key=lambda n: (-row[n], n))
+        order = sorted(range(len(relations)), key=lambda n: (-comparable(row[n]), n))
         return [relations[n].name for n in order]
 
     def ranking(self, answer: str, object: Concept, k: int) -> Branch:
@@ -133,10 +133,10 @@ def triples_to_score(view: Neighborhood, probabilities: Probabilities, budget: S
         return chosen
     mass = sum(probabilities.relations[z.relation] for z in chosen) / normalizer
     taken = 0
-    for part in sorted(view.slices, key=lambda s: (-probabilities.relations[s.relation], s.relation)):
+    for part in sorted(view.slices, key=lambda s: (-comparable(probabilities.relations[s.relation]), s.relation)):
         share = probabilities.relations[part.relation] / normalizer
         for viewed in part.base:
-            if mass >= budget.mass or taken >= budget.triples:
+            if mass >= budget.mass - _ROUNDING or taken >= budget.triples:
                 return chosen
             chosen.append(viewed.triple)
             mass += share

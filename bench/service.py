@@ -1,0 +1,150 @@
+"""python -m bench.service: a whole server on this machine, and clients that personalize and ask, one to four.
+
+A process `python -m server` on the embedded store over loopback, with the model that the settings name (KGT_MODEL and the
+others apply). Each client is a user of its own and sends its next request when the last is answered. A client's queries
+go round the concepts in an order of its own. The last line is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bench import workload
+from kgt.client import AsyncClient
+from kgt.errors import CallError
+from server.stores.sqlite_base import BaseTriple, build_base
+
+CONCEPTS = 100
+TRIPLES_EACH = 12
+ANSWERS_PER_PERSONALIZE = 4
+TIMEOUT_S = 600.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the clients of one run saw."""
+
+    took_s: list[float] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.service", description=__doc__.splitlines()[0])
+    parser.add_argument("--clients", default="1,8,32,128", help="numbers of concurrent clients")
+    parser.add_argument("--each", type=int, default=5, help="requests a client sends; a multiple of 5 keeps 1:4")
+    parser.add_argument("--least", type=int, default=40, help="requests in a run at least")
+    parser.add_argument("--no-verify", action="store_true", help="Personalize without generating the answers")
+    parser.add_argument("--address", default="", help="a server that runs already, over the bench's graph")
+    given = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        triples = [z for s in workload.subjects(CONCEPTS) for z in workload.triples(s, TRIPLES_EACH)]
+        build_base(data, [BaseTriple(z, 1 + n % 7) for n, z in enumerate(triples)], workload.VOCABULARY)
+        with _served(data, given.address) as address:
+            print(json.dumps(asyncio.run(_runs(address, given))))
+
+
+async def _runs(address: str, given: argparse.Namespace) -> list[dict[str, Any]]:
+    results = []
+    async with AsyncClient(address, timeout_s=TIMEOUT_S) as client:
+        await _until_serving(client)
+        await _run(client, 2, 5, "warm-up", not given.no_verify)
+        for clients in map(int, given.clients.split(",")):
+            each = max(given.each, -(-given.least // clients))
+            started = time.perf_counter()
+            tally = await _run(client, clients, each, str(clients), not given.no_verify)
+            results.append(_line(clients, tally, time.perf_counter() - started))
+            print(results[-1], *sorted(set(tally.errors)), flush=True)
+    return results
+
+
+async def _run(client: AsyncClient, clients: int, each: int, name: str, verify: bool) -> Tally:
+    tally = Tally()
+    await asyncio.gather(*(_client(client, f"{name}-{n}", n, each, verify, tally) for n in range(clients)))
+    return tally
+
+
+async def _client(client: AsyncClient, user: str, number: int, each: int, verify: bool, tally: Tally) -> None:
+    rng = random.Random(user)
+    subjects = workload.subjects(CONCEPTS)
+    rng.shuffle(subjects)
+    for turn in range(each):
+        subject = subjects[turn % len(subjects)]
+        query = workload.query(subject)
+        started = time.perf_counter()
+        try:
+            # The clients do not personalize all at once: each begins at another place of the round
+            if (turn + number) % (ANSWERS_PER_PERSONALIZE + 1) == 0:
+                feedback = workload.triples(subject, TRIPLES_EACH * 2)[-1].tail.text
+                await client.personalize(user=user, query=query, answer=feedback, verify=verify)
+            else:
+                await client.answer(user=user, query=query)
+        except CallError as error:
+            tally.errors.append(type(error).__name__)
+        else:
+            tally.took_s.append(time.perf_counter() - started)
+
+
+def _line(clients: int, tally: Tally, elapsed_s: float) -> dict[str, Any]:
+    ordered = sorted(tally.took_s) or [float("nan")]
+    return {
+        "clients": clients,
+        "requests_per_second": round(len(tally.took_s) / elapsed_s, 3),
+        "p50_ms": round(ordered[len(ordered) // 2] * 1000, 1),
+        "p99_ms": round(ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] * 1000, 1),
+        "errors": len(tally.errors),
+    }
+
+
+async def _until_serving(client: AsyncClient) -> None:
+    """A first answer; the server says UNAVAILABLE until its model is ready."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            await client.answer(user="first", query=workload.query("dog"))
+            return
+        except CallError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.5)
+
+
+@contextmanager
+def _served(data: Path, address: str) -> Iterator[str]:
+    """The address of a running server: the given one, or a process that ends with the block."""
+    if address:
+        yield address
+        return
+    command = [sys.executable, "-m", "server", "--data", str(data), "--address", "127.0.0.1:0"]
+    environment = {"KGT_LOG_LEVEL": "warning", **os.environ}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if "listening on" not in line:
+            raise SystemExit("the server did not start; its complaint is above")
+        yield line.split()[-1]
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+if __name__ == "__main__":
+    main()
