@@ -7,15 +7,19 @@ python -m kgload triples FILE --columns relation,head,tail
 from __future__ import annotations
 
 import argparse
+import asyncio
+import os
 import sys
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
+from kgload.graph import load_into_neo4j
 from kgload.load import LoadError, load
 from kgload.parse import COLUMNS, BadLine, column_lines, conceptnet_lines
-from server.errors import StartupError
+from server.errors import KgtError
 from server.graph.relation import Vocabulary
+from server.stores.neo4j_connection import EMBEDDED, login_from_environment
 from server.stores.sqlite import data_folder
 from server.stores.sqlite_base import BaseTriple
 
@@ -25,11 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except StartupError as error:
+    except KgtError as error:
         print(f"kgload: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("kgload: stopped; nothing was changed", file=sys.stderr)
+        print("kgload: stopped; nothing was changed, or run it again to go on", file=sys.stderr)
         return 130
     return 0
 
@@ -51,6 +55,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     for command in (starter, triples):
         command.add_argument("--data", type=Path, default=data_folder(), help="folder of the embedded store (KGT_DATA)")
+        command.add_argument(
+            "--store",
+            default=os.environ.get("KGT_STORE") or EMBEDDED,
+            help="sqlite, or a Neo4j's address (KGT_STORE); its login is in KGT_NEO4J_USER and KGT_NEO4J_PASSWORD",
+        )
         command.add_argument(
             "--vocabulary", type=Path, help="relation vocabulary (TOML); the built-in one when not given"
         )
@@ -83,11 +92,15 @@ def _triples(options: argparse.Namespace) -> None:
 
 
 def _load(parsed: Iterable[BaseTriple | BadLine], options: argparse.Namespace, vocabulary: Vocabulary) -> None:
-    loaded = load(parsed, options.data, vocabulary, replace=options.replace)
+    if options.store == EMBEDDED:
+        loaded, place = load(parsed, options.data, vocabulary, replace=options.replace), options.data
+    else:
+        login, place = login_from_environment(options.store), options.store
+        loaded = asyncio.run(load_into_neo4j(parsed, login, vocabulary, replace=options.replace))
     counts = loaded.counts
     print(
         f"{counts.edges} triples, {counts.concepts} concepts, {len(counts.by_relation)} relations,"
-        f" {loaded.bad_lines} bad lines; base graph {counts.fingerprint} in {options.data}"
+        f" {loaded.bad_lines} bad lines; base graph {counts.fingerprint} in {place}"
         + (" (as it was)" if loaded.unchanged else "")
     )
 

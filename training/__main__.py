@@ -37,8 +37,9 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write docs/model.md: base beside adapter, on cases never seen")
     report.set_defaults(run=_report)
     report.add_argument("--adapter", type=Path, default=ADAPTER, help="folder of the adapter")
-    report.add_argument("--cases", type=int, default=40, help="questions in each held-out split")
+    report.add_argument("--cases", type=int, default=30, help="questions in each held-out split")
     report.add_argument("--everyday", type=int, default=150, help="everyday corrections, of the 150 there are")
+    report.add_argument("--base-everyday", type=int, default=50, help="how many of them the slow base model gets")
     report.add_argument("--out", type=Path, default=Path("docs/model.md"))
     report.add_argument("--kept", type=Path, default=Path("build/report"), help="where measured figures are kept")
     for command in (train, report):
@@ -66,13 +67,12 @@ def _train(arguments: argparse.Namespace) -> None:
 def _report(arguments: argparse.Namespace) -> None:
     from training import report
 
-    def measured(adapter: Path | None) -> report.Measured:
+    def measured(adapter: Path | None, everyday: int) -> report.Measured:
         print(f"measuring {'the base' if adapter is None else adapter} ...", flush=True)
-        return report.measure(
-            arguments.model, adapter, arguments.data, arguments.cases, arguments.everyday, arguments.kept
-        )
+        return report.measure(arguments.model, adapter, arguments.data, arguments.cases, everyday, arguments.kept)
 
-    report.write(measured(None), measured(arguments.adapter), arguments.out)
+    base = measured(None, arguments.base_everyday)
+    report.write(base, measured(arguments.adapter, arguments.everyday), arguments.out)
     print(f"written to {arguments.out}")
 
 
