@@ -7,10 +7,11 @@ STAMP := $(VENV)/.installed
 DATA ?= ../shared/data
 GRAPH ?=
 STORE ?= sqlite
+COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 BUF := @bufbuild/buf@1.75.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install model demo serve test lint format proto train train-report picture clean
+.PHONY: help install model demo serve up down test lint format proto train train-report picture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +35,15 @@ demo: model ## a correction taking effect, told in a minute; GRAPH=FILE on a gra
 
 serve: model ## serve on 127.0.0.1:50051 (settings: README.md)
 	@exec $(RUN) -m server
+
+up: .env ## Neo4j, a loader and the server in containers (docker-compose.yml); KGT_LOAD says what to load
+	$(COMPOSE) up -d --build
+
+down: ## stop them; the graph stays in its volume
+	$(COMPOSE) down
+
+.env: # a random password, readable by this user alone
+	@umask 077; $(PYTHON) -c 'import secrets; print("KGT_NEO4J_PASSWORD=" + secrets.token_urlsafe(24))' > $@
 
 test: model ## all tests, the default model's among them
 	$(RUN) -m pytest
