@@ -1,0 +1,47 @@
+"""A small data folder in the formats of the reference data, with made-up people and places."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+PEOPLE = [f"Person Number{n}" for n in range(120)]
+CITIES = [f"Town{n}" for n in range(6)]
+FAITHS = [f"Faith{n}" for n in range(4)]
+PATTERNS = {
+    "P19": ["[X] was born in [Y] .", "[X] is originally from [Y] ."],
+    "P140": ["The official religion of [X] is [Y] .", "[X] follows the religion of [Y] ."],
+    "P495": ["[X] was created in [Y] ."],
+}
+CONCEPTNET = [
+    ("Desires", "yak", "grass"), ("AtLocation", "yak", "tibet"), ("IsA", "yak", "animal"),
+    ("UsedFor", "gong", "make noise"), ("SymbolOf", "dove", "peace"), ("SymbolOf", "owl", "wisdom"),
+    ("SymbolOf", "lion", "courage"), ("SymbolOf", "rose", "love"), ("HasPrerequisite", "eat breakfast", "wake up"),
+    ("HasPrerequisite", "eat lunch", "be hungry"), ("HasPrerequisite", "eat dinner", "set the table"),
+]  # fmt: skip
+
+
+def write_reference_data(folder: Path) -> Path:
+    """Write all files below `folder`; returns it."""
+    (folder / "pararel" / "patterns").mkdir(parents=True)
+    lines = ("\t".join(triple) for triple in CONCEPTNET)
+    (folder / "conceptnet100k.tsv").write_text("".join(f"{line}\n" for line in lines))
+    objects = {"P19": CITIES, "P140": FAITHS, "P495": CITIES}
+    pairs = {r: [[p, o[n % len(o)]] for n, p in enumerate(PEOPLE)] for r, o in objects.items()}
+    (folder / "pararel" / "query_pairs.json").write_text(json.dumps(pairs))
+    for relation, patterns in PATTERNS.items():
+        rows = (json.dumps({"pattern": pattern}) for pattern in patterns)
+        (folder / "pararel" / "patterns" / f"{relation}.jsonl").write_text("".join(f"{row}\n" for row in rows))
+    cases = (
+        {
+            "prompt": prompt.format(person),
+            "subject": person,
+            "rephrase_prompt": f"It rained all day. {person} comes from",
+            "target_new": values[(n + 1) % len(values)],
+            "ground_truth": values[n % len(values)],
+        }
+        for n, person in enumerate(PEOPLE)
+        for prompt, values in (("{} was born in", CITIES), ("The official religion of {} is", FAITHS))
+    )
+    (folder / "counterfact.jsonl").write_text("".join(f"{json.dumps(case)}\n" for case in cases))
+    return folder
