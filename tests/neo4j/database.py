@@ -74,8 +74,8 @@ def running_neo4j(folder: Path) -> Iterator[Database]:
             yield container
     elif wanted != "container" and (java := find_java(JAVA[release])) is not None:
         process = ProcessNeo4j(folder, java, jars(POMS[release]))
-        process.start()
         try:
+            process.start()
             yield process
         finally:
             process.stop()
