@@ -1,104 +1,214 @@
-"""python -m kgload: fill the base graph.
+"""python -m kgload: fill the base graph that all users share.
 
 python -m kgload starter
-python -m kgload triples FILE --columns relation,head,tail
+python -m kgload conceptnet conceptnet-assertions-5.7.0.csv.gz
+python -m kgload triples graph.jsonl --declare relations.toml
+python -m kgload verify
+python -m kgload stats
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
 
-from kgload.load import LoadError, load
-from kgload.parse import COLUMNS, BadLine, column_lines, conceptnet_lines
+from kgload.embedded import BATCH, present_base
+from kgload.errors import LoadError
+from kgload.lines import COLUMNS, comma_rows, json_rows, tabbed_rows
+from kgload.load import CONCEPTNET_ATTRIBUTION, Plan, load_embedded, summarize
+from kgload.report import Report
+from kgload.staging import Limits, Recipe, parse_memory
 from server.errors import StartupError
 from server.graph.relation import Vocabulary
 from server.stores.sqlite import data_folder
-from server.stores.sqlite_base import BaseTriple
+
+_LAYOUTS = {"tsv": tabbed_rows, "csv": comma_rows, "jsonl": json_rows}
+_ENDINGS = {".tsv": "tsv", ".tab": "tsv", ".txt": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return int(options.run(options, Report()) or 0)
     except StartupError as error:
         print(f"kgload: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("kgload: stopped; nothing was changed", file=sys.stderr)
+        print("kgload: stopped; the same command goes on where this one was", file=sys.stderr)
         return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m kgload", description="Fill the base graph that all users share.")
+    parser = argparse.ArgumentParser(
+        prog="python -m kgload",
+        description="Fill the base graph that all users share.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=(__doc__ or "").partition("\n\n")[2],
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     starter = commands.add_parser("starter", help="the small graph of everyday facts that ships with this package")
     starter.set_defaults(run=_starter)
-    triples = commands.add_parser(
-        "triples",
-        help="your own triples, tab-separated",
-        epilog="example: python -m kgload triples graph.tsv --columns relation,head,tail",
-    )
-    triples.set_defaults(run=_triples)
-    triples.add_argument("file", type=Path)
-    triples.add_argument(
-        "--columns", default="head,relation,tail", help="what the columns are: head, relation, tail, weight"
-    )
-    for command in (starter, triples):
-        command.add_argument("--data", type=Path, default=data_folder(), help="folder of the embedded store (KGT_DATA)")
-        command.add_argument(
-            "--vocabulary", type=Path, help="relation vocabulary (TOML); the built-in one when not given"
-        )
-        command.add_argument(
-            "--replace", action="store_true", help="put it in another base graph's place; overlays stay"
-        )
+    starter.add_argument("--if-empty", action="store_true", help="do nothing where there is a base graph already")
+    _add_conceptnet(commands)
+    _add_triples(commands)
+    for command in commands.choices.values():
+        _add_common(command)
     return parser
 
 
-def _starter(options: argparse.Namespace) -> None:
-    text = resources.files("kgload.starter").joinpath("starter.csv").read_text(encoding="utf-8")
+def _add_conceptnet(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "conceptnet",
+        help="ConceptNet's dump of assertions",
+        epilog="example: python -m kgload conceptnet conceptnet-assertions-5.7.0.csv.gz --language en",
+    )
+    command.set_defaults(run=_conceptnet)
+    command.add_argument("path", help="a file, plain or gzip; an http(s) URL; or - for standard input")
+    add_filters(command)
+
+
+def add_filters(command: argparse.ArgumentParser) -> None:
+    """What of a dump is taken."""
+    command.add_argument(
+        "--language", default="en", help="languages that both ends must be in, by comma; 'all' for any (default: en)"
+    )
+    command.add_argument("--min-weight", type=float, help="leave out what weighs less")
+    command.add_argument("--relations", default="", help="only these relations, by comma")
+    command.add_argument(
+        "--merge-senses",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="one concept a text, whatever its senses (default)",
+    )
+
+
+def _add_triples(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "triples",
+        help="your own triples: tab-separated, CSV or JSON lines",
+        epilog="example: python -m kgload triples graph.tsv --columns relation,head,tail",
+    )
+    command.set_defaults(run=_triples)
+    command.add_argument("file", help="a file, plain or gzip; an http(s) URL; or - for standard input")
+    command.add_argument(
+        "--columns", default="head,relation,tail", help="what the columns are: head, relation, tail, weight"
+    )
+    command.add_argument("--format", choices=sorted(_LAYOUTS), help="how the lines are written (default: by the name)")
+    command.add_argument(
+        "--declare", type=Path, help="TOML file of relations outside ConceptNet's list: name and phrases of each"
+    )
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--data", type=Path, default=data_folder(), help="folder of the embedded store (KGT_DATA)")
+    command.add_argument("--vocabulary", type=Path, help="relation vocabulary (TOML); the built-in one when not given")
+    command.add_argument("--replace", action="store_true", help="put it in another base graph's place; overlays stay")
+    command.add_argument("--memory", default="2GB", help="what the loader may use before it spills to disk")
+    command.add_argument("--max-errors", type=int, default=1000, help="stop at more malformed lines than this")
+    command.add_argument("--rejects", type=Path, help="where malformed lines are written (default: DATA/rejects.tsv)")
+    command.add_argument("--batch", type=int, default=BATCH, help="rows a commit")
+
+
+def _starter(options: argparse.Namespace, report: Report) -> None:
+    if options.if_empty and present_base(options.data).fingerprint:
+        return
+    with resources.as_file(resources.files("kgload.starter").joinpath("starter.csv")) as path:
+        _load(options, str(path), Recipe(), _vocabulary(options), report)
+
+
+def _conceptnet(options: argparse.Namespace, report: Report) -> None:
     vocabulary = _vocabulary(options)
-    _load(conceptnet_lines(text.splitlines(), vocabulary), options, vocabulary)
+    _load(options, options.path, conceptnet_recipe(options, vocabulary), vocabulary, report)
 
 
-def _triples(options: argparse.Namespace) -> None:
-    columns = [c.strip() for c in options.columns.split(",")]
+def conceptnet_recipe(options: argparse.Namespace, vocabulary: Vocabulary) -> Recipe:
+    """What the filters say. Raises LoadError."""
+    languages = _listed(options.language)
+    if not languages:
+        raise LoadError("--language: name one, or 'all'")
+    return Recipe(
+        languages=() if "all" in languages else languages,
+        min_weight=options.min_weight,
+        relations=_listed(options.relations),
+        merge_senses=options.merge_senses,
+        vocabulary=vocabulary.fingerprint,
+        attribution=CONCEPTNET_ATTRIBUTION,
+    )
+
+
+def _triples(options: argparse.Namespace, report: Report) -> None:
+    columns = _listed(options.columns, sort=False)
     if not {"head", "relation", "tail"} <= set(columns) <= set(COLUMNS) or len(set(columns)) != len(columns):
         raise LoadError(
             f"--columns {options.columns}: name head, relation, tail, and weight if there is one, once each"
         )
+    declared = _read(options.declare) if options.declare else ""
     vocabulary = _vocabulary(options)
-    try:
-        with options.file.open(encoding="utf-8") as file:
-            _load(column_lines(file, columns, vocabulary), options, vocabulary)
-    except UnicodeDecodeError as error:
-        raise LoadError(f"{options.file} is not UTF-8 text") from error
-    except OSError as error:
-        raise LoadError(f"{options.file}: {error.strerror}") from error
-
-
-def _load(parsed: Iterable[BaseTriple | BadLine], options: argparse.Namespace, vocabulary: Vocabulary) -> None:
-    loaded = load(parsed, options.data, vocabulary, replace=options.replace)
-    counts = loaded.counts
-    print(
-        f"{counts.edges} triples, {counts.concepts} concepts, {len(counts.by_relation)} relations,"
-        f" {loaded.bad_lines} bad lines; base graph {counts.fingerprint} in {options.data}"
-        + (" (as it was)" if loaded.unchanged else "")
+    if declared:
+        vocabulary = vocabulary.extended(declared)
+    layout = options.format or _layout(options.file)
+    recipe = Recipe(
+        form="triples",
+        languages=(),
+        columns=columns,
+        layout=layout,
+        vocabulary=vocabulary.fingerprint,
+        declared=declared,
     )
+    lines_of = _LAYOUTS[layout]
+    _load(options, options.file, recipe, vocabulary, report, lambda source: lines_of(source.text(), columns))
+
+
+def _layout(name: str) -> str:
+    endings = Path(name).suffixes
+    if endings and endings[-1] == ".gz":
+        endings = endings[:-1]
+    return _ENDINGS.get(endings[-1].casefold() if endings else "", "tsv")
+
+
+def _load(
+    options: argparse.Namespace, file: str, recipe: Recipe, vocabulary: Vocabulary, report: Report, rows: object = None
+) -> None:
+    plan = Plan(
+        file=file,
+        recipe=recipe,
+        vocabulary=vocabulary,
+        folder=options.data,
+        limits=_limits(options),
+        replace=options.replace,
+        batch=max(1, options.batch),
+    )
+    stage = load_embedded(plan, report, rows)  # type: ignore[arg-type]
+    if stage is not None:
+        summarize(stage, report)
+
+
+def _limits(options: argparse.Namespace) -> Limits:
+    rejects = options.rejects or options.data / "rejects.tsv"
+    return Limits(parse_memory(options.memory), options.max_errors, rejects)
+
+
+def _listed(text: str, *, sort: bool = True) -> tuple[str, ...]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    return tuple(sorted(set(parts)) if sort else parts)
 
 
 def _vocabulary(options: argparse.Namespace) -> Vocabulary:
     if options.vocabulary is None:
         return Vocabulary.built_in()
+    return Vocabulary.parse(_read(options.vocabulary))
+
+
+def _read(path: Path) -> str:
     try:
-        return Vocabulary.parse(options.vocabulary.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise LoadError(f"{options.vocabulary}: {error.strerror}") from error
+        raise LoadError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise LoadError(f"{path} is not UTF-8 text") from error
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ changed; `overlays.db` holds the users' logs of edits, which are the truth, and 
 
 from __future__ import annotations
 
-BASE_SCHEMA_VERSION = 1
+BASE_SCHEMA_VERSION = 2
+"""1 had no edges.merged; what reads a base for users does not need it."""
 OVERLAY_SCHEMA_VERSION = 1
 
 # The base. Symmetric relations have negative ids and are stored once, the concept with the smaller key as head.
@@ -22,12 +23,13 @@ CREATE TABLE concepts (
 CREATE TABLE edges (
   head INTEGER NOT NULL, relation INTEGER NOT NULL, rank INTEGER NOT NULL,
   tail INTEGER NOT NULL, weight REAL NOT NULL, source INTEGER NOT NULL,
+  merged INTEGER NOT NULL, -- how many edges of the file became this one
   PRIMARY KEY (head, relation, rank)
 ) WITHOUT ROWID;
 """
 BASE_INDEXES = """
-CREATE UNIQUE INDEX concepts_by_key ON concepts (key);
-CREATE UNIQUE INDEX edges_by_tail ON edges (tail, relation, head);
+CREATE UNIQUE INDEX IF NOT EXISTS concepts_by_key ON concepts (key);
+CREATE UNIQUE INDEX IF NOT EXISTS edges_by_tail ON edges (tail, relation, head);
 """
 BASE_STAGING = """
 CREATE TEMP TABLE staged (
@@ -39,7 +41,7 @@ STAGE = "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 # MAX(weight) with bare columns: SQLite takes them from the row with that weight.
 MERGE_STAGED = """
 CREATE TEMP TABLE merged AS
-SELECT head, relation, tail, MAX(weight) AS weight, dataset, license, MIN(line) AS line
+SELECT head, relation, tail, MAX(weight) AS weight, dataset, license, MIN(line) AS line, COUNT(*) AS merged
 FROM staged GROUP BY head, relation, tail;
 """
 FILL_CONCEPTS = """
@@ -54,8 +56,9 @@ FILL_SOURCES = "INSERT INTO sources (dataset, license) SELECT DISTINCT dataset, 
 INSERT_RELATION = "INSERT INTO relations (id, name, edges) VALUES (?, ?, ?)"
 COUNT_STAGED_RELATIONS = "SELECT relation, COUNT(*) FROM merged GROUP BY relation ORDER BY relation"
 FILL_EDGES = """
-INSERT INTO edges (head, relation, rank, tail, weight, source)
-SELECT h.id, r.id, ROW_NUMBER() OVER (PARTITION BY h.id, r.id ORDER BY m.weight DESC, m.line) - 1, t.id, m.weight, s.id
+INSERT INTO edges (head, relation, rank, tail, weight, source, merged)
+SELECT h.id, r.id, ROW_NUMBER() OVER (PARTITION BY h.id, r.id ORDER BY m.weight DESC, m.line) - 1, t.id, m.weight, s.id,
+  m.merged
 FROM merged m
 JOIN concepts h ON h.key = m.head JOIN concepts t ON t.key = m.tail
 JOIN relations r ON r.name = m.relation JOIN sources s ON s.dataset = m.dataset AND s.license = m.license
@@ -69,11 +72,29 @@ UPDATE concepts SET retrievable =
 """
 CREATE_COUNTED = "CREATE TEMP TABLE counted (relation INTEGER PRIMARY KEY)"
 INSERT_COUNTED = "INSERT INTO temp.counted VALUES (?)"
-BASE_IN_ORDER = """
-SELECT h.key, r.name, t.key, e.weight FROM edges e
-JOIN concepts h ON h.id = e.head JOIN relations r ON r.id = e.relation JOIN concepts t ON t.id = e.tail
-ORDER BY h.key, r.name, t.key
+CONCEPTS_IN_ORDER = "SELECT id, key FROM concepts ORDER BY id"
+EDGES_IN_ORDER = """
+SELECT e.head, r.name, e.rank, e.tail, e.weight FROM edges e JOIN relations r ON r.id = e.relation
 """
+
+# A base that a loader builds in batches: each commits with its position, so that a load killed at any point goes on.
+
+BULK_PRAGMAS = """
+PRAGMA journal_mode = TRUNCATE;
+PRAGMA synchronous = NORMAL;
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA cache_size = -65536;
+PRAGMA temp_store = FILE;
+"""
+BULK_PROGRESS = "CREATE TABLE progress (step TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID"
+GET_PROGRESS = "SELECT position FROM progress WHERE step = ?"
+PUT_PROGRESS = "INSERT OR REPLACE INTO progress (step, position) VALUES (?, ?)"
+DROP_PROGRESS = "DROP TABLE IF EXISTS progress"
+INSERT_SOURCE = "INSERT INTO sources (id, dataset, license) VALUES (?, ?, ?)"
+INSERT_CONCEPTS = "INSERT INTO concepts (id, key, text, retrievable) VALUES (?, ?, ?, ?)"
+INSERT_EDGES = "INSERT INTO edges (head, relation, rank, tail, weight, source, merged) VALUES (?, ?, ?, ?, ?, ?, ?)"
+ANALYZE_BASE = "PRAGMA analysis_limit = 1000; ANALYZE;"
+
 
 PUT_META = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)"
 GET_META = "SELECT value FROM meta WHERE key = ?"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -55,9 +56,9 @@ def build_base(folder: Path, triples: Iterable[BaseTriple], vocabulary: Vocabula
             counts = _fill(connection, triples, vocabulary)
         finally:
             connection.close()
-        _sync(building)
+        sync_file(building)
         building.replace(folder / BASE_FILE)
-        _sync(folder)
+        sync_file(folder)
     finally:
         building.unlink(missing_ok=True)
     return counts
@@ -111,13 +112,36 @@ def _staged_rows(triples: Iterable[BaseTriple], vocabulary: Vocabulary) -> Itera
 
 
 def _fingerprint(connection: sqlite3.Connection) -> str:
-    digest = hashlib.sha256()
-    for row in connection.execute(sql.BASE_IN_ORDER):
-        digest.update(json.dumps(row, ensure_ascii=False).encode())
-    return digest.hexdigest()[:16]
+    concepts = edges = 0
+    for number, key in connection.execute(sql.CONCEPTS_IN_ORDER):
+        concepts ^= row_digest(number, key)
+    for head, relation, rank, tail, weight in connection.execute(sql.EDGES_IN_ORDER):
+        edges ^= row_digest(head, relation, rank, tail, micro(weight))
+    return base_fingerprint(concepts, edges)
 
 
-def _sync(path: Path) -> None:
+def row_digest(*columns: object) -> int:
+    """A row's share of the fingerprint: MD5 as a number (no secret is kept by it; DuckDB computes the same)."""
+    text = ",".join(str(column) for column in columns)
+    return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest(), "little")
+
+
+def micro(weight: float) -> int:
+    """A weight in millionths: what fingerprints compare, so that no engine's way to print a float matters."""
+    return math.floor(weight * 1e6 + 0.5)
+
+
+def base_fingerprint(concepts: int, edges: int) -> str:
+    """The fingerprint of a base: over the XOR of its concepts' digests and that of its edges'.
+
+    A concept's row is (place of its key among all, key); an edge's (head, relation's name, rank, tail, weight in
+    millionths). Equal for equal graphs, however and in whatever order they were loaded.
+    """
+    return hashlib.sha256(f"{concepts:032x}{edges:032x}".encode()).hexdigest()[:16]
+
+
+def sync_file(path: Path) -> None:
+    """Have the file (or folder) on disk before anything relies on it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -147,7 +171,12 @@ class BaseReader:
             raise StoreUnusable(
                 f"{path} was written by a newer version of this service; update it, or load the base again"
             )
-        return str(self._connection.execute(sql.GET_META, ("fingerprint",)).fetchone()[0])
+        return self.meta("fingerprint")
+
+    def meta(self, key: str) -> str:
+        """What the loader noted under `key`; empty where it noted nothing."""
+        row = self._connection.execute(sql.GET_META, (key,)).fetchone()
+        return str(row[0]) if row else ""
 
     def close(self) -> None:
         self._connection.close()
