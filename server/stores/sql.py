@@ -38,11 +38,14 @@ CREATE TEMP TABLE staged (
 );
 """
 STAGE = "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-# MAX(weight) with bare columns: SQLite takes them from the row with that weight.
+# Weight and source are those of the heaviest, the first of equals.
 MERGE_STAGED = """
 CREATE TEMP TABLE merged AS
-SELECT head, relation, tail, MAX(weight) AS weight, dataset, license, MIN(line) AS line, COUNT(*) AS merged
-FROM staged GROUP BY head, relation, tail;
+SELECT head, relation, tail, weight, dataset, license, first AS line, merged FROM (
+  SELECT *, MIN(line) OVER same AS first, COUNT(*) OVER same AS merged,
+    ROW_NUMBER() OVER (PARTITION BY head, relation, tail ORDER BY weight DESC, line) AS place
+  FROM staged WINDOW same AS (PARTITION BY head, relation, tail)
+) WHERE place = 1;
 """
 FILL_CONCEPTS = """
 INSERT INTO concepts (key, text)
@@ -189,7 +192,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 DROP_MARK = "DELETE FROM overlay WHERE user = ? AND head = ? AND relation = ? AND tail = ?"
 
 MARK_COLUMNS = "head, relation, tail, head_text, tail_text, origin, stamp_revision, stamp_position"
-# The latest change of each triple up to a revision: MAX with bare columns, as above.
+# The latest change of each triple up to a revision. MAX with bare columns: SQLite takes them from the row with it.
 _MARKS_THEN = f"""
 SELECT {MARK_COLUMNS}, MAX(revision) FROM touches WHERE user = ?1 AND changed AND revision <= ?2 {{where}}
 GROUP BY head, relation, tail HAVING origin IS NOT NULL
