@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import random
+import shutil
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bench.generate import generate
-from kgload import embedded, staging
+from kgload import embedded
 from kgload.lines import conceptnet_fault
 from server.graph.concept import concept_key
 from server.graph.relation import Vocabulary
@@ -119,7 +121,7 @@ def reference(lines: list[str], folder: Path) -> None:
         assert conceptnet_fault(text) == ""
         _, relation, start, end, metadata = text.split("\t")
         h, t = (uri.split("/")[3].replace("_", " ") for uri in (start, end))
-        details = staging.json.loads(metadata)
+        details = json.loads(metadata)
         name = VOCABULARY.canonical_name(relation[3:])
         triples.append(BaseTriple(Triple.of(h, name, t), details["weight"], details["dataset"], details["license"]))
     build_base(folder, triples, VOCABULARY)
@@ -346,7 +348,7 @@ def test_a_disk_without_room_is_told_before_anything_starts(
     file: Path, data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     generate(file, 500)
-    monkeypatch.setattr(embedded.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 100}))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: type("Usage", (), {"free": 100}))
     assert load("conceptnet", file, data=data) == 2
     assert "MiB free" in capsys.readouterr().err
     assert not (data / BASE_FILE).exists()
