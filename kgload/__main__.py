@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
 
 from kgload.embedded import BATCH, present_base
 from kgload.errors import LoadError
-from kgload.lines import COLUMNS, comma_rows, json_rows, tabbed_rows
+from kgload.lines import COLUMNS, BadLine, Row, comma_rows, json_rows, tabbed_rows
 from kgload.load import CONCEPTNET_ATTRIBUTION, Plan, load_embedded, summarize
 from kgload.report import Report
-from kgload.staging import Limits, Recipe, parse_memory
+from kgload.source import Source
+from kgload.staging import SHOWN_ERRORS, Limits, Recipe, parse_memory
+from kgload.stats import show, stats
+from kgload.verify import verify
 from server.errors import StartupError
 from server.graph.relation import Vocabulary
 from server.stores.sqlite import data_folder
@@ -54,8 +58,24 @@ def _parser() -> argparse.ArgumentParser:
     starter.add_argument("--if-empty", action="store_true", help="do nothing where there is a base graph already")
     _add_conceptnet(commands)
     _add_triples(commands)
+    for command in (starter, commands.choices["conceptnet"], commands.choices["triples"]):
+        command.add_argument(
+            "--replace", action="store_true", help="put it in another base graph's place; overlays stay"
+        )
+        command.add_argument("--batch", type=int, default=BATCH, help="rows a commit")
+    verify = commands.add_parser("verify", help="compare the base graph with the file that it was loaded from")
+    verify.set_defaults(run=_verify)
+    verify.add_argument("path", nargs="?", help="where the file is now (default: where it was)")
     for command in commands.choices.values():
         _add_common(command)
+    stats = commands.add_parser("stats", help="what the store holds")
+    stats.set_defaults(run=_stats)
+    stats.add_argument("--json", action="store_true", help="one JSON document")
+    for command in commands.choices.values():
+        command.add_argument("--data", type=Path, default=data_folder(), help="folder of the embedded store (KGT_DATA)")
+        command.add_argument(
+            "--vocabulary", type=Path, help="relation vocabulary (TOML); the built-in one when not given"
+        )
     return parser
 
 
@@ -103,13 +123,26 @@ def _add_triples(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--data", type=Path, default=data_folder(), help="folder of the embedded store (KGT_DATA)")
-    command.add_argument("--vocabulary", type=Path, help="relation vocabulary (TOML); the built-in one when not given")
-    command.add_argument("--replace", action="store_true", help="put it in another base graph's place; overlays stay")
     command.add_argument("--memory", default="2GB", help="what the loader may use before it spills to disk")
     command.add_argument("--max-errors", type=int, default=1000, help="stop at more malformed lines than this")
     command.add_argument("--rejects", type=Path, help="where malformed lines are written (default: DATA/rejects.tsv)")
-    command.add_argument("--batch", type=int, default=BATCH, help="rows a commit")
+
+
+def _verify(options: argparse.Namespace, report: Report) -> int:
+    check = verify(options.data, options.path, _vocabulary(options), _limits(options), report, _rows_of)
+    report.table("By relation", ("relation", "file", "store"), check.by_relation)
+    for difference in check.differences[:SHOWN_ERRORS]:
+        report.line(f"differs: {difference}")
+    if check.differences:
+        report.line(f"{len(check.differences):,} differences; load the file again with --replace")
+        return 1
+    edges = sum(stored for _, _, stored in check.by_relation)
+    report.line(f"the store has what the file says: {edges:,} edges by relation, {check.sampled:,} compared one by one")
+    return 0
+
+
+def _stats(options: argparse.Namespace, report: Report) -> None:
+    show(stats(options.data, _vocabulary(options)), report, as_json=options.json)
 
 
 def _starter(options: argparse.Namespace, report: Report) -> None:
@@ -158,8 +191,15 @@ def _triples(options: argparse.Namespace, report: Report) -> None:
         vocabulary=vocabulary.fingerprint,
         declared=declared,
     )
-    lines_of = _LAYOUTS[layout]
-    _load(options, options.file, recipe, vocabulary, report, lambda source: lines_of(source.text(), columns))
+    _load(options, options.file, recipe, vocabulary, report)
+
+
+def _rows_of(recipe: Recipe) -> Callable[[Source], Iterable[Row | BadLine]] | None:
+    """How a recipe's lines are read in Python; None where DuckDB reads them."""
+    if recipe.form == "conceptnet":
+        return None
+    lines_of = _LAYOUTS[recipe.layout]
+    return lambda source: lines_of(source.text(), recipe.columns)
 
 
 def _layout(name: str) -> str:
@@ -169,9 +209,7 @@ def _layout(name: str) -> str:
     return _ENDINGS.get(endings[-1].casefold() if endings else "", "tsv")
 
 
-def _load(
-    options: argparse.Namespace, file: str, recipe: Recipe, vocabulary: Vocabulary, report: Report, rows: object = None
-) -> None:
+def _load(options: argparse.Namespace, file: str, recipe: Recipe, vocabulary: Vocabulary, report: Report) -> None:
     plan = Plan(
         file=file,
         recipe=recipe,
@@ -181,7 +219,7 @@ def _load(
         replace=options.replace,
         batch=max(1, options.batch),
     )
-    stage = load_embedded(plan, report, rows)  # type: ignore[arg-type]
+    stage = load_embedded(plan, report, _rows_of(recipe))
     if stage is not None:
         summarize(stage, report)
 

@@ -207,3 +207,11 @@ EDGES_FROM = """
 SELECT head, relation, rank, tail, weight, source, merged FROM read_parquet({file}) OFFSET ?
 """
 CONCEPTS_FROM = "SELECT id, key, text, retrievable FROM read_parquet({file}) OFFSET ?"
+
+SAMPLE = """
+SELECT h.key, r.name, t.key, e.weight, s.dataset, s.license
+FROM (SELECT * FROM read_parquet({edges}) USING SAMPLE reservoir({count} ROWS) REPEATABLE (7)) e
+JOIN read_parquet({concepts}) h ON h.id = e.head JOIN read_parquet({concepts}) t ON t.id = e.tail
+JOIN (SELECT unnest($relations, recursive := true)) r(id, name) ON r.id = e.relation
+JOIN (SELECT unnest($sources, recursive := true)) s(id, dataset, license) ON s.id = e.source
+"""

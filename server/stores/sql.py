@@ -128,6 +128,25 @@ JOIN edges e ON e.tail = t.id AND e.relation = r.id AND e.head = h.id
 WHERE h.key = ? AND r.name = ? AND t.key = ?
 """
 
+# What loaders ask of a base that is there.
+
+COUNT_RELATIONS = (
+    "SELECT r.name, COUNT(*) FROM edges e JOIN relations r ON r.id = e.relation GROUP BY e.relation ORDER BY r.name"
+)
+FIND_WHOLE_EDGE = """
+SELECT e.weight, s.dataset, s.license FROM concepts h JOIN concepts t JOIN relations r
+JOIN edges e ON e.tail = t.id AND e.relation = r.id AND e.head = h.id JOIN sources s ON s.id = e.source
+WHERE h.key = ? AND r.name = ? AND t.key = ?
+"""
+LARGEST_HUBS = """
+WITH ends AS (
+  SELECT head AS concept, COUNT(*) AS edges FROM edges GROUP BY head
+  UNION ALL SELECT tail, COUNT(*) FROM edges GROUP BY tail
+)
+SELECT c.text, SUM(ends.edges) AS edges FROM ends JOIN concepts c ON c.id = ends.concept
+GROUP BY ends.concept ORDER BY edges DESC, c.key LIMIT ?
+"""
+
 # The overlays.
 
 OVERLAY_SCHEMA = """

@@ -258,10 +258,34 @@ class BaseReader:
         row = self._connection.execute(sql.FIND_EDGE, (triple.head.key, triple.relation, triple.tail.key)).fetchone()
         return row is not None
 
+    def find_whole(self, head: str, relation: str, tail: str) -> tuple[float, str, str] | None:
+        """(weight, dataset, license) of the edge between two keys, in canonical form; None where there is none."""
+        row: tuple[float, str, str] | None = self._connection.execute(
+            sql.FIND_WHOLE_EDGE, (head, relation, tail)
+        ).fetchone()
+        return row
+
+    def counted_relations(self) -> dict[str, int]:
+        """Edges by relation, counted one by one."""
+        return dict(self._connection.execute(sql.COUNT_RELATIONS).fetchall())
+
+    def largest_hubs(self, count: int) -> list[tuple[str, int]]:
+        """(text, edges at both ends) of the concepts with the most edges; reads the whole base."""
+        return self._connection.execute(sql.LARGEST_HUBS, (count,)).fetchall()
+
     def counts(self) -> BaseCounts:
         relations = {name: edges for _, name, edges in self._connection.execute(sql.ALL_RELATIONS)}
         concepts = self._connection.execute(sql.COUNT_CONCEPTS).fetchone()[0]
         return BaseCounts(concepts, sum(relations.values()), self.fingerprint, relations)
+
+
+def declared_relations(folder: Path) -> str:
+    """TOML of the relations that the base in `folder` brought along; empty where it brought none."""
+    reader = BaseReader(folder / BASE_FILE)
+    try:
+        return reader.meta("declared")
+    finally:
+        reader.close()
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:
