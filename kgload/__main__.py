@@ -10,22 +10,29 @@ python -m kgload stats
 from __future__ import annotations
 
 import argparse
+import asyncio
+import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
 
+from kgload import live
 from kgload.embedded import BATCH, present_base
 from kgload.errors import LoadError
 from kgload.lines import COLUMNS, BadLine, Row, comma_rows, json_rows, tabbed_rows
-from kgload.load import CONCEPTNET_ATTRIBUTION, Plan, load_embedded, summarize
+from kgload.live import load_live
+from kgload.load import CONCEPTNET_ATTRIBUTION, Plan, load_embedded, load_graph, summarize
+from kgload.offline import load_offline, require_empty
 from kgload.report import Report
 from kgload.source import Source
-from kgload.staging import SHOWN_ERRORS, Limits, Recipe, parse_memory
+from kgload.staging import SHOWN_ERRORS, Limits, Recipe, Stage, parse_memory
 from kgload.stats import show, stats
 from kgload.verify import verify
-from server.errors import StartupError
+from server.errors import KgtError
 from server.graph.relation import Vocabulary
+from server.stores.neo4j_connection import EMBEDDED, login_from_environment
 from server.stores.sqlite import data_folder
 
 _LAYOUTS = {"tsv": tabbed_rows, "csv": comma_rows, "jsonl": json_rows}
@@ -37,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options, Report()) or 0)
-    except StartupError as error:
+    except KgtError as error:
         print(f"kgload: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -62,7 +69,18 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--replace", action="store_true", help="put it in another base graph's place; overlays stay"
         )
-        command.add_argument("--batch", type=int, default=BATCH, help="rows a commit")
+        command.add_argument("--batch", type=int, help="rows a commit")
+        command.add_argument(
+            "--store",
+            default=os.environ.get("KGT_STORE") or EMBEDDED,
+            help="sqlite, or a Neo4j's address (KGT_STORE); its login is in KGT_NEO4J_USER and KGT_NEO4J_PASSWORD",
+        )
+        command.add_argument(
+            "--offline",
+            type=Path,
+            metavar="HOME",
+            help="home of a Neo4j that is not running and has no database: make one with neo4j-admin",
+        )
     verify = commands.add_parser("verify", help="compare the base graph with the file that it was loaded from")
     verify.set_defaults(run=_verify)
     verify.add_argument("path", nargs="?", help="where the file is now (default: where it was)")
@@ -210,6 +228,7 @@ def _layout(name: str) -> str:
 
 
 def _load(options: argparse.Namespace, file: str, recipe: Recipe, vocabulary: Vocabulary, report: Report) -> None:
+    to_graph = options.offline is not None or options.store != EMBEDDED
     plan = Plan(
         file=file,
         recipe=recipe,
@@ -217,11 +236,47 @@ def _load(options: argparse.Namespace, file: str, recipe: Recipe, vocabulary: Vo
         folder=options.data,
         limits=_limits(options),
         replace=options.replace,
-        batch=max(1, options.batch),
+        batch=options.batch or BATCH,
     )
-    stage = load_embedded(plan, report, _rows_of(recipe))
+    if to_graph:
+        stage: Stage | None = _load_graph(options, plan, report)
+    else:
+        stage = load_embedded(plan, report, _rows_of(recipe))
     if stage is not None:
         summarize(stage, report)
+
+
+def _load_graph(options: argparse.Namespace, plan: Plan, report: Report) -> Stage:
+    if options.offline is not None:
+        require_empty(options.offline)
+
+        def put(stage: Stage) -> None:
+            command = load_offline(stage, options.offline, plan.vocabulary, plan.limits, report)
+            if command is not None:
+                report.line("neo4j-admin was not found; the files are written, now run:")
+                report.line("  " + shlex.join(command))
+            else:
+                report.line("imported; the server makes the constraints when it first starts on it")
+
+        return load_graph(plan, report, _rows_of(plan.recipe), put)
+    login = login_from_environment(options.store)
+
+    def put_live(stage: Stage) -> None:
+        loaded = asyncio.run(
+            load_live(
+                stage,
+                login,
+                plan.vocabulary,
+                plan.limits,
+                report,
+                replace=plan.replace,
+                batch=options.batch or live.BATCH,
+            )
+        )
+        if loaded.unchanged:
+            report.line(f"{options.store} holds this graph already; nothing was changed")
+
+    return load_graph(plan, report, _rows_of(plan.recipe), put_live)
 
 
 def _limits(options: argparse.Namespace) -> Limits:

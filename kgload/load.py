@@ -75,6 +75,22 @@ def load_embedded(
     return stage
 
 
+def load_graph(
+    plan: Plan,
+    report: Report,
+    rows: Callable[[Source], Iterable[Row | BadLine]] | None,
+    put: Callable[[Stage], None],
+) -> Stage:
+    """Load into a Neo4j: `put` brings the stage there. What was staged stays until it has. Raises LoadError and its kinds."""
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(plan.folder) as scratch:
+        source = open_source(plan.file, scratch, report)
+        stage = staged(plan, source, scratch / "stage", report, rows)
+        put(stage)
+        clear_scratch(plan.folder)
+    return stage
+
+
 def staged(
     plan: Plan,
     source: Source,

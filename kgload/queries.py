@@ -215,3 +215,49 @@ JOIN read_parquet({concepts}) h ON h.id = e.head JOIN read_parquet({concepts}) t
 JOIN (SELECT unnest($relations, recursive := true)) r(id, name) ON r.id = e.relation
 JOIN (SELECT unnest($sources, recursive := true)) s(id, dataset, license) ON s.id = e.source
 """
+
+# For Neo4j: by relation, so that a batch is of one type; `back_rank` is the place at the tail, of what is read from both
+# ends (server.stores.neo4j_base.RankedEdge).
+
+_GRAPH_EDGES = """
+FROM (
+  SELECT *, CASE WHEN relation < 0 AND head <> tail THEN
+    row_number() OVER (PARTITION BY tail, relation, head = tail ORDER BY weight DESC, head) - 1 END AS back_rank
+  FROM read_parquet({edges})
+) e
+JOIN (SELECT unnest($relations, recursive := true)) r(id, name, kind) ON r.id = e.relation
+JOIN (SELECT unnest($sources, recursive := true)) s(id, dataset, license) ON s.id = e.source
+"""
+LIVE_EDGES = (
+    """
+COPY (
+  SELECT h.key AS head, r.name AS relation, t.key AS tail, e.rank, e.back_rank, e.weight, s.dataset, s.license
+"""
+    + _GRAPH_EDGES
+    + """
+  JOIN read_parquet({concepts}) h ON h.id = e.head JOIN read_parquet({concepts}) t ON t.id = e.tail
+  ORDER BY r.name, e.head, e.rank
+) TO {target} (FORMAT parquet)
+"""
+)
+LIVE_EDGES_FROM = "SELECT * FROM read_parquet({file}) OFFSET ?"
+LIVE_CONCEPTS_FROM = "SELECT key, text, retrievable, language FROM read_parquet({file}) OFFSET ?"
+
+OFFLINE_CONCEPTS = """
+COPY (
+  SELECT id, CASE WHEN strlen(key) > {longest} THEN uri_in_python(key) ELSE key END AS uri, text, language, retrievable,
+    1 AS generation
+  FROM read_parquet({concepts})
+) TO {target} (FORMAT csv, HEADER false, FORCE_QUOTE (uri, text, language))
+"""
+OFFLINE_EDGES = (
+    """
+COPY (
+  SELECT e.head, e.tail, r.kind, e.rank, e.back_rank, e.weight, s.dataset, s.license,
+    CASE WHEN r.kind = r.name THEN NULL ELSE r.name END AS relation
+"""
+    + _GRAPH_EDGES
+    + """
+) TO {target} (FORMAT csv, HEADER false, FORCE_QUOTE (dataset, license))
+"""
+)

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         logging.basicConfig(
             level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
         )
-        return check(settings) if checking else asyncio.run(serve(settings))
+        return asyncio.run(check(settings) if checking else serve(settings))
     except StartupError as error:
         print(f"kgt: {error}", file=sys.stderr)
         return 2
@@ -37,17 +37,16 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
 
 
-def check(settings: Settings) -> int:
+async def check(settings: Settings) -> int:
     """Rebuild every overlay from its log and compare. 0: all is well; 1: what differs was printed."""
-    store = assemble.store(settings, assemble.vocabulary(settings))
+    store = await assemble.open_store(settings, assemble.vocabulary(settings))
     try:
-        problems = store.check()
-        counts = store.counts()
+        problems, counts = await assemble.checked(store)
     except KgtError as error:
         print(error)
         return 1
     finally:
-        store.close_now()
+        await store.close()
     for problem in problems:
         print(problem)
     print(", ".join(f"{n} {name}" for name, n in counts.items()) + (": all is well" if not problems else ""))
@@ -57,7 +56,7 @@ def check(settings: Settings) -> int:
 async def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; requests in flight get the grace time. Returns the exit status."""
     relations = assemble.vocabulary(settings)
-    store = assemble.store(settings, relations)
+    store = await assemble.open_store(settings, relations)
     try:
         model = await asyncio.to_thread(assemble.model, settings)
         await serve_until_stopped(settings, assemble.use_cases(settings, store, model, relations))

@@ -6,6 +6,7 @@ from server.errors import InvalidVocabulary
 from server.graph.relation import Vocabulary
 from server.rpc.service import UseCases, fingerprints
 from server.settings import Settings
+from server.stores.neo4j import Neo4jStore
 from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_base import declared_relations
 from server.tuning.answer import Answerer, AnswerRules
@@ -23,7 +24,7 @@ def vocabulary(settings: Settings) -> Vocabulary:
 
     Raises InvalidVocabulary and StoreUnusable.
     """
-    declared = declared_relations(settings.data)
+    declared = declared_relations(settings.data) if settings.neo4j_login is None else ""
     relations = _own_vocabulary(settings)
     return relations.extended(declared) if declared else relations
 
@@ -37,9 +38,19 @@ def _own_vocabulary(settings: Settings) -> Vocabulary:
         raise InvalidVocabulary(f"KGT_VOCABULARY: {settings.vocabulary} cannot be read: {error.strerror}") from error
 
 
-def store(settings: Settings, relations: Vocabulary) -> SqliteStore:
+async def open_store(settings: Settings, relations: Vocabulary) -> GraphStore:
     """The graph store. Raises StoreUnusable."""
+    if settings.neo4j_login is not None:
+        return await Neo4jStore.open(settings.neo4j_login, relations)
     return SqliteStore(settings.data, relations)
+
+
+async def checked(store: GraphStore) -> tuple[list[str], dict[str, int]]:
+    """What a check of the store found, in words, and what the store holds."""
+    if isinstance(store, Neo4jStore):
+        return await store.check(), await store.counts()
+    assert isinstance(store, SqliteStore)
+    return store.check(), store.counts()
 
 
 def model(settings: Settings) -> LanguageModel:

@@ -18,6 +18,8 @@ KgtError
 ├── Unavailable               the same request may work later
 │   ├── StoreBusy
 │   ├── StoreFull
+│   ├── StoreUnreachable      the database does not answer
+│   ├── BaseLoading           the base graph is being loaded
 │   ├── ModelBusy             the model's queue is full
 │   ├── ShuttingDown
 │   └── DeadlinePassed        dropped before the model was asked
@@ -194,6 +196,21 @@ class StoreFull(Unavailable):
     """The disk that holds the store is full."""
 
     reason = "STORE_FULL"
+
+
+class StoreUnreachable(Unavailable):
+    """The database does not answer, or the outcome of a write is not known: repeat it with the same request_id."""
+
+    reason = "STORE_UNREACHABLE"
+
+
+class BaseLoading(Unavailable):
+    """The base graph is being loaded; nothing can be read or written meanwhile."""
+
+    reason = "BASE_LOADING"
+
+    def __init__(self) -> None:
+        super().__init__("the base graph is being loaded; try again in a while", retry_after_s=10.0)
 
 
 class ModelBusy(Unavailable):

@@ -6,11 +6,12 @@ import ipaddress
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
 from server.errors import InvalidSetting
 from server.lm.folders import DEFAULT_MODEL, cache_folder
+from server.stores.neo4j_connection import EMBEDDED, Neo4jLogin, checked_login
 from server.stores.sqlite import data_folder
 
 _LOOPBACK_NAMES = ("localhost",)
@@ -36,7 +37,13 @@ class Settings(BaseSettings):
     insecure_bind: bool = Field(
         False, description="allow an address beyond this machine, although there is no authentication yet"
     )
+    store: str = Field(EMBEDDED, description="sqlite, or a Neo4j's address: neo4j://127.0.0.1:7687")
     data: Path = Field(default_factory=data_folder, description="folder of the embedded store")
+    neo4j_user: str = Field("", description="who the service is in Neo4j; required with one")
+    neo4j_password: SecretStr = Field(
+        SecretStr(""), description="that user's password; required with a Neo4j, better as a variable than as a flag"
+    )
+    neo4j_database: str = Field("neo4j", description="database in Neo4j, of this service's own")
     model: str = Field(DEFAULT_MODEL, description="language model: Hugging Face folder, hub id or .gguf file")
     adapter: str = Field("auto", description="PEFT adapter folder; auto is the default model's own, none is none")
     cache: Path = Field(default_factory=cache_folder, description="folder of fetched and converted models")
@@ -86,6 +93,21 @@ class Settings(BaseSettings):
                 " anyone could act as any user. Set KGT_INSECURE_BIND=1 to allow it, or use 127.0.0.1"
             )
         return self
+
+    @model_validator(mode="after")
+    def _login_where_needed(self) -> Settings:
+        try:
+            self.neo4j_login  # noqa: B018 - checked once, here
+        except InvalidSetting as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @property
+    def neo4j_login(self) -> Neo4jLogin | None:
+        """Where the Neo4j is and who the service is there; None with the embedded store."""
+        if self.store == EMBEDDED:
+            return None
+        return checked_login(self.store, self.neo4j_user, self.neo4j_password.get_secret_value(), self.neo4j_database)
 
     @property
     def host(self) -> str:

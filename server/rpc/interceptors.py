@@ -17,6 +17,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from server import errors
 from server.rpc import limits
+from server.tuning.deadline import call_deadline
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -128,6 +129,8 @@ async def _again(first: Any, rest: AsyncIterator[Any]) -> AsyncIterator[Any]:
 
 async def _guarded(work: Callable[[], Awaitable[Any]], context: Context, method: str) -> Any:
     started = time.monotonic()
+    remaining = context.time_remaining()
+    call_deadline.set(None if remaining is None else started + remaining)
     status = "OK"
     try:
         return await work()

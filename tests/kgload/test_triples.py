@@ -45,6 +45,10 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
+def settings_of(data: Path) -> Settings:
+    return Settings(data=data)  # type: ignore[call-arg]
+
+
 @pytest.mark.parametrize("name", WRITTEN)
 def test_triples_are_read_however_they_are_written(name: str, tmp_path: Path, data: Path) -> None:
     (tmp_path / name).write_text(WRITTEN[name], encoding="utf-8")
@@ -106,7 +110,7 @@ def test_a_declared_relation_is_said_in_its_own_words_by_the_server(tmp_path: Pa
     (tmp_path / "graph.tsv").write_text(WRITTEN["graph.tsv"], encoding="utf-8")
     (tmp_path / "own.toml").write_text(DECLARED, encoding="utf-8")
     assert load("triples", tmp_path / "graph.tsv", "--declare", tmp_path / "own.toml", data=data) == 0
-    vocabulary = assemble.vocabulary(Settings(data=data))
+    vocabulary = assemble.vocabulary(settings_of(data))
     triple = Triple.of("pump 7", "suppliedBy", "ACME Ltd")
     assert verbalize(triple, vocabulary) == "pump 7 is supplied by ACME Ltd"
     assert vocabulary.relation_said("comes from the supplier") == "suppliedBy"
@@ -116,7 +120,7 @@ def test_a_declared_relation_is_said_in_its_own_words_by_the_server(tmp_path: Pa
 def test_without_a_declaration_a_relation_is_said_by_its_name(tmp_path: Path, data: Path) -> None:
     (tmp_path / "graph.tsv").write_text(WRITTEN["graph.tsv"], encoding="utf-8")
     load("triples", tmp_path / "graph.tsv", data=data)
-    assert assemble.vocabulary(Settings(data=data)).phrase("suppliedBy") == "suppliedBy"
+    assert assemble.vocabulary(settings_of(data)).phrase("suppliedBy") == "suppliedBy"
 
 
 @pytest.mark.parametrize(

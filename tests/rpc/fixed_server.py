@@ -20,7 +20,7 @@ async def main() -> None:
     logging.basicConfig(level="INFO", stream=sys.stderr)
     settings = read_settings(sys.argv[1:])
     relations = assemble.vocabulary(settings)
-    store = assemble.store(settings, relations)
+    store = await assemble.open_store(settings, relations)
     await serve_until_stopped(settings, assemble.use_cases(settings, store, FixedModel(PHRASES), relations))
     await store.close()
 

@@ -1,0 +1,405 @@
+"""The graph's schema and every Cypher string, named. Nothing here is built from text that comes from outside.
+
+    (:Concept {uri, text, language, retrievable, generation})        the base's; uri unique
+    (:Concept)-[:IsA|UsedFor|... {weight, dataset, license, surface_text, rank, back_rank}]->(:Concept)
+    (:Concept)-[:CUSTOM {relation, ...the same}]->(:Concept)         a relation outside BASE_TYPES
+    (:PersonalConcept {user, uri, text})                             one user's own; (user, uri) unique
+    ()-[:ADDED|DELETED {user, subject, relation, object, subject_text, object_text, edit, revision, position, time_ms,
+        retrieval_before, retrieval_after, reasoning, reasoning_answer_before}]->()
+    (:User {id, revision, overlay_id})                               id unique
+    (:Edit {user, revision, id, kind, time_ms, body, ...})           the truth; see server.stores.neo4j_rows
+    (:Erasures {bucket, epoch})                                      counts erasures by a hash of the user
+    (:Graph {id: 1, schema_version, state, fingerprint, ...})        what the base is, and whether it is being loaded
+
+A concept's `uri` is its key (server.graph.concept); one too long for an index is cut and ends in its hash. The
+properties of an overlay edge are the truth; its end nodes are there for people who look. `rank` is a base edge's place
+among its head's edges of the relation, the heaviest 0, without gaps; `back_rank` the same at its tail, on the edges of
+symmetric relations alone, which are stored once and read from both ends.
+"""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 1
+
+DIRECTED_TYPES = (
+    "Desires", "NotDesires", "AtLocation", "IsA", "NotIsA", "InstanceOf", "HasProperty", "NotHasProperty", "HasA",
+    "NotHasA", "PartOf", "MadeOf", "NotMadeOf", "UsedFor", "NotUsedFor", "CapableOf", "NotCapableOf", "ReceivesAction",
+    "CreatedBy", "Causes", "CausesDesire", "MotivatedByGoal", "HasPrerequisite", "HasSubevent", "HasFirstSubevent",
+    "HasLastSubevent", "Entails", "MannerOf", "ObstructedBy", "DefinedAs", "SymbolOf", "HasContext", "FormOf",
+    "DerivedFrom", "EtymologicallyDerivedFrom", "ExternalURL", "dbpedia/capital", "dbpedia/field", "dbpedia/genre",
+    "dbpedia/genus", "dbpedia/influencedBy", "dbpedia/knownFor", "dbpedia/language", "dbpedia/leader",
+    "dbpedia/occupation", "dbpedia/product",
+)  # fmt: skip
+SYMMETRIC_TYPES = (
+    "LocatedNear", "SimilarTo", "Antonym", "DistinctFrom", "RelatedTo", "Synonym", "EtymologicallyRelatedTo",
+)  # fmt: skip
+CUSTOM = "CUSTOM"
+ADDED = "ADDED"
+DELETED = "DELETED"
+BASE_TYPES = (*DIRECTED_TYPES, *SYMMETRIC_TYPES, CUSTOM)
+"""The closed list of what base edges may be; a test holds it against the vocabulary."""
+
+LOADING, READY = "loading", "ready"
+
+# Types are joined from the lists above alone; a name with a slash needs its backticks.
+_BASE = "|".join(f"`{name}`" for name in BASE_TYPES)
+_BOTH_WAYS = "|".join(f"`{name}`" for name in (*SYMMETRIC_TYPES, CUSTOM))
+
+# The schema. IF NOT EXISTS: servers that start together all run it.
+
+SCHEMA = (
+    "CREATE CONSTRAINT concept_uri IF NOT EXISTS FOR (c:Concept) REQUIRE c.uri IS UNIQUE",
+    "CREATE CONSTRAINT personal_concept IF NOT EXISTS FOR (c:PersonalConcept) REQUIRE (c.user, c.uri) IS UNIQUE",
+    "CREATE CONSTRAINT user_id IF NOT EXISTS FOR (u:User) REQUIRE u.id IS UNIQUE",
+    "CREATE CONSTRAINT edit_revision IF NOT EXISTS FOR (e:Edit) REQUIRE (e.user, e.revision) IS UNIQUE",
+    "CREATE CONSTRAINT edit_request IF NOT EXISTS FOR (e:Edit) REQUIRE (e.user, e.request_id) IS UNIQUE",
+    "CREATE CONSTRAINT edit_id IF NOT EXISTS FOR (e:Edit) REQUIRE (e.user, e.id) IS UNIQUE",
+    "CREATE INDEX edit_reverts IF NOT EXISTS FOR (e:Edit) ON (e.user, e.reverts)",
+    "CREATE CONSTRAINT erasures_bucket IF NOT EXISTS FOR (b:Erasures) REQUIRE b.bucket IS UNIQUE",
+    "CREATE CONSTRAINT graph_id IF NOT EXISTS FOR (g:Graph) REQUIRE g.id IS UNIQUE",
+    "CREATE CONSTRAINT added_triple IF NOT EXISTS FOR ()-[m:ADDED]-()"
+    " REQUIRE (m.user, m.subject, m.relation, m.object) IS UNIQUE",
+    "CREATE CONSTRAINT deleted_triple IF NOT EXISTS FOR ()-[m:DELETED]-()"
+    " REQUIRE (m.user, m.subject, m.relation, m.object) IS UNIQUE",
+    "CREATE INDEX added_subject IF NOT EXISTS FOR ()-[m:ADDED]-() ON (m.user, m.subject)",
+    "CREATE INDEX added_object IF NOT EXISTS FOR ()-[m:ADDED]-() ON (m.user, m.object)",
+    "CREATE INDEX deleted_subject IF NOT EXISTS FOR ()-[m:DELETED]-() ON (m.user, m.subject)",
+    "CREATE INDEX deleted_object IF NOT EXISTS FOR ()-[m:DELETED]-() ON (m.user, m.object)",
+)
+AWAIT_INDEXES = "CALL db.awaitIndexes(120)"
+CLAIM_GRAPH = """
+MERGE (g:Graph {id: 1}) ON CREATE SET g.schema_version = $version, g.state = 'ready', g.fingerprint = ''
+RETURN g.schema_version AS schema_version
+"""
+RELATIONSHIP_TYPES = "CALL db.relationshipTypes() YIELD relationshipType RETURN collect(relationshipType) AS types"
+
+# Where things stand: first in every read and write, and last in every read.
+
+STAND = """
+OPTIONAL MATCH (u:User {id: $user})
+OPTIONAL MATCH (b:Erasures {bucket: $bucket})
+OPTIONAL MATCH (g:Graph {id: 1})
+WITH coalesce(u.revision, 0) AS latest, u.overlay_id AS overlay_id, coalesce(b.epoch, 0) AS epoch,
+     g.state AS state, coalesce(g.fingerprint, '') AS fingerprint
+"""
+STAND_COLUMNS = "latest, overlay_id, epoch, state, fingerprint"
+WHERE_IT_STANDS = f"{STAND} RETURN {STAND_COLUMNS}"
+
+# What an overlay says. Each finds overlay edges by an index on their own properties and never expands a concept.
+
+_MARK = (
+    "m {.subject, .relation, .object, .subject_text, .object_text, .revision, .position, .edit, .time_ms,"
+    " type: type(m)}"
+)
+
+
+def _marks(subquery: str) -> str:
+    """A read of where things stand with the marks that `subquery` (a constant of this file) yields as `m`."""
+    return f"{STAND} CALL () {{ CALL () {{ {subquery} }} RETURN collect({_MARK}) AS marks }}\nRETURN {STAND_COLUMNS}, marks"
+
+
+MARKS_AT = _marks("""
+  MATCH ()-[m:ADDED {user: $user, subject: $uri}]->() USING INDEX m:ADDED(user, subject) RETURN m
+  UNION ALL
+  MATCH ()-[m:DELETED {user: $user, subject: $uri}]->() USING INDEX m:DELETED(user, subject) RETURN m
+  UNION ALL
+  MATCH ()-[m:ADDED {user: $user, object: $uri}]->() USING INDEX m:ADDED(user, object)
+  WHERE m.relation IN $symmetric AND m.subject <> $uri RETURN m
+  UNION ALL
+  MATCH ()-[m:DELETED {user: $user, object: $uri}]->() USING INDEX m:DELETED(user, object)
+  WHERE m.relation IN $symmetric AND m.subject <> $uri RETURN m
+""")
+MARKS_ON = _marks("""
+  UNWIND $triples AS t
+  MATCH ()-[m:ADDED {user: $user, subject: t.subject, relation: t.relation, object: t.object}]->()
+  USING INDEX m:ADDED(user, subject, relation, object) RETURN m
+  UNION ALL
+  UNWIND $triples AS t
+  MATCH ()-[m:DELETED {user: $user, subject: t.subject, relation: t.relation, object: t.object}]->()
+  USING INDEX m:DELETED(user, subject, relation, object) RETURN m
+""")
+MARKS_AMONG = _marks("""
+  UNWIND $uris AS uri
+  MATCH ()-[m:ADDED {user: $user, subject: uri}]->() USING INDEX m:ADDED(user, subject) RETURN m
+  UNION
+  UNWIND $uris AS uri
+  MATCH ()-[m:ADDED {user: $user, object: uri}]->() USING INDEX m:ADDED(user, object) RETURN m
+""")
+ALL_MARKS = _marks("""
+  MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(user, subject) WHERE m.user = $user AND m.subject IS NOT NULL RETURN m
+  UNION ALL
+  MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(user, subject) WHERE m.user = $user AND m.subject IS NOT NULL RETURN m
+""")
+
+# The base.
+
+_EXPAND = f"""
+  MATCH (c:Concept {{uri: $uri}})
+  CALL (c) {{
+    MATCH (c)-[r:{_BASE}]->()
+    RETURN r, CASE type(r) WHEN 'CUSTOM' THEN r.relation ELSE type(r) END AS relation, 0 AS side, r.rank AS rank
+    UNION ALL
+    MATCH (c)<-[r:{_BOTH_WAYS}]-() WHERE r.back_rank IS NOT NULL
+    RETURN r, CASE type(r) WHEN 'CUSTOM' THEN r.relation ELSE type(r) END AS relation, 1 AS side, r.back_rank AS rank
+  }}
+"""
+_AS_ROW = """{
+    relation: relation, side: side, rank: rank, weight: r.weight, dataset: r.dataset, license: r.license,
+    uri: CASE side WHEN 0 THEN endNode(r).uri ELSE startNode(r).uri END,
+    text: CASE side WHEN 0 THEN endNode(r).text ELSE startNode(r).text END
+  }"""
+_IN_BASE = f"""
+CALL () {{
+  UNWIND range(0, size($triples) - 1) AS at
+  WITH at, $triples[at] AS t
+  OPTIONAL MATCH (h:Concept {{uri: t.subject}})
+  OPTIONAL MATCH (o:Concept {{uri: t.object}})
+  WITH at, t, h, o WHERE h IS NOT NULL AND o IS NOT NULL
+  MATCH (h)-[r:{_BASE}]->(o)
+  WHERE CASE type(r) WHEN 'CUSTOM' THEN r.relation ELSE type(r) END = t.relation
+  RETURN collect(DISTINCT at) AS in_base
+}}
+"""
+IN_BASE = f"{STAND} {_IN_BASE} RETURN {STAND_COLUMNS}, in_base"
+BASE_SLICES = f"""
+{STAND} {_IN_BASE}
+CALL () {{
+  {_EXPAND}
+  WITH relation, side, count(*) AS count,
+       collect(CASE WHEN rank < $limit THEN {{r: r, rank: rank}} END) AS kept
+  RETURN collect({{relation: relation, count: count, edges: [k IN kept | {{
+    side: side, rank: k.rank, weight: k.r.weight, dataset: k.r.dataset, license: k.r.license,
+    uri: CASE side WHEN 0 THEN endNode(k.r).uri ELSE startNode(k.r).uri END,
+    text: CASE side WHEN 0 THEN endNode(k.r).text ELSE startNode(k.r).text END
+  }}]}}) AS slices
+}}
+RETURN {STAND_COLUMNS}, in_base, slices
+"""
+BASE_PAGE = f"""
+{STAND} {_IN_BASE}
+CALL () {{
+  {_EXPAND}
+  WITH r, relation, side, rank
+  WHERE relation > $relation OR (relation = $relation AND (side > $side OR (side = $side AND rank >= $rank)))
+  WITH r, relation, side, rank ORDER BY relation, side, rank LIMIT $count
+  RETURN collect({_AS_ROW}) AS edges
+}}
+RETURN {STAND_COLUMNS}, in_base, edges
+"""
+CONCEPTS = f"""
+{STAND}
+CALL () {{
+  UNWIND $uris AS uri
+  MATCH (c:Concept {{uri: uri}})
+  CALL (c) {{
+    MATCH (c)-[r:FormOf]->(o) WITH r, o ORDER BY r.rank
+    RETURN collect({{uri: o.uri, text: o.text}}) AS forms
+  }}
+  RETURN collect(c {{.uri, .text, .retrievable, forms: forms}}) AS concepts
+}}
+RETURN {STAND_COLUMNS}, concepts
+"""
+
+# The log of edits.
+
+
+def _edits(subquery: str) -> str:
+    """A read of where things stand with the bodies of the edits that `subquery` (a constant of this file) yields."""
+    return f"{STAND} CALL () {{ {subquery} }}\nRETURN {STAND_COLUMNS}, bodies"
+
+
+EDITS_PAGE = _edits("""
+  MATCH (e:Edit) USING INDEX e:Edit(user, revision) WHERE e.user = $user AND e.revision <= $revision
+  WITH e ORDER BY e.revision DESC LIMIT $count RETURN collect(e.body) AS bodies
+""")
+EDITS_ALL = _edits("""
+  MATCH (e:Edit) USING INDEX e:Edit(user, revision) WHERE e.user = $user AND e.revision >= 0
+  WITH e ORDER BY e.revision RETURN collect(e.body) AS bodies
+""")
+EDITS_UP_TO = _edits("""
+  MATCH (e:Edit) USING INDEX e:Edit(user, revision) WHERE e.user = $user AND e.revision <= $revision
+  AND ($uris IS NULL OR any(uri IN e.concepts WHERE uri IN $uris))
+  WITH e ORDER BY e.revision RETURN collect(e.body) AS bodies
+""")
+EDITS_TOUCHING = _edits("""
+  MATCH (e:Edit) USING INDEX e:Edit(user, revision) WHERE e.user = $user AND e.revision > $revision
+  AND any(triple IN e.touches WHERE triple IN $touches)
+  WITH e ORDER BY e.revision RETURN collect(e.body) AS bodies
+""")
+EDIT_BY_ID = _edits("""
+  OPTIONAL MATCH (e:Edit {user: $user, id: $id}) RETURN collect(e.body) AS bodies
+""")
+REVERTS_OF = _edits("""
+  MATCH (e:Edit {user: $user, reverts: $id}) WITH e ORDER BY e.revision RETURN collect(e.body) AS bodies
+""")
+RESPONSE = f"""
+{STAND}
+OPTIONAL MATCH (e:Edit {{user: $user, request_id: $request_id}})
+RETURN {STAND_COLUMNS}, e.request_id AS request_id, e.content_hash AS content_hash, e.response AS response
+"""
+
+# Writing. The lock is a write that comes before the reading, so that what is compared after it cannot move.
+
+LOCK_USER = f"""
+MERGE (u:User {{id: $user}}) ON CREATE SET u.revision = 0, u.overlay_id = $new_overlay_id
+SET u.locked = true
+WITH u
+OPTIONAL MATCH (b:Erasures {{bucket: $bucket}})
+OPTIONAL MATCH (g:Graph {{id: 1}})
+WITH u.revision AS latest, u.overlay_id AS overlay_id, coalesce(b.epoch, 0) AS epoch,
+     g.state AS state, coalesce(g.fingerprint, '') AS fingerprint
+RETURN {STAND_COLUMNS}
+"""
+COMMIT = """
+MATCH (u:User {id: $user})
+SET u.revision = $revision
+REMOVE u.locked
+WITH u
+CALL () {
+  UNWIND $edits AS edit CREATE (e:Edit) SET e = edit
+}
+CALL () {
+  UNWIND $changed AS t
+  MATCH ()-[m:ADDED {user: $user, subject: t.subject, relation: t.relation, object: t.object}]->()
+  USING INDEX m:ADDED(user, subject, relation, object) DELETE m
+}
+CALL () {
+  UNWIND $changed AS t
+  MATCH ()-[m:DELETED {user: $user, subject: t.subject, relation: t.relation, object: t.object}]->()
+  USING INDEX m:DELETED(user, subject, relation, object) DELETE m
+}
+CALL () {
+  UNWIND $concepts AS concept
+  OPTIONAL MATCH (c:Concept {uri: concept.uri})
+  WITH concept WHERE c IS NULL
+  MERGE (p:PersonalConcept {user: $user, uri: concept.uri}) SET p.text = concept.text
+}
+CALL () {
+  UNWIND $added AS mark
+  OPTIONAL MATCH (sb:Concept {uri: mark.subject})
+  OPTIONAL MATCH (sp:PersonalConcept {user: $user, uri: mark.subject})
+  OPTIONAL MATCH (ob:Concept {uri: mark.object})
+  OPTIONAL MATCH (op:PersonalConcept {user: $user, uri: mark.object})
+  OPTIONAL MATCH (e:Edit {user: $user, revision: mark.revision})
+  WITH mark, coalesce(sb, sp) AS s, coalesce(ob, op) AS o, e
+  CREATE (s)-[m:ADDED]->(o) SET m = mark, m.edit = e.id, m.time_ms = e.time_ms
+}
+CALL () {
+  UNWIND $deleted AS mark
+  OPTIONAL MATCH (sb:Concept {uri: mark.subject})
+  OPTIONAL MATCH (sp:PersonalConcept {user: $user, uri: mark.subject})
+  OPTIONAL MATCH (ob:Concept {uri: mark.object})
+  OPTIONAL MATCH (op:PersonalConcept {user: $user, uri: mark.object})
+  OPTIONAL MATCH (e:Edit {user: $user, revision: mark.revision})
+  WITH mark, coalesce(sb, sp) AS s, coalesce(ob, op) AS o, e
+  CREATE (s)-[m:DELETED]->(o) SET m = mark, m.edit = e.id, m.time_ms = e.time_ms
+}
+CALL () {
+  UNWIND $left AS uri
+  MATCH (p:PersonalConcept {user: $user, uri: uri}) WHERE NOT EXISTS { (p)--() }
+  DELETE p
+}
+"""
+COUNT_OF_USER = """
+CALL () {
+  MATCH (e:Edit) USING INDEX e:Edit(user, revision) WHERE e.user = $user AND e.revision >= 0
+  RETURN count(e) AS edits, count(e.response) AS responses
+}
+CALL () {
+  MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(user, subject) WHERE m.user = $user AND m.subject IS NOT NULL
+  RETURN count(m) AS deleted
+}
+CALL () {
+  MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(user, subject) WHERE m.user = $user AND m.subject IS NOT NULL
+  RETURN count(m) AS added, collect(m.subject) + collect(m.object) AS ends
+}
+CALL (ends) {
+  UNWIND ends AS uri WITH DISTINCT uri
+  OPTIONAL MATCH (c:Concept {uri: uri})
+  WITH c WHERE c IS NULL RETURN count(*) AS personal
+}
+RETURN edits, responses, deleted, added, personal
+"""
+ERASE = (
+    "MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(user, subject) WHERE m.user = $user AND m.subject IS NOT NULL DELETE m",
+    "MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(user, subject)"
+    " WHERE m.user = $user AND m.subject IS NOT NULL DELETE m",
+    "MATCH (p:PersonalConcept) USING INDEX p:PersonalConcept(user, uri)"
+    " WHERE p.user = $user AND p.uri IS NOT NULL DELETE p",
+    "MATCH (e:Edit) USING INDEX e:Edit(user, revision) WHERE e.user = $user AND e.revision >= 0 DELETE e",
+    "MATCH (u:User {id: $user}) DELETE u",
+    "MERGE (b:Erasures {bucket: $bucket}) ON CREATE SET b.epoch = 1 ON MATCH SET b.epoch = b.epoch + 1",
+)
+
+# Checking.
+
+ALL_USERS = "MATCH (u:User) RETURN u.id AS user, u.revision AS revision ORDER BY user"
+COUNTS = """
+MATCH (g:Graph {id: 1})
+RETURN coalesce(g.concepts, 0) AS concepts, coalesce(g.edges, 0) AS triples,
+       COUNT { MATCH (:User) } AS users, COUNT { MATCH (:Edit) } AS edits
+"""
+
+# Loading the base. Each batch moves `position` in its own transaction, so that a load goes on where it was stopped.
+
+GET_GRAPH = "MATCH (g:Graph {id: 1}) RETURN g {.*} AS graph"
+BEGIN_LOADING = """
+MATCH (g:Graph {id: 1})
+SET g.state = 'loading', g.loading = $fingerprint, g.stage = 'clear', g.position = 0,
+    g.generation = coalesce(g.generation, 0) + 1, g.fingerprint = '', g.concepts = 0, g.edges = 0
+RETURN g.generation AS generation
+"""
+LOCK_LOADING = """
+MATCH (g:Graph {id: 1}) SET g.locked = true
+WITH g RETURN g.loading AS loading, g.stage AS stage, g.position AS position
+"""
+MOVE_LOADING = "MATCH (g:Graph {id: 1}) SET g.stage = $stage, g.position = $position REMOVE g.locked"
+CLEAR_EDGES = f"MATCH (:Concept)-[r:{_BASE}]->() WITH r LIMIT $count DELETE r RETURN count(*) AS cleared"
+PUT_CONCEPTS = """
+UNWIND $rows AS row
+MERGE (c:Concept {uri: row.uri})
+SET c.text = row.text, c.language = row.language, c.retrievable = row.retrievable, c.generation = $generation
+"""
+PUT_EDGES = {
+    name: f"""
+UNWIND $rows AS row
+MATCH (s:Concept {{uri: row.subject}})
+MATCH (o:Concept {{uri: row.object}})
+CREATE (s)-[r:`{name}`]->(o) SET r = row.properties
+"""
+    for name in BASE_TYPES
+}
+"""type -> how edges of it are made."""
+REHOME_OVERLAYS = tuple(
+    f"""
+MATCH (c:Concept) WHERE c.generation < $generation
+MATCH (c)-[m:{name}]-()
+WITH DISTINCT m LIMIT $count
+WITH m, startNode(m) AS s, endNode(m) AS o, properties(m) AS mark
+CALL (s, mark) {{
+  WITH s, mark WHERE s.generation < $generation
+  MERGE (p:PersonalConcept {{user: mark.user, uri: s.uri}}) ON CREATE SET p.text = mark.subject_text
+}}
+CALL (o, mark) {{
+  WITH o, mark WHERE o.generation < $generation
+  MERGE (p:PersonalConcept {{user: mark.user, uri: o.uri}}) ON CREATE SET p.text = mark.object_text
+}}
+OPTIONAL MATCH (sp:PersonalConcept {{user: mark.user, uri: s.uri}})
+OPTIONAL MATCH (op:PersonalConcept {{user: mark.user, uri: o.uri}})
+WITH m, mark, CASE WHEN s.generation < $generation THEN sp ELSE s END AS s2,
+     CASE WHEN o.generation < $generation THEN op ELSE o END AS o2
+DELETE m
+CREATE (s2)-[n:{name}]->(o2) SET n = mark
+RETURN count(*) AS moved
+"""
+    for name in (ADDED, DELETED)
+)
+"""Overlay edges at concepts that the new base lacks get concepts of their users' own as ends."""
+CLEAR_CONCEPTS = """
+MATCH (c:Concept) WHERE c.generation < $generation WITH c LIMIT $count DELETE c RETURN count(*) AS cleared
+"""
+END_LOADING = """
+MATCH (g:Graph {id: 1})
+SET g.state = 'ready', g.fingerprint = $fingerprint, g.concepts = $concepts, g.edges = $edges, g.relations = $relations
+REMOVE g.loading, g.stage, g.position, g.locked
+"""

@@ -1,0 +1,229 @@
+"""The way to a Neo4j: where it is, transactions that are retried in time, and its errors as this service's."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, LiteralString, TypeVar
+from urllib.parse import urlsplit
+
+import neo4j
+from neo4j.exceptions import (
+    AuthError,
+    ClientError,
+    ConfigurationError,
+    DatabaseError,
+    DriverError,
+    IncompleteCommit,
+    Neo4jError,
+    ServiceUnavailable,
+    SessionExpired,
+    TransientError,
+)
+
+from server.errors import (
+    Internal,
+    InvalidSetting,
+    KgtError,
+    StoreBusy,
+    StoreFull,
+    StoreUnreachable,
+    StoreUnusable,
+)
+from server.tuning.deadline import call_deadline
+
+SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
+EMBEDDED = "sqlite"
+
+_CONNECT_S = 3.0
+_MOST_S = 15.0
+"""How long one read or write may take and be retried where the call has no earlier deadline."""
+_FIRST_DELAY_S, _LONGEST_DELAY_S = 0.005, 0.5
+_NOT_UP = ("Neo.TransientError.General.DatabaseUnavailable", "Neo.TransientError.Database.DatabaseUnavailable")
+_FULL = ("Neo.TransientError.General.TransactionOutOfMemoryError", "Neo.TransientError.General.OutOfMemoryError")
+
+R = TypeVar("R")
+Work = Callable[[neo4j.AsyncManagedTransaction], Awaitable[R]]
+
+
+@dataclass(frozen=True, slots=True)
+class Neo4jLogin:
+    """Where a Neo4j is, and who the service is there. The password is not shown."""
+
+    url: str
+    user: str
+    password: str = field(repr=False)
+    database: str = "neo4j"
+
+
+def is_neo4j(store: str) -> bool:
+    """Whether a KGT_STORE names a Neo4j."""
+    return urlsplit(store).scheme in SCHEMES
+
+
+def checked_login(store: str, user: str, password: str, database: str) -> Neo4jLogin:
+    """The login of a KGT_STORE that names a Neo4j. Raises InvalidSetting."""
+    parts = urlsplit(store)
+    if parts.scheme not in SCHEMES or not parts.hostname:
+        raise InvalidSetting("KGT_STORE: is sqlite, or a Neo4j's address such as neo4j://127.0.0.1:7687")
+    if parts.username or parts.password:
+        raise InvalidSetting("KGT_STORE: holds a user or password; set KGT_NEO4J_USER and KGT_NEO4J_PASSWORD instead")
+    for name, value in (("KGT_NEO4J_USER", user), ("KGT_NEO4J_PASSWORD", password)):
+        if not value:
+            raise InvalidSetting(f"{name}: is required with KGT_STORE={store}")
+    return Neo4jLogin(store, user, password, database or "neo4j")
+
+
+def login_from_environment(store: str, environment: Mapping[str, str] = os.environ) -> Neo4jLogin:
+    """The login for `store` by the variables that the server reads too. Raises InvalidSetting."""
+    return checked_login(
+        store,
+        environment.get("KGT_NEO4J_USER", ""),
+        environment.get("KGT_NEO4J_PASSWORD", ""),
+        environment.get("KGT_NEO4J_DATABASE", ""),
+    )
+
+
+class Connection:
+    """A driver, and transactions over it."""
+
+    def __init__(self, login: Neo4jLogin) -> None:
+        # The driver's own log shows statements, parameters and messages, and with them what users wrote.
+        logging.getLogger("neo4j").setLevel(logging.CRITICAL)
+        self._login = login
+        try:
+            self._driver = neo4j.AsyncGraphDatabase.driver(
+                login.url,
+                auth=(login.user, login.password),
+                connection_timeout=_CONNECT_S,
+                connection_acquisition_timeout=_CONNECT_S + 2,
+                max_transaction_retry_time=0,  # retried here, where the call's deadline is known
+                notifications_min_severity="OFF",
+                telemetry_disabled=True,
+            )
+        except (ConfigurationError, ValueError) as error:
+            raise InvalidSetting(f"KGT_STORE: {login.url} is no address of a Neo4j") from error
+
+    async def close(self) -> None:
+        await self._driver.close()
+
+    async def require_usable(self) -> None:
+        """Return when the database takes this login. Raises StoreUnusable with what to do."""
+        try:
+            async with self._session() as session:
+                await (await session.run("RETURN 1")).consume()
+        except AuthError as error:
+            raise StoreUnusable(
+                f"the Neo4j at {self._login.url} refuses this user or password;"
+                " check KGT_NEO4J_USER and KGT_NEO4J_PASSWORD (after many wrong ones it also refuses right ones a while)"
+            ) from error
+        except ClientError as error:
+            if "DatabaseNotFound" in (error.code or ""):
+                raise StoreUnusable(
+                    f"the Neo4j at {self._login.url} has no database {self._login.database!r}; check KGT_NEO4J_DATABASE"
+                ) from error
+            raise StoreUnusable(f"the Neo4j at {self._login.url} refuses to work: {error.code}") from error
+        except (DriverError, Neo4jError, OSError) as error:
+            raise StoreUnusable(
+                f"no Neo4j answers at {self._login.url}; start it, or correct KGT_STORE ({type(error).__name__})"
+            ) from error
+
+    async def run_schema(self, statement: LiteralString) -> None:
+        """Run a statement of the schema, in a transaction of its own. Raises StoreUnusable."""
+        try:
+            async with self._session() as session:
+                await (await session.run(statement)).consume()
+        except (DriverError, Neo4jError) as error:
+            code = error.code if isinstance(error, Neo4jError) else type(error).__name__
+            raise StoreUnusable(
+                f"the schema cannot be made in the Neo4j at {self._login.url} ({code}); use a database of its own"
+                f" for this service, and a user who may change its schema. Failed: {statement}"
+            ) from error
+
+    async def read(self, work: Work[R], limit_s: float = _MOST_S) -> R:
+        """Run `work` in a read transaction; it may run more than once."""
+        return await self._retried(work, limit_s, writing=False)
+
+    async def write(self, work: Work[R]) -> R:
+        """Run `work` in a write transaction; it may run more than once, also after a commit whose outcome got lost.
+
+        Raises StoreUnreachable when time runs out before the outcome is known.
+        """
+        return await self._retried(work, _MOST_S, writing=True)
+
+    async def _retried(self, work: Work[R], limit_s: float, *, writing: bool) -> R:
+        given = call_deadline.get()
+        end = time.monotonic() + limit_s
+        end = end if given is None else min(end, given)
+        delay, lost = _FIRST_DELAY_S, 0
+        while True:
+            try:
+                async with asyncio.timeout(max(end - time.monotonic(), 0.0)):
+                    return await self._once(work, writing=writing)
+            except KgtError:
+                raise
+            except TimeoutError as error:
+                raise StoreUnreachable("the graph database took too long; repeat with the same request_id") from error
+            except (DriverError, Neo4jError, OSError) as error:
+                lost += _is_lost(error)
+                unknown = isinstance(error, IncompleteCommit)
+                if not _is_worth_a_retry(error, lost) or time.monotonic() + delay >= end:
+                    raise _translation(error, unknown=unknown) from error
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+            delay = min(delay * 2, _LONGEST_DELAY_S)
+
+    async def _once(self, work: Work[R], *, writing: bool) -> R:
+        async with self._session() as session:
+            return await (session.execute_write(work) if writing else session.execute_read(work))
+
+    def _session(self) -> neo4j.AsyncSession:
+        return self._driver.session(database=self._login.database)
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Whether the connection was lost or could not be made."""
+    return isinstance(error, ServiceUnavailable | SessionExpired | OSError) or getattr(error, "code", "") in _NOT_UP
+
+
+def _is_worth_a_retry(error: BaseException, lost: int) -> bool:
+    """Deadlocks and the like until time is up; a lost connection twice, as pooled ones may be stale."""
+    if _is_lost(error):
+        return lost <= 2
+    if isinstance(error, Neo4jError) and error.code in _FULL:
+        return False
+    if isinstance(error, Neo4jError) and "EntityNotFound" in (error.code or ""):
+        return True  # an erase took away what this transaction waited for
+    return isinstance(error, TransientError) or (isinstance(error, Neo4jError) and error.is_retryable())
+
+
+def _translation(error: BaseException, *, unknown: bool) -> KgtError:
+    """A driver's error as this service's, without its message: it may hold what a user wrote."""
+    code = (getattr(error, "code", "") or type(error).__name__).rpartition(".")[2]
+    if unknown:
+        return StoreUnreachable("the graph database went away during the commit; repeat with the same request_id")
+    if _is_lost(error):
+        return StoreUnreachable("the graph database cannot be reached now; try again")
+    if isinstance(error, AuthError):
+        return StoreUnreachable(f"the graph database refuses this service ({code}); its password was changed?", 10.0)
+    if isinstance(error, Neo4jError) and error.code in _FULL:
+        return StoreFull("the graph database has no memory for this; try a smaller request, or later", 10.0)
+    if isinstance(error, TransientError) or getattr(error, "is_retryable", bool)():
+        return StoreBusy(f"the graph database is busy ({code}); try again")
+    if isinstance(error, DatabaseError):
+        return StoreUnreachable(f"the graph database failed ({code}); its log says why")
+    return Internal(f"the store failed ({code})")
+
+
+async def one(tx: neo4j.AsyncManagedTransaction, statement: LiteralString, **parameters: Any) -> neo4j.Record:
+    """The one record that a statement yields."""
+    return await (await tx.run(statement, parameters)).single(strict=True)
+
+
+async def done(tx: neo4j.AsyncManagedTransaction, statement: LiteralString, **parameters: Any) -> None:
+    """Run a statement to its end."""
+    await (await tx.run(statement, parameters)).consume()

@@ -1,0 +1,49 @@
+"""Filling and emptying the tests' Neo4j."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from server.graph.relation import Vocabulary
+from server.stores.neo4j_base import LoadedBase, SqliteSource, load_base, prepare_graph
+from server.stores.neo4j_connection import Connection, Neo4jLogin, done
+from server.stores.sqlite_base import BASE_FILE, BaseReader, BaseTriple, build_base
+
+_OVERLAYS = (
+    "MATCH ()-[m:ADDED|DELETED]->() DELETE m",
+    "MATCH (n:User|Edit|PersonalConcept|Erasures) DETACH DELETE n",
+)
+
+
+async def fill(
+    login: Neo4jLogin, base: Path | Iterable[BaseTriple], vocabulary: Vocabulary, folder: Path
+) -> LoadedBase:
+    """Put a base into the graph: one of the embedded store's files, or triples that are made to one in `folder`."""
+    if not isinstance(base, Path):
+        build_base(folder, base, vocabulary)
+        base = folder / BASE_FILE
+    reader = BaseReader(base)
+    connection = Connection(login)
+    try:
+        await prepare_graph(connection)
+        return await load_base(connection, SqliteSource(reader), vocabulary, replace=True)
+    finally:
+        await connection.close()
+        reader.close()
+
+
+async def forget_users(login: Neo4jLogin) -> None:
+    """Empty all overlays and histories; the base stays."""
+    await run(login, *_OVERLAYS)
+
+
+async def run(login: Neo4jLogin, *statements: str, **parameters: Any) -> None:
+    """Run statements, a transaction each."""
+    connection = Connection(login)
+    try:
+        for statement in statements:
+            await connection.write(lambda tx, s=statement: done(tx, s, **parameters))  # type: ignore[misc]
+    finally:
+        await connection.close()
