@@ -22,7 +22,7 @@ from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Triple, canonical
 from server.stores import cypher
-from server.stores.neo4j_base import prepare_graph
+from server.stores.neo4j_base import PATIENCE_S, prepare_graph
 from server.stores.neo4j_connection import Connection, Neo4jLogin, done, one
 from server.stores.neo4j_rows import (
     base_edge,
@@ -81,7 +81,7 @@ class Neo4jStore:
             await connection.require_usable()
             await prepare_graph(connection)
             store = cls(connection, vocabulary)
-            store._fingerprint = str((await connection.read(_standing_of("")))["fingerprint"])
+            store._fingerprint = str((await connection.read(_standing_of(""), PATIENCE_S))["fingerprint"])
         except BaseException:
             await connection.close()
             raise
@@ -296,7 +296,7 @@ class Neo4jStore:
             return [(r["user"], r["revision"]) async for r in await tx.run(cypher.ALL_USERS)]
 
         problems = []
-        for user, revision in await self._connection.read(users):
+        for user, revision in await self._connection.read(users, PATIENCE_S):
             edits, overlay = await self.history(user), await self.overlay(user)
             problems += [f"a user at revision {revision}: {p}" for p in _differences(edits, overlay)]
         return problems

@@ -17,6 +17,9 @@ from server.stores.neo4j_rows import uri_of
 from server.stores.sqlite_base import BaseCounts, BaseReader
 
 BATCH = 5_000
+PATIENCE_S = 300.0
+"""How long one transaction of opening or loading may take: nobody waits for it but the operator."""
+
 _CONCEPTS, _EDGES, _SWEEP = "concepts", "edges", "sweep"
 _CLEAR = "clear"
 
@@ -103,7 +106,7 @@ async def prepare_graph(connection: Connection) -> None:
             version = (await one(tx, cypher.CLAIM_GRAPH, version=cypher.SCHEMA_VERSION))["schema_version"]
             return version, (await one(tx, cypher.RELATIONSHIP_TYPES))["types"]
 
-        version, types = await connection.write(claim)
+        version, types = await connection.write(claim, PATIENCE_S)
     except StoreUnusable:
         raise
     except KgtError as error:
@@ -132,7 +135,7 @@ async def present_graph(connection: Connection) -> Mapping[str, Any]:
         record = await (await tx.run(cypher.GET_GRAPH)).single()
         return {} if record is None else dict(record["graph"])
 
-    return await connection.read(work)
+    return await connection.read(work, PATIENCE_S)
 
 
 async def load_base(
@@ -182,7 +185,7 @@ class _Loading:
         async def work(tx: Tx) -> int:
             return int((await one(tx, cypher.BEGIN_LOADING, fingerprint=self._fingerprint))["generation"])
 
-        self._generation = await self._connection.write(work)
+        self._generation = await self._connection.write(work, PATIENCE_S)
 
     async def resume(self, graph: Mapping[str, Any]) -> None:
         self._generation, self._stage, self._position = graph["generation"], graph["stage"], graph["position"]
@@ -221,7 +224,7 @@ class _Loading:
                 await done(tx, statement, rows=rows, generation=self._generation)
             await done(tx, cypher.MOVE_LOADING, stage=end[0], position=end[1])
 
-        await self._connection.write(work)
+        await self._connection.write(work, PATIENCE_S)
         self._stage, self._position = end
         self._progress(*end)
 
@@ -229,7 +232,7 @@ class _Loading:
         async def work(tx: Tx) -> int:
             return int((await one(tx, statement, count=self._batch, generation=self._generation))[counted])
 
-        while await self._connection.write(work):
+        while await self._connection.write(work, PATIENCE_S):
             pass
 
     async def _end(self) -> None:
@@ -245,7 +248,7 @@ class _Loading:
                 relations=sorted(counts.by_relation),
             )
 
-        await self._connection.write(work)
+        await self._connection.write(work, PATIENCE_S)
 
     def _by_type(self, edges: Sequence[RankedEdge]) -> dict[str, list[dict[str, Any]]]:
         rows: dict[str, list[dict[str, Any]]] = {}

@@ -149,12 +149,12 @@ class Connection:
         """Run `work` in a read transaction; it may run more than once."""
         return await self._retried(work, limit_s, writing=False)
 
-    async def write(self, work: Work[R]) -> R:
+    async def write(self, work: Work[R], limit_s: float = _MOST_S) -> R:
         """Run `work` in a write transaction; it may run more than once, also after a commit whose outcome got lost.
 
         Raises StoreUnreachable when time runs out before the outcome is known.
         """
-        return await self._retried(work, _MOST_S, writing=True)
+        return await self._retried(work, limit_s, writing=True)
 
     async def _retried(self, work: Work[R], limit_s: float, *, writing: bool) -> R:
         given = call_deadline.get()

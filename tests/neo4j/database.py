@@ -1,6 +1,7 @@
 """A real Neo4j for tests: in a container where a Docker engine answers, else made from Maven artifacts with Java.
 
-KGT_TEST_NEO4J=container or process asks for one of the two. The jars are kept in KGT's cache between runs.
+KGT_TEST_NEO4J=container or process asks for one of the two; KGT_TEST_NEO4J_RELEASE=calendar for the newest calendar
+release, which needs Java 21, as a process. The jars are kept in KGT's cache between runs.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ from typing import Any, Protocol
 from server.lm.folders import cache_folder
 from server.stores.neo4j_connection import Neo4jLogin
 
-POM = Path(__file__).with_name("pom.xml")
+POMS = {"lts": Path(__file__).with_name("pom.xml"), "calendar": Path(__file__).with_name("pom-calendar.xml")}
+JAVA = {"lts": 17, "calendar": 21}
+JVMS = Path("/usr/lib/jvm")
 IMAGE = "neo4j:5.26-community"
 HEAP = "512m"
-START_S = 180.0
+START_S = 300.0
 NEEDED = "Neo4j tests need a Docker engine, or Java 17 and Maven (apt install openjdk-17-jre-headless maven)"
+NEEDED_FOR_CALENDAR = "Neo4j's calendar releases need Java 21 or later and Maven"
 
 _OPENED = (
     "--add-opens=java.base/java.nio=ALL-UNNAMED",
@@ -64,53 +68,78 @@ class Database(Protocol):
 def running_neo4j(folder: Path) -> Iterator[Database]:
     """A started Neo4j, with its data in `folder` where it is a process. Raises Unobtainable."""
     wanted = os.environ.get("KGT_TEST_NEO4J", "")
-    if wanted != "process" and docker_answers():
+    release = os.environ.get("KGT_TEST_NEO4J_RELEASE", "lts")
+    if wanted != "process" and release == "lts" and docker_answers() and has_image():
         with _container() as container:
             yield container
-    elif wanted != "container" and shutil.which("java"):
-        process = ProcessNeo4j(folder, jars())
+    elif wanted != "container" and (java := find_java(JAVA[release])) is not None:
+        process = ProcessNeo4j(folder, java, jars(POMS[release]))
         process.start()
         try:
             yield process
         finally:
             process.stop()
     else:
-        raise Unobtainable(NEEDED)
+        raise Unobtainable(NEEDED if release == "lts" else NEEDED_FOR_CALENDAR)
+
+
+def find_java(least: int) -> str | None:
+    """A Java of this version or later: JAVA_HOME's, the one on the path, or one that the system keeps."""
+    homes = [os.environ.get("JAVA_HOME", ""), *(str(p) for p in sorted(JVMS.glob("*")))]
+    candidates = [str(Path(home) / "bin" / "java") for home in homes if home]
+    candidates.insert(1, shutil.which("java") or "")
+    return next((java for java in candidates if java and java_version(java) >= least), None)
+
+
+def java_version(java: str) -> int:
+    """Its major version; 0 where it is none."""
+    try:
+        done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False)
+    except OSError:
+        return 0
+    found = re.search(r'version "(\d+)', done.stderr)
+    return int(found.group(1)) if found else 0
 
 
 def docker_answers() -> bool:
     """Whether a Docker engine answers."""
-    if shutil.which("docker") is None:
-        return False
+    return shutil.which("docker") is not None and _succeeds(20, "docker", "info")
+
+
+def has_image() -> bool:
+    """Whether the engine has Neo4j's image, or can pull it."""
+    return _succeeds(60, "docker", "image", "inspect", IMAGE) or _succeeds(900, "docker", "pull", "-q", IMAGE)
+
+
+def _succeeds(limit_s: float, *command: str) -> bool:
     try:
-        done = subprocess.run(["docker", "info"], capture_output=True, timeout=20, check=False)
+        return subprocess.run(command, capture_output=True, timeout=limit_s, check=False).returncode == 0
     except subprocess.TimeoutExpired:
         return False
-    return done.returncode == 0
 
 
-def jars() -> Path:
+def jars(pom: Path) -> Path:
     """The folder of a whole Neo4j as jars: from the cache, or resolved by Maven now. Raises Unobtainable."""
-    digest = hashlib.sha256(POM.read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256(pom.read_bytes()).hexdigest()[:12]
     folder = cache_folder() / "neo4j" / digest
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{digest}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            _resolve(folder)
+            _resolve(pom, folder)
     return folder
 
 
-def _resolve(folder: Path) -> None:
+def _resolve(pom: Path, folder: Path) -> None:
     if shutil.which("mvn") is None:
         raise Unobtainable(NEEDED)
     building = folder.with_name(f"{folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
-    command = ["mvn", "-q", "-f", str(POM), "dependency:copy-dependencies"]
+    command = ["mvn", "-q", "-f", str(pom), "dependency:copy-dependencies"]
     scope = ["-DincludeScope=runtime", f"-DoutputDirectory={building}"]
     done = subprocess.run([*command, *scope], capture_output=True, text=True, timeout=600, check=False)
     if done.returncode != 0:
-        raise Unobtainable(f"{NEEDED}; Maven could not resolve {POM.name}: {done.stdout[-300:]}")
+        raise Unobtainable(f"{NEEDED}; Maven could not resolve {pom.name}: {done.stdout[-300:]}")
     building.rename(folder)
 
 
@@ -123,8 +152,8 @@ def free_port() -> int:
 class ProcessNeo4j:
     """A Neo4j as a process of this machine's Java, on ports of its own."""
 
-    def __init__(self, folder: Path, lib: Path) -> None:
-        self._folder, self._classpath = folder, f"{lib}/*"
+    def __init__(self, folder: Path, java: str, lib: Path) -> None:
+        self._folder, self._java, self._classpath = folder, java, f"{lib}/*"
         self._process: subprocess.Popen[str] | None = None
         self._log: deque[str] = deque(maxlen=200)
         bolt, http = free_port(), free_port()
@@ -144,12 +173,16 @@ class ProcessNeo4j:
         admin = ["org.neo4j.cli.AdminTool", "dbms", "set-initial-password", self.login.password]
         environment = {**os.environ, "NEO4J_HOME": str(folder), "NEO4J_CONF": str(folder / "conf")}
         subprocess.run(
-            ["java", "-cp", self._classpath, *admin], env=environment, capture_output=True, timeout=120, check=True
+            [self._java, "-cp", self._classpath, *admin],
+            env=environment,
+            capture_output=True,
+            timeout=START_S,
+            check=True,
         )
 
     def start(self) -> None:
         started = threading.Event()
-        command = ["java", f"-Xmx{HEAP}", *_OPENED, "-cp", self._classpath, "org.neo4j.server.CommunityEntryPoint"]
+        command = [self._java, f"-Xmx{HEAP}", *_OPENED, "-cp", self._classpath, "org.neo4j.server.CommunityEntryPoint"]
         places = [f"--home-dir={self._folder}", f"--config-dir={self._folder / 'conf'}", "--console-mode"]
         self._process = subprocess.Popen(
             [*command, *places], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -168,7 +201,7 @@ class ProcessNeo4j:
         threading.Thread(target=pump, daemon=True).start()
         if not started.wait(START_S) or process.poll() is not None:
             self.kill()
-            raise Unobtainable("Neo4j did not start: " + "".join(self._log)[-2000:])
+            raise RuntimeError("Neo4j did not start: " + "".join(self._log)[-2000:])
 
     def stop(self) -> None:
         if self._process is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from server.graph.relation import Vocabulary
-from server.stores.neo4j_base import LoadedBase, SqliteSource, load_base, prepare_graph
+from server.stores.neo4j_base import PATIENCE_S, LoadedBase, SqliteSource, load_base, prepare_graph
 from server.stores.neo4j_connection import Connection, Neo4jLogin, done
 from server.stores.sqlite_base import BASE_FILE, BaseReader, BaseTriple, build_base
 
@@ -44,6 +44,6 @@ async def run(login: Neo4jLogin, *statements: str, **parameters: Any) -> None:
     connection = Connection(login)
     try:
         for statement in statements:
-            await connection.write(lambda tx, s=statement: done(tx, s, **parameters))  # type: ignore[misc]
+            await connection.write(lambda tx, s=statement: done(tx, s, **parameters), PATIENCE_S)  # type: ignore[misc]
     finally:
         await connection.close()

@@ -1,0 +1,328 @@
+"""python -m bench.store: what reads and commits cost on both stores, side by side.
+
+Reads: the neighborhood of a hub with 100 base triples, by a user with one added and one removed triple, while other users
+have 0 to 10^6 overlay edges on the same hub. Writes: an edit of two added triples with its response, by 1, 8 and 64
+writers of a user each, beside the plainest single-statement Cypher write of the same two edges. The last line is JSON.
+
+Without --neo4j it takes the Neo4j that the tests take; the numbers of one run are from one machine, one after the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import secrets
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import neo4j
+
+from server.graph.concept import Concept
+from server.graph.edit import Change, Edit, EditKind
+from server.graph.relation import Vocabulary
+from server.graph.triple import Mark, Origin, Stamp, Triple
+from server.stores import cypher, sql
+from server.stores.neo4j import Neo4jStore
+from server.stores.neo4j_base import SqliteSource, load_base, prepare_graph
+from server.stores.neo4j_connection import Connection, Neo4jLogin, done, login_from_environment
+from server.stores.neo4j_rows import mark_row
+from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
+from server.stores.sqlite_base import BASE_FILE, BaseReader, BaseTriple, build_base
+from server.stores.view import erasure_bucket
+from server.tuning.ports import GraphStore, RequestRecord
+
+VOCABULARY = Vocabulary.built_in()
+HUB = Concept.of("hub")
+LIMIT = 74
+LEAVES = 20_000
+"""Concepts to write edges between; enough that no writer meets the same two twice."""
+BASE = [BaseTriple(Triple.of("hub", "HasA", f"thing {n}"), float(100 - n)) for n in range(100)] + [
+    BaseTriple(Triple.of(f"leaf {n}", "IsA", "leaf")) for n in range(LEAVES)
+]
+BATCH = 20_000
+
+FOREIGN = """
+MATCH (hub:Concept {uri: 'hub'})
+UNWIND range($start, $start + $count - 1) AS n
+MATCH (leaf:Concept {uri: 'leaf ' + toString(n % $leaves)})
+CREATE (hub)-[:ADDED {user: 'other ' + toString(n), subject: 'hub', relation: 'HasA', object: leaf.uri,
+  subject_text: 'hub', object_text: leaf.uri, revision: 1, position: 0}]->(leaf)
+"""
+FOREIGN_SQL = """
+INSERT INTO overlay (user, head, relation, tail, head_text, tail_text, origin, stamp_revision, stamp_position)
+VALUES (?, 'hub', 'HasA', ?, 'hub', ?, 'added', 1, 0)
+"""
+PLAIN_WRITE = """
+UNWIND $rows AS row
+MATCH (s:Concept {uri: row.subject})
+MATCH (o:Concept {uri: row.object})
+CREATE (s)-[m:ADDED]->(o) SET m = row
+"""
+FORGET_MARKS = "MATCH ()-[m:ADDED|DELETED]->() WITH m LIMIT $count DELETE m RETURN count(*) AS gone"
+FORGET_NODES = (
+    "MATCH (n:User|Edit|PersonalConcept|Erasures) WITH n LIMIT $count DETACH DELETE n RETURN count(*) AS gone"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A neighborhood's cost with `foreign` edges of other users on the hub. `db_hits` is Neo4j's count."""
+
+    store: str
+    foreign: int
+    p50_ms: float
+    p99_ms: float
+    db_hits: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Commits by so many writers at once, and the plainest write of the same edges."""
+
+    store: str
+    writers: int
+    commits_per_second: float
+    p50_ms: float
+    p99_ms: float
+    plain_commits_per_second: float | None
+
+
+def main() -> int:
+    """The command line; returns the exit status."""
+    options = _options()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, _login(options, Path(folder)) as login:
+        reads, writes = asyncio.run(measure(options, login, Path(folder)))
+    print(json.dumps({"read": [asdict(r) for r in reads], "write": [asdict(w) for w in writes]}))
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.store", description=__doc__.partition("\n")[0])
+    parser.add_argument("--foreign", type=int, nargs="+", default=[0, 10**4, 10**5, 10**6], help="edges of other users")
+    parser.add_argument("--writers", type=int, nargs="+", default=[1, 8, 64], help="writers at once")
+    parser.add_argument("--reads", type=int, default=500, help="reads measured at each size")
+    parser.add_argument("--seconds", type=float, default=10.0, help="how long writers write")
+    parser.add_argument(
+        "--neo4j",
+        help="a Neo4j's address, of which ALL CONTENTS ARE REPLACED; its login is in KGT_NEO4J_USER and _PASSWORD",
+    )
+    return parser.parse_args()
+
+
+@contextlib.contextmanager
+def _login(options: argparse.Namespace, folder: Path) -> Iterator[Neo4jLogin]:
+    if options.neo4j:
+        yield login_from_environment(options.neo4j)
+        return
+    from tests.neo4j.database import running_neo4j
+
+    with running_neo4j(folder / "neo4j") as database:
+        yield database.login
+
+
+async def measure(
+    options: argparse.Namespace, login: Neo4jLogin, folder: Path
+) -> tuple[Sequence[Read], Sequence[Written]]:
+    """All of it, SQLite first."""
+    reads: list[Read] = []
+    writes: list[Written] = []
+    build_base(folder, BASE, VOCABULARY)
+    connection = Connection(login)
+    await prepare_graph(connection)
+    await _forget(connection)
+    reader = BaseReader(folder / BASE_FILE)
+    await load_base(connection, SqliteSource(reader), VOCABULARY, replace=True)
+    reader.close()
+    async with (
+        _closing(SqliteStore(folder, VOCABULARY)) as embedded,
+        _closing(await Neo4jStore.open(login, VOCABULARY)) as graph,
+    ):
+        stores: dict[str, GraphStore] = {"sqlite": embedded, "neo4j": graph}
+        for store in stores.values():
+            await store.commit("ann", await store.snapshot("ann"), [_own_edit()], None)
+        present = 0
+        for foreign in options.foreign:
+            _foreign_sqlite(folder, present, foreign)
+            await _foreign_neo4j(connection, present, foreign)
+            present = foreign
+            for name, store in stores.items():
+                hits = await _db_hits(connection) if name == "neo4j" else None
+                reads.append(await _read(name, store, foreign, options.reads, hits))
+                _say(reads[-1])
+        for writers in options.writers:
+            for name, store in stores.items():
+                plain = await _plain(login, writers, options.seconds) if name == "neo4j" else None
+                writes.append(await _write(name, store, writers, options.seconds, plain))
+                _say(writes[-1])
+    await _forget(connection)
+    await connection.close()
+    return reads, writes
+
+
+@contextlib.asynccontextmanager
+async def _closing(store: Any) -> AsyncIterator[Any]:
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+def _own_edit() -> Edit:
+    added = Change(Triple.of("hub", "HasA", "leaf 1"), None, Mark(Origin.ADDED, Stamp(1, 0)))
+    removed = Change(Triple.of("hub", "HasA", "thing 0"), None, Mark(Origin.REMOVED, Stamp(1, 1)))
+    return Edit(uuid.uuid4().hex, 1, EditKind.FACTS, 0, (added, removed))
+
+
+# Reading
+
+
+def _foreign_sqlite(folder: Path, present: int, wanted: int) -> None:
+    import sqlite3
+
+    connection = sqlite3.connect(folder / OVERLAYS_FILE, isolation_level=None, timeout=30)
+    connection.executescript(sql.CONNECTION_PRAGMAS)
+    connection.execute("BEGIN IMMEDIATE")
+    rows = ((f"other {n}", f"leaf {n % LEAVES}", f"leaf {n % LEAVES}") for n in range(present, wanted))
+    connection.executemany(FOREIGN_SQL, rows)
+    connection.execute("COMMIT")
+    connection.close()
+
+
+async def _foreign_neo4j(connection: Connection, present: int, wanted: int) -> None:
+    for start in range(present, wanted, BATCH):
+        count = min(BATCH, wanted - start)
+        await connection.write(lambda tx, s=start, c=count: done(tx, FOREIGN, start=s, count=c, leaves=LEAVES))  # type: ignore[misc]
+
+
+async def _read(name: str, store: GraphStore, foreign: int, count: int, hits: int | None) -> Read:
+    took = []
+    for number in range(count + count // 5):
+        start = time.perf_counter()
+        await store.neighborhood("ann", HUB, LIMIT)
+        if number >= count // 5:  # the first fifth warms caches and compilers
+            took.append((time.perf_counter() - start) * 1000)
+    return Read(name, foreign, _percentile(took, 50), _percentile(took, 99), hits)
+
+
+async def _db_hits(connection: Connection) -> int:
+    """Of the two statements that a neighborhood takes."""
+    who = {"user": "ann", "bucket": erasure_bucket("ann"), "uri": "hub"}
+    triples = [{"subject": "hub", "relation": "HasA", "object": o} for o in ("leaf 1", "thing 0")]
+
+    async def hits(tx: Any, statement: str, **parameters: Any) -> int:
+        result = await tx.run("PROFILE " + statement, {**who, **parameters})
+        return _sum_of_hits((await result.consume()).profile)
+
+    async def work(tx: Any) -> int:
+        marks = await hits(tx, cypher.MARKS_AT, uris=["hub"], symmetric=sorted(VOCABULARY.symmetric_names()))
+        return marks + await hits(tx, cypher.BASE_SLICES, limit=LIMIT + 2, triples=triples)
+
+    await connection.read(work, 120.0)
+    return await connection.read(work, 120.0)
+
+
+def _sum_of_hits(plan: Any) -> int:
+    return int(plan["args"].get("DbHits", 0)) + sum(_sum_of_hits(child) for child in plan.get("children", []))
+
+
+# Writing
+
+
+async def _write(name: str, store: GraphStore, writers: int, seconds: float, plain: float | None) -> Written:
+    prefix = secrets.token_hex(4)
+
+    async def commit(writer: int, number: int) -> None:
+        user = f"{prefix} {writer}"
+        snapshot = await store.snapshot(user)
+        revision = snapshot.revision + 1
+        changes = tuple(
+            Change(triple, None, Mark(Origin.ADDED, Stamp(revision, position)))
+            for position, triple in enumerate(_two(writer, number))
+        )
+        edit = Edit(uuid.uuid4().hex, revision, EditKind.PERSONALIZE, 0, changes)
+        await store.commit(user, snapshot, [edit], RequestRecord(edit.id, "hash", b"x" * 500))
+
+    took, rate = await _by_writers(commit, writers, seconds)
+    return Written(name, writers, rate, _percentile(took, 50), _percentile(took, 99), plain)
+
+
+async def _plain(login: Neo4jLogin, writers: int, seconds: float) -> float:
+    """The plainest write of the same edges: one statement that commits by itself. Per second."""
+    driver = neo4j.AsyncGraphDatabase.driver(login.url, auth=(login.user, login.password))
+    prefix = f"plain {secrets.token_hex(4)}"
+
+    async def commit(writer: int, number: int) -> None:
+        rows = [
+            mark_row(f"{prefix} {writer}", triple, mark, Change(triple, None, mark))
+            for position, triple in enumerate(_two(writer, number))
+            for mark in [Mark(Origin.ADDED, Stamp(number + 1, position))]
+        ]
+        async with driver.session(database=login.database) as session:
+            await (await session.run(PLAIN_WRITE, rows=rows)).consume()
+
+    try:
+        _, rate = await _by_writers(commit, writers, seconds)
+        return rate
+    finally:
+        await driver.close()
+
+
+def _two(writer: int, number: int) -> tuple[Triple, Triple]:
+    """Two triples of a writer's own, no two writers on the same head at the same time."""
+    head = f"leaf {writer % LEAVES}"
+    return (
+        Triple.of(head, "HasA", f"leaf {(writer + 2 * number + 1) % LEAVES}"),
+        Triple.of(head, "HasA", f"leaf {(writer + 2 * number + 2) % LEAVES}"),
+    )
+
+
+async def _by_writers(
+    commit: Callable[[int, int], Awaitable[None]], writers: int, seconds: float
+) -> tuple[list[float], float]:
+    """(what each commit took in ms, commits per second), after a second of warming up."""
+    took: list[float] = []
+
+    async def writer(number: int) -> None:
+        made = 0
+        while (now := time.perf_counter()) < end:
+            await commit(number, made)
+            made += 1
+            if now >= begin:
+                took.append((time.perf_counter() - now) * 1000)
+
+    begin = time.perf_counter() + 1.0
+    end = begin + seconds
+    await asyncio.gather(*(writer(n) for n in range(writers)))
+    return took, len(took) / (time.perf_counter() - begin)
+
+
+async def _forget(connection: Connection) -> None:
+    for statement in (FORGET_MARKS, FORGET_NODES):
+
+        async def work(tx: Any, statement: str = statement) -> int:
+            record = await (await tx.run(statement, count=BATCH)).single(strict=True)
+            return int(record["gone"])
+
+        while await connection.write(work):
+            pass
+
+
+def _percentile(took: Sequence[float], percent: int) -> float:
+    return round(statistics.quantiles(took, n=100, method="inclusive")[percent - 1], 3) if len(took) > 1 else 0.0
+
+
+def _say(row: Read | Written) -> None:
+    print("  ".join(f"{name}={value}" for name, value in asdict(row).items()), file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,116 @@
+"""What a user does with the compose file: up, personalize, answer, restart, ask again."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.neo4j.database import docker_answers, free_port, until
+from tests.processes import ROOT
+
+pytestmark = pytest.mark.story
+
+ENJOY = "What does a dog enjoy?"
+BUILD_S, READY_S = 3_000, 600
+
+
+class Compose:
+    """The compose file under a project name and on ports of its own."""
+
+    def __init__(self, command: list[str], password: str) -> None:
+        self._command = [*command, "-p", f"kgt-test-{secrets.token_hex(3)}"]
+        self.address = f"127.0.0.1:{free_port()}"
+        self._environment = {
+            **os.environ,
+            "KGT_NEO4J_PASSWORD": password,
+            "KGT_PORT": self.address.rpartition(":")[2],
+            "KGT_BOLT_PORT": str(free_port()),
+            "KGT_BROWSER_PORT": str(free_port()),
+            "KGT_NEO4J_HEAP": "512m",
+        }
+
+    def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [*self._command, *arguments],
+            cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=BUILD_S, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0 or not check, f"{arguments}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
+        return done
+
+    def kgt(self, *arguments: str) -> dict[str, Any]:
+        """The `kgt` command, as JSON."""
+        command = [sys.executable, "-m", "kgt", *arguments, "--server", self.address, "--json"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    def serving(self) -> bool:
+        with grpc.insecure_channel(self.address) as channel:
+            try:
+                response = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
+            except grpc.RpcError:
+                return False
+            return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+def compose_command() -> list[str] | None:
+    if not docker_answers():
+        return None
+    plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, timeout=20, check=False)
+    if plugin.returncode == 0:
+        return ["docker", "compose"]
+    return ["docker-compose"] if shutil.which("docker-compose") else None
+
+
+@pytest.fixture(scope="module")
+def command() -> list[str]:
+    found = compose_command()
+    if found is None:
+        pytest.skip("compose tests need a Docker engine and compose (apt install docker.io docker-compose)")
+    return found
+
+
+@pytest.fixture(scope="module")
+def compose(command: list[str]) -> Iterator[Compose]:
+    compose = Compose(command, secrets.token_urlsafe(12))
+    try:
+        compose.run("up", "-d", "--build")
+        until(compose.serving, "the server to serve", READY_S)
+        yield compose
+    finally:
+        compose.run("down", "-v", "--timeout", "30", check=False)
+
+
+def test_without_a_password_it_stops_and_says_so(command: list[str], tmp_path: Path) -> None:
+    (tmp_path / "empty.env").write_text("")
+    refused = Compose([*command, "--env-file", str(tmp_path / "empty.env")], "").run("config", check=False)
+    assert refused.returncode != 0
+    assert "make up" in refused.stderr
+
+
+def test_what_was_personalized_is_there_after_a_restart(compose: Compose) -> None:
+    before = compose.kgt("answer", "-u", "alice", ENJOY)["text"]
+    compose.kgt("personalize", "-u", "alice", ENJOY, "vegetables")
+    assert "vegetables" in compose.kgt("answer", "-u", "alice", ENJOY)["text"]
+    compose.run("restart", "--timeout", "30")
+    until(compose.serving, "the server to serve again", READY_S)
+    assert "vegetables" in compose.kgt("answer", "-u", "alice", ENJOY)["text"]
+    assert compose.kgt("answer", "-u", "bob", ENJOY)["text"] == before
+
+
+def test_the_server_is_nobody_and_writes_nothing(compose: Compose) -> None:
+    assert compose.run("exec", "-T", "server", "id", "-u").stdout.strip() == "10001"
+    assert compose.run("exec", "-T", "server", "touch", "/opt/kgt/x", check=False).returncode != 0
+    assert compose.run("exec", "-T", "server", "python", "-m", "server.health").stdout.strip().endswith("SERVING")

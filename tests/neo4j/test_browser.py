@@ -1,0 +1,107 @@
+"""docs/browser: the saved queries run on a real graph and show what they promise; the guide names all of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
+from server.graph.relation import Vocabulary
+from server.graph.triple import Mark, Origin, Stamp
+from server.stores.neo4j import Neo4jStore
+from server.stores.neo4j_connection import Connection
+from tests.conformance.graph_store import BONES, CARROTS, MEAT, add, remove, t
+from tests.neo4j.database import Database
+from tests.neo4j.graphs import fill, forget_users
+from tests.processes import ROOT
+from tests.rpc.running import BASE
+
+DOCS = ROOT / "docs" / "browser"
+QUERIES = {path.stem: path for path in sorted(DOCS.glob("*.cypher"))}
+VOCABULARY = Vocabulary.built_in()
+PARAMETERS = {"user": "alice", "concept": "dog", "revision": 1}
+
+
+@pytest.fixture
+async def connection(neo4j_database: Database, tmp_path: Path) -> AsyncIterator[Connection]:
+    """A graph in which alice was personalized, and bob and carol disagree."""
+    login = neo4j_database.login
+    await fill(login, BASE, VOCABULARY, tmp_path)
+    await forget_users(login)
+    store = await Neo4jStore.open(login, VOCABULARY)
+    await store.commit("alice", await store.snapshot("alice"), [personalized()], None)
+    await add(store, "alice", t("dog", "is named", "Luna"))
+    await remove(store, "bob", BONES)
+    await add(store, "carol", BONES)
+    await store.close()
+    opened = Connection(login)
+    yield opened
+    await opened.close()
+    await forget_users(login)
+
+
+def personalized() -> Edit:
+    evidence = Evidence(
+        "What does a dog enjoy?", "carrots", "dog", "carrots", ("Desires",), 3.0, 1.0, StopReason.OVERTOOK, True,
+        "meat", "carrots",
+    )  # fmt: skip
+    changes = (
+        Change(CARROTS, None, Mark(Origin.ADDED, Stamp(1, 0)), TripleProbabilities(0.0, 0.4, 0.9, 0.1)),
+        Change(MEAT, None, Mark(Origin.REMOVED, Stamp(1, 1)), TripleProbabilities(0.3, 0.0, 0.1, 0.9)),
+    )
+    return Edit("e-1", 1, EditKind.PERSONALIZE, 1_700_000_000_000, changes, evidence)
+
+
+async def rows(connection: Connection, name: str) -> list[dict[str, Any]]:
+    async def work(tx: Any) -> list[dict[str, Any]]:
+        return [dict(record) async for record in await tx.run(QUERIES[name].read_text(), PARAMETERS)]
+
+    return await connection.read(work)
+
+
+def drawn(found: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """(type, user or none, the end's text) of the relationships of paths."""
+    edges = [row["p"].relationships[0] for row in found]
+    return {(e.type, e.get("user", ""), e.end_node["text"]) for e in edges}
+
+
+async def test_the_saved_queries_show_what_they_promise(connection: Connection) -> None:
+    view = drawn(await rows(connection, "view"))
+    mine = {("ADDED", "alice", "carrots"), ("ADDED", "alice", "Luna"), ("DELETED", "alice", "meat")}
+    assert mine < view
+    assert ("AtLocation", "", "kennel") in view
+    assert {user for _, user, _ in view} == {"", "alice"}, "no one else's"
+    assert drawn(await rows(connection, "lately")) == mine
+
+    why = await rows(connection, "why")
+    assert [(row["triple"], row["retrieval_before"], row["retrieval_after"], row["reasoning"]) for row in why] == [
+        ("dog Desires carrots", 0.0, 0.4, 0.9),
+        ("dog Desires meat", 0.3, 0.0, 0.1),
+    ]
+    assert (why[0]["query"], why[0]["loss_before"], why[0]["after"]) == ("What does a dog enjoy?", 3.0, "added at 1.0")
+
+    disagree = await rows(connection, "disagree")
+    assert [(row["user"], row["triple"]) for row in disagree] == [
+        ("bob", "dog Desires bones"),
+        ("alice", "dog Desires meat"),
+    ]
+    (conflict,) = await rows(connection, "conflicts")
+    assert (conflict["added_by"], conflict["removed_by"], conflict["o"]["text"]) == ("carol", "bob", "bones")
+
+
+def test_the_guide_names_every_file() -> None:
+    guide = (DOCS / "guide.md").read_text()
+    assert set(re.findall(r"\]\((.+?)\)", guide)) == {p.name for p in DOCS.iterdir()} - {"guide.md", "browser.png"}
+
+
+def test_the_style_tells_overlay_and_base_apart() -> None:
+    style = (DOCS / "kgt.grass").read_text()
+    rules = dict(re.findall(r"([\w.]+) \{(.*?)\}", style, re.DOTALL))
+    assert {"relationship", "relationship.ADDED", "relationship.DELETED", "node.PersonalConcept"} <= set(rules)
+    colours = {name: re.search(r"color: (#\w+)", body).group(1) for name, body in rules.items()}  # type: ignore[union-attr]
+    assert len({colours[n] for n in ("relationship", "relationship.ADDED", "relationship.DELETED")}) == 3
+    assert colours["node.PersonalConcept"] != colours["node.Concept"]

@@ -1,0 +1,82 @@
+"""The service over Neo4j on a real channel: the main job, and what callers are told while the base is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgt.client import AsyncClient
+from kgt.errors import InvalidArgument, NotFound, Unavailable
+from server import assemble
+from server.rpc.serving import new_server
+from server.settings import Settings
+from server.stores.neo4j_connection import Neo4jLogin
+from tests.fixed_model import FixedModel
+from tests.neo4j.database import Database
+from tests.neo4j.graphs import fill, forget_users, run
+from tests.rpc.running import BASE, ENJOY, FEED, PHRASES, VOCABULARY, WHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    client: AsyncClient
+    login: Neo4jLogin
+
+
+@pytest.fixture
+async def service(neo4j_database: Database, tmp_path: Path) -> AsyncIterator[Service]:
+    login = neo4j_database.login
+    await fill(login, BASE, VOCABULARY, tmp_path)
+    await forget_users(login)
+    given: dict[str, Any] = {"store": login.url, "neo4j_user": login.user, "neo4j_password": login.password}
+    settings = Settings(**given)
+    store = await assemble.open_store(settings, VOCABULARY)
+    server, probes = new_server(assemble.use_cases(settings, store, FixedModel(PHRASES), VOCABULARY))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await probes.set(serving=True)
+    await server.start()
+    async with AsyncClient(f"127.0.0.1:{port}", timeout_s=120) as client:
+        yield Service(client, login)
+    await server.stop(None)
+    await store.close()
+    await forget_users(login)
+
+
+async def test_a_correction_takes_effect_for_its_user_and_can_be_undone(service: Service) -> None:
+    client = service.client
+    first = (await client.answer(user="alice", query=ENJOY)).text
+    where = (await client.answer(user="alice", query=WHERE)).text
+    made = await client.personalize(user="alice", query=ENJOY, answer="fish")
+    assert (await client.answer(user="alice", query=ENJOY)).text == "fish"
+    assert (await client.answer(user="alice", query=FEED)).text == "fish"
+    assert (await client.answer(user="alice", query=WHERE)).text == where
+    assert (await client.answer(user="bob", query=ENJOY)).text == first
+    assert (await client.answer(user="alice", query=ENJOY, at_revision=0)).text == first
+    await client.revert_edit(user="alice", edit_id=made.edit.id)
+    assert (await client.answer(user="alice", query=ENJOY)).text == first
+    with pytest.raises(NotFound):
+        await client.revert_edit(user="bob", edit_id=made.edit.id)
+
+
+async def test_a_request_is_answered_once(service: Service) -> None:
+    arguments: dict[str, Any] = {"user": "alice", "query": ENJOY, "answer": "fish", "request_id": "r-1"}
+    first = await service.client.personalize(**arguments)
+    assert await service.client.personalize(**arguments) == first
+    with pytest.raises(InvalidArgument):
+        await service.client.personalize(user="alice", query="", answer="fish")
+
+
+async def test_while_the_base_is_loaded_callers_are_told_to_come_back(service: Service) -> None:
+    await run(service.login, "MATCH (g:Graph) SET g.state = 'loading'")
+    try:
+        with pytest.raises(Unavailable) as refused:
+            await service.client.answer(user="alice", query=ENJOY)
+    finally:
+        await run(service.login, "MATCH (g:Graph) SET g.state = 'ready'")
+    assert refused.value.reason == "BASE_LOADING"
+    assert refused.value.retry_after_s
+    assert (await service.client.answer(user="alice", query=ENJOY)).text == "meat"
