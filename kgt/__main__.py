@@ -27,13 +27,21 @@ STOPPINGS = {"answer": pb.STOPPING_ANSWER, "literal": pb.STOPPING_LITERAL}
 REMOVALS = {"conflicting": pb.REMOVAL_CONFLICTING, "literal": pb.REMOVAL_LITERAL, "none": pb.REMOVAL_NONE}
 SOURCES = {"generated": pb.RELATION_SOURCE_GENERATED, "ranked": pb.RELATION_SOURCE_RANKED}
 
+_PIPE_WIDTH = 10_000
+
+
+class NotConfirmed(Exception):
+    """A question was not answered with yes."""
+
 
 class Output:
     """Tables for people, or one JSON document a message for programs."""
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
-        self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        # A pipe has no width: what is read by a program, or kept in a file, stays one line a row.
+        piped = not sys.stdout.isatty()
+        self._console = Console(highlight=False, soft_wrap=piped, width=_PIPE_WIDTH if piped else None)
 
     def message(self, message: Message, show: Callable[[], None]) -> None:
         """`message` as JSON, or as `show` shows it."""
@@ -68,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = f"{type(error).__name__}{f' ({error.reason})' if error.reason else ''}"
         print(f"kgt: {name}: {error}", file=sys.stderr)
         return 1
-    except OSError as error:
+    except (NotConfirmed, OSError, ValueError) as error:  # a file that cannot be used, a number that no message holds
         print(f"kgt: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -217,9 +225,8 @@ def export(client: Client, options: argparse.Namespace, output: Output) -> None:
 def import_(client: Client, options: argparse.Namespace, output: Output) -> None:
     """kgt import -u alice alice.jsonl --merge"""
     with options.file.open(encoding="utf-8") as file:
-        response = client.import_overlay(
-            user=options.user, lines=file, merge=options.merge, request_id=options.request_id
-        )
+        lines = list(file)  # read here: what fails while a stream is being sent is logged with a trace
+    response = client.import_overlay(user=options.user, lines=lines, merge=options.merge, request_id=options.request_id)
 
     def show() -> None:
         output.line(f"{response.imported_edits} edits taken in; the overlay is at revision {response.revision}")
@@ -231,11 +238,8 @@ def import_(client: Client, options: argparse.Namespace, output: Output) -> None
 
 def erase(client: Client, options: argparse.Namespace, output: Output) -> None:
     """kgt erase -u alice --yes"""
-    if not options.yes:
-        typed = input(f"Everything kept about {options.user!r} will be gone for good. Type the user's name to go on: ")
-        if typed != options.user:
-            output.line("nothing was erased")
-            return
+    if not options.yes and not _confirmed(options.user):
+        raise NotConfirmed("nothing was erased")
     r = client.erase_user(user=options.user, request_id=options.request_id)
     output.message(
         r,
@@ -244,6 +248,17 @@ def erase(client: Client, options: argparse.Namespace, output: Output) -> None:
             f" {r.personal_concepts} personal concepts, {r.stored_responses} stored responses"
         ),
     )
+
+
+def _confirmed(user: str) -> bool:
+    """Whether the user's name is typed. The question goes where errors go: stdout is the result's."""
+    print(
+        f"Everything kept about {user!r} will be gone for good. Type the user's name to go on: ",
+        end="",
+        file=sys.stderr,
+        flush=True,
+    )
+    return sys.stdin.readline().rstrip("\n") == user
 
 
 # What people see

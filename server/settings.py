@@ -53,7 +53,9 @@ class Settings(BaseSettings):
     )
     threads: int = Field(0, ge=0, le=1024, description="processor threads of the model; 0 is one for each core")
     queue: int = Field(64, ge=1, le=100_000, description="requests that may wait for the model")
-    token_budget: int = Field(512, ge=16, le=1 << 20, description="tokens in one packed row of a forward pass")
+    token_budget: int = Field(
+        2048, ge=16, le=1 << 20, description="tokens in one forward pass, of all requests together"
+    )
     vocabulary: Path | None = Field(None, description="relation vocabulary (TOML); the built-in one when not given")
     k: int = Field(5, ge=1, le=20, description="relations considered for a correction (the paper's K)")
     facts: int = Field(3, ge=1, le=50, description="facts that an answer rests on at most")

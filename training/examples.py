@@ -82,8 +82,8 @@ class Writer:
     def question(self) -> Question:
         """A question from one of the four sources, everyday ones most often."""
         draw = self.rng.random()
-        if self.unseen == "subjects" and draw < 0.1:
-            draw += 0.1
+        if self.unseen == "wordings":
+            draw *= 0.75  # ParaRel's and CounterFact's wordings are all trained on
         if draw < 0.45:
             question = self.everyday_question()
         elif draw < 0.75:
@@ -96,7 +96,7 @@ class Writer:
 
     def everyday_question(self) -> Question:
         """What people ask about their own people, things and dates."""
-        intents = [e for e in self.sources.everyday if self._relation_allowed(e.relation)]
+        intents = [e for e in self.sources.everyday if self._relation_allowed(e.relation) and self._asked(e.held_out)]
         intent = self.rng.choice(intents)
         kind = self.rng.choice(intent.subjects)
         words = self.sources.subject_lists[kind]
@@ -111,8 +111,8 @@ class Writer:
         self.rng.shuffle(others)
         query, paraphrase = self._two(intent.forms, intent.held_out)
         return Question(
-            query=_fill(query, subject, said),
-            paraphrase=_fill(paraphrase, subject, said),
+            query=fill(query, subject, said),
+            paraphrase=fill(paraphrase, subject, said),
             subject=subject,
             phrase=self.vocabulary.phrase(intent.relation),
             answer=answer,
@@ -135,7 +135,7 @@ class Writer:
         rivals = [t for t in facts[relation] if t != answer][:4] or [self.rng.choice(self._tails[relation])]
         return Question(
             query=self._maybe_plural(query, head, said),
-            paraphrase=_fill(paraphrase, head, said),
+            paraphrase=fill(paraphrase, head, said),
             subject=head,
             phrase=self.vocabulary.phrase(relation),
             answer=answer,
@@ -315,7 +315,7 @@ class Writer:
     # Wordings
 
     def _two(self, forms: Sequence[str], held_out: Sequence[str]) -> tuple[str, str]:
-        if self.unseen == "wordings" and held_out:
+        if self.unseen == "wordings":
             return self.rng.choice(forms), self.rng.choice(held_out)
         if len(forms) == 1:
             return forms[0], forms[0]
@@ -343,8 +343,8 @@ class Writer:
             changed = re.sub(r"\bdoes \{S\}", "do {S}", form)
             changed = re.sub(r"\bis \{S\}", "are {S}", changed)
             if changed != form:
-                return _fill(changed, head, f"{head}s")
-        return _fill(form, head, said)
+                return fill(changed, head, f"{head}s")
+        return fill(form, head, said)
 
     def _restyled(self, question: Question) -> Question:
         """`question` as people type: sometimes lower case, without a question mark, or with a few polite words."""
@@ -370,6 +370,9 @@ class Writer:
     def _relation_allowed(self, relation: str) -> bool:
         return (relation in HELD_OUT_RELATIONS) == (self.unseen == "relations")
 
+    def _asked(self, held_out: Sequence[str]) -> bool:
+        return self.unseen != "wordings" or bool(held_out)
+
     def _conceptnet_heads(self) -> list[tuple[str, str]]:
         asked = self.sources.wordings["conceptnet"]
         graph = self.sources.conceptnet
@@ -378,7 +381,9 @@ class Writer:
             for head, facts in graph.items()
             if self._subject_allowed(head)
             for relation in facts
-            if relation in asked and self._relation_allowed(relation)
+            if relation in asked
+            and self._relation_allowed(relation)
+            and self._asked(asked[relation].get("held_out", ()))
         ]
         # Well-known heads more often: they have the crowded neighborhoods that answers must be found in.
         return [pair for pair in pairs for _ in range(min(6, len(graph[pair[0]])))]
@@ -504,7 +509,7 @@ def _gerund(phrase: str) -> str:
     return f"{verb} {rest}".strip()
 
 
-def _fill(form: str, subject: str, said: str) -> str:
+def fill(form: str, subject: str, said: str) -> str:
     form = form.replace("{S}", said).replace("{s}", subject).replace("{ing}", _gerund(subject))
     return (
         form[0].upper() + form[1:]

@@ -1,49 +1,66 @@
-"""Continuing a prompt token by token, with a key-value cache, as characters that can be shown."""
+"""Continuing a prompt token by token, as characters that can be shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
+from server.lm.blocks import Segment
 from server.tuning.ports import GenerateRequest, ModelCost, Piece
 
 _INCOMPLETE = "�"
 """What a tokenizer decodes a cut character to."""
 
 
-def decode(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    prompt: Sequence[int],
-    request: GenerateRequest,
-    ends: frozenset[int],
-    max_tokens: int,
-) -> Iterator[Piece]:
-    """The continuation of `prompt` in pieces: one for each forward pass, some without text.
+class Generation:
+    """One continuation under way: what it reads next, and what it says.
 
     Ends at one of the tokens `ends`, before one of `request.stop`, or after `max_tokens` tokens.
     """
-    draw = _Draw(request)
-    text = GrowingText(tokenizer, request.stop)
-    ids = torch.tensor([list(prompt)], device=model.device)
-    cache = None
-    for step in range(max_tokens):
-        with torch.inference_mode():
-            out = model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache = out.past_key_values
-        token = draw(out.logits[0, -1].float())
-        read = ids.shape[1]
-        if token in ends:
-            yield Piece(text.rest(), ModelCost(1, read, 0))
-            return
-        ready = text.feed(token)
-        last = text.stopped or step + 1 == max_tokens
-        yield Piece(ready + (text.rest() if last and not text.stopped else ""), ModelCost(1, read, 1))
-        if last:
-            return
-        ids = torch.tensor([[token]], device=model.device)
+
+    def __init__(
+        self,
+        stream: int,
+        prompt: Sequence[int],
+        request: GenerateRequest,
+        tokenizer: PreTrainedTokenizerBase,
+        ends: frozenset[int],
+        max_tokens: int,
+    ) -> None:
+        self.stream = stream
+        self.finished = False
+        self._unread = list(prompt)
+        self._position = 0
+        self._left = max_tokens
+        self._ends = ends
+        self._draw = _Draw(request)
+        self._text = GrowingText(tokenizer, request.stop)
+
+    def next_segment(self, room: int) -> Segment:
+        """What the next forward pass reads of it: the last token, or of a prompt as much as there is room for."""
+        tokens = self._unread[:room]
+        return Segment.of_stream(self.stream, tokens, self._position, read_last=len(tokens) == len(self._unread))
+
+    def advance(self, segment: Segment, logits: torch.Tensor) -> Piece:
+        """What it says after `segment` was read. logits: (1, vocabulary), or (0, vocabulary) within the prompt."""
+        read = len(segment.tokens)
+        del self._unread[:read]
+        self._position += read
+        if not len(logits):
+            return Piece("", ModelCost(1, read, 0))
+        token = self._draw(logits[0].float())
+        if token in self._ends:
+            self.finished = True
+            return Piece(self._text.rest(), ModelCost(1, read, 0))
+        self._left -= 1
+        text = self._text.feed(token)
+        self.finished = self._text.stopped or self._left == 0
+        if self.finished and not self._text.stopped:
+            text += self._text.rest()
+        self._unread.append(token)
+        return Piece(text, ModelCost(1, read, 1))
 
 
 class _Draw:

@@ -1,8 +1,8 @@
-"""Many short continuations of shared prompts, as few rows of tokens that share every common beginning.
+"""Many short continuations of shared prompts, as few tokens as share every common beginning.
 
-All (prompt, continuation) texts of a request are token sequences; put into a tree, each common beginning stands once.
-A row is a tree laid flat in depth-first order: a token's position is its depth, and the mask lets it see its own branch
-and nothing else, so that each branch is computed as if it stood alone.
+All (prompt, continuation) texts of a request are token sequences; put into a tree, each common beginning stands once. A
+tree is laid flat in depth-first order, so that what stands below a token follows it without a gap: a token's position is
+its depth, and it sees the tokens before it whose branch it is in. A sequence's last token is predicted and never read.
 """
 
 from __future__ import annotations
@@ -13,97 +13,113 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+Indices = npt.NDArray[np.int64]
+
 
 @dataclass(frozen=True, slots=True)
 class TokenSequence:
-    """One prompt with one continuation. The tokens from `scored_from` on are the continuation's."""
+    """One prompt with one continuation. The tokens from `scored_from` (at least 1) on are the continuation's."""
 
     tokens: tuple[int, ...]
     scored_from: int
 
+    @property
+    def read(self) -> tuple[int, ...]:
+        """What the model reads: all but the last, which is only predicted."""
+        return self.tokens[:-1]
+
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Tree:
     """A tree of tokens laid flat.
 
-    tokens, positions, parents: (length,); parents[i] < i, -1 for a root. `paths` gives, for each sequence in the row, its
-    index in the request and where its tokens stand.
+    tokens, positions, ends: (length,). `ends[i]` is where the branch below token i ends: token j sees token i exactly
+    when i <= j < ends[i]. `paths` gives, for each sequence in the tree, its index in the request and where its tokens
+    stand, all but the last.
     """
 
-    tokens: npt.NDArray[np.int64]
-    positions: npt.NDArray[np.int64]
-    parents: npt.NDArray[np.int64]
+    tokens: Indices
+    positions: Indices
+    ends: Indices
     paths: tuple[tuple[int, tuple[int, ...]], ...]
 
     def mask(self) -> npt.NDArray[np.bool_]:
         """Which token sees which: itself and its ancestors. (length, length)"""
-        length = len(self.tokens)
-        seen = np.zeros((length, length), dtype=np.bool_)
-        for node, parent in enumerate(self.parents):
-            if parent >= 0:
-                seen[node] = seen[parent]
-            seen[node, node] = True
-        return seen
+        return seen(np.arange(len(self.tokens)), np.arange(len(self.tokens)), self.ends)
 
 
-def pack(sequences: Sequence[TokenSequence], row_tokens: int) -> list[Row]:
-    """Rows that hold all of `sequences`, each of at most `row_tokens` tokens (or one sequence, if that is longer).
+def seen(queries: Indices, keys: Indices, ends: Indices) -> npt.NDArray[np.bool_]:
+    """Which of `queries` (rows) sees which of `keys` (columns) in a tree with these `ends`. (queries, keys)"""
+    sees: npt.NDArray[np.bool_] = (keys[None, :] <= queries[:, None]) & (queries[:, None] < ends[keys][None, :])
+    return sees
 
-    Neighbours in token order go into the same row, so that they share the most; what a row's first sequence shares with
-    the row before is computed again.
+
+def pack(sequences: Sequence[TokenSequence], budget: int, numbers: Sequence[int] | None = None) -> list[Tree]:
+    """Trees that hold `sequences` (those of `numbers`), each of at most `budget` tokens (or one sequence, if longer).
+
+    Neighbours in token order go into the same tree, so that they share the most; what a tree's first sequence shares
+    with the tree before is computed again.
     """
-    order = sorted(range(len(sequences)), key=lambda n: sequences[n].tokens)
-    rows, builder = [], _RowBuilder()
+    order = sorted(range(len(sequences)) if numbers is None else numbers, key=lambda n: sequences[n].tokens)
+    trees, builder = [], _TreeBuilder()
     for number in order:
-        tokens = sequences[number].tokens
-        if builder.length and builder.length + builder.cost(tokens) > row_tokens:
-            rows.append(builder.row())
-            builder = _RowBuilder()
+        tokens = sequences[number].read
+        if builder.length and builder.length + builder.cost(tokens) > budget:
+            trees.append(builder.tree())
+            builder = _TreeBuilder()
         builder.add(number, tokens)
-    if builder.length:
-        rows.append(builder.row())
-    return rows
+    if order:
+        trees.append(builder.tree())
+    return trees
 
 
-class _RowBuilder:
-    """Lays sequences that come in token order into one row: each shares its beginning with the one before."""
+class _TreeBuilder:
+    """Lays sequences that come in token order into one tree: each shares its beginning with the one before."""
 
     def __init__(self) -> None:
         self._tokens: list[int] = []
         self._positions: list[int] = []
-        self._parents: list[int] = []
+        self._ends: list[int] = []
+        self._path: list[int] = []
+        """Where the tokens of the branch that is still open stand."""
         self._paths: list[tuple[int, tuple[int, ...]]] = []
-        self._last_tokens: tuple[int, ...] = ()
 
     @property
     def length(self) -> int:
         return len(self._tokens)
 
     def cost(self, tokens: tuple[int, ...]) -> int:
-        """How many tokens the row grows by."""
+        """How many tokens the tree grows by."""
         return len(tokens) - self._shared(tokens)
 
     def add(self, number: int, tokens: tuple[int, ...]) -> None:
         shared = self._shared(tokens)
-        path = list(self._paths[-1][1][:shared]) if self._paths else []
+        if shared < len(tokens):
+            self._close(shared)
         for depth in range(shared, len(tokens)):
-            self._parents.append(path[-1] if path else -1)
-            path.append(len(self._tokens))
+            self._path.append(len(self._tokens))
             self._tokens.append(tokens[depth])
             self._positions.append(depth)
-        self._paths.append((number, tuple(path)))
-        self._last_tokens = tokens
+            self._ends.append(0)
+        self._paths.append((number, tuple(self._path[: len(tokens)])))
 
-    def row(self) -> Row:
-        tokens, positions, parents = (
-            np.array(values, dtype=np.int64) for values in (self._tokens, self._positions, self._parents)
+    def tree(self) -> Tree:
+        self._close(0)
+        tokens, positions, ends = (
+            np.array(values, dtype=np.int64) for values in (self._tokens, self._positions, self._ends)
         )
-        return Row(tokens, positions, parents, tuple(self._paths))
+        return Tree(tokens, positions, ends, tuple(self._paths))
+
+    def _close(self, depth: int) -> None:
+        """Everything below `depth` in the open branch ends here."""
+        for node in self._path[depth:]:
+            self._ends[node] = len(self._tokens)
+        del self._path[depth:]
 
     def _shared(self, tokens: tuple[int, ...]) -> int:
         shared = 0
-        for a, b in zip(self._last_tokens, tokens, strict=False):
-            if a != b:
+        for node, token in zip(self._path, tokens, strict=False):
+            if self._tokens[node] != token:
                 break
             shared += 1
         return shared

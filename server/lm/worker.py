@@ -1,96 +1,313 @@
-"""One thread that runs the model, behind a bounded queue, so that the event loop never waits for a tensor."""
+"""One thread that runs the model, behind a bounded queue, so that the event loop never waits for a tensor.
+
+Each turn of the thread is one forward pass: a token of every generation under way, then the waiting work in the order in
+which it came, as much as the token budget holds. What comes alone starts at once; a long generation delays nobody by more
+than the pass under way.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import queue
+import logging
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import count
 
-from server.errors import DeadlinePassed, ModelBusy, ShuttingDown
+import torch
+
+from server.errors import DeadlinePassed, KgtError, ModelBusy, ShuttingDown, TextTooLong
+from server.lm.blocks import Segment
+from server.lm.decoding import Generation
+from server.lm.forward import Forward, continuation_logprobs, wanted_nodes
+from server.lm.packing import TokenSequence, Tree, pack
+from server.lm.tokens import Tokenizer
+from server.tuning.ports import Branch, ContinuationLogprob, GenerateRequest, ModelCost, Piece, Scores
+
+_LEAST_BUDGET = 16
+_STOPPING = "the server is stopping; try another one, or again later"
+
+_log = logging.getLogger("kgt")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
-    """A piece of work for the model's thread. `cancelled` is read between steps; `deadline` before it starts."""
+    """Work for the model. `deadline` counts until it starts; `cancelled` between forward passes."""
 
-    work: Callable[[Job], None]
     fail: Callable[[BaseException], None]
-    deadline: float | None = None
-    cancelled: threading.Event = field(default_factory=threading.Event)
+    deadline: float | None
+    cancelled: threading.Event = field(default_factory=threading.Event, init=False)
+
+
+@dataclass(slots=True, eq=False)
+class ScoreJob(Job):
+    """Branches to be scored; `give` gets the result."""
+
+    branches: Sequence[Branch]
+    give: Callable[[Scores], None]
+    scoring: _Scoring | None = field(default=None, init=False)
+
+
+@dataclass(slots=True, eq=False)
+class GenerateJob(Job):
+    """A prompt to be continued; `give` gets the pieces, then None."""
+
+    request: GenerateRequest
+    give: Callable[[Piece | None], None]
+    generation: Generation | None = field(default=None, init=False)
 
 
 class ModelWorker:
-    """Runs jobs in the order in which they came. Full: ModelBusy. Expired or cancelled: dropped unstarted."""
+    """Runs jobs. Full: ModelBusy. Expired or cancelled: dropped unstarted. Out of memory: halves its budget."""
 
-    def __init__(self, capacity: int) -> None:
-        self._jobs: queue.Queue[Job | None] = queue.Queue()
+    def __init__(
+        self, forward: Forward, tokenizer: Tokenizer, ends: frozenset[int], *, capacity: int, budget: int, streams: int
+    ) -> None:
+        self.budget = budget
+        self._forward = forward
+        self._tokenizer = tokenizer
+        self._ends = ends
         self._capacity = capacity
-        self._waiting = 0
-        self._lock = threading.Lock()
+        self._streams = streams
+        self._numbers = count()
+        self._waiting: deque[Job] = deque()
+        self._scoring: deque[ScoreJob] = deque()
+        """Begun, with trees left to run."""
+        self._generating: list[GenerateJob] = []
+        self._changed = threading.Condition()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self._thread.start()
 
     def submit(self, job: Job) -> None:
         """Queue `job`. Raises ModelBusy, ShuttingDown."""
-        with self._lock:
+        with self._changed:
             if self._closed:
-                raise ShuttingDown("the server is stopping; try another one, or again later")
-            if self._waiting >= self._capacity:
+                raise ShuttingDown(_STOPPING)
+            if len(self._waiting) >= self._capacity:
                 raise ModelBusy(
-                    f"{self._waiting} requests are waiting for the model already; try again", retry_after_s=1.0
+                    f"{len(self._waiting)} requests are waiting for the model already; try again", retry_after_s=1.0
                 )
-            self._waiting += 1
-        self._jobs.put(job)
+            self._waiting.append(job)
+            self._changed.notify()
 
     def close(self) -> None:
-        """Finish the job under way, fail those that wait, and end the thread."""
-        with self._lock:
+        """Finish what is under way, fail what waits, and end the thread."""
+        with self._changed:
             self._closed = True
-        self._jobs.put(None)
+            self._changed.notify()
         self._thread.join()
 
+    # On the model's thread
+
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            with self._lock:
-                self._waiting -= 1
-                closed = self._closed
-            if job.cancelled.is_set():
-                continue
-            if closed:
-                job.fail(ShuttingDown("the server is stopping; try another one, or again later"))
-            elif job.deadline is not None and time.monotonic() >= job.deadline:
-                job.fail(DeadlinePassed("the deadline passed before the model was asked", retry_after_s=None))
+        while self._work_is_there():
+            self._drop_cancelled()
+            segments = self._chosen()
+            if segments:
+                self._pass(segments)
+
+    def _work_is_there(self) -> bool:
+        """Wait for work. False: there is none, and none will come."""
+        with self._changed:
+            while not (self._waiting or self._scoring or self._generating):
+                if self._closed:
+                    return False
+                self._changed.wait()
+            return True
+
+    def _drop_cancelled(self) -> None:
+        for job in [j for j in self._generating if j.cancelled.is_set()]:
+            self._end(job)
+        self._scoring = deque(j for j in self._scoring if not j.cancelled.is_set())
+
+    def _chosen(self) -> list[tuple[Job, Segment]]:
+        """The next forward pass. At least one segment where anything is under way; in all at most the budget."""
+        chosen: list[tuple[Job, Segment]] = []
+        room = self.budget
+        for job in self._generating:
+            assert job.generation is not None
+            if (share := room - self.budget // 2) > 0:  # generations leave half of a pass to the others
+                chosen.append((job, job.generation.next_segment(share)))
+                room -= len(chosen[-1][1].tokens)
+        for begun in self._scoring:
+            assert begun.scoring is not None
+            segment = begun.scoring.next_segment()
+            if len(segment.tokens) > room and chosen:
+                return chosen
+            chosen.append((begun, segment))
+            room -= len(segment.tokens)
+        while room > 0 and (next_one := self._next_waiting()):
+            first = self._begun(next_one, room, alone=not chosen)
+            if first is None:
+                return chosen
+            if len(first.tokens):
+                chosen.append((next_one, first))
+                room -= len(first.tokens)
+        return chosen
+
+    def _next_waiting(self) -> Job | None:
+        """The first that waits and may start; it stays in the queue. What is cancelled or too late leaves it."""
+        with self._changed:
+            for job in list(self._waiting):
+                if job.cancelled.is_set():
+                    self._waiting.remove(job)
+                elif self._closed:
+                    self._waiting.remove(job)
+                    job.fail(ShuttingDown(_STOPPING))
+                elif job.deadline is not None and time.monotonic() >= job.deadline:
+                    self._waiting.remove(job)
+                    job.fail(DeadlinePassed("the deadline passed before the model was asked", retry_after_s=None))
+                elif isinstance(job, ScoreJob) or len(self._generating) < self._streams:
+                    return job
+            return None
+
+    def _begun(self, job: Job, room: int, *, alone: bool) -> Segment | None:
+        """The first segment of a waiting job, taken from the queue; None (and left there) where it does not fit.
+
+        An empty segment stands for a job that is over already.
+        """
+        try:
+            if isinstance(job, ScoreJob):
+                if job.scoring is None:
+                    job.scoring = _Scoring(self._tokenizer, job.branches, self.budget)
+                if not job.scoring.trees:
+                    self._leave_queue(job)
+                    job.give(job.scoring.result())
+                    return _NOTHING
+                segment = job.scoring.next_segment()
+                if len(segment.tokens) > room and not alone:
+                    return None
+                self._scoring.append(job)
             else:
-                try:
-                    job.work(job)
-                except BaseException as error:
-                    job.fail(error)
+                assert isinstance(job, GenerateJob)
+                job.generation = self._generation(job.request)
+                segment = job.generation.next_segment(room)
+                self._generating.append(job)
+        except BaseException as error:
+            self._leave_queue(job)
+            job.fail(error)
+            return _NOTHING
+        self._leave_queue(job)
+        return segment
+
+    def _leave_queue(self, job: Job) -> None:
+        with self._changed:
+            self._waiting.remove(job)
+
+    def _generation(self, request: GenerateRequest) -> Generation:
+        prompt = self._tokenizer.prompt(request.prompt)
+        room = self._tokenizer.context_tokens - len(prompt)
+        if room < 1:
+            raise TextTooLong("query", len(prompt), self._tokenizer.context_tokens)
+        most = min(request.max_tokens, room)
+        return Generation(next(self._numbers), prompt, request, self._tokenizer.tokenizer, self._ends, most)
+
+    def _pass(self, chosen: Sequence[tuple[Job, Segment]]) -> None:
+        """One forward pass, and to each job its own."""
+        try:
+            logits = self._forward.run([segment for _, segment in chosen])
+        except torch.OutOfMemoryError:
+            self._halve(chosen)
+            return
+        except BaseException as error:
+            self._fail(chosen, error)
+            return
+        at, unread = 0, []
+        for job, segment in chosen:
+            own = logits[at : at + len(segment.read)]
+            at += len(segment.read)
+            try:
+                self._advance(job, segment, own)
+            except torch.OutOfMemoryError:
+                unread.append((job, segment))
+            except BaseException as error:
+                self._fail([(job, segment)], error)
+        if unread:
+            self._halve(unread)
+        # Where there is no room for all of them, the next pass begins with those that this one left out
+        begun = sum(isinstance(job, GenerateJob) for job, _ in chosen)
+        self._generating = self._generating[begun:] + self._generating[:begun]
+
+    def _advance(self, job: Job, segment: Segment, logits: torch.Tensor) -> None:
+        if isinstance(job, GenerateJob):
+            assert job.generation is not None
+            job.give(job.generation.advance(segment, logits))
+            if job.generation.finished:
+                job.give(None)
+                self._end(job)
+        else:
+            assert isinstance(job, ScoreJob)
+            assert job.scoring is not None
+            job.scoring.advance(logits)
+            if not job.scoring.trees:
+                self._scoring.remove(job)
+                job.give(job.scoring.result())
+
+    def _halve(self, chosen: Sequence[tuple[Job, Segment]]) -> None:
+        """Less at once from now on. What was to run is cut anew and runs again; if it cannot be less, it fails."""
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        smaller = max(_LEAST_BUDGET, min(self.budget, sum(len(s.tokens) for _, s in chosen)) // 2)
+        if smaller >= self.budget:
+            self._fail(chosen, ModelBusy("the model's device has no memory left; try again", retry_after_s=1.0))
+            return
+        _log.warning("out of memory: the token budget goes from %d to %d", self.budget, smaller)
+        self.budget = smaller
+        for job in [*self._scoring, *self._waiting]:
+            if isinstance(job, ScoreJob) and job.scoring is not None:
+                job.scoring.cut(smaller)
+
+    def _fail(self, chosen: Sequence[tuple[Job, Segment]], error: BaseException) -> None:
+        if not isinstance(error, KgtError):
+            _log.error("a forward pass failed: %s", type(error).__name__)
+        for job, _ in chosen:
+            if isinstance(job, GenerateJob):
+                self._end(job)
+            elif job in self._scoring:
+                self._scoring.remove(job)  # type: ignore[arg-type]
+            job.fail(error)
+
+    def _end(self, job: GenerateJob) -> None:
+        if job in self._generating:
+            self._generating.remove(job)
+        if job.generation is not None:
+            self._forward.forget(job.generation.stream)
 
 
-async def run_job(worker: ModelWorker, work: Callable[[], Any], deadline: float | None) -> Any:
-    """Run `work` on the worker's thread and return what it returns. Cancelling drops it if it has not started."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Any] = loop.create_future()
+class _Scoring:
+    """A request's trees, and what is known of its continuations so far."""
 
-    def settle(setter: Callable[[Any], None], value: Any) -> None:
-        def on_loop() -> None:
-            if not future.done():
-                setter(value)
+    def __init__(self, tokenizer: Tokenizer, branches: Sequence[Branch], budget: int) -> None:
+        self._branches = branches
+        self._sequences: list[TokenSequence] = tokenizer.sequences(branches)
+        self._totals = [0.0] * len(self._sequences)
+        self._cost = ModelCost()
+        self.trees: deque[Tree] = deque(pack(self._sequences, budget))
 
-        loop.call_soon_threadsafe(on_loop)
+    def next_segment(self) -> Segment:
+        return Segment.of_tree(self.trees[0], wanted_nodes(self.trees[0], self._sequences))
 
-    job = Job(
-        work=lambda _: settle(future.set_result, work()),
-        fail=lambda error: settle(future.set_exception, error),
-        deadline=deadline,
-    )
-    worker.submit(job)
-    try:
-        return await future
-    finally:
-        job.cancelled.set()
+    def advance(self, logits: torch.Tensor) -> None:
+        """The first tree has been read. logits: (wanted nodes, vocabulary)."""
+        for number, total in continuation_logprobs(logits, self.trees[0], self._sequences):
+            self._totals[number] = total
+        self._cost += ModelCost(1, len(self.trees[0].tokens))
+        self.trees.popleft()
+
+    def cut(self, budget: int) -> None:
+        """Pack what is left anew."""
+        left = [number for tree in self.trees for number, _ in tree.paths]
+        self.trees = deque(pack(self._sequences, budget, left))
+
+    def result(self) -> Scores:
+        found = iter(
+            ContinuationLogprob(total, len(s.tokens) - s.scored_from)
+            for total, s in zip(self._totals, self._sequences, strict=True)
+        )
+        logprobs = tuple(tuple(next(found) for _ in branch.continuations) for branch in self._branches)
+        return Scores(logprobs, self._cost)
+
+
+_NOTHING = Segment.of_stream(-1, [], 0, read_last=False)

@@ -166,7 +166,11 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
 
     async def EraseUser(self, request: pb.EraseUserRequest, context: Context) -> pb.EraseUserResponse:
         limits.request_id(request.request_id)
-        return convert.erase_response(await self._use.store.erase(caller()))
+        user = caller()
+        try:
+            return convert.erase_response(await self._use.store.erase(user))
+        finally:
+            self._use.answerer.memories.forget(user)
 
     async def _position(self, token: str, user: str, at_revision: int | None, *binding: str) -> Position:
         """Where a listing starts or goes on; its first page is pinned to the overlay's revision."""

@@ -13,6 +13,7 @@ from server.graph.relation import Vocabulary
 from server.graph.triple import verbalize
 from server.tuning.cost import Cost, CostMeter
 from server.tuning.facts import RetrievalRules, facts_for_answer, retrievable_view
+from server.tuning.memory import Memories
 from server.tuning.objective import Probabilities, answer_probability, retrieval_probability
 from server.tuning.ports import GenerateRequest, GraphStore, LanguageModel, Normalization
 from server.tuning.scoring import Scorer
@@ -90,6 +91,7 @@ class Answerer:
         self.model = model
         self.vocabulary = vocabulary
         self.rules = rules
+        self.memories = Memories()
 
     def ask(self, query: AnswerQuery) -> AnswerInProgress:
         """An answer to be read: its evidence first, then its text."""
@@ -117,8 +119,9 @@ class Answerer:
             return query
         return reasoning_prompt(query, [verbalize(v.triple, self.vocabulary) for v in facts])
 
-    def scorer(self, query: str, subject: Concept, meter: CostMeter, deadline: float | None) -> Scorer:
-        return Scorer(self.model, self.vocabulary, self.rules.normalization, query, subject, meter, deadline)
+    def scorer(self, user: str, query: str, subject: Concept, meter: CostMeter, deadline: float | None) -> Scorer:
+        memory = self.memories.of(user)
+        return Scorer(self.model, self.vocabulary, self.rules.normalization, query, subject, meter, deadline, memory)
 
     async def generated(self, request: GenerateRequest, meter: CostMeter, deadline: float | None) -> str:
         """The whole text of a generation."""
@@ -146,7 +149,7 @@ class AnswerInProgress:
             choice = await answerer.subject_of(q.user, q.query, q.subject, q.at_revision)
             subject = choice.match.concept
             whole = await answerer.store.neighborhood(q.user, subject, answerer.rules.neighborhood_limit, q.at_revision)
-            scorer = answerer.scorer(q.query, subject, self._meter, q.deadline)
+            scorer = answerer.scorer(q.user, q.query, subject, self._meter, q.deadline)
             found = await answerer.retrieve(scorer, retrievable_view(whole, answerer.vocabulary))
         with self._meter.stage("candidates"):
             candidates = await self._weighed(scorer, found)

@@ -64,3 +64,17 @@ def facts_for_answer(
         if len(facts) >= rules.facts:
             break
     return tuple(facts[: rules.facts])
+
+
+def possible_companions(
+    view: Neighborhood, relations: Mapping[str, float] | None, rules: RetrievalRules
+) -> tuple[ViewedTriple, ...]:
+    """The triples that can stand beside an added one among an answer's facts, as long as nothing is removed.
+
+    With the relations' probabilities they are few; without (None) every relation may come first.
+    """
+    beside = rules.facts - 1
+    slices = view.slices if relations is None else retrieval_order(view, relations, rules)
+    first = [viewed for part in slices for viewed in (part.personal or part.base)[:beside]]
+    # The added triple takes the place of its relation's base triples: so many more can move up
+    return tuple(first if relations is None else first[: 2 * beside])

@@ -30,6 +30,9 @@ FUNCTION_WORDS = _words(
 PHRASE_VERBS = _words("have having be being do doing get getting go going")
 """Function words that verb phrases start with: "have breakfast" is a concept where the graph has it."""
 
+PARTICLES = _words("up down out off away over back")
+"""What verb phrases end with: "wake up" is a concept where the graph has it."""
+
 AUXILIARIES = _words(
     """
     do does did is are was were can could may might must shall should will would has have had
@@ -46,6 +49,8 @@ FULL_VERB_AUXILIARIES = _words(
 FORMS_OF_BE = _words("is are was were be been")
 
 QUESTION_WORDS = _words("what which who whom whose where when why how")
+
+SUBJECT_PRONOUNS = _words("i you we they he she it one")
 
 POSSESSIVES = _words("my your his her its our their")
 
@@ -64,16 +69,16 @@ ASKING_VERBS = _words(
     """
     like likes liked enjoy enjoys want wants need needs needed require requires required love loves prefer prefers find
     finds found get gets give gives keep keeps kept put puts take takes go goes going come comes came make makes made
-    know knows use uses used mean means say says said ask asks call calls called name named think thinks feel feels look
+    know knows known use uses used mean means say says said ask asks call calls called name named think thinks feel feels look
     looks see sees try tries happen happens happened serve serves offer offers buy buys bring brings eat eats drink
     drinks feed feeds fed cook cooks live lives lived stay stays work works worked start starts begin begins end ends
     open opens close closes cost costs pay pays belong belongs own owns store stored leave left hold holds held meet
     meets wear wears play plays played speak speaks spoke talk talks read reads write writes wrote sit sits sleep sleeps
-    stand stands visit visits remember remembers forget describe list show explain define count wake wakes travel
+    stand stands visit visits remember remembers forget forgot describe list show explain define count wake wakes travel
     travels help helps consider become became order orders choose chose recommend suggest set sets turn turns spend
     spends celebrate celebrates marry married die died born move moves moved lie lies drive drives study studies teach
     teaches support supports hate hates dislike dislikes avoid avoids cause causes lead leads contain contains include
-    includes last lasts weigh weighs arrive arrives depart departs finish finishes earn earns based located created
+    includes last lasts taste tastes smell smells sound sounds weigh weighs arrive arrives depart departs finish finishes earn earns based located created
     developed founded formed originated produced owned employed written released built invented painted discovered
     """
 )
@@ -92,8 +97,37 @@ FRAME_NOUNS = _words(
 )
 """Nouns that say what is asked about something else ("the colour of ...", "...'s birthday")."""
 
+ABBREVIATIONS = _words(
+    """
+    dr mr mrs ms st mt ft jr sr lt col gen capt prof rev sgt maj gov sen rep hon no nos vs inc co corp ltd bros mme mlle
+    op vol etc approx dept univ
+    """
+)
+"""What a full stop behind ends no sentence."""
+
+IRREGULAR_PLURALS = {
+    "children": "child",
+    "dice": "die",
+    "feet": "foot",
+    "geese": "goose",
+    "grandchildren": "grandchild",
+    "lice": "louse",
+    "men": "man",
+    "mice": "mouse",
+    "oxen": "ox",
+    "people": "person",
+    "teeth": "tooth",
+    "women": "woman",
+}
+"""Plurals that no rule makes; FormOf in the graph says more."""
+
 PLAIN_ADJECTIVES = _words("old new little big small own dear poor sweet lovely cute beloved")
 """Adjectives that do not make another concept of what they stand before: "my old dog" is the dog."""
+
+PREDICATE_ADJECTIVES = _words(
+    "able unable likely unlikely ready willing supposed allowed afraid scared allergic fond capable aware"
+)
+"""Adjectives that stand behind what they say something about: "what is my zebra unable to do"."""
 
 NAME_CONNECTORS = _words(
     """

@@ -22,7 +22,7 @@ from server.graph.triple import Mark, Origin, Stamp, Triple, canonical
 from server.tuning.algorithm import Facts, Problem, Removal, Solution, Stopping, facts_of, margin, solve
 from server.tuning.answer import Answerer
 from server.tuning.cost import Cost, CostMeter
-from server.tuning.facts import facts_for_answer, retrievable_view
+from server.tuning.facts import facts_for_answer, possible_companions, retrievable_view
 from server.tuning.objective import (
     MissingProbabilities,
     Probabilities,
@@ -38,6 +38,9 @@ from server.tuning.subject import Match, SubjectChoice
 from server.tuning.templates import extraction_prompt
 from server.tuning.texts import object_text, says
 from server.tuning.writes import RequestKey, Write, Writer
+
+_LEAVES_PER_TRIPLE = 4
+"""How many continuations a foreseen triple may have on average. Those of one token cost nothing to read."""
 
 MAX_RESUMES = 3
 """How often the loop goes on because the model still answers otherwise."""
@@ -174,8 +177,37 @@ class _Personalization:
         whole = await self._store.neighborhood(c.user, subject, limit)
         asked_for = {self._vocabulary.relation_named(r) for r in c.relations}
         self._view = retrievable_view(whole, self._vocabulary, asked_for)
-        self._scorer = self._answerer.scorer(c.query, subject, self._meter, c.deadline)
+        self._scorer = self._answerer.scorer(c.user, c.query, subject, self._meter, c.deadline)
+        await self._foresee()
         self._known = Probabilities(await self._scorer.relations([s.relation for s in self._view.slices]))
+
+    async def _foresee(self) -> None:
+        """Ask at once for all that this request can need, where no text has to be generated first and it fits the budget.
+
+        One pass of the model instead of three. The steps that follow ask as ever, and find most of it in memory.
+        """
+        c = self._command
+        before = c.answer_before.strip() if c.answer_before is not None else ""
+        ranked = not c.relations and self._rules.relation_source is RelationSource.RANKED
+        if not before or says(before, self._feedback) or not (c.relations or ranked):
+            return
+        named = [self._vocabulary.relation_named(r) for r in c.relations]
+        names = named or [r.name for r in self._vocabulary.retrievable()]
+        candidates = personalized_triples(self._view.head, names, self._object)
+        triples = list(dict.fromkeys([*candidates, *(v.triple for v in self._view)]))
+        budget = self._rules.budget.triples
+        if max(len(triples), self._view.count) > budget:
+            return
+        seen = [s.relation for s in self._view.slices]
+        companions = possible_companions(self._view, self._scorer.remembered(seen), self._answerer.rules.retrieval)
+        facts = {*candidates, *(v.triple for v in companions)}
+        tails = dict.fromkeys(v.triple.tail.text for v in companions)
+        rivals = [tail for tail in tails if not says(tail, self._feedback)]
+        if len(facts) * len(rivals) > _LEAVES_PER_TRIPLE * budget:
+            rivals = []  # to be asked for when it is known which of them count
+        wanted = {z: list(dict.fromkeys([self._feedback, before, *(rivals if z in facts else [])])) for z in triples}
+        ranking = self._scorer.ranking(self._feedback, self._object, self._rules.k) if ranked else None
+        await self._scorer.foresee(list(dict.fromkeys([*seen, *names])), wanted, ranking)
 
     async def _answer_before(self) -> str | None:
         """What the user is answered now: as the caller says, else generated; None where neither is wanted."""

@@ -7,15 +7,16 @@ common beginnings (server.lm.packing).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from server.graph.concept import Concept
 from server.graph.neighborhood import Neighborhood
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple, verbalize
 from server.tuning.cost import CostMeter
+from server.tuning.memory import UserMemory
 from server.tuning.objective import Probabilities, probability, retrieval_normalizer
-from server.tuning.ports import Branch, LanguageModel, Normalization
+from server.tuning.ports import Branch, ContinuationLogprob, LanguageModel, Normalization
 from server.tuning.templates import extraction_prompt, reasoning_prompt, retrieval_prompt
 
 _ROUNDING = 1e-9
@@ -33,6 +34,7 @@ class Scorer:
     subject: Concept
     meter: CostMeter
     deadline: float | None
+    memory: UserMemory = field(default_factory=lambda: UserMemory(1 << 20))
 
     async def relations(self, relations: Collection[str]) -> dict[str, float]:
         """p(r) = P(r | T_retrieve(q)) of each relation (Eq. 5)."""
@@ -44,29 +46,48 @@ class Scorer:
 
     async def both(self, relations: Collection[str], wanted: Mapping[Triple, Sequence[str]]) -> Probabilities:
         """p(r) of `relations` and P(a|q,z) of `wanted`, asked at once."""
-        names = list(dict.fromkeys(relations))
-        triples = list(wanted)
-        branches = []
-        if names:
-            phrases = tuple(f" {self.vocabulary.phrase(name)}" for name in names)
-            branches.append(Branch(retrieval_prompt(self.query, self.subject.text), phrases))
-        for triple in triples:
-            prompt = reasoning_prompt(self.query, [verbalize(triple, self.vocabulary)])
-            branches.append(Branch(prompt, tuple(f" {answer}" for answer in wanted[triple])))
-        if not branches:
-            return Probabilities()
-        rows = iter(await self.ask(branches))
+        names, triples = list(dict.fromkeys(relations)), list(wanted)
+        rows = iter(await self.ask(self._branches(names, wanted)))
         of_relations = dict(zip(names, next(rows), strict=True)) if names else {}
         of_answers = {(z, a): p for z in triples for a, p in zip(wanted[z], next(rows), strict=True)}
         return Probabilities(of_relations, of_answers)
 
+    async def foresee(
+        self, relations: Sequence[str], wanted: Mapping[Triple, Sequence[str]], ranking: Branch | None
+    ) -> None:
+        """Ask now, as one question, for what is likely to be asked one by one: it is in memory then."""
+        await self.ask([*self._branches(relations, wanted), *([ranking] if ranking else [])])
+
+    def remembered(self, relations: Sequence[str]) -> dict[str, float] | None:
+        """p(r) of `relations` where all of them are in memory."""
+        prompt = retrieval_prompt(self.query, self.subject.text)
+        known = {r: self.memory.of(prompt, f" {self.vocabulary.phrase(r)}") for r in relations}
+        if None in known.values():
+            return None
+        return {relation: self._probability(logprob) for relation, logprob in known.items()}
+
+    def _branches(self, relations: Sequence[str], wanted: Mapping[Triple, Sequence[str]]) -> list[Branch]:
+        """The questions for p(r) of `relations` and for P(a|q,z) of `wanted`: one, and one for each triple."""
+        branches = []
+        if relations:
+            phrases = tuple(f" {self.vocabulary.phrase(name)}" for name in relations)
+            branches.append(Branch(retrieval_prompt(self.query, self.subject.text), phrases))
+        for triple, answers in wanted.items():
+            prompt = reasoning_prompt(self.query, [verbalize(triple, self.vocabulary)])
+            branches.append(Branch(prompt, tuple(f" {answer}" for answer in answers)))
+        return branches
+
     async def ranked_relations(self, answer: str, object: Concept, k: int) -> list[str]:
         """The vocabulary's retrievable relations, the most probable under the extraction template first."""
+        row = (await self.ask([self.ranking(answer, object, k)]))[0]
         relations = self.vocabulary.retrievable()
-        prompt = extraction_prompt(self.query, answer, self.subject.text, object.text, k)
-        row = (await self.ask([Branch(prompt, tuple(f" {r.phrase}" for r in relations))]))[0]
         order = sorted(range(len(relations)), key=lambda n: (-row[n], n))
         return [relations[n].name for n in order]
+
+    def ranking(self, answer: str, object: Concept, k: int) -> Branch:
+        """The question that ranks the vocabulary's retrievable relations."""
+        prompt = extraction_prompt(self.query, answer, self.subject.text, object.text, k)
+        return Branch(prompt, tuple(f" {r.phrase}" for r in self.vocabulary.retrievable()))
 
     async def plain(self, answers: Sequence[str]) -> list[float]:
         """P(a | q) by the query alone: what counts where there are no facts."""
@@ -74,9 +95,23 @@ class Scorer:
 
     async def ask(self, branches: Sequence[Branch]) -> list[list[float]]:
         """The probabilities of all continuations, by branch."""
-        scores = await self.model.score(branches, self.deadline)
-        self.meter.add(scores.cost)
-        return [[probability(lp, self.normalization) for lp in row] for row in scores.logprobs]
+        known = {(b.prompt, c): self.memory.of(b.prompt, c) for b in branches for c in b.continuations}
+        unknown: dict[str, list[str]] = {}
+        for (prompt, continuation), logprob in known.items():
+            if logprob is None:
+                unknown.setdefault(prompt, []).append(continuation)
+        if unknown:
+            asked = [Branch(prompt, tuple(continuations)) for prompt, continuations in unknown.items()]
+            scores = await self.model.score(asked, self.deadline)
+            self.meter.add(scores.cost)
+            self.memory.learn(asked, scores)
+            for branch, row in zip(asked, scores.logprobs, strict=True):
+                known.update(zip(((branch.prompt, c) for c in branch.continuations), row, strict=True))
+        return [[self._probability(known[b.prompt, c]) for c in b.continuations] for b in branches]
+
+    def _probability(self, logprob: ContinuationLogprob | None) -> float:
+        assert logprob is not None
+        return probability(logprob, self.normalization)
 
 
 @dataclass(frozen=True, slots=True)

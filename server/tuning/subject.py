@@ -4,13 +4,14 @@ A query's words are cut into spans; the store tells which spans are concepts, of
 look-up per span. Among the candidates the first of these rules that tells them apart decides:
 
 1. concepts at which this user has personal triples
-2. proper-name spans ("Danielle Darrieux")
-3. what somebody's own is ("my garden shed"), known or not: whoever says "my" says what the talk is about
-4. what is more than a word of the question itself ("which colour", "the purpose of", "like")
-5. the longest run that is a concept (plurals and inflected forms by FormOf)
-6. what stands where a question's subject stands ("does a dog")
-7. more retrievable triples
-8. the rightmost
+2. what is more than a word of the question itself ("which colour", "the purpose of", "like")
+3. what stands in a sentence that asks, and in the last of several
+4. proper-name spans ("Danielle Darrieux")
+5. what somebody's own is ("my garden shed"), known or not: whoever says "my" says what the talk is about
+6. the longest run that is a concept (plurals and inflected forms by FormOf)
+7. what stands where a question's subject stands ("does a dog"), before what stands where its verb does
+8. more retrievable triples
+9. the rightmost
 
 With no candidate the rightmost run of content words is the subject, as a personal concept.
 """
@@ -18,12 +19,13 @@ With no candidate the rightmost run of content words is the subject, as a person
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from server.errors import SubjectNotFound
 from server.graph.concept import ARTICLES, Concept, concept_key
 from server.tuning.function_words import (
+    ABBREVIATIONS,
     ADVERBS,
     ASKING_VERBS,
     AUXILIARIES,
@@ -31,13 +33,17 @@ from server.tuning.function_words import (
     FRAME_NOUNS,
     FULL_VERB_AUXILIARIES,
     FUNCTION_WORDS,
+    IRREGULAR_PLURALS,
     NAME_CONNECTORS,
     NAME_MODALS,
     ORDERS,
+    PARTICLES,
     PHRASE_VERBS,
     PLAIN_ADJECTIVES,
     POSSESSIVES,
+    PREDICATE_ADJECTIVES,
     QUESTION_WORDS,
+    SUBJECT_PRONOUNS,
     TITLES,
 )
 from server.tuning.ports import ConceptEntry, GraphStore
@@ -47,8 +53,11 @@ MAX_SPAN_WORDS = 8
 _MAX_QUERY_WORDS = 200
 _ALTERNATIVES = 5
 
-_WORD = re.compile(r"(?:[^\W_]\.){2,}|[^\W_]+(?:[-'’.&/#][^\W_]+)*[#+]*", re.UNICODE)
-_OWNED = re.compile(r"['’]s$")
+# Vowel signs and accents that are characters of their own belong to the word; \w knows letters and digits alone.
+_MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0966-\u109f"
+_LETTER = rf"(?:[^\W_]|[{_MARKS}])"
+_WORD = re.compile(rf"(?:{_LETTER}\.){{2,}}|{_LETTER}+(?:[-'’.&/#]{_LETTER}+)*(?:[#+]+|(?<=s)['’](?=\s))?", re.UNICODE)
+_OWNED = re.compile(r"['’]s$|(?<=s)['’]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +70,10 @@ class Word:
     end: int
     owns: bool
     """Whether 's follows."""
+    sentence: int = 0
+    """Which sentence of the query it stands in."""
+    breaks: bool = False
+    """Whether something stands before it that no concept's text goes across: a comma, a sentence's end."""
 
     @property
     def is_function(self) -> bool:
@@ -114,14 +127,17 @@ class _Candidate:
     proper: bool = False
     owned: bool = False
 
-    def rank(self, words: Sequence[Word]) -> tuple[bool, bool, bool, bool, int, bool, int, int]:
+    def rank(self, words: Sequence[Word], asking: Container[int]) -> tuple[int, ...]:
         """The rules of this module, in order; the larger is preferred."""
         framed = not self.proper and not self.owned and _is_framed(words, self.span)
+        sentence = words[self.span.first].sentence
         return (
             self.entry.personal_triples > 0 and not framed,
+            not framed,
+            sentence in asking,
+            sentence,
             self.proper,
             self.owned,
-            not framed,
             self.span.words,
             _stands_as_subject(words, self.span),
             self.entry.retrievable_triples,
@@ -132,6 +148,9 @@ class _Candidate:
 async def find_subject(store: GraphStore, user: str, query: str, at_revision: int | None = None) -> SubjectChoice:
     """The concept that `query` is about, for this user. Raises SubjectNotFound for a query without a content word."""
     words = query_words(query)
+    if not words:
+        raise SubjectNotFound
+    asking = _asking_sentences(words, query)
     proper, owned, plain = proper_name_spans(words, query), owned_spans(words), candidate_spans(words)
     entries = await _looked_up(store, user, [*plain, *proper, *owned], at_revision)
     candidates = [
@@ -143,24 +162,32 @@ async def find_subject(store: GraphStore, user: str, query: str, at_revision: in
         *(
             _Candidate(span, _named(span, entries), proper=True)
             for span in proper
-            if _is_name(span, words, query, entries)
+            if _is_name(span, words, query, entries) and not _begins_longer(span, plain, entries)
         ),
-        *(_Candidate(span, _best_known(span, entries) or _unknown(span), owned=True) for span in owned),
+        *(_owned_candidate(span, plain, entries) for span in owned),
     ]
     if not any(c.proper or c.owned or not _is_framed(words, c.span) for c in candidates):
         if (run := _content_run(words)) is not None:
-            return SubjectChoice(
-                Match(Concept.of(run.text), personal=True), _matches(candidates, words)[:_ALTERNATIVES]
-            )
+            entry = entries.get(concept_key(run.text)) or _unknown(run)
+            chosen = Match(entry.concept, not entry.in_base)
+            others = [m for m in _matches(candidates, words, asking) if m != chosen]
+            return SubjectChoice(chosen, tuple(others[:_ALTERNATIVES]))
         if not candidates:
             return SubjectChoice(Match(_last_resort(words), personal=True), ())
-    matches = _matches(candidates, words)
+    matches = _matches(candidates, words, asking)
     return SubjectChoice(matches[0], matches[1 : 1 + _ALTERNATIVES])
 
 
-def _matches(candidates: Sequence[_Candidate], words: Sequence[Word]) -> tuple[Match, ...]:
-    ranked = sorted(candidates, key=lambda c: c.rank(words), reverse=True)
+def _matches(candidates: Sequence[_Candidate], words: Sequence[Word], asking: Container[int]) -> tuple[Match, ...]:
+    ranked = sorted(candidates, key=lambda c: c.rank(words, asking), reverse=True)
     return tuple(dict.fromkeys(Match(c.entry.concept, not c.entry.in_base) for c in ranked))
+
+
+def _owned_candidate(span: Span, plain: Iterable[Span], entries: Mapping[str, ConceptEntry]) -> _Candidate:
+    """What somebody's own is, as far as a concept reaches that starts with it ("my point of view")."""
+    longer = [s for s in plain if s.first == span.first and s.last > span.last and concept_key(s.text) in entries]
+    span = max(longer, key=lambda s: s.last, default=span)
+    return _Candidate(span, _best_known(span, entries) or _unknown(span), owned=True)
 
 
 # Words and spans
@@ -168,27 +195,60 @@ def _matches(candidates: Sequence[_Candidate], words: Sequence[Word]) -> tuple[M
 
 def query_words(query: str) -> list[Word]:
     """The words of a query."""
-    words = []
+    words: list[Word] = []
     for found in list(_WORD.finditer(query))[:_MAX_QUERY_WORDS]:
         whole = found.group()
+        between = query[words[-1].end : found.start()] if words else ""
         key = concept_key(whole.replace("’", "'"))
         owns = bool(_OWNED.search(whole)) and key not in FUNCTION_WORDS
         text = _OWNED.sub("", whole) if owns else whole
-        words.append(Word(text, concept_key(text) if owns else key, found.start(), found.start() + len(text), owns))
+        ends = bool(words) and _ends_sentence(words[-1], between, whole)
+        words.append(
+            Word(
+                text,
+                concept_key(text) if owns else key,
+                found.start(),
+                found.start() + len(text),
+                owns,
+                sentence=words[-1].sentence + ends if words else 0,
+                breaks=ends or any(c in ",;:" for c in between),
+            )
+        )
     return words
+
+
+def _ends_sentence(word: Word, between: str, following: str) -> bool:
+    """Whether a sentence ends between a word and the next; "Dr. No" is one, "Star Trek: Voyager" too."""
+    if any(c in "!?\n" for c in between):
+        return True
+    if ":" in between:
+        return not (word.is_capitalized and following[:1].isupper() and concept_key(following) not in FUNCTION_WORDS)
+    if following[:1].isupper() and concept_key(following) in ARTICLES | QUESTION_WORDS:
+        return "." in between or word.text.endswith(".")
+    return "." in between and len(word.key) > 1 and word.key not in ABBREVIATIONS
+
+
+def _asking_sentences(words: Sequence[Word], query: str) -> frozenset[int]:
+    """The sentences that end with a question mark."""
+    ends = [*(w.start for w in words[1:]), len(query)]
+    return frozenset(w.sentence for w, end in zip(words, ends, strict=True) if "?" in query[w.end : end])
 
 
 def candidate_spans(words: Sequence[Word]) -> list[Span]:
     """The runs of up to MAX_SPAN_WORDS words that neither start nor end with a function word.
 
-    A verb phrase may start with one ("have breakfast").
+    A verb phrase may start with one ("have breakfast") and may end with a particle ("wake up").
     """
     spans: list[Span] = []
     for first, word in enumerate(words):
         if word.is_function and word.key not in PHRASE_VERBS:
             continue
-        ends = range(first, min(first + MAX_SPAN_WORDS, len(words)))
-        spans.extend(Span(first, last, _text(words, first, last)) for last in ends if not words[last].is_function)
+        for last in range(first, min(first + MAX_SPAN_WORDS, len(words))):
+            if last > first and words[last].breaks:
+                break
+            ends_in_particle = words[last].key in PARTICLES and last > first and not words[last - 1].is_function
+            if not words[last].is_function or ends_in_particle:
+                spans.append(Span(first, last, _text(words, first, last)))
     return spans
 
 
@@ -208,13 +268,11 @@ def _noun_phrase(words: Sequence[Word], possessive: int) -> Span | None:
     first = possessive + 1
     while first + 1 < len(words) and words[first].key in PLAIN_ADJECTIVES and not words[first + 1].is_function:
         first += 1
-    if words[first].is_function and words[first].key not in PLAIN_ADJECTIVES:
+    if words[first].breaks or (words[first].is_function and words[first].key not in PLAIN_ADJECTIVES):
         return None
     last = first
-    while last + 1 < len(words) and not words[last + 1].is_function and words[last + 1].key not in ASKING_VERBS:
+    while last + 1 < len(words) and _goes_on(words[last + 1]) and last - first + 1 < MAX_SPAN_WORDS:
         last += 1
-        if last - first + 1 == MAX_SPAN_WORDS:
-            break
     if last > first and not words[last - 1].owns and _ends_in_predicate(words, possessive, last):
         last -= 1
     owner = next((n for n in range(first, last) if words[n].owns), None)
@@ -223,12 +281,17 @@ def _noun_phrase(words: Sequence[Word], possessive: int) -> Span | None:
     return Span(first, last, _text(words, first, last))
 
 
+def _goes_on(word: Word) -> bool:
+    """Whether a noun phrase goes on with a word."""
+    return not (word.breaks or word.is_function or word.key in ASKING_VERBS | PREDICATE_ADJECTIVES)
+
+
 def _ends_in_predicate(words: Sequence[Word], possessive: int, last: int) -> bool:
     """Whether the last word of what follows a possessive is no noun: "does my brother move", "is my cat scared of"."""
     asked_with = words[possessive - 1].key if possessive else ""
     following = [word.key for word in words[last + 1 :] if word.key not in ADVERBS]
     if asked_with in FULL_VERB_AUXILIARIES:
-        return not (following and (following[0] in ASKING_VERBS or following[0] in FORMS_OF_BE))
+        return not (following and following[0] in ASKING_VERBS | FORMS_OF_BE | {"have", "do"})
     if asked_with in FORMS_OF_BE:
         dangling = len(following) == 1 and following[0] in FUNCTION_WORDS
         asked_for_noun = possessive > 1 and not words[possessive - 2].is_function  # "what instrument is my ..."
@@ -258,7 +321,7 @@ def proper_name_spans(words: Sequence[Word], query: str) -> list[Span]:
 
 
 def _may_start_name(words: Sequence[Word], at: int, query: str) -> bool:
-    word, starts_sentence = words[at], _starts_sentence(words, at, query)
+    word, starts_sentence = words[at], _starts_sentence(words, at)
     goes_on = at + 1 < len(words) and words[at + 1].is_capitalized and _adjacent(words, at + 1, query)
     if word.text[:1].isdigit():
         return goes_on and not words[at + 1].is_function
@@ -286,10 +349,12 @@ def _name_end(words: Sequence[Word], first: int, query: str) -> int:
 
 def _adjacent(words: Sequence[Word], at: int, query: str) -> bool:
     """Whether only what names hold stands between a word and the one before it ("Sir Thomas Buxton, 1st Baronet")."""
+    if _starts_sentence(words, at):
+        return False
     between = query[words[at - 1].end : words[at].start]
     if between.strip() == ",":
         return words[at].text[:1].isdigit() or words[at].key in TITLES
-    return between.strip(" .&‘’'“”\"-") == ""
+    return between.strip(" .:&‘’'“”\"-") == ""
 
 
 def _with_bracket(query: str, end: int) -> int:
@@ -304,7 +369,7 @@ def _is_name(span: Span, words: Sequence[Word], query: str, entries: Mapping[str
     One word at the start of a sentence is, unless it is a concept of the base, the plural of one ("Dogs are", but not
     "Mars is"), or an order ("Pinpoint the ...").
     """
-    if span.words > 1 or not _starts_sentence(words, span.first, query):
+    if span.words > 1 or not _starts_sentence(words, span.first):
         return True
     key = concept_key(span.text)
     following = words[span.last + 1].key if span.last + 1 < len(words) else ""
@@ -318,15 +383,21 @@ def _is_name(span: Span, words: Sequence[Word], query: str, entries: Mapping[str
     return words[span.last].owns or following not in no_name_before
 
 
-def _starts_sentence(words: Sequence[Word], at: int, query: str) -> bool:
-    if at == 0:
-        return True
-    return any(c in ".!?:\n" for c in query[words[at - 1].end : words[at].start])
+def _begins_longer(span: Span, plain: Iterable[Span], entries: Mapping[str, ConceptEntry]) -> bool:
+    """Whether a capitalised word is only the start of a concept ("Eating lunch requires")."""
+    return span.words == 1 and any(
+        s.first == span.first and s.last > span.last and _best_known(s, entries, verb=True) is not None for s in plain
+    )
+
+
+def _starts_sentence(words: Sequence[Word], at: int) -> bool:
+    return at == 0 or words[at].sentence != words[at - 1].sentence
 
 
 def _text(words: Sequence[Word], first: int, last: int) -> str:
     return " ".join(
-        w.text + ("'s" if w.owns and n < last else "") for n, w in enumerate(words[first : last + 1], first)
+        w.text + (("'" if w.key.endswith("s") else "'s") if w.owns and n < last else "")
+        for n, w in enumerate(words[first : last + 1], first)
     )
 
 
@@ -344,15 +415,23 @@ def _is_framed(words: Sequence[Word], span: Span) -> bool:
         return True
     before = words[span.first - 1].key if span.first else ""
     after = words[span.last + 1].key if span.last + 1 < len(words) else ""
-    return before in ("which", "what", "whose") or after == "of"
+    is_asked_for = after in FORMS_OF_BE and span.last + 2 == len(words)  # "explain what love is"
+    return (before in ("which", "what", "whose") and not is_asked_for) or after == "of"
 
 
-def _stands_as_subject(words: Sequence[Word], span: Span) -> bool:
-    """Whether a question's auxiliary stands before the span, or a statement starts with it; articles may come between."""
+def _stands_as_subject(words: Sequence[Word], span: Span) -> int:
+    """1 where a question's auxiliary stands before the span, or a statement starts with it; articles may come between.
+
+    -1 where a pronoun stands before it: a verb then ("what do you file ... under").
+    """
     at = span.first - 1
+    if at >= 0 and words[at].key in SUBJECT_PRONOUNS:
+        return -1
     if at >= 0 and words[at].key in ARTICLES:
         at -= 1
-    return at < 0 or (words[at].key in AUXILIARIES and _is_question(words))
+    if at < 0:
+        return int(words[0].key not in ORDERS)
+    return int(words[at].key in AUXILIARIES and _is_question(words))
 
 
 def _is_question(words: Sequence[Word]) -> bool:
@@ -367,7 +446,10 @@ def _is_question(words: Sequence[Word]) -> bool:
 
 def _plurals_of(key: str) -> list[str]:
     """What the last word of a key may be the plural of; FormOf in the graph says more."""
-    forms = []
+    *before, last = key.split(" ")
+    forms = [" ".join([*before, IRREGULAR_PLURALS[last]])] if last in IRREGULAR_PLURALS else []
+    if key.endswith("ves") and len(key) > 4:
+        forms += [key[:-3] + "f", key[:-3] + "fe"]
     if key.endswith("ies") and len(key) > 4:
         forms.append(key[:-3] + "y")
     if key.endswith(("ses", "xes", "zes", "ches", "shes", "oes")):
@@ -446,7 +528,7 @@ def _content_run(words: Sequence[Word]) -> Span | None:
     if last is None:
         return None
     first = last
-    while first > 0 and _is_content(words[first - 1]) and last - first + 1 < MAX_SPAN_WORDS:
+    while first > 0 and _is_content(words[first - 1]) and not words[first].breaks and last - first + 1 < MAX_SPAN_WORDS:
         first -= 1
     return Span(first, last, _text(words, first, last))
 

@@ -16,8 +16,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from demo.processes import ROOT
 from tests.neo4j.database import docker_answers, free_port, until
-from tests.processes import ROOT
 
 pytestmark = pytest.mark.story
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tests.processes import ROOT
+from demo.processes import ROOT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 

@@ -36,6 +36,6 @@ def loaded(request: pytest.FixtureRequest) -> LoadedModel:
 
 @pytest.fixture
 def model(loaded: LoadedModel) -> Iterator[TransformersModel]:
-    model = TransformersModel(loaded, queue_capacity=4, row_tokens=64)
+    model = TransformersModel(loaded, queue_capacity=4, token_budget=64)
     yield model
     model.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Sequence
 
 import pytest
 import torch
@@ -14,10 +13,11 @@ from hypothesis import strategies as st
 
 from server.errors import DeadlinePassed, ModelBusy, ShuttingDown, TextTooLong
 from server.lm.decoding import GrowingText
+from server.lm.forward import MaskedForward
 from server.lm.loading import LoadedModel
+from server.lm.tokens import Tokenizer
 from server.lm.transformers_model import TransformersModel
-from server.lm.worker import Job
-from server.tuning.ports import Branch, GenerateRequest, LanguageModel
+from server.tuning.ports import Branch, GenerateRequest, LanguageModel, Scores
 from tests.conformance.language_model import LanguageModelConformance, whole
 from tests.lm.tiny_models import BEGIN
 
@@ -56,11 +56,11 @@ branches = st.lists(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("row_tokens", [1, 40, 4096])
+@pytest.mark.parametrize(("token_budget", "block_tokens"), [(1, 64), (40, 3), (4096, 5), (4096, 64)])
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(asked=branches)
-def test_packed_equals_naive(loaded: LoadedModel, row_tokens: int, asked: list[Branch]) -> None:
-    model = TransformersModel(loaded, row_tokens=row_tokens)
+def test_packed_equals_naive(loaded: LoadedModel, token_budget: int, block_tokens: int, asked: list[Branch]) -> None:
+    model = TransformersModel(loaded, token_budget=token_budget, block_tokens=block_tokens)
     try:
         scores = asyncio.run(model.score(asked))
     finally:
@@ -74,15 +74,21 @@ def test_packed_equals_naive(loaded: LoadedModel, row_tokens: int, asked: list[B
 
 async def test_shared_beginnings_are_read_once(model: TransformersModel) -> None:
     one = (await model.score([Branch("the quick brown fox", (" jumps",))])).cost.tokens_read
-    two = (await model.score([Branch("the quick brown fox", (" jumps", " dog"))])).cost.tokens_read
+    two = (await model.score([Branch("the quick brown fox", (" jumps over", " jumps dog"))])).cost.tokens_read
     again = (await model.score([Branch("the quick brown fox", (" jumps", " jumps"))])).cost.tokens_read
-    assert one < two <= one + 4
+    assert one < two <= one + 6
     assert again == one
+
+
+async def test_a_continuation_of_one_token_costs_no_token(model: TransformersModel) -> None:
+    one = (await model.score([Branch("the quick brown fox", (" dog",))])).cost
+    two = (await model.score([Branch("the quick brown fox", (" dog", " likes"))])).cost
+    assert one == two
 
 
 async def test_a_beginning_token_is_there_once_where_the_tokenizer_has_one(loaded: LoadedModel) -> None:
     model = TransformersModel(loaded)
-    prompt = model._tokenizer.prompt("the dog")
+    prompt = Tokenizer(loaded.tokenizer, loaded.context_tokens).prompt("the dog")
     begin = loaded.tokenizer.convert_tokens_to_ids(BEGIN)
     assert prompt.count(begin) == (1 if loaded.tokenizer.bos_token else 0)
     assert prompt[-1] != loaded.tokenizer.eos_token_id
@@ -144,44 +150,213 @@ async def test_generation_stays_within_the_context(model: TransformersModel, loa
         await whole(model, GenerateRequest(" a" * loaded.context_tokens, 5))
 
 
+async def test_generations_side_by_side_say_what_each_says_alone(loaded: LoadedModel) -> None:
+    """Joining and leaving between tokens: prompts and lengths differ, and scoring comes between."""
+    model = TransformersModel(loaded)
+    prompts = ["the dog", "naïve café", "To answer the query: What does a dog enjoy?, I need information dog", "", "0"]
+    requests = [
+        GenerateRequest(prompt, 5 * n + 3, stop=(), temperature=temperature, seed=n)
+        for n, prompt in enumerate(prompts)
+        for temperature in (None, 1.5)
+    ]
+    try:
+        alone = [await whole(model, request) for request in requests]
+        asked = [model.score([Branch("the dog", (" likes",))]) for _ in range(3)]
+        together = await asyncio.gather(*(whole(model, request) for request in requests), *asked)
+    finally:
+        model.close()
+    assert together[: len(alone)] == alone
+    assert len(set(alone)) > len(alone) // 2
+
+
+async def test_a_generation_with_a_cache_says_what_the_model_says_without(loaded: LoadedModel) -> None:
+    model = TransformersModel(loaded, token_budget=16)
+    prompt = "To answer the query: What does a dog enjoy?, I need information dog"
+    text = await whole(model, GenerateRequest(prompt, 12, stop=()))
+    model.close()
+    tokens = Tokenizer(loaded.tokenizer, loaded.context_tokens).prompt(prompt)
+    start = len(tokens)
+    with torch.inference_mode():
+        for _ in range(12):
+            tokens.append(int(loaded.model(input_ids=torch.tensor([tokens])).logits[0, -1].argmax()))
+            if tokens[-1] == loaded.tokenizer.eos_token_id:
+                break
+    assert text == loaded.tokenizer.decode(tokens[start:], skip_special_tokens=True)
+
+
+# Across requests
+
+
+async def test_what_waits_goes_into_one_pass_up_to_the_budget(loaded: LoadedModel) -> None:
+    model = TransformersModel(loaded, token_budget=64)
+    asked = [[Branch(f"the dog number {n} likes", (" the kennel", " meat"))] for n in range(12)]
+    alone = [await model.score(branches) for branches in asked]
+    with Passes(loaded, block_first=True) as passes:
+        first = await passes.holding(model)
+        waiting = [asyncio.ensure_future(model.score(branches)) for branches in asked]
+        await asyncio.sleep(0)
+        passes.release.set()
+        together = await asyncio.gather(*waiting)
+        await first
+    model.close()
+    tokens = sum(scores.cost.tokens_read for scores in together)
+    assert tokens == sum(passes.lengths[1:])
+    assert all(length <= 64 for length in passes.lengths)
+    assert len(passes.lengths) - 1 <= tokens / 64 + 2
+    for one, other in zip(alone, together, strict=True):
+        assert one.cost == other.cost
+        for a, b in zip(one.logprobs[0], other.logprobs[0], strict=True):
+            assert a.total == pytest.approx(b.total, abs=1e-4)
+
+
+async def test_another_users_words_change_no_bit(loaded: LoadedModel) -> None:
+    """Beside trees of the same shape, whatever they say, the numbers are bit-identical; beside others, within 1e-4."""
+    model = TransformersModel(loaded)
+    own = [Branch("the quick brown fox", (" likes meat", " jumps over the lazy dog"))]
+    beside = ["dog dog dog", "fox fox fox", "over the dog", "likes likes likes"]
+    found = []
+    for words in beside:
+        other = [Branch(words, (" dog dog", " fox dog"))]
+        with Passes(loaded, block_first=True) as passes:
+            first = await passes.holding(model)
+            waiting = [asyncio.ensure_future(model.score(branches)) for branches in (other, own)]
+            await asyncio.sleep(0)
+            passes.release.set()
+            found.append((await asyncio.gather(*waiting))[1])
+            await first
+        assert len(passes.lengths) == 2, "both went together"
+        assert passes.lengths[1] > found[-1].cost.tokens_read
+    assert len({passes.lengths[1]}) == 1
+    alone = await model.score(own)
+    model.close()
+    assert all(scores == found[0] for scores in found)
+    for a, b in zip(alone.logprobs[0], found[0].logprobs[0], strict=True):
+        assert a.total == pytest.approx(b.total, abs=1e-4)
+
+
+async def test_a_long_generation_does_not_hold_up_scoring(loaded: LoadedModel) -> None:
+    model = TransformersModel(loaded)
+    with Passes(loaded) as passes:
+        stream = model.generate(GenerateRequest("the dog", 100, stop=(), temperature=1.0, seed=1))
+        await anext(stream)
+        before = len(passes.lengths)
+        await model.score([Branch("the quick brown fox", (" jumps over",))])
+        scored = next(n for n, length in enumerate(passes.lengths[before:]) if length > 1)
+        rest = [piece async for piece in stream]
+    model.close()
+    assert scored < before + 90 < before + len(rest), "scoring went along with one of the generation's passes"
+
+
+async def test_generations_beyond_the_number_of_streams_wait_and_scoring_passes_them(loaded: LoadedModel) -> None:
+    model = TransformersModel(loaded, streams=1)
+    requests = [GenerateRequest("the dog", 6, stop=(), temperature=2.0, seed=n) for n in range(3)]
+    alone = [await whole(model, request) for request in requests]
+    together = await asyncio.gather(*(whole(model, request) for request in requests))
+    await model.score([Branch("a", (" b",))])
+    model.close()
+    assert together == alone
+
+
+async def test_a_model_whose_attention_cannot_be_replaced_runs_one_by_one(loaded: LoadedModel) -> None:
+    expected = TransformersModel(loaded)
+    plain = TransformersModel(loaded)
+    plain._worker._forward = MaskedForward(loaded.model)
+    request = GenerateRequest("the dog likes", 9, stop=())
+    asked = [Branch("the quick brown fox", (" likes meat", " jumps over the lazy dog")), Branch("a", (" dog",))]
+    scores = await asyncio.gather(expected.score(asked), plain.score(asked))
+    assert len(set(await asyncio.gather(whole(expected, request), whole(plain, request), whole(plain, request)))) == 1
+    for model in (expected, plain):
+        model.close()
+    for one, other in zip(scores[0].logprobs, scores[1].logprobs, strict=True):
+        for a, b in zip(one, other, strict=True):
+            assert a.total == pytest.approx(b.total, abs=1e-4)
+
+
+# Memory
+
+
+async def test_out_of_memory_halves_the_budget_and_goes_on(loaded: LoadedModel) -> None:
+    model = TransformersModel(loaded, token_budget=256)
+    asked = [Branch(f"the dog number {n} likes", (" the kennel", " meat")) for n in range(20)]
+    expected = await model.score(asked)
+    text = await whole(model, GenerateRequest("the dog", 9, stop=()))
+
+    def full(_: torch.nn.Module, __: object, kwargs: dict[str, torch.Tensor]) -> None:
+        if kwargs["input_ids"].shape[1] > 60:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    handle = loaded.model.register_forward_pre_hook(full, with_kwargs=True)
+    try:
+        generated, scores = await asyncio.gather(
+            whole(model, GenerateRequest("the dog", 9, stop=())), model.score(asked)
+        )
+    finally:
+        handle.remove()
+        model.close()
+    assert generated == text
+    assert 16 <= model.token_budget <= 60
+    assert scores.cost.forward_passes > expected.cost.forward_passes == 1
+    for one, other in zip(scores.logprobs, expected.logprobs, strict=True):
+        for a, b in zip(one, other, strict=True):
+            assert a.total == pytest.approx(b.total, abs=1e-4)
+
+
+async def test_what_does_not_fit_at_all_is_busy_and_the_next_goes_on(loaded: LoadedModel) -> None:
+    model = TransformersModel(loaded)
+    broken = True
+
+    def full(*_: object) -> None:
+        if broken:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    handle = loaded.model.register_forward_pre_hook(full)
+    try:
+        for call in (model.score([Branch("a dog", (" b",))]), whole(model, GenerateRequest("the dog", 9))):
+            with pytest.raises(ModelBusy):
+                await call
+        broken = False
+        await model.score([Branch("a", (" b",))])
+    finally:
+        handle.remove()
+        model.close()
+
+
 # The queue
 
 
 async def test_a_full_queue_is_busy_and_recovers(loaded: LoadedModel) -> None:
     model = TransformersModel(loaded, queue_capacity=3)
-    release = _blocked(model)
-    waiting = [asyncio.ensure_future(model.score([Branch("a", (" b",))])) for _ in range(3)]
-    await asyncio.sleep(0)
-    with pytest.raises(ModelBusy) as busy:
+    with Passes(loaded, block_first=True) as passes:
+        first = await passes.holding(model)
+        waiting = [asyncio.ensure_future(model.score([Branch("a", (" b",))])) for _ in range(3)]
+        await asyncio.sleep(0)
+        with pytest.raises(ModelBusy) as busy:
+            await model.score([Branch("a", (" b",))])
+        assert busy.value.retry_after_s is not None
+        passes.release.set()
+        assert len(await asyncio.gather(*waiting, first)) == 4
         await model.score([Branch("a", (" b",))])
-    assert busy.value.retry_after_s is not None
-    release.set()
-    assert len(await asyncio.gather(*waiting)) == 3
-    await model.score([Branch("a", (" b",))])
     model.close()
 
 
-async def test_what_was_cancelled_or_expired_in_the_queue_never_reaches_the_model(
-    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_was_cancelled_or_expired_in_the_queue_never_reaches_the_model(loaded: LoadedModel) -> None:
     model = TransformersModel(loaded)
-    asked: list[Sequence[Branch]] = []
-    real = model._score_now
-    monkeypatch.setattr(model, "_score_now", lambda branches: (asked.append(branches), real(branches))[1])
-    release = _blocked(model)
-    cancelled = asyncio.ensure_future(model.score([Branch("cancelled", (" b",))]))
-    deadline = time.monotonic() + 0.01
-    expired = asyncio.ensure_future(model.score([Branch("expired", (" b",))], deadline))
-    kept = asyncio.ensure_future(model.score([Branch("kept", (" b",))]))
-    await asyncio.sleep(0)
-    cancelled.cancel()
-    await asyncio.wait({cancelled})
-    await asyncio.to_thread(_pass_the_time, until=deadline)
-    release.set()
-    await kept
-    with pytest.raises(DeadlinePassed):
-        await expired
-    assert [b[0].prompt for b in asked] == ["kept"]
+    with Passes(loaded, block_first=True) as passes:
+        first = await passes.holding(model)
+        cancelled = asyncio.ensure_future(model.score([Branch("cancelled", (" b",))]))
+        deadline = time.monotonic() + 0.01
+        expired = asyncio.ensure_future(model.score([Branch("expired", (" b",))], deadline))
+        kept = asyncio.ensure_future(model.score([Branch("kept", (" b",))]))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        await asyncio.wait({cancelled})
+        await asyncio.to_thread(_pass_the_time, until=deadline)
+        passes.release.set()
+        cost = (await kept).cost
+        with pytest.raises(DeadlinePassed):
+            await expired
+        await first
+    assert passes.lengths[1:] == [cost.tokens_read]
     model.close()
 
 
@@ -222,14 +397,31 @@ def _pass_the_time(until: float) -> None:
         pass
 
 
-def _blocked(model: TransformersModel) -> threading.Event:
-    """Occupies the model's thread until the returned event is set."""
-    started, release = threading.Event(), threading.Event()
+class Passes:
+    """Counts a model's forward passes, and holds the first of them until `release` is set."""
 
-    def wait(_: Job) -> None:
-        started.set()
-        release.wait(30)
+    def __init__(self, loaded: LoadedModel, *, block_first: bool = False) -> None:
+        self.lengths: list[int] = []
+        """How many tokens each pass read."""
+        self.started, self.release = threading.Event(), threading.Event()
+        if not block_first:
+            self.release.set()
+        self._handle = loaded.model.register_forward_pre_hook(self._before, with_kwargs=True)
 
-    model._worker.submit(Job(wait, lambda error: None))
-    started.wait(30)
-    return release
+    def __enter__(self) -> Passes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release.set()
+        self._handle.remove()
+
+    async def holding(self, model: TransformersModel) -> asyncio.Future[Scores]:
+        """A question that occupies the model until `release` is set."""
+        first = asyncio.ensure_future(model.score([Branch("a", (" b",))]))
+        await asyncio.to_thread(self.started.wait, 30)
+        return first
+
+    def _before(self, module: torch.nn.Module, args: object, kwargs: dict[str, torch.Tensor]) -> None:
+        self.lengths.append(kwargs["input_ids"].numel())
+        self.started.set()
+        self.release.wait(30)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from demo.processes import ROOT
 from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp
@@ -17,7 +18,6 @@ from server.stores.neo4j_connection import Connection
 from tests.conformance.graph_store import BONES, CARROTS, MEAT, add, remove, t
 from tests.neo4j.database import Database
 from tests.neo4j.graphs import fill, forget_users
-from tests.processes import ROOT
 from tests.rpc.running import BASE
 
 DOCS = ROOT / "docs" / "browser"

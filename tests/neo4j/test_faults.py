@@ -14,6 +14,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from demo.processes import ServerProcess, server_process
 from kgt.client import AsyncClient, Client
 from kgt.errors import Aborted, CallError, Unavailable
 from server.graph.relation import Vocabulary
@@ -21,7 +22,6 @@ from server.stores.neo4j import Neo4jStore
 from server.stores.neo4j_connection import Neo4jLogin
 from tests.neo4j.database import Database, until
 from tests.neo4j.graphs import fill, forget_users
-from tests.processes import ServerProcess, server_process
 from tests.rpc.running import BASE, ENJOY, WHERE
 
 pytestmark = pytest.mark.story

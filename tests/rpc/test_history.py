@@ -270,3 +270,13 @@ async def test_erasing_a_user_leaves_nothing(service: Running) -> None:
         assert b"caviar" not in data, path.name
         assert b"alice" not in data, path.name
     assert any(b"fish" in p.read_bytes() for p in files)
+
+
+async def test_erasing_forgets_what_the_model_said(service: Running) -> None:
+    await service.client.answer(user="alice", query=ENJOY)
+    asked = len(service.model.scored)
+    await service.client.answer(user="alice", query=ENJOY)
+    assert len(service.model.scored) == asked
+    await service.client.erase_user(user="alice")
+    await service.client.answer(user="alice", query=ENJOY)
+    assert len(service.model.scored) > asked

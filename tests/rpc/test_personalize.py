@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -85,7 +86,7 @@ async def test_no_generation_where_the_caller_knows_everything(service: Running)
         user="alice", query=ENJOY, answer="vegetables", relations=["likes"], answer_before="meat", verify=False
     )
     assert service.model.generated == []
-    assert r.cost.forward_passes == 2
+    assert r.cost.forward_passes == 1
     assert (r.converged, r.answer_after) == (True, "vegetables")
     assert triples(r.edit.removed) == [("dog", "Desires", "meat")]
 
@@ -104,6 +105,36 @@ async def test_relations_may_be_ranked_instead_of_generated(service: Running) ->
     assert not any(p.endswith("<relation>:") for p in service.model.generated)
     assert len(r.considered) == 3
     assert r.considered[0].triple.relation == "Desires"
+
+
+async def test_what_is_asked_ahead_decides_nothing(tmp_path: Path) -> None:
+    """One question or one after the other (a budget too small to ask ahead): the same edit, the same probabilities."""
+    made = []
+    for number, budget in enumerate((64, 40)):
+        async with running(tmp_path / str(number)) as service:
+            options = pb.PersonalizeOptions(
+                relation_source=pb.RELATION_SOURCE_RANKED, scored_mass=1, max_scored_triples=budget
+            )
+            r = await service.client.personalize(
+                user="alice", query=ENJOY, answer="vegetables", answer_before="meat", verify=False, options=options
+            )
+            made.append(r)
+    assert [r.cost.forward_passes for r in made] == [1, 3]
+    for r in made:
+        r.ClearField("cost")
+        r.edit.ClearField("id")
+        r.edit.ClearField("create_time")
+    assert made[0] == made[1]
+
+
+async def test_an_answer_after_a_correction_of_the_same_query_reads_only_to_generate(service: Running) -> None:
+    await service.client.personalize(user="alice", query=ENJOY, answer="vegetables")
+    asked = len(service.model.scored)
+    r = await service.client.answer(user="alice", query=ENJOY)
+    assert r.text == "vegetables"
+    assert len(service.model.scored) == asked
+    await service.client.answer(user="bob", query=ENJOY)
+    assert len(service.model.scored) > asked, "what one user asked saves another nothing"
 
 
 async def test_what_is_correct_already_commits_nothing(client: AsyncClient) -> None:

@@ -13,11 +13,11 @@ from typing import Any
 import grpc
 import pytest
 
+from demo.processes import ROOT, server_process
 from kgt.client import AsyncClient, Client
 from kgt.errors import CallError
 from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_base import build_base
-from tests.processes import ROOT, server_process
 from tests.rpc.running import BASE, ENJOY, VOCABULARY
 
 FIXED = "tests.rpc.fixed_server"

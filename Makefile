@@ -1,0 +1,65 @@
+# `make` lists what can be made. Everything installs into .venv; nothing needs root, Docker or a GPU.
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+DATA ?= ../shared/data
+GRAPH ?=
+BUF := @bufbuild/buf@1.75.0
+
+.DEFAULT_GOAL := help
+.PHONY: help install model demo serve test lint format proto train train-report picture clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or later is needed; name one: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (torch is large: some minutes, once) ..."
+	$(RUN) -m pip install --quiet --upgrade pip
+	$(RUN) -m pip install --quiet --editable '.[server,dev]'
+	@touch $@
+
+install: $(STAMP) ## create .venv with everything in it
+
+model: $(STAMP) ## fetch and convert the default model (93 MB, once)
+	@$(RUN) -m server.lm.fetch
+
+demo: model ## a correction taking effect, told in a minute; GRAPH=FILE tells it on a graph of yours
+	@$(RUN) -m demo $(if $(GRAPH),--graph '$(GRAPH)')
+
+serve: model ## serve on 127.0.0.1:50051 (settings: README.md)
+	@exec $(RUN) -m server
+
+test: model ## all tests, the default model's among them
+	$(RUN) -m pytest
+
+lint: $(STAMP) ## ruff, mypy --strict, import-linter; buf where npm is found
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(RUN) -m mypy
+	$(VENV)/bin/lint-imports
+	@if command -v npm >/dev/null; then npm exec --yes --package=$(BUF) -- buf lint proto; \
+	  else echo "npm is not here: proto/ is not linted"; fi
+
+format: $(STAMP) ## put the code into its format
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+proto: $(STAMP) ## regenerate kgt/v1 from proto/
+	$(RUN) proto/generate.py .
+
+train: model ## train the adapter (about an hour on 2 cores); DATA is the folder of the reference data
+	$(RUN) -m training train --data '$(DATA)'
+
+train-report: model ## write docs/model.md: the base model beside itself with the adapter
+	$(RUN) -m training report --data '$(DATA)'
+
+picture: ## draw docs/architecture.svg from its text (needs graphviz)
+	dot -Tsvg docs/architecture.dot -o docs/architecture.svg
+
+clean: ## remove what was built, not the model
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,125 @@
+"""Everyday corrections through the whole service: is the correction followed, in other words too, and nothing else changed?
+
+The cases (data/everyday.jsonl) were written for this project and are never trained on. All of their base facts make one
+graph; each case is a user of its own, who corrects once and asks again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.graph.relation import Vocabulary
+from server.graph.triple import Triple
+from server.rpc.service import UseCases
+from server.stores.sqlite_base import BaseTriple, build_base
+from server.tuning.answer import AnswerQuery
+from server.tuning.personalize import PersonalizeCommand, PersonalizeOutcome
+from server.tuning.texts import says
+
+CASES = Path(__file__).parent / "data" / "everyday.jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class EverydayCase:
+    """A query, the answer that its user wants, two paraphrases, and a query that must be answered as before."""
+
+    id: int
+    topic: str
+    query: str
+    subject: str
+    answer: str
+    paraphrases: tuple[str, ...]
+    unrelated: str
+    base_facts: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EverydayResult:
+    """What the service answered after the correction."""
+
+    case: EverydayCase
+    found_subject: bool
+    """Whether the query was linked to the concept that the case names."""
+    converged: bool
+    answer: str
+    paraphrase_answers: tuple[str, ...]
+    unrelated_before: str
+    unrelated_after: str
+    added: int
+    removed: int
+    forward_passes: int
+
+    @property
+    def followed(self) -> bool:
+        return says(self.answer, self.case.answer)
+
+    @property
+    def paraphrases_followed(self) -> tuple[bool, ...]:
+        return tuple(says(a, self.case.answer) for a in self.paraphrase_answers)
+
+    @property
+    def kept(self) -> bool:
+        return self.unrelated_before == self.unrelated_after
+
+
+def read_cases(path: Path = CASES) -> list[EverydayCase]:
+    """The cases in a JSON-lines file."""
+    rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
+    return [
+        EverydayCase(
+            r["id"],
+            r["topic"],
+            r["query"],
+            r["subject"],
+            r["answer"],
+            tuple(r["paraphrases"]),
+            r["unrelated"],
+            tuple((h, rel, t) for h, rel, t in r["base_facts"]),
+        )
+        for r in rows
+    ]
+
+
+def build_graph(folder: Path, cases: Iterable[EverydayCase], vocabulary: Vocabulary) -> None:
+    """The base graph of all the cases' facts in `folder`."""
+    build_base(folder, [BaseTriple(Triple.of(*fact)) for case in cases for fact in case.base_facts], vocabulary)
+
+
+async def run(use: UseCases, cases: Sequence[EverydayCase]) -> list[EverydayResult]:
+    """Each case in turn."""
+    return [await _run_one(use, case) for case in cases]
+
+
+async def _run_one(use: UseCases, case: EverydayCase) -> EverydayResult:
+    user = f"case {case.id}"
+
+    async def ask(query: str) -> str:
+        answer = use.answerer.ask(AnswerQuery(user, query))
+        await answer.evidence()
+        return "".join([piece async for piece in answer.text()])
+
+    outcomes: list[PersonalizeOutcome] = []
+
+    def render(outcome: PersonalizeOutcome) -> bytes:
+        outcomes.append(outcome)
+        return b""
+
+    before = await ask(case.unrelated)
+    command = PersonalizeCommand(user, case.query, case.answer, rules=use.personalize_defaults)
+    await use.personalizer.personalize(command, None, render)
+    outcome = outcomes[-1]
+    return EverydayResult(
+        case=case,
+        found_subject=outcome.subject.concept == Triple.of(case.subject, "IsA", "x").head,
+        converged=outcome.evidence.converged,
+        answer=await ask(case.query),
+        paraphrase_answers=tuple([await ask(p) for p in case.paraphrases]),
+        unrelated_before=before,
+        unrelated_after=await ask(case.unrelated),
+        added=len(outcome.edit.added),
+        removed=len(outcome.edit.removed),
+        forward_passes=outcome.cost.model.forward_passes,
+    )

@@ -1,0 +1,171 @@
+"""Attention in blocks (server.lm.blocks), as transformers' models call it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import sdpa_mask
+
+from server.lm.blocks import Layout
+from server.lm.packing import Indices
+
+BLOCKS = "kgt_blocks"
+"""The name under which transformers knows this attention."""
+
+_KNOWN_ARGUMENTS = frozenset({"position_ids", "use_cache", "cache_position", "is_causal", "output_attentions"})
+
+
+class UnsupportedAttention(Exception):
+    """The model's attention does more than softmax(q k / sqrt(d)) v: a softcap, a window, sinks, a position bias."""
+
+
+class KeptKeys:
+    """Keys and values of tokens that later forward passes look at, by slot. Grows as it must.
+
+    keys, values by layer: (slots, key heads, head dimension).
+    """
+
+    def __init__(self) -> None:
+        self._layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._free: list[int] = []
+        self._capacity = 0
+
+    def take(self, count: int) -> Indices:
+        """`count` free slots."""
+        if count > len(self._free):
+            grown = max(self._capacity + self._capacity // 2, self._capacity + count, 256)
+            self._free = [*range(grown - 1, self._capacity - 1, -1), *self._free]
+            self._capacity = grown
+        taken = [self._free.pop() for _ in range(count)]
+        return np.array(taken, dtype=np.int64)
+
+    def give_back(self, slots: Indices) -> None:
+        """Free `slots`; with the last of them the memory goes too."""
+        self._free.extend(slots.tolist())
+        if len(self._free) == self._capacity:
+            self._layers, self._free, self._capacity = {}, [], 0
+
+    def write(self, layer: int, slots: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Keep (tokens, key heads, head dimension) at `slots`."""
+        kept = self._layers.get(layer)
+        if kept is None or len(kept[0]) < self._capacity:
+            kept = self._layers[layer] = (self._grown(kept and kept[0], keys), self._grown(kept and kept[1], values))
+        kept[0].index_copy_(0, slots, keys)
+        kept[1].index_copy_(0, slots, values)
+
+    def read(self, layer: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return self._layers[layer]
+
+    def _grown(self, old: torch.Tensor | None, like: torch.Tensor) -> torch.Tensor:
+        new = like.new_zeros((self._capacity, *like.shape[1:]))
+        if old is not None:
+            new[: len(old)] = old
+        return new
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    kept: bool
+    queries: torch.Tensor  # (blocks * queries,)
+    keys: torch.Tensor  # (blocks * keys,)
+    mask: torch.Tensor  # (blocks, 1, queries, keys), 0 or the lowest number
+    shape: tuple[int, int, int]  # blocks, queries, keys
+
+
+class BlockPlan:
+    """A Layout on the model's device, with the keys that are kept."""
+
+    def __init__(self, layout: Layout, kept: KeptKeys, device: torch.device, number_format: torch.dtype) -> None:
+        self.kept = kept
+        self.places = torch.from_numpy(layout.places).to(device)
+        self.joining, self.joined = (torch.from_numpy(part).to(device) for part in layout.joins)
+        self.groups = [
+            _Group(
+                group.kept,
+                torch.from_numpy(group.queries.reshape(-1)).to(device),
+                torch.from_numpy(group.keys.reshape(-1)).to(device),
+                additive(group.mask, device, number_format)[:, None],
+                (*group.queries.shape, group.keys.shape[1]),
+            )
+            for group in layout.groups
+        ]
+        self._repeated: dict[int, Sequence[torch.Tensor]] = {}
+
+    def masks(self, repeats: int) -> Sequence[torch.Tensor]:
+        """Each group's mask with every query `repeats` times: (blocks, 1, repeats * queries, keys)."""
+        if repeats not in self._repeated:
+            self._repeated[repeats] = [group.mask.repeat(1, 1, repeats, 1) for group in self.groups]
+        return self._repeated[repeats]
+
+
+def additive(mask: np.ndarray[Any, np.dtype[np.bool_]], device: torch.device, form: torch.dtype) -> torch.Tensor:
+    """A mask as attention takes it: 0 where seen, the lowest number elsewhere."""
+    seen = torch.from_numpy(mask).to(device)
+    return torch.zeros(seen.shape, dtype=form, device=device).masked_fill_(~seen, torch.finfo(form).min)
+
+
+def block_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,  # (1, heads, tokens, head dimension)
+    key: torch.Tensor,  # (1, key heads, tokens, head dimension)
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    block_plan: BlockPlan | None = None,
+    **others: Any,
+) -> tuple[torch.Tensor, None]:
+    """What a model's layers call. Without a plan this is transformers' own attention."""
+    if block_plan is None:
+        result: tuple[torch.Tensor, None] = sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
+        )
+        return result
+    unknown = [name for name, given in others.items() if given is not None and name not in _KNOWN_ARGUMENTS]
+    if unknown:
+        raise UnsupportedAttention(", ".join(unknown))
+    layer: int = module.layer_idx  # type: ignore[assignment]
+    queries, keys, values = (part[0].transpose(0, 1) for part in (query, key, value))  # (tokens, heads, head dimension)
+    plan = block_plan
+    if len(plan.joining):
+        plan.kept.write(layer, plan.joined, keys.index_select(0, plan.joining), values.index_select(0, plan.joining))
+    repeats = queries.shape[1] // keys.shape[1]
+    results = []
+    for group, mask in zip(plan.groups, plan.masks(repeats), strict=True):
+        source = plan.kept.read(layer) if group.kept else (keys, values)
+        results.append(_group_attention(group, mask, queries, source[0], source[1], scaling))
+    whole = torch.cat(results) if len(results) > 1 else results[0]
+    return whole.index_select(0, plan.places)[None], None
+
+
+def _group_attention(
+    group: _Group,
+    mask: torch.Tensor,
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    scaling: float | None,
+) -> torch.Tensor:
+    """A group's results in the order of its queries: (blocks * queries, heads, head dimension).
+
+    Query heads that share a key head are laid beside each other as more queries, so that keys are never repeated.
+    """
+    blocks, wide, long = group.shape
+    heads, key_heads = queries.shape[1], keys.shape[1]
+    q = queries.index_select(0, group.queries).view(blocks, wide, key_heads, heads // key_heads, -1)
+    q = q.permute(0, 2, 3, 1, 4).reshape(blocks, key_heads, -1, q.shape[-1])  # repeats outside, queries inside
+    k = keys.index_select(0, group.keys).view(blocks, long, key_heads, -1).transpose(1, 2)
+    v = values.index_select(0, group.keys).view(blocks, long, key_heads, -1).transpose(1, 2)
+    out = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
+    out = out.view(blocks, key_heads, heads // key_heads, wide, -1).permute(0, 3, 1, 2, 4)
+    return out.reshape(blocks * wide, heads, -1)
+
+
+AttentionInterface.register(BLOCKS, block_attention)
+AttentionMaskInterface.register(BLOCKS, sdpa_mask)

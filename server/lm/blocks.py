@@ -1,0 +1,172 @@
+"""One forward pass over many trees and generations: which tokens look at which keys, in blocks.
+
+The linear layers see one row of tokens and do not care whose they are. Attention is computed in blocks: a run of at most
+`block_tokens` tokens of one segment, against the keys that they can see at all: their common ancestors and themselves. A
+block holds keys of its own segment alone, so one user's tree is out of another's reach by construction, and the cost
+grows with the tokens and not with their square.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from server.lm.packing import Indices, Tree, seen
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Tokens of one tree, or the next tokens of one generation, in a forward pass.
+
+    tokens, positions, ends: (length,), as in a Tree. `read` are the tokens after which logits are wanted, ascending.
+    `stream` names a generation: its tokens also see all that the stream read before, and join it.
+    """
+
+    tokens: Indices
+    positions: Indices
+    ends: Indices
+    read: Indices
+    stream: int | None = None
+
+    @classmethod
+    def of_tree(cls, tree: Tree, read: Indices) -> Segment:
+        return cls(tree.tokens, tree.positions, tree.ends, read)
+
+    @classmethod
+    def of_stream(cls, stream: int, tokens: Sequence[int], start: int, *, read_last: bool) -> Segment:
+        """The tokens of a generation from position `start` on."""
+        length = len(tokens)
+        return cls(
+            np.array(tokens, dtype=np.int64),
+            np.arange(start, start + length, dtype=np.int64),
+            np.full(length, length, dtype=np.int64),
+            np.array([length - 1] if read_last else [], dtype=np.int64),
+            stream,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BlockGroup:
+    """Blocks of like shape, computed at once.
+
+    queries: (blocks, queries) where in the row; keys: (blocks, keys) where in the row, or in the kept keys when
+    `kept`; mask: (blocks, queries, keys). Blocks that are shorter than the group's shape are filled up with masked keys
+    of their own and with queries whose result nobody reads.
+    """
+
+    kept: bool
+    queries: Indices
+    keys: Indices
+    mask: npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A forward pass: its row of tokens, its blocks, and where each token's result stands among the blocks' results.
+
+    tokens, positions, places: (length,). `read` are the row's tokens after which logits are wanted. `joins` are the row's
+    tokens whose keys are kept and the slots that they go to.
+    """
+
+    tokens: Indices
+    positions: Indices
+    read: Indices
+    groups: tuple[BlockGroup, ...]
+    places: Indices
+    joins: tuple[Indices, Indices]
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    start: int
+    """Its first query in the row."""
+    kept: bool
+    keys: Indices
+    mask: npt.NDArray[np.bool_]
+
+    @property
+    def shape_class(self) -> tuple[bool, bool, int]:
+        """Blocks of one class go together: at most half of the keys of a group are filling."""
+        queries, keys = self.mask.shape
+        return self.kept, queries > 1, max(5, int(keys - 1).bit_length())
+
+
+def lay_out(segments: Sequence[Segment], slots: Mapping[int, Indices], block_tokens: int) -> Layout:
+    """One forward pass over `segments`. `slots` gives, for each stream in it, the slots of all its tokens, old and new."""
+    blocks: list[_Block] = []
+    read, joining, joined = [], [], []
+    start = 0
+    for segment in segments:
+        length = len(segment.tokens)
+        if segment.stream is None:
+            blocks += _tree_blocks(segment, start, block_tokens)
+        else:
+            kept = slots[segment.stream]
+            blocks += _stream_blocks(segment, start, kept, block_tokens)
+            joining.append(np.arange(start, start + length))
+            joined.append(kept[-length:])
+        read.append(segment.read + start)
+        start += length
+    groups, places = _grouped(blocks, start)
+    return Layout(
+        np.concatenate([s.tokens for s in segments]),
+        np.concatenate([s.positions for s in segments]),
+        np.concatenate(read),
+        groups,
+        places,
+        (_joined(joining), _joined(joined)),
+    )
+
+
+def _joined(parts: Sequence[Indices]) -> Indices:
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
+
+def _tree_blocks(segment: Segment, start: int, block_tokens: int) -> list[_Block]:
+    """Runs of a tree's tokens. In depth-first order what all of a run can see is its first token's path and the run."""
+    blocks = []
+    for first in range(0, len(segment.tokens), block_tokens):
+        run = np.arange(first, min(first + block_tokens, len(segment.tokens)))
+        keys = np.concatenate([np.flatnonzero(segment.ends[:first] > first), run])
+        blocks.append(_Block(start + first, False, keys + start, seen(run, keys, segment.ends)))
+    return blocks
+
+
+def _stream_blocks(segment: Segment, start: int, slots: Indices, block_tokens: int) -> list[_Block]:
+    """Runs of a generation's tokens: each sees all before it, which are kept."""
+    blocks = []
+    before = len(slots) - len(segment.tokens)
+    for first in range(0, len(segment.tokens), block_tokens):
+        last = min(first + block_tokens, len(segment.tokens))
+        keys = slots[: before + last]
+        mask = np.arange(before + last)[None, :] <= (before + np.arange(first, last))[:, None]
+        blocks.append(_Block(start + first, True, keys, mask))
+    return blocks
+
+
+def _grouped(blocks: Sequence[_Block], length: int) -> tuple[tuple[BlockGroup, ...], Indices]:
+    """The blocks by shape, and where each of the row's `length` tokens stands among all groups' results."""
+    classes: dict[tuple[bool, bool, int], list[_Block]] = {}
+    for block in blocks:
+        classes.setdefault(block.shape_class, []).append(block)
+    groups, places, offset = [], np.zeros(length, dtype=np.int64), 0
+    for (kept, _, _), members in sorted(classes.items()):
+        wide = max(b.mask.shape[0] for b in members)
+        long = max(b.mask.shape[1] for b in members)
+        queries = np.zeros((len(members), wide), dtype=np.int64)
+        keys = np.zeros((len(members), long), dtype=np.int64)
+        mask = np.zeros((len(members), wide, long), dtype=np.bool_)
+        for number, block in enumerate(members):
+            n, m = block.mask.shape
+            queries[number] = block.start
+            queries[number, :n] += np.arange(n)
+            keys[number] = block.keys[0]
+            keys[number, :m] = block.keys
+            mask[number, :n, :m] = block.mask
+            places[block.start : block.start + n] = offset + number * wide + np.arange(n)
+        offset += queries.size
+        groups.append(BlockGroup(kept, queries, keys, mask))
+    return tuple(groups), places

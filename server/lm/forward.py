@@ -1,0 +1,175 @@
+"""Forward passes over trees and generations together: in blocks where the model allows it, else one by one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from server.lm.attention import BLOCKS, BlockPlan, KeptKeys, UnsupportedAttention, additive
+from server.lm.blocks import Segment, lay_out
+from server.lm.packing import Indices, TokenSequence, Tree, pack
+
+LOGIT_ROWS = 256
+"""At how many positions logits are held in float32 at once: 50 MB with a vocabulary of 50,000."""
+
+_log = logging.getLogger("kgt")
+
+
+class Forward(Protocol):
+    """Runs forward passes, and remembers what the tokens of streams (generations) left for those after them."""
+
+    def run(self, segments: Sequence[Segment]) -> torch.Tensor:
+        """The logits after the `read` tokens of all segments, in order. (read, vocabulary)"""
+        ...
+
+    def forget(self, stream: int) -> None:
+        """Free what is kept of a stream."""
+        ...
+
+
+class BlockForward:
+    """All segments in one row, with attention in blocks."""
+
+    def __init__(self, model: PreTrainedModel, block_tokens: int) -> None:
+        self._model = model
+        self._block_tokens = block_tokens
+        self._kept = KeptKeys()
+        self._slots: dict[int, Indices] = {}
+
+    def run(self, segments: Sequence[Segment]) -> torch.Tensor:
+        slots = {s.stream: self._slots_with(s) for s in segments if s.stream is not None}
+        layout = lay_out(segments, slots, self._block_tokens)
+        device, number_format = self._model.device, self._model.dtype
+        with torch.inference_mode():
+            out = self._model(
+                input_ids=torch.from_numpy(layout.tokens)[None].to(device),
+                position_ids=torch.from_numpy(layout.positions)[None].to(device),
+                # A finished mask of four dimensions keeps transformers from making one; the plan holds the real ones.
+                attention_mask=torch.zeros(1, 1, 1, 1, dtype=number_format, device=device),
+                use_cache=False,
+                logits_to_keep=torch.from_numpy(layout.read).to(device),
+                block_plan=BlockPlan(layout, self._kept, device, number_format),
+            )
+        return out.logits[0]  # type: ignore[no-any-return]
+
+    def forget(self, stream: int) -> None:
+        slots = self._slots.pop(stream, None)
+        if slots is not None:
+            self._kept.give_back(slots)
+
+    def _slots_with(self, segment: Segment) -> Indices:
+        """The slots of a stream, its new tokens included. A pass that is repeated finds its slots again."""
+        assert segment.stream is not None
+        slots = self._slots.get(segment.stream, np.zeros(0, dtype=np.int64))
+        wanted = int(segment.positions[-1]) + 1
+        if len(slots) < wanted:
+            slots = np.concatenate([slots, self._kept.take(wanted - len(slots))])
+            self._slots[segment.stream] = slots
+        return slots[:wanted]
+
+
+class MaskedForward:
+    """One segment a pass, for models whose attention cannot be replaced: a square mask, transformers' own cache."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model = model
+        self._caches: dict[int, Any] = {}
+
+    def run(self, segments: Sequence[Segment]) -> torch.Tensor:
+        return torch.cat([self._one(segment) for segment in segments])
+
+    def forget(self, stream: int) -> None:
+        self._caches.pop(stream, None)
+
+    def _one(self, segment: Segment) -> torch.Tensor:
+        device = self._model.device
+        given: dict[str, Any] = {
+            "input_ids": torch.from_numpy(segment.tokens)[None].to(device),
+            "position_ids": torch.from_numpy(segment.positions)[None].to(device),
+            "logits_to_keep": torch.from_numpy(segment.read).to(device),
+        }
+        with torch.inference_mode():
+            if segment.stream is not None:
+                cache = self._caches.get(segment.stream)
+                for layer in cache.layers if cache is not None else ():
+                    # A pass that broke off may have left something behind
+                    if (extra := layer.get_seq_length() - int(segment.positions[0])) > 0:
+                        layer.crop(-extra)
+                out = self._model(**given, past_key_values=cache, use_cache=True)
+                self._caches[segment.stream] = out.past_key_values
+            else:
+                mask = Tree(segment.tokens, segment.positions, segment.ends, ()).mask()
+                four = additive(mask, device, self._model.dtype)[None, None]
+                out = self._model(**given, attention_mask=four, use_cache=False)
+        return out.logits[0]  # type: ignore[no-any-return]
+
+
+def choose_forward(model: PreTrainedModel, block_tokens: int) -> Forward:
+    """Blocks if the model's attention can be replaced and a trial gives the model's own numbers, else one by one."""
+    plain = MaskedForward(model)
+    if not model._can_set_attn_implementation():
+        return plain
+    before = model.config._attn_implementation
+    trial = _trial()
+    expected = plain.run([trial]).float()
+    try:
+        model.set_attn_implementation(BLOCKS)
+        blocks = BlockForward(model, block_tokens)
+        found = BlockForward(model, 3).run([trial]).float()
+        # One part in a thousand of the logits' spread, or what the number format resolves
+        tolerance = max(1e-3, 4 * torch.finfo(model.dtype).eps) * float(expected.abs().max())
+        if float((found - expected).abs().max()) <= tolerance:
+            return blocks
+        reason = "a trial gave other numbers"
+    except (UnsupportedAttention, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    model.set_attn_implementation(before)
+    _log.warning("this model's attention is not replaced (%s): requests run one by one", reason)
+    return plain
+
+
+def _trial() -> Segment:
+    """A small tree of arbitrary tokens."""
+    (tree,) = pack([TokenSequence(tokens, 1) for tokens in ((2, 3, 4, 5, 6, 0), (2, 3, 4, 7, 8, 0), (2, 9, 3, 0))], 99)
+    return Segment.of_tree(tree, np.arange(len(tree.tokens)))
+
+
+def wanted_nodes(tree: Tree, sequences: Sequence[TokenSequence]) -> Indices:
+    """The tokens of a tree after which a continuation's token is predicted, ascending."""
+    return np.unique([node for number, path in tree.paths for node in path[sequences[number].scored_from - 1 :]])
+
+
+def continuation_logprobs(
+    logits: torch.Tensor, tree: Tree, sequences: Sequence[TokenSequence]
+) -> Iterable[tuple[int, float]]:
+    """(index of the sequence, the sum of its continuation's log-probabilities) for each sequence in the tree.
+
+    logits: (wanted nodes, vocabulary). The softmax is computed in float32.
+    """
+    row_of = {int(node): row for row, node in enumerate(wanted_nodes(tree, sequences))}
+    pairs: dict[tuple[int, int], int] = {}
+    predictions = []
+    for number, path in tree.paths:
+        sequence = sequences[number]
+        nodes = path[sequence.scored_from - 1 :]
+        keys = zip((row_of[n] for n in nodes), sequence.tokens[sequence.scored_from :], strict=True)
+        predictions.append((number, [pairs.setdefault(key, len(pairs)) for key in keys]))
+    values = _logprobs(logits, list(pairs))
+    for number, indices in predictions:
+        yield number, float(np.sum([values[n] for n in indices]))
+
+
+def _logprobs(logits: torch.Tensor, pairs: Sequence[tuple[int, int]]) -> list[float]:
+    """ln P(token) in a row of `logits`, for each (row, token)."""
+    with torch.inference_mode():
+        rows, tokens = (torch.tensor(part, device=logits.device) for part in zip(*pairs, strict=True))
+        normalizers = torch.cat(
+            [logits[at : at + LOGIT_ROWS].float().logsumexp(-1) for at in range(0, len(logits), LOGIT_ROWS)]
+        )  # (rows,)
+        values: list[float] = (logits[rows, tokens].float() - normalizers[rows]).tolist()
+    return values

@@ -1,0 +1,312 @@
+"""The `kgt` command against a running server."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.processes import server_process
+from kgt.__main__ import _parser, main
+from server.stores.sqlite_base import build_base
+from tests.kgt.scripted_server import Script, scripted_server
+from tests.rpc.running import BASE, ENJOY, FEED, VOCABULARY
+
+COMMANDS = ("personalize", "answer", "neighborhood", "facts", "edit", "edits", "revert", "export", "import", "erase")
+
+Run = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("data")
+    build_base(folder, BASE, VOCABULARY)
+    with server_process("tests.rpc.fixed_server", folder) as server:
+        yield server.address
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KGT_USER", "KGT_SERVER"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def user(request: pytest.FixtureRequest) -> str:
+    return str(request.node.name)[:100]
+
+
+@pytest.fixture
+def run(address: str, user: str, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs a command as the test's own user; returns what it printed."""
+
+    def run(command: str, *arguments: str) -> str:
+        status = main([command, "-u", user, "--server", address, *arguments])
+        printed = capsys.readouterr()
+        assert (status, printed.err) == (0, "")
+        return printed.out
+
+    return run
+
+
+def document(printed: str) -> Mapping[str, Any]:
+    """The one JSON document that was printed."""
+    assert printed.count("\n") == 1
+    parsed: Mapping[str, Any] = json.loads(printed)
+    return parsed
+
+
+def corrected(run: Run, answer: str = "vegetables") -> str:
+    """Makes a correction; returns the edit's id."""
+    return str(document(run("personalize", "--json", ENJOY, answer))["edit"]["id"])
+
+
+# Each command, for people and for programs
+
+
+def test_personalize(run: Run) -> None:
+    shown = run("personalize", ENJOY, "vegetables")
+    assert "meat -> vegetables" in shown
+    assert "(dog, Desires, vegetables)" in shown
+    assert "(dog, Desires, meat)" in shown
+    assert "loss (Eq. 7)" in shown
+    assert "stopped: overtook, revision 1, edit " in shown
+    assert "forward passes" in shown
+    again = document(run("personalize", "--json", ENJOY, "vegetables"))
+    assert again["stop_reason"] == "STOP_REASON_ALREADY_CORRECT"
+    assert again["edit"]["id"] == ""
+
+
+def test_personalize_takes_every_option(run: Run) -> None:
+    preview = document(
+        run(
+            "personalize", "--json", "--preview", "--no-verify", "--subject", "dog", "--object", "fish",
+            "--relation", "likes", "--relation", "has a", "--expected-revision", "0", "-k", "3",
+            "--stopping", "literal", "--removal", "literal", "--relation-source", "ranked", "--epsilon", "50",
+            "--request-id", "r-1", ENJOY, "fish",
+        )
+    )  # fmt: skip
+    assert preview["preview"] is True
+    assert {c["triple"]["relation"] for c in preview["considered"]} == {"Desires", "HasA"}
+    assert document(run("edits", "--json"))["edits"] == []
+    assert "preview, nothing committed" in run("personalize", "--preview", ENJOY, "fish")
+
+
+def test_answer(run: Run) -> None:
+    corrected(run)
+    shown = run("answer", FEED, "--candidate", "meat", "--candidate", "vegetables")
+    assert shown.startswith("vegetables\n")
+    assert "(dog, Desires, vegetables)" in shown
+    assert "P(a|q)" in shown
+    assert "subject 'dog', revision 1" in shown
+    before = document(
+        run("answer", "--json", "--at-revision", "0", "--subject", "dog", "--max-tokens", "5", "--temperature", "0.5",
+            "--seed", "1", FEED)
+    )  # fmt: skip
+    assert (before["text"], before["revision"]) == ("meat", "0")
+
+
+def test_neighborhood(run: Run) -> None:
+    corrected(run)
+    shown = run("neighborhood", "dog")
+    assert sorted(line.split()[:4] for line in shown.splitlines()[1:3]) == [
+        ["+", "dog", "Desires", "vegetables"], ["-", "dog", "Desires", "meat"],
+    ]  # fmt: skip
+    assert "kennel" in shown
+    page = document(run("neighborhood", "--json", "--page-size", "1", "--at-revision", "1", "dog"))
+    assert len(page["triples"]) == 1
+    more = run("neighborhood", "--page-size", "1", "--at-revision", "1", "--page-token", page["next_page_token"], "dog")
+    assert ("vegetables" in more) != (page["triples"][0]["triple"]["tail"] == "vegetables")
+    assert "more: --page-token" in more
+
+
+def test_facts(run: Run) -> None:
+    edit_id = corrected(run)
+    shown = run("facts")
+    assert "(dog, Desires, vegetables)" in shown
+    assert edit_id in shown
+    origins = {f["triple"]["tail"]: f["origin"] for f in document(run("facts", "--json"))["facts"]}
+    assert origins == {"vegetables": "ORIGIN_ADDED", "meat": "ORIGIN_REMOVED"}
+
+
+def test_edit(run: Run) -> None:
+    shown = run("edit", "--add", "Luna", "likes", "tuna", "--remove", "dog", "likes", "meat")
+    assert shown.startswith("revision 1")
+    assert "facts" in shown
+    assert "(Luna, Desires, tuna)" in shown
+    once = [document(run("edit", "--json", "--add", "Luna", "is a", "cat", "--request-id", "r")) for _ in range(2)]
+    assert once[0] == once[1]
+    assert once[0]["edit"]["revision"] == "2"
+    assert run("edit", "--add", "Luna", "is a", "cat") == "nothing to change\n"
+
+
+def test_edits(run: Run) -> None:
+    assert run("edits") == "no edits\n"
+    ids = [corrected(run), corrected(run, "fish")]
+    shown = run("edits")
+    assert shown.index(ids[1]) < shown.index(ids[0])
+    assert f"{ENJOY} -> fish" in shown
+    assert [e["id"] for e in document(run("edits", "--json"))["edits"]] == ids[::-1]
+
+
+def test_revert(run: Run) -> None:
+    first, second = corrected(run), corrected(run, "fish")
+    skipped = document(run("revert", "--json", "--skip-conflicts", first))
+    assert [edit_id for s in skipped["skipped"] for edit_id in s["edit_ids"]].count(second) == len(skipped["skipped"])
+    shown = run("revert", second)
+    assert f"revert  {document(run('edits', '--json'))['edits'][0]['id']}  of {second}" in shown
+    assert run("answer", ENJOY).startswith("vegetables\n")
+
+
+def test_an_export_taken_back_is_the_same_overlay(run: Run, tmp_path: Path, user: str) -> None:
+    corrected(run)
+    corrected(run, "fish")
+    file = tmp_path / "overlay.jsonl"
+    assert run("export", str(file)) == f"written to {file}\n"
+    printed = run("export", "--json")
+    assert printed == file.read_text(encoding="utf-8")
+    assert all(json.loads(line) for line in printed.splitlines())
+    facts = run("facts", "--json")
+    run("erase", "--yes")
+    assert document(run("facts", "--json"))["facts"] == []
+    assert run("import", str(file)) == "2 edits taken in; the overlay is at revision 2\n"
+    assert run("facts", "--json") == facts
+    assert run("answer", FEED).startswith("fish\n")
+    other = document(run("import", "--json", "-u", f"{user} other", str(file)))
+    assert (other["imported_edits"], other["revision"]) == (2, "2")
+
+
+def test_an_import_into_an_overlay_with_edits_is_merged_when_asked(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "overlay.jsonl"
+    corrected(run)
+    run("export", str(file))
+    run("erase", "--yes")
+    run("edit", "--add", "Luna", "likes", "tuna")
+    shown = run("import", "--merge", str(file))
+    assert shown.startswith("1 edits taken in; the overlay is at revision 2\n")
+    assert "(dog, Desires, vegetables)" in shown
+
+
+def test_erase_asks_for_the_users_name(
+    run: Run, address: str, user: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corrected(run)
+    for typed in ("yes\n", "\n", ""):
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        assert main(["erase", "-u", user, "--server", address]) == 1
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.endswith("kgt: nothing was erased\n")
+    assert len(document(run("edits", "--json"))["edits"]) == 1
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{user}\n"))
+    assert main(["erase", "-u", user, "--server", address]) == 0
+    assert capsys.readouterr().out.startswith("erased 1 edits, 1 added and 1 removed triples")
+    assert document(run("edits", "--json"))["edits"] == []
+
+
+def test_erase_does_not_ask_with_yes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    corrected(run)
+    monkeypatch.setattr("sys.stdin", None)
+    assert document(run("erase", "--yes", "--json"))["edits"] == 1
+
+
+# Help, environment, errors
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example_that_can_be_typed(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    example = shlex.split(shown.partition("example: ")[2])
+    assert example[:2] == ["kgt", command]
+    _parser().parse_args(example[1:])
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = capsys.readouterr().out
+    assert tuple(re.findall(r"^    (\w+)", shown, re.MULTILINE)) == COMMANDS
+
+
+def test_user_and_server_come_from_the_environment(
+    address: str, user: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KGT_USER", user)
+    monkeypatch.setenv("KGT_SERVER", address)
+    assert main(["answer", ENJOY]) == 0
+    assert capsys.readouterr().out.startswith("meat\n")
+
+
+def test_a_command_without_a_user_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["facts"])
+    assert ended.value.code == 2
+    assert "--user" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["answer", ""], "kgt: InvalidArgument (INVALID_FIELD): query"),
+        (["answer", "--temperature", "-1", ENJOY], "kgt: InvalidArgument (INVALID_FIELD): temperature"),
+        (["revert", "nothing"], "kgt: NotFound (UNKNOWN_EDIT): "),
+        (["personalize", "-k", "99999999999", ENJOY, "fish"], "kgt: "),
+        (["personalize", "--expected-revision", "1", ENJOY, "fish"], "kgt: Aborted (REVISION_MOVED): "),
+        (["facts", "--page-token", "nonsense"], "kgt: NotFound (UNKNOWN_PAGE_TOKEN): "),
+        (["answer", "--timeout", "0", ENJOY], "kgt: DeadlineExceeded"),
+        (["import", "missing.jsonl"], "kgt: "),
+        (["import", "latin.jsonl"], "kgt: 'utf-8' codec"),
+        (["import", "other.jsonl"], "kgt: InvalidArgument (MALFORMED_EXPORT): lines"),
+        (["export", "no/such/folder/file.jsonl"], "kgt: "),
+    ],
+)
+@pytest.mark.parametrize("as_json", [False, True])
+def test_what_fails_is_said_on_stderr_without_a_trace(
+    address: str,
+    user: str,
+    arguments: list[str],
+    complaint: str,
+    as_json: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "latin.jsonl").write_bytes('{"caf\xe9": 1}\n'.encode("latin-1"))
+    (tmp_path / "other.jsonl").write_text('{"no": "header"}\n')
+    command, *rest = arguments
+    status = main([command, "-u", user[:50], "--server", address, *(["--json"] if as_json else []), *rest])
+    printed = capfd.readouterr()
+    assert status == 1
+    assert printed.out == ""
+    assert printed.err.startswith(complaint)
+    assert "Traceback" not in printed.err
+    assert printed.err.count("\n") == 1
+
+
+def test_a_server_that_is_not_there_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    with scripted_server(Script()) as gone:
+        pass
+    assert main(["answer", "-u", "alice", "--server", gone, ENJOY]) == 1
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("kgt: Unavailable")
+    assert "Traceback" not in printed.err
+
+
+def test_an_export_that_breaks_off_leaves_no_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "overlay.jsonl"
+    file.write_text("the one before\n")
+    with scripted_server(Script(failures=1, messages_before_failure=1)) as address:
+        assert main(["export", "-u", "alice", "--server", address, str(file)]) == 1
+    assert capfd.readouterr().err.startswith("kgt: Unavailable")
+    assert file.read_text() == "the one before\n"

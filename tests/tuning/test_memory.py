@@ -1,0 +1,44 @@
+from server.tuning.memory import Memories, UserMemory
+from server.tuning.ports import Branch, ContinuationLogprob, ModelCost, Scores
+
+
+def learn(memory: UserMemory, prompt: str, *continuations: str) -> None:
+    row = tuple(ContinuationLogprob(-float(len(c)), 1) for c in continuations)
+    memory.learn([Branch(prompt, continuations)], Scores((row,), ModelCost()))
+
+
+def test_what_was_said_is_remembered_by_prompt_and_continuation() -> None:
+    memory = UserMemory(10_000)
+    learn(memory, "q", " a", " bcd")
+    learn(memory, "q", " e")
+    assert memory.of("q", " bcd") == ContinuationLogprob(-4, 1)
+    assert memory.of("q", " e") == ContinuationLogprob(-2, 1)
+    assert memory.of("q", " f") is memory.of("r", " a") is None
+
+
+def test_a_memory_is_bounded_in_bytes_and_forgets_the_oldest() -> None:
+    memory = UserMemory(2_000)
+    for n in range(50):
+        learn(memory, f"q{n}", " a")
+        learn(memory, f"q{n}", " b")
+        assert 0 < memory.bytes <= 2_000
+    assert memory.of("q49", " a") is not None
+    assert memory.of("q0", " a") is None
+    learn(memory, "x" * 3_000, " a")
+    assert memory.bytes == 0, "what alone is too much is not kept"
+
+
+def test_a_forgotten_users_memory_is_not_found_again_though_a_request_still_writes_into_it() -> None:
+    memories = Memories(users=2)
+    held = memories.of("alice")
+    memories.forget("alice")
+    learn(held, "q", " a")
+    assert memories.of("alice").of("q", " a") is None
+
+
+def test_only_the_last_users_are_remembered() -> None:
+    memories = Memories(users=2)
+    for user in ("alice", "bob", "alice", "carol"):
+        learn(memories.of(user), "q", " a")
+    assert memories.of("alice").of("q", " a") is not None
+    assert memories.of("bob").of("q", " a") is None

@@ -1,0 +1,273 @@
+"""What the adapter does on cases that it has never seen: the base model beside itself with the adapter.
+
+`measure` asks one model everything and is kept as JSON; `write` makes docs/model.md of two of them. Each held-out split
+(subjects, wordings, relations) has its own questions from the training generator, all of which are outside of the
+training data; the everyday corrections (evaluation/everyday.py) go through the whole service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import platform
+import random
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from evaluation import everyday
+from server import assemble
+from server.graph.relation import Vocabulary
+from server.lm.loading import LoadedModel, ModelChoice, load
+from server.lm.transformers_model import TransformersModel
+from server.settings import Settings
+from server.stores.sqlite import SqliteStore
+from server.tuning.objective import probability
+from server.tuning.ports import Branch, GenerateRequest
+from server.tuning.templates import SEPARATOR, extraction_prompt, reasoning_prompt, retrieval_prompt
+from server.tuning.texts import says
+from training.examples import Question, Unseen, Writer
+from training.sources import Sources
+
+PLAIN_TEXT = Path(__file__).parent.parent / "evaluation" / "data" / "plain.txt"
+SPLITS: tuple[Unseen, ...] = ("subjects", "wordings", "relations")
+FACTS = (1, 5, 20)
+SEED = 4242
+_MAX_ANSWER_TOKENS = 16
+_K = 5
+_SMALL, _LARGE = 6, 40
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of how many."""
+
+    hits: int = 0
+    cases: int = 0
+
+    def with_case(self, hit: bool) -> Share:
+        return Share(self.hits + hit, self.cases + 1)
+
+    def __str__(self) -> str:
+        return f"{100 * self.hits / self.cases:.1f}%" if self.cases else "-"
+
+
+@dataclass(slots=True)
+class Measured:
+    """All of one model's figures: shares by name and split, and what else there is."""
+
+    shares: dict[str, dict[str, Share]] = field(default_factory=dict)
+    perplexity: float = math.nan
+    fingerprint: str = ""
+    adapter_fingerprint: str = ""
+    seconds: float = 0.0
+
+    def count(self, name: str, split: str, hit: bool) -> None:
+        of_split = self.shares.setdefault(name, {})
+        of_split[split] = of_split.get(split, Share()).with_case(hit)
+
+    def total(self, name: str) -> Share:
+        shares = self.shares.get(name, {}).values()
+        return Share(sum(s.hits for s in shares), sum(s.cases for s in shares))
+
+
+# Measuring
+
+
+def measure(
+    model_folder: Path, adapter: Path | None, data: Path, cases: int, everyday_cases: int, kept: Path
+) -> Measured:
+    """One model's figures; what the same call measured before is read from the folder `kept`."""
+    choice = ModelChoice(str(model_folder), str(adapter) if adapter else "none")
+    loaded = load(choice)
+    key = f"{loaded.fingerprint}-{loaded.adapter_fingerprint or 'base'}-{cases}-{everyday_cases}.json"
+    if (kept / key).exists():
+        return _from_json(json.loads((kept / key).read_text()))
+    started = time.monotonic()
+    measured = asyncio.run(_measured(loaded, data, cases, everyday_cases))
+    measured.seconds = time.monotonic() - started
+    kept.mkdir(parents=True, exist_ok=True)
+    (kept / key).write_text(json.dumps(asdict(measured)))
+    return measured
+
+
+async def _measured(loaded: LoadedModel, data: Path, cases: int, everyday_cases: int) -> Measured:
+    measured = Measured(fingerprint=loaded.fingerprint, adapter_fingerprint=loaded.adapter_fingerprint)
+    model = TransformersModel(loaded)
+    try:
+        sources, vocabulary = Sources(data), Vocabulary.built_in()
+        for split in SPLITS:
+            asker = _Asker(model, vocabulary, measured, split)
+            writer = Writer(sources, vocabulary, SEED, split)
+            for number in range(cases):
+                await asker.all_of(writer, writer.question())
+                if number % 10 == 9:
+                    print(f"  {split}: {number + 1}/{cases}", flush=True)
+        measured.perplexity = perplexity(loaded, PLAIN_TEXT.read_text(encoding="utf-8").split("\n\n"))
+        await _everyday(model, vocabulary, measured, everyday_cases)
+    finally:
+        model.close()
+    return measured
+
+
+async def _everyday(model: TransformersModel, vocabulary: Vocabulary, measured: Measured, count: int) -> None:
+    cases = everyday.read_cases()
+    with tempfile.TemporaryDirectory() as folder:
+        everyday.build_graph(Path(folder), cases, vocabulary)
+        store = SqliteStore(folder, vocabulary)
+        use = assemble.use_cases(Settings(max_tokens=_MAX_ANSWER_TOKENS), store, model, vocabulary)
+        for number, case in enumerate(cases[:count]):
+            result = (await everyday.run(use, [case]))[0]
+            measured.count("everyday corrections", "everyday", result.followed)
+            for followed in result.paraphrases_followed:
+                measured.count("everyday corrections, paraphrase", "everyday", followed)
+            measured.count("unrelated query answered as before", "everyday", result.kept)
+            measured.count("subject found", "everyday", result.found_subject)
+            if number % 10 == 9:
+                print(f"  everyday: {number + 1}/{count}", flush=True)
+        await store.close()
+
+
+class _Asker:
+    """Asks one model all there is to ask about a question, and counts."""
+
+    def __init__(self, model: TransformersModel, vocabulary: Vocabulary, measured: Measured, split: str) -> None:
+        self._model = model
+        self._phrases = [r.phrase for r in vocabulary.retrievable()]
+        self._count: Callable[[str, bool], None] = lambda name, hit: measured.count(name, split, hit)
+        self._rng = random.Random(SEED)
+
+    async def all_of(self, writer: Writer, question: Question) -> None:
+        wordings = (("", question.query), (", paraphrase", question.paraphrase))
+        rivals = [r for r in question.rivals if r != question.answer]
+        truth = question.truth if question.truth != question.answer else None
+        if not rivals:
+            return
+        for n in FACTS:
+            facts = writer.facts(question, others=n - 1, rivals=0)
+            for suffix, query in wordings:
+                prompt = reasoning_prompt(query, facts)
+                await self._followed(f"{n} fact{'s' * (n > 1)}{suffix}", prompt, question.answer, truth or rivals[0])
+        facts = writer.facts(question, others=3, rivals=1, first=True)
+        for suffix, query in wordings:
+            prompt = reasoning_prompt(query, facts)
+            await self._followed(f"first of two rivals{suffix}", prompt, question.answer, rivals[0])
+            await self._retrieved(suffix, query, question)
+        await self._extracted(question)
+        if truth is not None:
+            await self._followed("true fact without an edit", question.query, truth, question.answer)
+
+    async def _followed(self, name: str, prompt: str, answer: str, rival: str) -> None:
+        right, wrong = await self._probabilities(prompt, (answer, rival))
+        self._count(f"{name}, by probability", right > wrong)
+        text = await self._generated(prompt, _MAX_ANSWER_TOKENS)
+        self._count(f"{name}, by generation", says(text, answer))
+
+    async def _retrieved(self, suffix: str, query: str, question: Question) -> None:
+        others = [p for p in self._phrases if p != question.phrase]
+        self._rng.shuffle(others)
+        prompt = retrieval_prompt(query, question.subject)
+        ranked = await self._probabilities(prompt, (question.phrase, *others[: _LARGE - 1]))
+        for size in (_SMALL, _LARGE):
+            self._count(f"relation first of {size}{suffix}", ranked[0] > max(ranked[1:size]))
+
+    async def _extracted(self, question: Question) -> None:
+        prompt = extraction_prompt(question.query, question.answer, question.subject, question.answer, _K)
+        first = (await self._generated(prompt, 60)).split(SEPARATOR)[0].strip()
+        self._count("extraction names the relation first", first == question.phrase)
+
+    async def _probabilities(self, prompt: str, answers: Sequence[str]) -> list[float]:
+        scores = await self._model.score([Branch(prompt, tuple(f" {a}" for a in answers))])
+        return [probability(lp) for lp in scores.logprobs[0]]
+
+    async def _generated(self, prompt: str, max_tokens: int) -> str:
+        return "".join([p.text async for p in self._model.generate(GenerateRequest(prompt, max_tokens))])
+
+
+def perplexity(loaded: LoadedModel, texts: Sequence[str]) -> float:
+    """exp of the mean negative log-probability of all tokens but each text's first, in the model's own format."""
+    total, tokens = 0.0, 0
+    for text in filter(None, (t.strip() for t in texts)):
+        ids = torch.tensor([loaded.tokenizer(text).input_ids[: loaded.context_tokens]], device=loaded.model.device)
+        with torch.inference_mode():
+            logprobs = loaded.model(input_ids=ids).logits[0, :-1].float().log_softmax(-1)  # (tokens - 1, vocabulary)
+        total -= float(logprobs.gather(-1, ids[0, 1:, None]).sum())
+        tokens += ids.shape[1] - 1
+    return math.exp(total / tokens)
+
+
+def _from_json(document: Mapping[str, Any]) -> Measured:
+    shares = {
+        name: {split: Share(**share) for split, share in of_split.items()}
+        for name, of_split in document["shares"].items()
+    }
+    return Measured(**{**document, "shares": shares})
+
+
+# Writing
+
+_AIMS = {
+    "1 fact, by probability": "99%",
+    "1 fact, paraphrase, by probability": "99%",
+    "5 facts, by generation": "95%",
+    "5 facts, paraphrase, by generation": "90%",
+    f"relation first of {_SMALL}, paraphrase": "90%",
+    "everyday corrections": "95%",
+    "everyday corrections, paraphrase": "90%",
+}
+
+
+def write(base: Measured, adapted: Measured, path: Path) -> None:
+    """docs/model.md from two models' figures; what stands above the marker in the file stays as it is."""
+    written = path.read_text(encoding="utf-8") if path.exists() else ""
+    head = written.partition(MARKER)[0]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{head}{MARKER}\n\n" + "\n".join(_lines(base, adapted)) + "\n", encoding="utf-8")
+
+
+MARKER = "<!-- below: written by `make train-report` -->"
+
+
+def _lines(base: Measured, adapted: Measured) -> list[str]:
+    names = list(dict.fromkeys([*adapted.shares, *base.shares]))
+    split_names = [n for n in names if set(adapted.shares[n]) != {"everyday"}]
+    everyday_names = [n for n in names if n not in split_names]
+    return [
+        f"`make train-report`, {datetime.now(UTC):%Y-%m-%d}, {_machine()};"
+        f" {base.seconds / 60:.0f} and {adapted.seconds / 60:.0f} minutes.",
+        f"Base `{base.fingerprint}`; adapter `{adapted.adapter_fingerprint}`.",
+        "",
+        "| | aim | base | with adapter |",
+        "| --- | --- | --- | --- |",
+        *(_row(n, base, adapted) for n in [*split_names, *everyday_names]),
+        f"| perplexity on plain text | within 10% | {base.perplexity:.1f} | {adapted.perplexity:.1f}"
+        f" ({adapted.perplexity / base.perplexity:.2f}x) |",
+        "",
+        "## With the adapter, by what was never seen",
+        "",
+        "| | " + " | ".join(f"{s} never seen" for s in SPLITS) + " |",
+        "| --- |" + " --- |" * len(SPLITS),
+        *(
+            f"| {n} | " + " | ".join(_of_cases(adapted.shares[n].get(s, Share())) for s in SPLITS) + " |"
+            for n in split_names
+        ),
+    ]
+
+
+def _row(name: str, base: Measured, adapted: Measured) -> str:
+    return f"| {name} | {_AIMS.get(name, '')} | {_of_cases(base.total(name))} | {_of_cases(adapted.total(name))} |"
+
+
+def _of_cases(share: Share) -> str:
+    return f"{share} of {share.cases}"
+
+
+def _machine() -> str:
+    return f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
