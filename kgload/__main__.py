@@ -164,10 +164,18 @@ def _stats(options: argparse.Namespace, report: Report) -> None:
 
 
 def _starter(options: argparse.Namespace, report: Report) -> None:
-    if options.if_empty and present_base(options.data).fingerprint:
+    if options.if_empty and _holds_a_base(options):
         return
     with resources.as_file(resources.files("kgload.starter").joinpath("starter.csv")) as path:
         _load(options, str(path), Recipe(), _vocabulary(options), report)
+
+
+def _holds_a_base(options: argparse.Namespace) -> bool:
+    if options.offline is not None:
+        return False
+    if options.store == EMBEDDED:
+        return bool(present_base(options.data).fingerprint)
+    return bool(asyncio.run(live.present_fingerprint(login_from_environment(options.store))))
 
 
 def _conceptnet(options: argparse.Namespace, report: Report) -> None:

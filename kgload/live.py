@@ -13,7 +13,7 @@ from kgload import queries
 from kgload.report import Phase, Report
 from kgload.staging import Limits, Stage, connect, execute, quoted
 from server.graph.relation import Vocabulary
-from server.stores.neo4j_base import BaseConcept, LoadedBase, RankedEdge, load_base, prepare_graph
+from server.stores.neo4j_base import BaseConcept, LoadedBase, RankedEdge, load_base, prepare_graph, present_graph
 from server.stores.neo4j_connection import Connection, Neo4jLogin
 from server.stores.sqlite_base import BaseCounts
 
@@ -78,6 +78,16 @@ def names_of(stage: Stage, kinds: dict[str, str]) -> dict[str, object]:
         "relations": [{"id": i, "name": name, "kind": kinds.get(name, name)} for i, name, _ in stage.relations],
         "sources": [{"id": i, "dataset": d, "license": li} for i, d, li in stage.sources],
     }
+
+
+async def present_fingerprint(login: Neo4jLogin) -> str:
+    """The fingerprint of the graph's base; empty where there is none, or half of one."""
+    connection = Connection(login)
+    try:
+        await connection.require_usable()
+        return str((await present_graph(connection)).get("fingerprint", ""))
+    finally:
+        await connection.close()
 
 
 async def load_live(

@@ -30,6 +30,8 @@ CREATE TABLE edges (
 BASE_INDEXES = """
 CREATE UNIQUE INDEX IF NOT EXISTS concepts_by_key ON concepts (key);
 CREATE UNIQUE INDEX IF NOT EXISTS edges_by_tail ON edges (tail, relation, head);
+-- symmetric edges from their other end, heaviest first: a hub's heaviest are read without sorting all of them
+CREATE INDEX IF NOT EXISTS edges_mirrored ON edges (tail, relation, weight DESC, head) WHERE relation < 0;
 """
 BASE_STAGING = """
 CREATE TEMP TABLE staged (
@@ -120,7 +122,8 @@ WHERE e.head = ? AND e.relation = ? AND e.rank >= ? ORDER BY e.rank LIMIT ?
 MIRRORED_EDGES = """
 SELECT e.head, c.key, c.text, e.weight, s.dataset, s.license
 FROM edges e JOIN concepts c ON c.id = e.head JOIN sources s ON s.id = e.source
-WHERE e.tail = ?1 AND e.relation = ?2 AND e.head <> ?1 ORDER BY e.weight DESC, c.key LIMIT ?3 OFFSET ?4
+WHERE e.tail = ?1 AND e.relation = ?2 AND e.relation < 0 AND e.head <> ?1
+ORDER BY e.weight DESC, e.head LIMIT ?3 OFFSET ?4 -- ids are in the order of keys
 """
 FIND_EDGE = """
 SELECT e.weight FROM concepts h JOIN concepts t JOIN relations r

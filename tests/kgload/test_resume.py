@@ -18,8 +18,8 @@ from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_base import BASE_FILE
 from tests.conformance.graph_store import VOCABULARY, add, remove
 from tests.kgload.dumps import content, dump, line, load
-from tests.processes import ROOT
 
+ROOT = Path(__file__).parents[2]
 KILLS = 20
 
 
