@@ -29,7 +29,7 @@ import duckdb
 import neo4j
 
 from bench.generate import ENGLISH, generate
-from tests.neo4j.database import ProcessNeo4j, Unobtainable, jars
+from tests.neo4j.database import JAVA, NEEDED, POMS, ProcessNeo4j, Unobtainable, find_java, jars
 
 WHOLE_DUMP = 34_074_917
 UNWIND_BATCH = 10_000
@@ -115,7 +115,17 @@ def offline_floor(plain: Path, folder: Path, lib: Path) -> Run:
             f"""COPY (SELECT head AS ":START_ID", tail AS ":END_ID", relation AS ":TYPE", weight AS "weight:double"
             FROM {read}) TO '{folder / "floor-edges.csv"}' (HEADER, FORCE_QUOTE (":START_ID", ":END_ID"))"""
         )
-    command = ["java", "-Xmx1g", *_opened(), "-cp", f"{lib}/*", "org.neo4j.cli.AdminTool", "database", "import", "full"]
+    command = [
+        _java(),
+        "-Xmx1g",
+        *_opened(),
+        "-cp",
+        f"{lib}/*",
+        "org.neo4j.cli.AdminTool",
+        "database",
+        "import",
+        "full",
+    ]
     files = [f"--nodes=Concept={folder / 'floor-nodes.csv'}", f"--relationships={folder / 'floor-edges.csv'}"]
     home_of = {"NEO4J_HOME": str(home), "NEO4J_CONF": str(home / "conf")}
     return run([*command, "neo4j", *files, f"--report-file={folder / 'report'}"], home_of)
@@ -126,6 +136,13 @@ def _home(home: Path, lib: Path) -> Path:
     (home / "conf" / "neo4j.conf").write_text("dbms.usage_report.enabled=false\n")
     (home / "lib").symlink_to(lib)
     return home
+
+
+def _java() -> str:
+    java = find_java(JAVA["lts"])
+    if java is None:
+        raise Unobtainable(NEEDED)
+    return java
 
 
 def _opened() -> tuple[str, ...]:
@@ -175,7 +192,7 @@ def live(dump: Path, plain: Path, folder: Path, lib: Path) -> tuple[dict[str, fl
     rates: dict[str, float] = {}
     peak = 0
     for name in ("live", "unwind", "row_at_a_time"):
-        database = ProcessNeo4j(folder / f"home-{name}", lib)
+        database = ProcessNeo4j(folder / f"home-{name}", _java(), lib)
         database.start()
         try:
             if name == "live":
@@ -235,7 +252,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     rates: dict[str, float] = {}
     live_peak = None
     try:
-        lib = jars()
+        lib = jars(POMS["lts"])
         home = _home(folder / "home", lib)
         runs["offline"] = kgload(dump, folder / "offline", "--offline", str(home), whole=options.full)
         _tell("offline", runs["offline"])

@@ -31,7 +31,7 @@ BASE_INDEXES = """
 CREATE UNIQUE INDEX IF NOT EXISTS concepts_by_key ON concepts (key);
 CREATE UNIQUE INDEX IF NOT EXISTS edges_by_tail ON edges (tail, relation, head);
 -- symmetric edges from their other end, heaviest first: a hub's heaviest are read without sorting all of them
-CREATE INDEX IF NOT EXISTS edges_mirrored ON edges (tail, relation, weight DESC, head) WHERE relation < 0;
+CREATE INDEX IF NOT EXISTS edges_mirrored ON edges (tail, relation, weight DESC, head);
 """
 BASE_STAGING = """
 CREATE TEMP TABLE staged (
@@ -114,17 +114,24 @@ JOIN concepts t ON t.id = e.tail ORDER BY e.head, e.rank
 """
 COUNT_OF_RELATION = "SELECT MAX(rank) + 1 FROM edges WHERE head = ? AND relation = ?"
 COUNT_MIRRORED = "SELECT COUNT(*) FROM edges WHERE tail = ?1 AND relation = ?2 AND head <> ?1"
+# Sources by subquery, so that no plan walks the edges in another order than the index's.
 EDGES_OF_RELATION = """
-SELECT e.rank, c.key, c.text, e.weight, s.dataset, s.license
-FROM edges e JOIN concepts c ON c.id = e.tail JOIN sources s ON s.id = e.source
+SELECT e.rank, c.key, c.text, e.weight,
+  (SELECT dataset FROM sources WHERE id = e.source), (SELECT license FROM sources WHERE id = e.source)
+FROM edges e CROSS JOIN concepts c ON c.id = e.tail
 WHERE e.head = ? AND e.relation = ? AND e.rank >= ? ORDER BY e.rank LIMIT ?
 """
-MIRRORED_EDGES = """
-SELECT e.head, c.key, c.text, e.weight, s.dataset, s.license
-FROM edges e JOIN concepts c ON c.id = e.head JOIN sources s ON s.id = e.source
-WHERE e.tail = ?1 AND e.relation = ?2 AND e.relation < 0 AND e.head <> ?1
+_MIRRORED_EDGES = """
+SELECT e.head, c.key, c.text, e.weight,
+  (SELECT dataset FROM sources WHERE id = e.source), (SELECT license FROM sources WHERE id = e.source)
+FROM edges e {hint} CROSS JOIN concepts c ON c.id = e.head
+WHERE e.tail = ?1 AND e.relation = ?2 AND e.head <> ?1
 ORDER BY e.weight DESC, e.head LIMIT ?3 OFFSET ?4 -- ids are in the order of keys
 """
+MIRRORED_EDGES = _MIRRORED_EDGES.format(hint="INDEXED BY edges_mirrored")
+MIRRORED_EDGES_SORTED = _MIRRORED_EDGES.format(hint="")
+"""For bases of version 1, which have no such index."""
+HAS_MIRRORED_INDEX = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'edges_mirrored'"
 FIND_EDGE = """
 SELECT e.weight FROM concepts h JOIN concepts t JOIN relations r
 JOIN edges e ON e.tail = t.id AND e.relation = r.id AND e.head = h.id

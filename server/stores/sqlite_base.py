@@ -163,6 +163,8 @@ class BaseReader:
                 f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
             )
             self.fingerprint = self._checked_fingerprint(path)
+        indexed = self._connection.execute(sql.HAS_MIRRORED_INDEX).fetchone()[0]
+        self._mirrored_edges = sql.MIRRORED_EDGES if indexed else sql.MIRRORED_EDGES_SORTED
         self.relations = {name: number for number, name, _ in self._connection.execute(sql.ALL_RELATIONS)}
 
     def _checked_fingerprint(self, path: Path) -> str:
@@ -250,7 +252,7 @@ class BaseReader:
     def _mirrored(
         self, head: Concept, number: int, name: str, relation: int, offset: int, limit: int
     ) -> list[BaseEdge]:
-        rows = self._connection.execute(sql.MIRRORED_EDGES, (number, relation, limit, offset))
+        rows = self._connection.execute(self._mirrored_edges, (number, relation, limit, offset))
         return [BaseEdge(Triple(head, name, Concept(key, text)), weight, d, li) for _, key, text, weight, d, li in rows]
 
     def has(self, triple: Triple) -> bool:

@@ -13,7 +13,7 @@ from server.stores.neo4j import Neo4jStore
 from server.stores.sqlite import SqliteStore
 from tests.conformance.graph_store import VOCABULARY
 from tests.kgload.dumps import dump, line
-from tests.neo4j.database import ProcessNeo4j, Unobtainable, jars
+from tests.neo4j.database import JAVA, POMS, ProcessNeo4j, Unobtainable, find_java, jars
 
 LINES = [
     line("IsA", "dog", "pet", 2.0),
@@ -59,11 +59,14 @@ def test_a_database_that_is_there_is_refused(kept_in: str, tmp_path: Path, capsy
 
 def test_an_imported_database_reads_as_the_embedded_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     try:
-        lib = jars()
+        lib = jars(POMS["lts"])
     except Unobtainable as reason:
         pytest.skip(str(reason))
+    java = find_java(JAVA["lts"])
+    if java is None:
+        pytest.skip("needs Java 17 for neo4j-admin")
     home = tmp_path / "home"
-    database = ProcessNeo4j(home, lib)
+    database = ProcessNeo4j(home, java, lib)
     (home / "lib").symlink_to(lib)
     assert main(command(tmp_path, home)) == 0, capsys.readouterr().err
     assert (
