@@ -1,7 +1,10 @@
-"""python -m kgload: fill the base graph.
+"""python -m kgload: fill the base graph that all users share.
 
 python -m kgload starter
-python -m kgload triples FILE --columns relation,head,tail
+python -m kgload conceptnet conceptnet-assertions-5.7.0.csv.gz
+python -m kgload triples graph.jsonl --declare relations.toml
+python -m kgload verify
+python -m kgload stats
 """
 
 from __future__ import annotations
@@ -9,109 +12,304 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib import resources
 from pathlib import Path
 
-from kgload.graph import load_into_neo4j
-from kgload.load import LoadError, load
-from kgload.parse import COLUMNS, BadLine, column_lines, conceptnet_lines
+from kgload import live
+from kgload.embedded import BATCH, present_base
+from kgload.errors import LoadError
+from kgload.lines import COLUMNS, BadLine, Row, comma_rows, json_rows, tabbed_rows
+from kgload.live import load_live
+from kgload.load import CONCEPTNET_ATTRIBUTION, Plan, load_embedded, load_graph, summarize
+from kgload.offline import load_offline, require_empty
+from kgload.report import Report
+from kgload.source import Source
+from kgload.staging import SHOWN_ERRORS, Limits, Recipe, Stage, parse_memory
+from kgload.stats import show, stats
+from kgload.verify import verify
 from server.errors import KgtError
 from server.graph.relation import Vocabulary
 from server.stores.neo4j_connection import EMBEDDED, login_from_environment
 from server.stores.sqlite import data_folder
-from server.stores.sqlite_base import BaseTriple
+
+_LAYOUTS = {"tsv": tabbed_rows, "csv": comma_rows, "jsonl": json_rows}
+_ENDINGS = {".tsv": "tsv", ".tab": "tsv", ".txt": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        options.run(options)
+        return int(options.run(options, Report()) or 0)
     except KgtError as error:
         print(f"kgload: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("kgload: stopped; nothing was changed, or run it again to go on", file=sys.stderr)
+        print("kgload: stopped; the same command goes on where this one was", file=sys.stderr)
         return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m kgload", description="Fill the base graph that all users share.")
+    parser = argparse.ArgumentParser(
+        prog="python -m kgload",
+        description="Fill the base graph that all users share.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=(__doc__ or "").partition("\n\n")[2],
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     starter = commands.add_parser("starter", help="the small graph of everyday facts that ships with this package")
     starter.set_defaults(run=_starter)
-    triples = commands.add_parser(
-        "triples",
-        help="your own triples, tab-separated",
-        epilog="example: python -m kgload triples graph.tsv --columns relation,head,tail",
-    )
-    triples.set_defaults(run=_triples)
-    triples.add_argument("file", type=Path)
-    triples.add_argument(
-        "--columns", default="head,relation,tail", help="what the columns are: head, relation, tail, weight"
-    )
-    for command in (starter, triples):
-        command.add_argument("--data", type=Path, default=data_folder(), help="folder of the embedded store (KGT_DATA)")
+    starter.add_argument("--if-empty", action="store_true", help="do nothing where there is a base graph already")
+    _add_conceptnet(commands)
+    _add_triples(commands)
+    for command in (starter, commands.choices["conceptnet"], commands.choices["triples"]):
+        command.add_argument(
+            "--replace", action="store_true", help="put it in another base graph's place; overlays stay"
+        )
+        command.add_argument("--batch", type=int, help="rows a commit")
         command.add_argument(
             "--store",
             default=os.environ.get("KGT_STORE") or EMBEDDED,
             help="sqlite, or a Neo4j's address (KGT_STORE); its login is in KGT_NEO4J_USER and KGT_NEO4J_PASSWORD",
         )
         command.add_argument(
-            "--vocabulary", type=Path, help="relation vocabulary (TOML); the built-in one when not given"
+            "--offline",
+            type=Path,
+            metavar="HOME",
+            help="home of a Neo4j that is not running and has no database: make one with neo4j-admin",
         )
+    verify = commands.add_parser("verify", help="compare the base graph with the file that it was loaded from")
+    verify.set_defaults(run=_verify)
+    verify.add_argument("path", nargs="?", help="where the file is now (default: where it was)")
+    for command in commands.choices.values():
+        _add_common(command)
+    stats = commands.add_parser("stats", help="what the store holds")
+    stats.set_defaults(run=_stats)
+    stats.add_argument("--json", action="store_true", help="one JSON document")
+    for command in commands.choices.values():
+        command.add_argument("--data", type=Path, default=data_folder(), help="folder of the embedded store (KGT_DATA)")
         command.add_argument(
-            "--replace", action="store_true", help="put it in another base graph's place; overlays stay"
+            "--vocabulary", type=Path, help="relation vocabulary (TOML); the built-in one when not given"
         )
     return parser
 
 
-def _starter(options: argparse.Namespace) -> None:
-    text = resources.files("kgload.starter").joinpath("starter.csv").read_text(encoding="utf-8")
+def _add_conceptnet(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "conceptnet",
+        help="ConceptNet's dump of assertions",
+        epilog="example: python -m kgload conceptnet conceptnet-assertions-5.7.0.csv.gz --language en",
+    )
+    command.set_defaults(run=_conceptnet)
+    command.add_argument("path", help="a file, plain or gzip; an http(s) URL; or - for standard input")
+    add_filters(command)
+
+
+def add_filters(command: argparse.ArgumentParser) -> None:
+    """What of a dump is taken."""
+    command.add_argument(
+        "--language", default="en", help="languages that both ends must be in, by comma; 'all' for any (default: en)"
+    )
+    command.add_argument("--min-weight", type=float, help="leave out what weighs less")
+    command.add_argument("--relations", default="", help="only these relations, by comma")
+    command.add_argument(
+        "--merge-senses",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="one concept a text, whatever its senses (default)",
+    )
+
+
+def _add_triples(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = commands.add_parser(
+        "triples",
+        help="your own triples: tab-separated, CSV or JSON lines",
+        epilog="example: python -m kgload triples graph.tsv --columns relation,head,tail",
+    )
+    command.set_defaults(run=_triples)
+    command.add_argument("file", help="a file, plain or gzip; an http(s) URL; or - for standard input")
+    command.add_argument(
+        "--columns", default="head,relation,tail", help="what the columns are: head, relation, tail, weight"
+    )
+    command.add_argument("--format", choices=sorted(_LAYOUTS), help="how the lines are written (default: by the name)")
+    command.add_argument(
+        "--declare", type=Path, help="TOML file of relations outside ConceptNet's list: name and phrases of each"
+    )
+
+
+def _add_common(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--memory", default="2GB", help="what the loader may use before it spills to disk")
+    command.add_argument("--max-errors", type=int, default=1000, help="stop at more malformed lines than this")
+    command.add_argument("--rejects", type=Path, help="where malformed lines are written (default: DATA/rejects.tsv)")
+
+
+def _verify(options: argparse.Namespace, report: Report) -> int:
+    check = verify(options.data, options.path, _vocabulary(options), _limits(options), report, _rows_of)
+    report.table("By relation", ("relation", "file", "store"), check.by_relation)
+    for difference in check.differences[:SHOWN_ERRORS]:
+        report.line(f"differs: {difference}")
+    if check.differences:
+        report.line(f"{len(check.differences):,} differences; load the file again with --replace")
+        return 1
+    edges = sum(stored for _, _, stored in check.by_relation)
+    report.line(f"the store has what the file says: {edges:,} edges by relation, {check.sampled:,} compared one by one")
+    return 0
+
+
+def _stats(options: argparse.Namespace, report: Report) -> None:
+    show(stats(options.data, _vocabulary(options)), report, as_json=options.json)
+
+
+def _starter(options: argparse.Namespace, report: Report) -> None:
+    if options.if_empty and _holds_a_base(options):
+        return
+    with resources.as_file(resources.files("kgload.starter").joinpath("starter.csv")) as path:
+        _load(options, str(path), Recipe(), _vocabulary(options), report)
+
+
+def _holds_a_base(options: argparse.Namespace) -> bool:
+    if options.offline is not None:
+        return False
+    if options.store == EMBEDDED:
+        return bool(present_base(options.data).fingerprint)
+    return bool(asyncio.run(live.present_fingerprint(login_from_environment(options.store))))
+
+
+def _conceptnet(options: argparse.Namespace, report: Report) -> None:
     vocabulary = _vocabulary(options)
-    _load(conceptnet_lines(text.splitlines(), vocabulary), options, vocabulary)
+    _load(options, options.path, conceptnet_recipe(options, vocabulary), vocabulary, report)
 
 
-def _triples(options: argparse.Namespace) -> None:
-    columns = [c.strip() for c in options.columns.split(",")]
+def conceptnet_recipe(options: argparse.Namespace, vocabulary: Vocabulary) -> Recipe:
+    """What the filters say. Raises LoadError."""
+    languages = _listed(options.language)
+    if not languages:
+        raise LoadError("--language: name one, or 'all'")
+    return Recipe(
+        languages=() if "all" in languages else languages,
+        min_weight=options.min_weight,
+        relations=_listed(options.relations),
+        merge_senses=options.merge_senses,
+        vocabulary=vocabulary.fingerprint,
+        attribution=CONCEPTNET_ATTRIBUTION,
+    )
+
+
+def _triples(options: argparse.Namespace, report: Report) -> None:
+    columns = _listed(options.columns, sort=False)
     if not {"head", "relation", "tail"} <= set(columns) <= set(COLUMNS) or len(set(columns)) != len(columns):
         raise LoadError(
             f"--columns {options.columns}: name head, relation, tail, and weight if there is one, once each"
         )
+    declared = _read(options.declare) if options.declare else ""
     vocabulary = _vocabulary(options)
-    try:
-        with options.file.open(encoding="utf-8") as file:
-            _load(column_lines(file, columns, vocabulary), options, vocabulary)
-    except UnicodeDecodeError as error:
-        raise LoadError(f"{options.file} is not UTF-8 text") from error
-    except OSError as error:
-        raise LoadError(f"{options.file}: {error.strerror}") from error
-
-
-def _load(parsed: Iterable[BaseTriple | BadLine], options: argparse.Namespace, vocabulary: Vocabulary) -> None:
-    if options.store == EMBEDDED:
-        loaded, place = load(parsed, options.data, vocabulary, replace=options.replace), options.data
-    else:
-        login, place = login_from_environment(options.store), options.store
-        loaded = asyncio.run(load_into_neo4j(parsed, login, vocabulary, replace=options.replace))
-    counts = loaded.counts
-    print(
-        f"{counts.edges} triples, {counts.concepts} concepts, {len(counts.by_relation)} relations,"
-        f" {loaded.bad_lines} bad lines; base graph {counts.fingerprint} in {place}"
-        + (" (as it was)" if loaded.unchanged else "")
+    if declared:
+        vocabulary = vocabulary.extended(declared)
+    layout = options.format or _layout(options.file)
+    recipe = Recipe(
+        form="triples",
+        languages=(),
+        columns=columns,
+        layout=layout,
+        vocabulary=vocabulary.fingerprint,
+        declared=declared,
     )
+    _load(options, options.file, recipe, vocabulary, report)
+
+
+def _rows_of(recipe: Recipe) -> Callable[[Source], Iterable[Row | BadLine]] | None:
+    """How a recipe's lines are read in Python; None where DuckDB reads them."""
+    if recipe.form == "conceptnet":
+        return None
+    lines_of = _LAYOUTS[recipe.layout]
+    return lambda source: lines_of(source.text(), recipe.columns)
+
+
+def _layout(name: str) -> str:
+    endings = Path(name).suffixes
+    if endings and endings[-1] == ".gz":
+        endings = endings[:-1]
+    return _ENDINGS.get(endings[-1].casefold() if endings else "", "tsv")
+
+
+def _load(options: argparse.Namespace, file: str, recipe: Recipe, vocabulary: Vocabulary, report: Report) -> None:
+    to_graph = options.offline is not None or options.store != EMBEDDED
+    plan = Plan(
+        file=file,
+        recipe=recipe,
+        vocabulary=vocabulary,
+        folder=options.data,
+        limits=_limits(options),
+        replace=options.replace,
+        batch=options.batch or BATCH,
+    )
+    if to_graph:
+        stage: Stage | None = _load_graph(options, plan, report)
+    else:
+        stage = load_embedded(plan, report, _rows_of(recipe))
+    if stage is not None:
+        summarize(stage, report)
+
+
+def _load_graph(options: argparse.Namespace, plan: Plan, report: Report) -> Stage:
+    if options.offline is not None:
+        require_empty(options.offline)
+
+        def put(stage: Stage) -> None:
+            command = load_offline(stage, options.offline, plan.vocabulary, plan.limits, report)
+            if command is not None:
+                report.line("neo4j-admin was not found; the files are written, now run:")
+                report.line("  " + shlex.join(command))
+            else:
+                report.line("imported; the server makes the constraints when it first starts on it")
+
+        return load_graph(plan, report, _rows_of(plan.recipe), put)
+    login = login_from_environment(options.store)
+
+    def put_live(stage: Stage) -> None:
+        loaded = asyncio.run(
+            load_live(
+                stage,
+                login,
+                plan.vocabulary,
+                plan.limits,
+                report,
+                replace=plan.replace,
+                batch=options.batch or live.BATCH,
+            )
+        )
+        if loaded.unchanged:
+            report.line(f"{options.store} holds this graph already; nothing was changed")
+
+    return load_graph(plan, report, _rows_of(plan.recipe), put_live)
+
+
+def _limits(options: argparse.Namespace) -> Limits:
+    rejects = options.rejects or options.data / "rejects.tsv"
+    return Limits(parse_memory(options.memory), options.max_errors, rejects)
+
+
+def _listed(text: str, *, sort: bool = True) -> tuple[str, ...]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    return tuple(sorted(set(parts)) if sort else parts)
 
 
 def _vocabulary(options: argparse.Namespace) -> Vocabulary:
     if options.vocabulary is None:
         return Vocabulary.built_in()
+    return Vocabulary.parse(_read(options.vocabulary))
+
+
+def _read(path: Path) -> str:
     try:
-        return Vocabulary.parse(options.vocabulary.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except OSError as error:
-        raise LoadError(f"{options.vocabulary}: {error.strerror}") from error
+        raise LoadError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise LoadError(f"{path} is not UTF-8 text") from error
 
 
 if __name__ == "__main__":

@@ -1,83 +1,134 @@
-"""From a file of triples to a store's base graph."""
+"""A load from beginning to end: find the file, stage it, bring it into the store, say what came of it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgload.parse import BadLine
-from server.errors import StartupError
+from kgload.embedded import (
+    BATCH,
+    clear_scratch,
+    load_stage,
+    present_base,
+    refuse_other,
+    require_room,
+    scratch_folder,
+)
+from kgload.errors import OtherBase
+from kgload.lines import BadLine, Row
+from kgload.report import Report
+from kgload.source import Source, open_source, require_conceptnet
+from kgload.staging import Limits, Recipe, Stage, stage_file
 from server.graph.relation import Vocabulary
-from server.stores.sqlite_base import BASE_FILE, BaseCounts, BaseReader, BaseTriple, build_base
 
-SHOWN_BAD_LINES = 20
-
-
-class LoadError(StartupError):
-    """A file that cannot be loaded; nothing was changed."""
+CONCEPTNET_ATTRIBUTION = """\
+This graph includes data from ConceptNet 5, which was compiled by the Commonsense Computing Initiative. ConceptNet 5 is
+freely available under the Creative Commons Attribution-ShareAlike license (CC BY-SA 4.0) from https://conceptnet.io.
+The included data was created by contributors to Commonsense Computing projects, contributors to Wikimedia projects,
+Games with a Purpose, Princeton University's WordNet, DBPedia, OpenCyc, and Umbel."""
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
-    """What a load came to."""
+class Plan:
+    """What to load into which embedded store."""
 
-    counts: BaseCounts
-    bad_lines: int
-    unchanged: bool
-
-
-class _Sieve:
-    """Lets triples through and keeps count of bad lines."""
-
-    def __init__(self, parsed: Iterable[BaseTriple | BadLine]) -> None:
-        self._parsed = parsed
-        self.bad: list[BadLine] = []
-
-    def __iter__(self) -> Iterator[BaseTriple]:
-        for item in self._parsed:
-            if isinstance(item, BadLine):
-                self.bad.append(item)
-            else:
-                yield item
+    file: str
+    recipe: Recipe
+    vocabulary: Vocabulary
+    folder: Path
+    limits: Limits
+    replace: bool = False
+    batch: int = BATCH
 
 
-def load(parsed: Iterable[BaseTriple | BadLine], folder: Path, vocabulary: Vocabulary, *, replace: bool) -> Loaded:
-    """Build the base in `folder` from parsed lines and swap it in; bad lines are printed and counted.
+def load_embedded(
+    plan: Plan, report: Report, rows: Callable[[Source], Iterable[Row | BadLine]] | None = None
+) -> Stage | None:
+    """Load into the embedded store; None where it holds this very load already.
 
-    The same graph again changes nothing. Raises LoadError when another graph is there and `replace` is not set, or when
-    no line was a triple.
+    The same graph again changes nothing. Raises LoadError and its kinds; the base in place is whole at any moment.
     """
-    present = present_fingerprint(folder)
-    sieve = _Sieve(parsed)
-    scratch = folder / ".loading"
-    scratch.mkdir(parents=True, exist_ok=True)
-    try:
-        counts = build_base(scratch, sieve, vocabulary)
-        _show(sieve.bad)
-        if counts.edges == 0:
-            raise LoadError(f"no line was a triple ({len(sieve.bad)} bad lines); nothing was changed")
-        if present and present != counts.fingerprint and not replace:
-            raise LoadError(f"{folder} holds another base graph already; pass --replace to put this one in its place")
-        if present != counts.fingerprint:
-            (scratch / BASE_FILE).replace(folder / BASE_FILE)
-    finally:
-        (scratch / BASE_FILE).unlink(missing_ok=True)
-        scratch.rmdir()
-    return Loaded(counts, len(sieve.bad), unchanged=present == counts.fingerprint)
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(plan.folder) as scratch:
+        source = open_source(plan.file, scratch, report)
+        present = present_base(plan.folder)
+        if (
+            present.fingerprint
+            and not plan.replace
+            and refuse_other(present, plan.folder, source.identity, plan.recipe)
+        ):
+            clear_scratch(plan.folder)
+            report.line(f"{plan.folder} holds this graph already; nothing was changed")
+            return None
+        stage = staged(plan, source, scratch / "stage", report, rows)
+        if present.fingerprint == stage.fingerprint and present.recipe in (None, plan.recipe):
+            report.line(f"{plan.folder} holds this graph already; nothing was changed")
+        else:
+            if present.fingerprint and not plan.replace:
+                raise OtherBase(
+                    f"{plan.folder} holds another base graph already; pass --replace to put this one in its place"
+                    " (users' edits stay)"
+                )
+            load_stage(stage, plan.folder, scratch, plan.limits, report, plan.batch)
+        clear_scratch(plan.folder)
+    return stage
 
 
-def present_fingerprint(folder: Path) -> str:
-    """The fingerprint of the base in `folder`; empty where there is none."""
-    reader = BaseReader(folder / BASE_FILE)
-    try:
-        return reader.fingerprint
-    finally:
-        reader.close()
+def load_graph(
+    plan: Plan,
+    report: Report,
+    rows: Callable[[Source], Iterable[Row | BadLine]] | None,
+    put: Callable[[Stage], None],
+) -> Stage:
+    """Load into a Neo4j: `put` brings the stage there. What was staged stays until it has. Raises LoadError and its kinds."""
+    plan.folder.mkdir(parents=True, exist_ok=True)
+    with scratch_folder(plan.folder) as scratch:
+        source = open_source(plan.file, scratch, report)
+        stage = staged(plan, source, scratch / "stage", report, rows)
+        put(stage)
+        clear_scratch(plan.folder)
+    return stage
 
 
-def _show(bad: list[BadLine]) -> None:
-    for line in bad[:SHOWN_BAD_LINES]:
-        print(f"line {line.number}: {line.reason}")
-    if len(bad) > SHOWN_BAD_LINES:
-        print(f"... and {len(bad) - SHOWN_BAD_LINES} more bad lines")
+def staged(
+    plan: Plan,
+    source: Source,
+    folder: Path,
+    report: Report,
+    rows: Callable[[Source], Iterable[Row | BadLine]] | None = None,
+) -> Stage:
+    """The stage of a plan's file. Raises LoadError."""
+    if source.path.exists():  # a download that was staged before the load was cut off is there no more
+        if plan.recipe.form == "conceptnet":
+            require_conceptnet(source)
+        require_room(folder.parent, source.plain_bytes if plan.recipe.form == "triples" else _kept_bytes(source, plan))
+    return stage_file(source, plan.recipe, plan.vocabulary, folder, plan.limits, report, rows(source) if rows else ())
+
+
+def _kept_bytes(source: Source, plan: Plan) -> int:
+    """How much of a dump will be kept, at a guess that errs low: with one language, a tenth of the whole dump."""
+    return source.plain_bytes // 10 if plan.recipe.languages or plan.recipe.relations else source.plain_bytes
+
+
+def summarize(stage: Stage, report: Report) -> None:
+    """Print what was read and what became of it, by relation."""
+    rows = [
+        (name, counts.read, counts.kept, counts.kept - counts.edges, counts.edges)
+        for name, counts in sorted(stage.by_relation.items(), key=lambda item: (-item[1].read, item[0]))
+    ]
+    report.table("By relation", ("relation", "read", "kept", "merged", "edges"), rows)
+    totals: list[tuple[str, int]] = [
+        ("lines read", stage.read),
+        *((f"left out: {why}", count) for why, count in stage.left_out.items()),
+        ("rejected", stage.rejected),
+        ("kept", stage.kept),
+        ("merged into others", stage.merged),
+        ("edges", stage.edges),
+        ("concepts", stage.concepts),
+        ("relations", len(stage.relations)),
+    ]
+    report.table("In all", ("what", "count"), totals)
+    report.line(f"base graph {stage.fingerprint}: {stage.edges} triples, {stage.concepts} concepts")
+    if stage.recipe.attribution:
+        report.line(stage.recipe.attribution)

@@ -8,6 +8,7 @@ from server.rpc.service import UseCases, fingerprints
 from server.settings import Settings
 from server.stores.neo4j import Neo4jStore
 from server.stores.sqlite import SqliteStore
+from server.stores.sqlite_base import declared_relations
 from server.tuning.answer import Answerer, AnswerRules
 from server.tuning.facts import RetrievalRules
 from server.tuning.history import Historian
@@ -19,7 +20,16 @@ from server.tuning.writes import Writer
 
 
 def vocabulary(settings: Settings) -> Vocabulary:
-    """The relations, from the settings' file or the built-in one. Raises InvalidVocabulary."""
+    """The relations: the settings' file or the built-in ones, and those that the base graph brought along.
+
+    Raises InvalidVocabulary and StoreUnusable.
+    """
+    declared = declared_relations(settings.data) if settings.neo4j_login is None else ""
+    relations = _own_vocabulary(settings)
+    return relations.extended(declared) if declared else relations
+
+
+def _own_vocabulary(settings: Settings) -> Vocabulary:
     if settings.vocabulary is None:
         return Vocabulary.built_in()
     try:

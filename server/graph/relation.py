@@ -6,7 +6,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
 
@@ -61,13 +61,23 @@ class Vocabulary:
     @classmethod
     def parse(cls, text: str) -> Vocabulary:
         """The vocabulary in a TOML text of `[[relation]]` tables. Raises InvalidVocabulary, naming the relation."""
-        try:
-            tables = tomllib.loads(text)["relation"]
-        except (tomllib.TOMLDecodeError, KeyError) as error:
-            raise InvalidVocabulary(f"the vocabulary is not TOML with [[relation]] tables: {error}") from error
-        relations = [_relation_from(table) for table in tables]
+        relations = _relations_in(text)
         _check(relations)
         return cls(relations, hashlib.sha256(text.encode()).hexdigest()[:16])
+
+    def extended(self, text: str) -> Vocabulary:
+        """This vocabulary and the relations that another TOML text declares. Raises InvalidVocabulary.
+
+        A phrase that both give stays with this vocabulary's relation.
+        """
+        taken = {concept_key(phrase) for relation in self for phrase in relation.phrases[1:]}
+        added = [
+            replace(r, phrases=(r.phrase, *(p for p in r.phrases[1:] if concept_key(p) not in taken)))
+            for r in _relations_in(text)
+        ]
+        relations = [*self, *added]
+        _check(relations)
+        return Vocabulary(relations, hashlib.sha256(f"{self.fingerprint}\n{text}".encode()).hexdigest()[:16])
 
     def __iter__(self) -> Iterator[Relation]:
         return iter(self._by_name.values())
@@ -118,6 +128,14 @@ class Vocabulary:
 
     def _by_lower_name(self) -> Mapping[str, str]:
         return {r.name.casefold(): r.name for r in self if r.retrievable}
+
+
+def _relations_in(text: str) -> list[Relation]:
+    try:
+        tables = tomllib.loads(text)["relation"]
+    except (tomllib.TOMLDecodeError, KeyError) as error:
+        raise InvalidVocabulary(f"the vocabulary is not TOML with [[relation]] tables: {error}") from error
+    return [_relation_from(table) for table in tables]
 
 
 def _relation_from(table: Mapping[str, Any]) -> Relation:

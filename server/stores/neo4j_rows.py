@@ -17,7 +17,7 @@ from server.stores.view import BaseEdge, BaseSlice
 from server.tuning.ports import RequestRecord
 
 # An index takes 8,167 bytes for all its properties together. Keys of 512 typed bytes can be eleven times as long (NFKC).
-_LONGEST_URI_BYTES = 1_000
+LONGEST_URI_BYTES = 1_000
 _KEPT_CHARACTERS = 200
 _CUT = "…#"
 
@@ -27,7 +27,7 @@ Row = dict[str, Any]
 def uri_of(key: str) -> str:
     """A concept's key as an indexed property: itself, or cut and ending in its hash where no index would take it."""
     encoded = key.encode()
-    if len(encoded) <= _LONGEST_URI_BYTES:
+    if len(encoded) <= LONGEST_URI_BYTES:
         return key
     return f"{key[:_KEPT_CHARACTERS]}{_CUT}{hashlib.sha256(encoded).hexdigest()}"
 

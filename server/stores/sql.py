@@ -6,7 +6,8 @@ changed; `overlays.db` holds the users' logs of edits, which are the truth, and 
 
 from __future__ import annotations
 
-BASE_SCHEMA_VERSION = 1
+BASE_SCHEMA_VERSION = 2
+"""1 had no edges.merged; what reads a base for users does not need it."""
 OVERLAY_SCHEMA_VERSION = 1
 
 # The base. Symmetric relations have negative ids and are stored once, the concept with the smaller key as head.
@@ -22,12 +23,15 @@ CREATE TABLE concepts (
 CREATE TABLE edges (
   head INTEGER NOT NULL, relation INTEGER NOT NULL, rank INTEGER NOT NULL,
   tail INTEGER NOT NULL, weight REAL NOT NULL, source INTEGER NOT NULL,
+  merged INTEGER NOT NULL, -- how many edges of the file became this one
   PRIMARY KEY (head, relation, rank)
 ) WITHOUT ROWID;
 """
 BASE_INDEXES = """
-CREATE UNIQUE INDEX concepts_by_key ON concepts (key);
-CREATE UNIQUE INDEX edges_by_tail ON edges (tail, relation, head);
+CREATE UNIQUE INDEX IF NOT EXISTS concepts_by_key ON concepts (key);
+CREATE UNIQUE INDEX IF NOT EXISTS edges_by_tail ON edges (tail, relation, head);
+-- symmetric edges from their other end, heaviest first: a hub's heaviest are read without sorting all of them
+CREATE INDEX IF NOT EXISTS edges_mirrored ON edges (tail, relation, weight DESC, head);
 """
 BASE_STAGING = """
 CREATE TEMP TABLE staged (
@@ -36,11 +40,14 @@ CREATE TEMP TABLE staged (
 );
 """
 STAGE = "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-# MAX(weight) with bare columns: SQLite takes them from the row with that weight.
+# Weight and source are those of the heaviest, the first of equals.
 MERGE_STAGED = """
 CREATE TEMP TABLE merged AS
-SELECT head, relation, tail, MAX(weight) AS weight, dataset, license, MIN(line) AS line
-FROM staged GROUP BY head, relation, tail;
+SELECT head, relation, tail, weight, dataset, license, first AS line, merged FROM (
+  SELECT *, MIN(line) OVER same AS first, COUNT(*) OVER same AS merged,
+    ROW_NUMBER() OVER (PARTITION BY head, relation, tail ORDER BY weight DESC, line) AS place
+  FROM staged WINDOW same AS (PARTITION BY head, relation, tail)
+) WHERE place = 1;
 """
 FILL_CONCEPTS = """
 INSERT INTO concepts (key, text)
@@ -54,8 +61,9 @@ FILL_SOURCES = "INSERT INTO sources (dataset, license) SELECT DISTINCT dataset, 
 INSERT_RELATION = "INSERT INTO relations (id, name, edges) VALUES (?, ?, ?)"
 COUNT_STAGED_RELATIONS = "SELECT relation, COUNT(*) FROM merged GROUP BY relation ORDER BY relation"
 FILL_EDGES = """
-INSERT INTO edges (head, relation, rank, tail, weight, source)
-SELECT h.id, r.id, ROW_NUMBER() OVER (PARTITION BY h.id, r.id ORDER BY m.weight DESC, m.line) - 1, t.id, m.weight, s.id
+INSERT INTO edges (head, relation, rank, tail, weight, source, merged)
+SELECT h.id, r.id, ROW_NUMBER() OVER (PARTITION BY h.id, r.id ORDER BY m.weight DESC, m.line) - 1, t.id, m.weight, s.id,
+  m.merged
 FROM merged m
 JOIN concepts h ON h.key = m.head JOIN concepts t ON t.key = m.tail
 JOIN relations r ON r.name = m.relation JOIN sources s ON s.dataset = m.dataset AND s.license = m.license
@@ -69,11 +77,29 @@ UPDATE concepts SET retrievable =
 """
 CREATE_COUNTED = "CREATE TEMP TABLE counted (relation INTEGER PRIMARY KEY)"
 INSERT_COUNTED = "INSERT INTO temp.counted VALUES (?)"
-BASE_IN_ORDER = """
-SELECT h.key, r.name, t.key, e.weight FROM edges e
-JOIN concepts h ON h.id = e.head JOIN relations r ON r.id = e.relation JOIN concepts t ON t.id = e.tail
-ORDER BY h.key, r.name, t.key
+CONCEPTS_IN_ORDER = "SELECT id, key FROM concepts ORDER BY id"
+EDGES_IN_ORDER = """
+SELECT e.head, r.name, e.rank, e.tail, e.weight FROM edges e JOIN relations r ON r.id = e.relation
 """
+
+# A base that a loader builds in batches: each commits with its position, so that a load killed at any point goes on.
+
+BULK_PRAGMAS = """
+PRAGMA journal_mode = TRUNCATE;
+PRAGMA synchronous = NORMAL;
+PRAGMA locking_mode = EXCLUSIVE;
+PRAGMA cache_size = -65536;
+PRAGMA temp_store = FILE;
+"""
+BULK_PROGRESS = "CREATE TABLE progress (step TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID"
+GET_PROGRESS = "SELECT position FROM progress WHERE step = ?"
+PUT_PROGRESS = "INSERT OR REPLACE INTO progress (step, position) VALUES (?, ?)"
+DROP_PROGRESS = "DROP TABLE IF EXISTS progress"
+INSERT_SOURCE = "INSERT INTO sources (id, dataset, license) VALUES (?, ?, ?)"
+INSERT_CONCEPTS = "INSERT INTO concepts (id, key, text, retrievable) VALUES (?, ?, ?, ?)"
+INSERT_EDGES = "INSERT INTO edges (head, relation, rank, tail, weight, source, merged) VALUES (?, ?, ?, ?, ?, ?, ?)"
+ANALYZE_BASE = "PRAGMA analysis_limit = 1000; ANALYZE;"
+
 
 PUT_META = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)"
 GET_META = "SELECT value FROM meta WHERE key = ?"
@@ -88,20 +114,47 @@ JOIN concepts t ON t.id = e.tail ORDER BY e.head, e.rank
 """
 COUNT_OF_RELATION = "SELECT MAX(rank) + 1 FROM edges WHERE head = ? AND relation = ?"
 COUNT_MIRRORED = "SELECT COUNT(*) FROM edges WHERE tail = ?1 AND relation = ?2 AND head <> ?1"
+# Sources by subquery, so that no plan walks the edges in another order than the index's.
 EDGES_OF_RELATION = """
-SELECT e.rank, c.key, c.text, e.weight, s.dataset, s.license
-FROM edges e JOIN concepts c ON c.id = e.tail JOIN sources s ON s.id = e.source
+SELECT e.rank, c.key, c.text, e.weight,
+  (SELECT dataset FROM sources WHERE id = e.source), (SELECT license FROM sources WHERE id = e.source)
+FROM edges e CROSS JOIN concepts c ON c.id = e.tail
 WHERE e.head = ? AND e.relation = ? AND e.rank >= ? ORDER BY e.rank LIMIT ?
 """
-MIRRORED_EDGES = """
-SELECT e.head, c.key, c.text, e.weight, s.dataset, s.license
-FROM edges e JOIN concepts c ON c.id = e.head JOIN sources s ON s.id = e.source
-WHERE e.tail = ?1 AND e.relation = ?2 AND e.head <> ?1 ORDER BY e.weight DESC, c.key LIMIT ?3 OFFSET ?4
+_MIRRORED_EDGES = """
+SELECT e.head, c.key, c.text, e.weight,
+  (SELECT dataset FROM sources WHERE id = e.source), (SELECT license FROM sources WHERE id = e.source)
+FROM edges e {hint} CROSS JOIN concepts c ON c.id = e.head
+WHERE e.tail = ?1 AND e.relation = ?2 AND e.head <> ?1
+ORDER BY e.weight DESC, e.head LIMIT ?3 OFFSET ?4 -- ids are in the order of keys
 """
+MIRRORED_EDGES = _MIRRORED_EDGES.format(hint="INDEXED BY edges_mirrored")
+MIRRORED_EDGES_SORTED = _MIRRORED_EDGES.format(hint="")
+"""For bases of version 1, which have no such index."""
+HAS_MIRRORED_INDEX = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'edges_mirrored'"
 FIND_EDGE = """
 SELECT e.weight FROM concepts h JOIN concepts t JOIN relations r
 JOIN edges e ON e.tail = t.id AND e.relation = r.id AND e.head = h.id
 WHERE h.key = ? AND r.name = ? AND t.key = ?
+"""
+
+# What loaders ask of a base that is there.
+
+COUNT_RELATIONS = (
+    "SELECT r.name, COUNT(*) FROM edges e JOIN relations r ON r.id = e.relation GROUP BY e.relation ORDER BY r.name"
+)
+FIND_WHOLE_EDGE = """
+SELECT e.weight, s.dataset, s.license FROM concepts h JOIN concepts t JOIN relations r
+JOIN edges e ON e.tail = t.id AND e.relation = r.id AND e.head = h.id JOIN sources s ON s.id = e.source
+WHERE h.key = ? AND r.name = ? AND t.key = ?
+"""
+LARGEST_HUBS = """
+WITH ends AS (
+  SELECT head AS concept, COUNT(*) AS edges FROM edges GROUP BY head
+  UNION ALL SELECT tail, COUNT(*) FROM edges GROUP BY tail
+)
+SELECT c.text, SUM(ends.edges) AS edges FROM ends JOIN concepts c ON c.id = ends.concept
+GROUP BY ends.concept ORDER BY edges DESC, c.key LIMIT ?
 """
 
 # The whole base in a fixed order, to be put elsewhere. Ids are 1, 2, ... in the order of keys.
@@ -183,7 +236,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 DROP_MARK = "DELETE FROM overlay WHERE user = ? AND head = ? AND relation = ? AND tail = ?"
 
 MARK_COLUMNS = "head, relation, tail, head_text, tail_text, origin, stamp_revision, stamp_position"
-# The latest change of each triple up to a revision: MAX with bare columns, as above.
+# The latest change of each triple up to a revision. MAX with bare columns: SQLite takes them from the row with it.
 _MARKS_THEN = f"""
 SELECT {MARK_COLUMNS}, MAX(revision) FROM touches WHERE user = ?1 AND changed AND revision <= ?2 {{where}}
 GROUP BY head, relation, tail HAVING origin IS NOT NULL

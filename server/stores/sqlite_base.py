@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -55,9 +56,9 @@ def build_base(folder: Path, triples: Iterable[BaseTriple], vocabulary: Vocabula
             counts = _fill(connection, triples, vocabulary)
         finally:
             connection.close()
-        _sync(building)
+        sync_file(building)
         building.replace(folder / BASE_FILE)
-        _sync(folder)
+        sync_file(folder)
     finally:
         building.unlink(missing_ok=True)
     return counts
@@ -111,13 +112,36 @@ def _staged_rows(triples: Iterable[BaseTriple], vocabulary: Vocabulary) -> Itera
 
 
 def _fingerprint(connection: sqlite3.Connection) -> str:
-    digest = hashlib.sha256()
-    for row in connection.execute(sql.BASE_IN_ORDER):
-        digest.update(json.dumps(row, ensure_ascii=False).encode())
-    return digest.hexdigest()[:16]
+    concepts = edges = 0
+    for number, key in connection.execute(sql.CONCEPTS_IN_ORDER):
+        concepts ^= row_digest(number, key)
+    for head, relation, rank, tail, weight in connection.execute(sql.EDGES_IN_ORDER):
+        edges ^= row_digest(head, relation, rank, tail, micro(weight))
+    return base_fingerprint(concepts, edges)
 
 
-def _sync(path: Path) -> None:
+def row_digest(*columns: object) -> int:
+    """A row's share of the fingerprint: MD5 as a number (no secret is kept by it; DuckDB computes the same)."""
+    text = ",".join(str(column) for column in columns)
+    return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest(), "little")
+
+
+def micro(weight: float) -> int:
+    """A weight in millionths: what fingerprints compare, so that no engine's way to print a float matters."""
+    return math.floor(weight * 1e6 + 0.5)
+
+
+def base_fingerprint(concepts: int, edges: int) -> str:
+    """The fingerprint of a base: over the XOR of its concepts' digests and that of its edges'.
+
+    A concept's row is (place of its key among all, key); an edge's (head, relation's name, rank, tail, weight in
+    millionths). Equal for equal graphs, however and in whatever order they were loaded.
+    """
+    return hashlib.sha256(f"{concepts:032x}{edges:032x}".encode()).hexdigest()[:16]
+
+
+def sync_file(path: Path) -> None:
+    """Have the file (or folder) on disk before anything relies on it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -139,6 +163,8 @@ class BaseReader:
                 f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
             )
             self.fingerprint = self._checked_fingerprint(path)
+        indexed = self._connection.execute(sql.HAS_MIRRORED_INDEX).fetchone()[0]
+        self._mirrored_edges = sql.MIRRORED_EDGES if indexed else sql.MIRRORED_EDGES_SORTED
         self.relations = {name: number for number, name, _ in self._connection.execute(sql.ALL_RELATIONS)}
 
     def _checked_fingerprint(self, path: Path) -> str:
@@ -147,7 +173,12 @@ class BaseReader:
             raise StoreUnusable(
                 f"{path} was written by a newer version of this service; update it, or load the base again"
             )
-        return str(self._connection.execute(sql.GET_META, ("fingerprint",)).fetchone()[0])
+        return self.meta("fingerprint")
+
+    def meta(self, key: str) -> str:
+        """What the loader noted under `key`; empty where it noted nothing."""
+        row = self._connection.execute(sql.GET_META, (key,)).fetchone()
+        return str(row[0]) if row else ""
 
     def close(self) -> None:
         self._connection.close()
@@ -221,13 +252,28 @@ class BaseReader:
     def _mirrored(
         self, head: Concept, number: int, name: str, relation: int, offset: int, limit: int
     ) -> list[BaseEdge]:
-        rows = self._connection.execute(sql.MIRRORED_EDGES, (number, relation, limit, offset))
+        rows = self._connection.execute(self._mirrored_edges, (number, relation, limit, offset))
         return [BaseEdge(Triple(head, name, Concept(key, text)), weight, d, li) for _, key, text, weight, d, li in rows]
 
     def has(self, triple: Triple) -> bool:
         """Whether the base has this triple, given in its canonical form."""
         row = self._connection.execute(sql.FIND_EDGE, (triple.head.key, triple.relation, triple.tail.key)).fetchone()
         return row is not None
+
+    def find_whole(self, head: str, relation: str, tail: str) -> tuple[float, str, str] | None:
+        """(weight, dataset, license) of the edge between two keys, in canonical form; None where there is none."""
+        row: tuple[float, str, str] | None = self._connection.execute(
+            sql.FIND_WHOLE_EDGE, (head, relation, tail)
+        ).fetchone()
+        return row
+
+    def counted_relations(self) -> dict[str, int]:
+        """Edges by relation, counted one by one."""
+        return dict(self._connection.execute(sql.COUNT_RELATIONS).fetchall())
+
+    def largest_hubs(self, count: int) -> list[tuple[str, int]]:
+        """(text, edges at both ends) of the concepts with the most edges; reads the whole base."""
+        return self._connection.execute(sql.LARGEST_HUBS, (count,)).fetchall()
 
     def all_concepts(self, start: int) -> Iterator[tuple[str, str, int]]:
         """(key, text, number of retrievable triples) of each concept, by key, from place `start` on."""
@@ -241,6 +287,15 @@ class BaseReader:
         relations = {name: edges for _, name, edges in self._connection.execute(sql.ALL_RELATIONS)}
         concepts = self._connection.execute(sql.COUNT_CONCEPTS).fetchone()[0]
         return BaseCounts(concepts, sum(relations.values()), self.fingerprint, relations)
+
+
+def declared_relations(folder: Path) -> str:
+    """TOML of the relations that the base in `folder` brought along; empty where it brought none."""
+    reader = BaseReader(folder / BASE_FILE)
+    try:
+        return reader.meta("declared")
+    finally:
+        reader.close()
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:

@@ -1,0 +1,201 @@
+"""A file of any size in ConceptNet's own format, with its counts per relation, its hubs, its URIs and its metadata.
+
+python -m bench.generate FILE --edges 3423004            like the English part of ConceptNet 5.7
+python -m bench.generate FILE --edges 34074917 --all     like the whole dump: 10% English, other languages, URLs
+python -m bench.generate FILE --edges 3423004 --plain    already parsed triples (relation, head, tail, weight)
+
+The same arguments make the same file. Counts of the English part are those of the 5.7 dump where an edge has English
+at both ends (3,423,004 edges); other sizes are in proportion, and no relation vanishes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+
+ENGLISH: Mapping[str, int] = {
+    "RelatedTo": 1_703_582,
+    "FormOf": 378_859,
+    "DerivedFrom": 325_374,
+    "HasContext": 232_935,
+    "IsA": 230_137,
+    "Synonym": 222_156,
+    "UsedFor": 39_790,
+    "EtymologicallyRelatedTo": 32_075,
+    "SimilarTo": 30_280,
+    "AtLocation": 27_797,
+    "HasSubevent": 25_238,
+    "HasPrerequisite": 22_710,
+    "CapableOf": 22_677,
+    "Antonym": 19_066,
+    "Causes": 16_801,
+    "PartOf": 13_077,
+    "MannerOf": 12_715,
+    "MotivatedByGoal": 9_489,
+    "HasProperty": 8_433,
+    "ReceivesAction": 6_037,
+    "HasA": 5_545,
+    "CausesDesire": 4_688,
+    "dbpedia/genre": 3_824,
+    "HasFirstSubevent": 3_347,
+    "DistinctFrom": 3_315,
+    "Desires": 3_170,
+    "dbpedia/genus": 2_937,
+    "NotDesires": 2_886,
+    "HasLastSubevent": 2_874,
+    "DefinedAs": 2_173,
+    "InstanceOf": 1_480,
+    "dbpedia/influencedBy": 1_273,
+    "dbpedia/occupation": 1_043,
+    "dbpedia/language": 916,
+    "dbpedia/field": 643,
+    "dbpedia/knownFor": 607,
+    "MadeOf": 545,
+    "dbpedia/product": 519,
+    "dbpedia/capital": 459,
+    "Entails": 405,
+    "NotCapableOf": 329,
+    "NotHasProperty": 327,
+    "CreatedBy": 263,
+    "dbpedia/leader": 84,
+    "EtymologicallyDerivedFrom": 71,
+    "LocatedNear": 49,
+    "SymbolOf": 4,
+}
+"""Edges of each relation with English at both ends."""
+
+FOREIGN: Mapping[str, int] = {
+    "ExternalURL": 4_000_000,
+    "FormOf": 10_000_000,
+    "RelatedTo": 7_500_000,
+    "Synonym": 4_400_000,
+    "EtymologicallyRelatedTo": 1_600_000,
+    "DerivedFrom": 1_450_000,
+    "HasContext": 800_000,
+    "IsA": 500_000,
+    "Antonym": 250_000,
+    "SymbolOf": 150_000,
+}
+"""Roughly what the rest of the dump is made of (`--all`): inflections, translations and links."""
+
+CONCEPTS_PER_EDGE = 0.62
+TAIL_SKEW = 4.0
+HEAD_SKEW = 2.6
+"""An id is the pool's size times u to this power: the first gets about 1% to 3% of all edges, a hub of 10^5 in 3.4 M."""
+
+_FUNCTIONS = r"""
+CREATE MACRO chance(i, salt) AS (md5_number_lower(i::VARCHAR || salt) >> 11)::DOUBLE / 9007199254740992.0;
+CREATE MACRO syllable(n) AS ['ka','lo','mer','tin','sha','bro','vel','du','fen','gra','hol','ix','jun','pel','ros','wy',
+  'an','bel','cor','dis','el','for','gam','her','in','jo','ker','lin','mon','nor','op','per'][1 + n % 32];
+CREATE MACRO word(n) AS syllable(n) || syllable(n // 32) || CASE WHEN n > 1024 THEN syllable(n // 1024) ELSE '' END
+  || CASE WHEN n > 32768 THEN syllable(n // 32768) ELSE '' END;
+CREATE MACRO concept_text(n) AS CASE n % 7
+  WHEN 0 THEN word(n) || '_' || word(n // 7 % 3000)
+  WHEN 1 THEN word(n % 40) || '_' || word(n // 7) || '_' || word(n % 900)
+  ELSE word(n) || CASE WHEN n % 31 = 0 THEN '''s' WHEN n % 37 = 0 THEN '_' || n % 100 ELSE '' END END;
+CREATE MACRO sense(c) AS CASE
+  WHEN c < 0.52 THEN '' WHEN c < 0.74 THEN '/n' WHEN c < 0.80 THEN '/v' WHEN c < 0.86 THEN '/a'
+  WHEN c < 0.93 THEN '/n/wn/artifact' ELSE '/n/wikt/en_1' END;
+CREATE MACRO foreign_text(n) AS CASE n % 3 WHEN 0 THEN chr(19968 + (n % 20000)::INT) || chr(19968 + (n // 3 % 20000)::INT)
+  WHEN 1 THEN chr(1072 + (n % 32)::INT) || chr(1072 + (n // 32 % 32)::INT) || chr(1072 + (n // 1024 % 32)::INT)
+    || chr(1072 + (n // 32768 % 32)::INT)
+  ELSE word(n) || 'é' END;
+CREATE MACRO language(n) AS ['fr','de','ja','ru','es','zh','it','la','pt','fi'][1 + n % 10];
+"""
+
+_EDGES = """
+SELECT i, relation, english,
+  floor({concepts} * pow(chance(i, 'h'), CASE WHEN chance(i, 's') < 0.5 THEN 1.0 ELSE {head_skew} END))::BIGINT AS head,
+  floor({concepts} * pow(chance(i, 't'), CASE WHEN chance(i, 'r') < 0.2 THEN 1.0 ELSE {tail_skew} END))::BIGINT AS tail,
+  CASE WHEN chance(i, 'w') < 0.82 THEN 1.0 WHEN chance(i, 'w') < 0.95 THEN 2.0
+    ELSE round(0.1 + 9 * chance(i, 'v'), 3) END AS weight
+FROM (SELECT relation, english, unnest(range(first, first + count)) AS i FROM wanted)
+"""
+
+_URIS = """
+SELECT i, '/r/' || relation AS r, weight, relation,
+  CASE WHEN english THEN '/c/en/' || concept_text(head) ELSE '/c/' || language(head) || '/' || foreign_text(head) END
+    || sense(chance(i, 'p')) AS h,
+  CASE WHEN relation = 'ExternalURL' THEN 'http://en.dbpedia.org/resource/' || concept_text(tail)
+    WHEN english THEN '/c/en/' || concept_text(tail)
+    ELSE '/c/' || CASE WHEN tail % 2 = 0 THEN 'en/' || concept_text(tail) ELSE language(tail) || '/' || foreign_text(tail) END
+    END || CASE WHEN relation <> 'ExternalURL' AND chance(i, 'q') > 0.9 THEN '/n' ELSE '' END AS t
+FROM edges
+"""
+
+_LINES = """
+SELECT '/a/[' || r || '/,' || h || '/,' || t || '/]' AS uri, r, h, t,
+  CASE WHEN relation IN ('RelatedTo', 'FormOf', 'DerivedFrom', 'Synonym', 'HasContext', 'EtymologicallyRelatedTo',
+                         'ExternalURL')
+    THEN '{"dataset": "/d/wiktionary/en", "license": "cc:by-sa/4.0", "sources": [{"contributor": '
+      || '"/s/resource/wiktionary/en", "process": "/s/process/wikiparsec/2"}], "weight": ' || weight || '}'
+  WHEN relation LIKE 'dbpedia%'
+    THEN '{"dataset": "/d/dbpedia/en", "license": "cc:by-sa/4.0", "sources": [{"contributor": '
+      || '"/s/resource/dbpedia/2015/en"}], "weight": ' || weight || '}'
+  ELSE '{"dataset": "/d/conceptnet/4/en", "license": "cc:by/4.0", "sources": [{"activity": '
+      || '"/s/activity/omcs/omcs1_possibly_free_text", "contributor": "/s/contributor/omcs/user' || i % 9000 || '"}], '
+      || '"surfaceEnd": "' || replace(t, '_', ' ') || '", "surfaceStart": "' || replace(h, '_', ' ')
+      || '", "surfaceText": "[[' || replace(h, '_', ' ') || ']] and [[' || replace(t, '_', ' ') || ']]", "weight": '
+      || weight || '}' END AS metadata
+FROM uris ORDER BY uri
+"""
+
+_PLAIN = """
+SELECT relation, replace(split_part(h, '/', 4), '_', ' ') AS head, replace(split_part(t, '/', 4), '_', ' ') AS tail,
+  max(weight) AS weight
+FROM uris WHERE relation <> 'ExternalURL' GROUP BY ALL ORDER BY ALL
+"""
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.generate", description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--edges", type=int, default=sum(ENGLISH.values()))
+    parser.add_argument("--all", action="store_true", help="other languages and URLs too, as in the whole dump")
+    parser.add_argument("--plain", action="store_true", help="relation, head, tail and weight, merged")
+    options = parser.parse_args()
+    started = time.monotonic()
+    generate(options.file, options.edges, whole=options.all, plain=options.plain)
+    print(f"{options.file}: {options.file.stat().st_size:,} bytes in {time.monotonic() - started:.1f} s")
+
+
+def generate(file: Path, edges: int, *, whole: bool = False, plain: bool = False, memory: str = "2GB") -> None:
+    """Write `edges` lines to `file`: ConceptNet's format, or tab-separated triples when `plain` (then merged)."""
+    with duckdb.connect() as connection:
+        connection.execute("SET memory_limit = ?", [memory])
+        connection.execute("SET temp_directory = ?", [f"{file}.tmp"])
+        connection.execute("SET preserve_insertion_order = false")
+        connection.execute(_FUNCTIONS)
+        connection.execute("CREATE TABLE wanted (relation VARCHAR, english BOOLEAN, first BIGINT, count BIGINT)")
+        first = 0
+        for relation, english, count in counts(edges, whole=whole):
+            connection.execute("INSERT INTO wanted VALUES (?, ?, ?, ?)", [relation, english, first, count])
+            first += count
+        concepts = max(10, int(CONCEPTS_PER_EDGE * edges))
+        shape = _EDGES.format(concepts=concepts, head_skew=HEAD_SKEW, tail_skew=TAIL_SKEW)
+        connection.execute(f"CREATE VIEW edges AS {shape}")
+        connection.execute(f"CREATE VIEW uris AS {_URIS}")
+        target = str(file).replace("'", "''")
+        form = "(FORMAT csv, DELIMITER '\t', HEADER false, QUOTE '', ESCAPE '')"
+        connection.execute(f"COPY ({_PLAIN if plain else _LINES}) TO '{target}' {form}")
+
+
+def counts(edges: int, *, whole: bool = False) -> list[tuple[str, bool, int]]:
+    """(relation, whether English, lines) that add up to `edges` about, each relation at least once."""
+    parts = [(name, True, count) for name, count in ENGLISH.items()]
+    if whole:
+        parts += [(name, False, count) for name, count in FOREIGN.items()]
+    total = sum(count for _, _, count in parts)
+    scaled = [(name, english, max(1, count * edges // total)) for name, english, count in parts]
+    rest = edges - sum(count for _, _, count in scaled)
+    name, english, count = scaled[0]
+    return [(name, english, max(1, count + rest)), *scaled[1:]]
+
+
+if __name__ == "__main__":
+    main()

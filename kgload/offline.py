@@ -1,0 +1,152 @@
+"""The route into a Neo4j that is not running and holds nothing yet: CSV files for `neo4j-admin database import`.
+
+The fastest way in. It makes a database anew, so it would destroy overlays: any database that is there is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+from kgload import queries
+from kgload.errors import LoadError
+from kgload.live import names_of
+from kgload.report import Report
+from kgload.staging import Limits, Stage, connect, execute, quoted
+from server.graph.relation import Vocabulary
+from server.stores import cypher
+from server.stores.neo4j_base import type_of
+from server.stores.neo4j_rows import LONGEST_URI_BYTES, uri_of
+
+DATABASE = "neo4j"
+CONCEPT_HEADER = "id:ID(concept),uri,text,language,retrievable:long,generation:long\n"
+EDGE_HEADER = (
+    ":START_ID(concept),:END_ID(concept),:TYPE,rank:long,back_rank:long,weight:double,dataset,license,relation\n"
+)
+GRAPH_HEADER = ":ID(graph),id:long,schema_version:long,state,fingerprint,generation:long,concepts:long,edges:long,relations:string[]\n"
+_OPENED = (
+    "--add-opens=java.base/java.nio=ALL-UNNAMED",
+    "--add-opens=java.base/java.io=ALL-UNNAMED",
+    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+    "-Dio.netty.tryReflectionSetAccessible=true",
+    "-Dlog4j2.disable.jmx=true",
+)
+
+
+def require_empty(home: Path) -> None:
+    """Raise LoadError unless a Neo4j's home holds no database, or one that this route was making when it was cut off."""
+    if not home.is_dir():
+        raise LoadError(f"--offline {home}: is no folder; give the home of a Neo4j (the folder above its data)")
+    databases = home / "data" / "databases" / DATABASE
+    transactions = home / "data" / "transactions" / DATABASE
+    if _unfinished(home).exists():
+        return
+    if any(folder.is_dir() and any(folder.iterdir()) for folder in (databases, transactions)):
+        raise LoadError(
+            f"{home} holds a database already, and importing would destroy it with all users' edits; start Neo4j and"
+            " load it live instead: python -m kgload ... --store neo4j://HOST:7687"
+        )
+
+
+def load_offline(stage: Stage, home: Path, vocabulary: Vocabulary, limits: Limits, report: Report) -> list[str] | None:
+    """Write the files and import them; the command to run by hand where no tool is found, None where it ran.
+
+    Raises LoadError: a database is there, or the import failed.
+    """
+    require_empty(home)
+    folder = home / "import" / "kgload"
+    if not (folder / stage.name).exists():
+        _write(stage, folder, vocabulary, limits, report)
+    tool = find_tool(home, limits)
+    arguments = _arguments(folder, limits, overwrite=_unfinished(home).exists())
+    if tool is None:
+        return ["neo4j-admin", *arguments]
+    _unfinished(home).touch()
+    with report.phase("importing with neo4j-admin", stage.concepts + stage.edges):
+        _run([*tool, *arguments], home)
+    _unfinished(home).unlink()
+    shutil.rmtree(folder)
+    return None
+
+
+def _unfinished(home: Path) -> Path:
+    return home / "import" / "kgload.importing"
+
+
+def _write(stage: Stage, folder: Path, vocabulary: Vocabulary, limits: Limits, report: Report) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "concepts-header.csv").write_text(CONCEPT_HEADER)
+    (folder / "edges-header.csv").write_text(EDGE_HEADER)
+    names = sorted(name for _, name, _ in stage.relations)
+    graph = (
+        1,
+        1,
+        cypher.SCHEMA_VERSION,
+        cypher.READY,
+        stage.fingerprint,
+        1,
+        stage.concepts,
+        stage.edges,
+        ";".join(names),
+    )
+    (folder / "graph.csv").write_text(GRAPH_HEADER + ",".join(f'"{value}"' for value in graph) + "\n", encoding="utf-8")
+    kinds = {name: type_of(name, vocabulary) for name in names}
+    database = connect(limits, folder / "spill")
+    try:
+        database.create_function("uri_in_python", uri_of, ["VARCHAR"], "VARCHAR")
+        with report.phase("writing the files of concepts") as phase:
+            query = queries.OFFLINE_CONCEPTS.format(
+                longest=LONGEST_URI_BYTES,
+                concepts=quoted(stage.concepts_file),
+                target=quoted(folder / "concepts.csv"),
+            )
+            execute(database, query, phase)
+        with report.phase("writing the files of edges") as phase:
+            query = queries.OFFLINE_EDGES.format(edges=quoted(stage.edges_file), target=quoted(folder / "edges.csv"))
+            execute(database, query, phase, names_of(stage, kinds))
+        database.remove_function("uri_in_python")
+    finally:
+        database.close()
+    (folder / stage.name).touch()
+
+
+def _arguments(folder: Path, limits: Limits, *, overwrite: bool) -> list[str]:
+    return [
+        "database",
+        "import",
+        "full",
+        DATABASE,
+        f"--nodes=Concept={folder / 'concepts-header.csv'},{folder / 'concepts.csv'}",
+        f"--nodes=Graph={folder / 'graph.csv'}",
+        f"--relationships={folder / 'edges-header.csv'},{folder / 'edges.csv'}",
+        "--id-type=integer",
+        f"--max-off-heap-memory={limits.memory_bytes // 2 >> 20}m",
+        f"--threads={limits.threads}",
+        f"--report-file={folder / 'import.report'}",
+        *(["--overwrite-destination=true"] if overwrite else []),
+    ]
+
+
+def find_tool(home: Path, limits: Limits) -> list[str] | None:
+    """How neo4j-admin is called here: the home's own, the one on the path, or the home's jars with Java."""
+    own = home / "bin" / "neo4j-admin"
+    if own.exists():
+        return [str(own)]
+    if (home / "lib").is_dir() and any((home / "lib").glob("neo4j-*.jar")) and (java := shutil.which("java")):
+        heap = f"-Xmx{limits.memory_bytes // 2 >> 20}m"
+        return [java, heap, *_OPENED, "-cp", f"{home / 'lib'}/*", "org.neo4j.cli.AdminTool"]
+    if on_path := shutil.which("neo4j-admin"):
+        return [on_path]
+    return None
+
+
+def _run(command: list[str], home: Path) -> None:
+    environment = {**os.environ, "NEO4J_HOME": str(home), "NEO4J_CONF": str(home / "conf")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-6:])
+        raise LoadError(f"neo4j-admin failed ({shlex.join(command[:1])} ...): {last}")

@@ -1,0 +1,263 @@
+"""Every DuckDB statement of the staging, named, in the order in which they run.
+
+`why` says what became of a line: kept, or why not. Of a line that is not kept nothing but its relation goes on.
+"""
+
+from __future__ import annotations
+
+KEPT, EXTERNAL, LANGUAGE, RELATION, WEIGHT, MALFORMED = range(6)
+LEFT_OUT = {
+    EXTERNAL: "ExternalURL",
+    LANGUAGE: "--language",
+    RELATION: "--relations",
+    WEIGHT: "--min-weight",
+}
+
+# A dump has no quoting: a tab always divides. A sixth column catches lines that are too wide, padding with NULL those
+# that are too narrow. "\x01" stands for no field, so that an empty one stays empty.
+_DUMP = """read_csv({file}, delim = '\t', quote = '', escape = '', header = false, auto_detect = false,
+  columns = {{'assertion': 'VARCHAR', 'r': 'VARCHAR', 'h': 'VARCHAR', 't': 'VARCHAR', 'm': 'VARCHAR', 'more': 'VARCHAR'}},
+  strict_mode = false, null_padding = true, nullstr = '\x01', store_rejects = true, compression = '{compression}',
+  max_line_size = 16777216)"""
+
+TEXT = "split_part({0}, '/', 4)"
+SENSED_TEXT = """split_part({0}, '/', 4) || CASE WHEN split_part({0}, '/', 5) = '' THEN ''
+  ELSE ' (' || array_to_string(string_split({0}, '/')[5:], ' ') || ')' END"""
+"""The text of a concept whose senses are kept apart: "dog (n wn animal)"."""
+
+READ_CONCEPTNET = (
+    """
+COPY (
+  WITH shaped AS (
+    SELECT assertion, r, h, t, m, CASE
+      WHEN more IS NOT NULL OR m IS NULL OR NOT starts_with(r, '/r/') OR strlen(r) < 4 THEN 5
+      WHEN r = '/r/ExternalURL' THEN 1
+      WHEN NOT starts_with(h, '/c/') OR split_part(h, '/', 3) = '' OR split_part(h, '/', 4) = ''
+        OR NOT starts_with(t, '/c/') OR split_part(t, '/', 3) = '' OR split_part(t, '/', 4) = ''
+        OR strlen(r) > 3 + {relation_bytes} THEN 5
+      WHEN NOT $any_language
+        AND NOT (list_contains($languages, split_part(h, '/', 3)) AND list_contains($languages, split_part(t, '/', 3)))
+        THEN 2
+      WHEN NOT $any_relation AND NOT list_contains($relations, r[4:]) THEN 3
+      ELSE 0 END AS why
+    FROM """
+    + _DUMP
+    + """
+  ), detailed AS (
+    SELECT * EXCLUDE (m), CASE WHEN why = 0 AND starts_with(m, '{{')
+      THEN try(json_extract(m, ['$.weight', '$.dataset', '$.license'])) END AS details
+    FROM shaped
+  ), weighed AS (
+    SELECT * EXCLUDE (details), details[2]::VARCHAR AS dataset, details[3]::VARCHAR AS license,
+      CASE WHEN details IS NULL THEN NULL WHEN details[1] IS NULL THEN 1.0
+        WHEN contains(details[1]::VARCHAR, '"') THEN NULL ELSE try_cast(details[1]::VARCHAR AS DOUBLE) END AS weight
+    FROM detailed
+  ), judged AS (
+    SELECT * EXCLUDE (why), CASE
+      WHEN why <> 0 THEN why
+      WHEN weight IS NULL OR NOT isfinite(weight) OR abs(weight) > {max_weight} THEN 5
+      WHEN weight < $min_weight THEN 4
+      ELSE 0 END::UTINYINT AS why
+    FROM weighed
+  )
+  SELECT why, CASE WHEN starts_with(r, '/r/') THEN r[4:] END AS relation,
+    CASE WHEN why = 0 THEN replace({text}, '_', ' ') END AS head, CASE WHEN why = 0 THEN split_part(h, '/', 3) END AS head_language,
+    CASE WHEN why = 0 THEN replace({tail_text}, '_', ' ') END AS tail, CASE WHEN why = 0 THEN split_part(t, '/', 3) END AS tail_language,
+    CASE WHEN why = 0 THEN weight END AS weight, CASE WHEN why = 0 THEN dataset END AS dataset,
+    CASE WHEN why = 0 THEN license END AS license, CASE WHEN why = 5 THEN coalesce(assertion, '') END AS assertion
+  FROM judged
+) TO {target} (FORMAT parquet)
+"""
+)
+
+READ_ROWS = """
+COPY (
+  SELECT 0::UTINYINT AS why, relation, head, NULL::VARCHAR AS head_language, tail, NULL::VARCHAR AS tail_language, weight,
+    NULL::VARCHAR AS dataset, NULL::VARCHAR AS license, NULL::VARCHAR AS assertion
+  FROM read_csv({file}, delim = '\t', quote = '', escape = '', header = false, auto_detect = false, strict_mode = false,
+    columns = {{'relation': 'VARCHAR', 'head': 'VARCHAR', 'tail': 'VARCHAR', 'weight': 'DOUBLE'}})
+) TO {target} (FORMAT parquet)
+"""
+VIEW_RAW = "CREATE VIEW raw AS SELECT *, file_row_number AS line FROM read_parquet({file}, file_row_number = true)"
+
+COUNT_MALFORMED = "SELECT count(*) FROM raw WHERE why = 5"
+COUNT_UNREADABLE = """
+SELECT CASE WHEN (SELECT count(*) FROM duckdb_tables() WHERE table_name = 'reject_errors') = 0 THEN 0
+  ELSE (SELECT count(DISTINCT line) FROM reject_errors) END
+"""
+SUSPECTS = "SELECT DISTINCT assertion FROM raw WHERE why = 5"
+SUSPECTS_AGAIN = (
+    """
+SELECT DISTINCT assertion FROM """
+    + _DUMP
+    + """
+WHERE replace({text}, '_', ' ') IN (SELECT t FROM unusable) OR replace({tail_text}, '_', ' ') IN (SELECT t FROM unusable)
+  OR r[4:] IN (SELECT relation FROM raw WHERE why = 0 AND relation NOT IN (SELECT name FROM relations))
+"""
+)
+
+DISTINCT_RELATIONS = "SELECT DISTINCT relation FROM raw WHERE why = 0 AND relation IS NOT NULL"
+RELATIONS = "CREATE TABLE relations (name VARCHAR, graph_name VARCHAR, id INTEGER, retrievable BOOLEAN)"
+ADD_RELATION = "INSERT INTO relations VALUES (?, ?, ?, ?)"
+
+# Concepts. A tidy ASCII text is its own text and, in lower case, its key; any other goes through Python, each once.
+
+TEXTS = """
+CREATE TABLE texts AS
+SELECT t, line, language, CASE WHEN tidy THEN lower(t) ELSE key_in_python(t) END AS key,
+  CASE WHEN tidy THEN t ELSE text_in_python(t) END AS text
+FROM (
+  SELECT t, min(line) AS line, arg_min(language, line) AS language,
+    regexp_full_match(t, '[!-~]+( [!-~]+)*') AND strlen(t) <= 512 AS tidy
+  FROM (
+    SELECT head AS t, 2 * line AS line, head_language AS language FROM raw WHERE why = 0
+    UNION ALL SELECT tail, 2 * line + 1, tail_language FROM raw WHERE why = 0
+  ) GROUP BY t
+)
+"""
+UNUSABLE = "CREATE TABLE unusable AS SELECT t FROM texts WHERE key = ''"
+COUNT_BAD = """
+SELECT (SELECT count(*) FROM unusable)
+  + (SELECT count(*) FROM (SELECT DISTINCT relation FROM raw WHERE why = 0) WHERE relation NOT IN (SELECT name FROM relations))
+"""
+COUNT_UNUSABLE = """
+SELECT count(*) FROM raw WHERE why = 0 AND (head IN (SELECT t FROM unusable) OR tail IN (SELECT t FROM unusable)
+  OR relation NOT IN (SELECT name FROM relations))
+"""
+CONCEPTS = """
+CREATE TABLE concepts AS
+SELECT row_number() OVER () AS id, key, text, language FROM (
+  SELECT key, arg_min(text, line) AS text, arg_min(language, line) AS language FROM texts WHERE key <> '' GROUP BY key ORDER BY key
+)
+"""
+IDS = "CREATE TABLE ids AS SELECT t, id FROM texts JOIN concepts USING (key)"
+DROP_TEXTS = "DROP TABLE texts"
+COUNT_CONCEPTS = "SELECT count(*) FROM concepts"
+
+# Edges. Of edges that are one in the graph the heaviest gives weight and source, the first of equals; symmetric ones
+# are stored once, the concept with the smaller key as head.
+
+DISTINCT_SOURCES = "SELECT DISTINCT dataset, license FROM raw WHERE why = 0"
+SOURCES = "CREATE TABLE sources (dataset VARCHAR, license VARCHAR, id INTEGER)"
+ADD_SOURCE = "INSERT INTO sources VALUES (?, ?, ?)"
+MERGED = """
+CREATE TABLE merged AS
+SELECT head, relation, tail, max(weight) AS weight, min(line) AS line, count(*) AS merged,
+  arg_max(source, (floor(weight * 1e6 + 0.5)::HUGEINT << 40) - line) AS source
+FROM (
+  SELECT CASE WHEN r.id < 0 THEN least(h.id, t.id) ELSE h.id END AS head, r.id AS relation,
+    CASE WHEN r.id < 0 THEN greatest(h.id, t.id) ELSE t.id END AS tail, weight, s.id AS source, line
+  FROM raw JOIN ids h ON h.t = raw.head JOIN ids t ON t.t = raw.tail JOIN relations r ON r.name = raw.relation
+  JOIN sources s ON s.dataset IS NOT DISTINCT FROM raw.dataset AND s.license IS NOT DISTINCT FROM raw.license
+  WHERE why = 0
+) GROUP BY head, relation, tail
+"""
+COUNT_MERGED = "SELECT count(*) FROM merged"
+RANKED = """
+COPY (
+  SELECT head, relation, row_number() OVER (PARTITION BY head, relation ORDER BY weight DESC, line) - 1 AS rank,
+    tail, weight, source, merged
+  FROM merged ORDER BY head, relation, rank
+) TO {file} (FORMAT parquet)
+"""
+RETRIEVABLE = """
+CREATE TABLE retrievable AS
+SELECT concept, count(*) AS edges FROM (
+  SELECT head AS concept FROM merged WHERE relation IN (SELECT id FROM relations WHERE retrievable)
+  UNION ALL SELECT tail FROM merged
+    WHERE relation < 0 AND head <> tail AND relation IN (SELECT id FROM relations WHERE retrievable)
+) GROUP BY concept
+"""
+SORTED_CONCEPTS = """
+COPY (
+  SELECT id, key, text, coalesce(language, '') AS language, coalesce(r.edges, 0) AS retrievable
+  FROM concepts LEFT JOIN retrievable r ON r.concept = concepts.id ORDER BY id
+) TO {file} (FORMAT parquet)
+"""
+
+COUNTS = """
+SELECT relation, why, count(*) AS lines,
+  count(*) FILTER (why = 0 AND head NOT IN (SELECT t FROM unusable) AND tail NOT IN (SELECT t FROM unusable)
+    AND relation IN (SELECT name FROM relations)) AS usable
+FROM raw GROUP BY relation, why ORDER BY relation, why
+"""
+COUNTS_ALL_USABLE = (
+    "SELECT relation, why, count(*) AS lines, count(*) AS usable FROM raw GROUP BY relation, why ORDER BY relation, why"
+)
+EDGES_BY_RELATION = """
+SELECT n.graph_name, count(*) FROM merged JOIN (SELECT DISTINCT id, graph_name FROM relations) n ON n.id = merged.relation
+GROUP BY n.graph_name
+"""
+RELATIONS_OUT = """
+SELECT n.id, n.graph_name, count(*) FROM merged JOIN (SELECT DISTINCT id, graph_name FROM relations) n ON n.id = merged.relation
+GROUP BY n.id, n.graph_name ORDER BY n.graph_name
+"""
+
+# As server.stores.sqlite_base defines the fingerprint.
+
+CONCEPTS_DIGEST = "SELECT bit_xor(md5_number(concat(id, ',', key))) FROM read_parquet({file})"
+EDGES_DIGEST = """
+SELECT bit_xor(md5_number(concat_ws(',', head, name, rank, tail, floor(weight * 1e6 + 0.5)::BIGINT)))
+FROM read_parquet({file}) e JOIN (SELECT DISTINCT id, graph_name AS name FROM relations) n ON n.id = e.relation
+"""
+
+# What the routes read
+
+EDGES_FROM = """
+SELECT head, relation, rank, tail, weight, source, merged FROM read_parquet({file}) OFFSET ?
+"""
+CONCEPTS_FROM = "SELECT id, key, text, retrievable FROM read_parquet({file}) OFFSET ?"
+
+SAMPLE = """
+SELECT h.key, r.name, t.key, e.weight, s.dataset, s.license
+FROM (SELECT * FROM read_parquet({edges}) USING SAMPLE reservoir({count} ROWS) REPEATABLE (7)) e
+JOIN read_parquet({concepts}) h ON h.id = e.head JOIN read_parquet({concepts}) t ON t.id = e.tail
+JOIN (SELECT unnest($relations, recursive := true)) r(id, name) ON r.id = e.relation
+JOIN (SELECT unnest($sources, recursive := true)) s(id, dataset, license) ON s.id = e.source
+"""
+
+# For Neo4j: by relation, so that a batch is of one type; `back_rank` is the place at the tail, of what is read from both
+# ends (server.stores.neo4j_base.RankedEdge).
+
+_GRAPH_EDGES = """
+FROM (
+  SELECT *, CASE WHEN relation < 0 AND head <> tail THEN
+    row_number() OVER (PARTITION BY tail, relation, head = tail ORDER BY weight DESC, head) - 1 END AS back_rank
+  FROM read_parquet({edges})
+) e
+JOIN (SELECT unnest($relations, recursive := true)) r(id, name, kind) ON r.id = e.relation
+JOIN (SELECT unnest($sources, recursive := true)) s(id, dataset, license) ON s.id = e.source
+"""
+LIVE_EDGES = (
+    """
+COPY (
+  SELECT h.key AS head, r.name AS relation, t.key AS tail, e.rank, e.back_rank, e.weight, s.dataset, s.license
+"""
+    + _GRAPH_EDGES
+    + """
+  JOIN read_parquet({concepts}) h ON h.id = e.head JOIN read_parquet({concepts}) t ON t.id = e.tail
+  ORDER BY r.name, e.head, e.rank
+) TO {target} (FORMAT parquet)
+"""
+)
+LIVE_EDGES_FROM = "SELECT * FROM read_parquet({file}) OFFSET ?"
+LIVE_CONCEPTS_FROM = "SELECT key, text, retrievable, language FROM read_parquet({file}) OFFSET ?"
+
+OFFLINE_CONCEPTS = """
+COPY (
+  SELECT id, CASE WHEN strlen(key) > {longest} THEN uri_in_python(key) ELSE key END AS uri, text, language, retrievable,
+    1 AS generation
+  FROM read_parquet({concepts})
+) TO {target} (FORMAT csv, HEADER false, FORCE_QUOTE (uri, text, language))
+"""
+OFFLINE_EDGES = (
+    """
+COPY (
+  SELECT e.head, e.tail, r.kind, e.rank, e.back_rank, e.weight, s.dataset, s.license,
+    CASE WHEN r.kind = r.name THEN NULL ELSE r.name END AS relation
+"""
+    + _GRAPH_EDGES
+    + """
+) TO {target} (FORMAT csv, HEADER false, FORCE_QUOTE (dataset, license))
+"""
+)

@@ -1,0 +1,114 @@
+"""What a loader tells while it works: a bar on a terminal, plain lines elsewhere; and tables at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+_PLAIN_EVERY = 0.25
+"""Off a terminal a phase tells how far it is at every quarter."""
+
+
+class Phase:
+    """One part of the work, with its progress."""
+
+    def __init__(self, name: str, rows: int | None, bar: Progress | None, out: TextIO | None) -> None:
+        self._name, self._rows, self._bar, self._out = name, rows, bar, out
+        self._started = time.monotonic()
+        self._told = 0.0
+        self._task: TaskID | None = bar.add_task(name, total=1.0, rate="") if bar else None
+
+    def at(self, fraction: float | None) -> None:
+        """Work has come to this fraction (None: unknown)."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=fraction or 0.0, rate=self._rate(fraction))
+        elif self._out and fraction is not None and fraction - self._told >= _PLAIN_EVERY and fraction < 1:
+            self._told = fraction
+            print(f"{self._name}: {fraction:.0%} {self._rate(fraction)}".rstrip(), file=self._out, flush=True)
+
+    def _rate(self, fraction: float | None) -> str:
+        elapsed = time.monotonic() - self._started
+        if not self._rows or not fraction or elapsed < 0.5:
+            return ""
+        done = int(self._rows * fraction)
+        return f"{done:,} of {self._rows:,} rows, {done / elapsed:,.0f}/s"
+
+    def done(self, failed: bool) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=1.0, rate="")
+        elif self._out and not failed:
+            print(f"{self._name}: done in {time.monotonic() - self._started:.1f} s", file=self._out, flush=True)
+
+
+class Report:
+    """Where progress and tables go: progress to `err`, results to `out`."""
+
+    def __init__(self, out: TextIO | None = None, err: TextIO | None = None, *, quiet: bool = False) -> None:
+        self._out, self._err = out or sys.stdout, err or sys.stderr
+        self._quiet = quiet
+        self._console = Console(file=self._out, highlight=False, soft_wrap=True)
+        self._bar: Progress | None = None
+
+    @contextlib.contextmanager
+    def phase(self, name: str, rows: int | None = None) -> Iterator[Phase]:
+        """Show one part of the work while it runs."""
+        if self._quiet:
+            yield Phase(name, rows, None, None)
+            return
+        with self._shown() as bar:
+            phase = Phase(name, rows, bar, self._err)
+            failed = True
+            try:
+                yield phase
+                failed = False
+            finally:
+                phase.done(failed)
+
+    @contextlib.contextmanager
+    def _shown(self) -> Iterator[Progress | None]:
+        if not self._err.isatty():
+            yield None
+            return
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=Console(file=self._err)) as bar:
+            yield bar
+
+    def line(self, text: str) -> None:
+        """A line of the result."""
+        print(text, file=self._out)
+
+    def note(self, text: str) -> None:
+        """A line about the work."""
+        print(text, file=self._err, flush=True)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+        """A table: drawn on a terminal, tab-separated elsewhere. Numbers are set to the right."""
+        if not self._out.isatty():
+            self.line(f"{title}: " + ", ".join(columns))
+            for row in rows:
+                self.line("\t".join(_cell(value) for value in row))
+            return
+        drawn = Table(title=title, title_justify="left")
+        for at, name in enumerate(columns):
+            numbers = rows and isinstance(rows[0][at], int | float)
+            drawn.add_column(name, justify="right" if numbers else "left")
+        for row in rows:
+            drawn.add_row(*(_cell(value) for value in row))
+        self._console.print(drawn)
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,100 @@
+"""A base file written in batches by a loader that may be killed at any point and started again.
+
+The rows come with their integer keys and in the order of the tables' keys, so that every insert appends; indexes are
+built last. Each batch commits together with its position. The file is no base until `finish` has made it one and the
+loader has moved it into place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Literal
+
+from server.stores import sql
+from server.stores.sqlite_base import sync_file
+
+Step = Literal["relations", "sources", "concepts", "edges"]
+
+_STATEMENTS: Mapping[Step, str] = {
+    "relations": sql.INSERT_RELATION,
+    "sources": sql.INSERT_SOURCE,
+    "concepts": sql.INSERT_CONCEPTS,
+    "edges": sql.INSERT_EDGES,
+}
+"""relations: (id, negative where symmetric; name; edges). sources: (id, dataset, license). concepts: (id, key, text,
+retrievable triples). edges: (head, relation, rank, tail, weight, source, merged)."""
+
+
+class BaseBuilder:
+    """One base file under construction. Built for `stage`, a name of the exact content; any other is begun anew."""
+
+    def __init__(self, path: Path, stage: str) -> None:
+        """Open what is there of `stage`, or begin. Raises what the disk and SQLite raise."""
+        self._path = path
+        if path.exists() and not _is_of(path, stage):
+            remove(path)
+        self._connection = sqlite3.connect(path, isolation_level=None)
+        self._connection.executescript(sql.BULK_PRAGMAS)
+        if self._connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            with self._transaction():
+                for statement in (*sql.BASE_SCHEMA.split(";"), sql.BULK_PROGRESS):
+                    self._connection.execute(statement)
+                self._connection.execute(sql.PUT_META, ("stage", stage))
+                self._connection.execute("PRAGMA user_version = 1")
+
+    def position(self, step: Step) -> int:
+        """How many rows of a step are committed."""
+        row = self._connection.execute(sql.GET_PROGRESS, (step,)).fetchone()
+        return row[0] if row else 0
+
+    def add(self, step: Step, rows: Iterable[tuple[object, ...]], position: int) -> None:
+        """Append a batch after which `position` rows of the step are there, in one transaction."""
+        with self._transaction():
+            self._connection.executemany(_STATEMENTS[step], rows)
+            self._connection.execute(sql.PUT_PROGRESS, (step, position))
+
+    def finish(self, meta: Mapping[str, str]) -> None:
+        """Build the indexes and note `meta`; the file is a base then, and on disk."""
+        for statement in sql.BASE_INDEXES.strip().split(";"):
+            self._connection.execute(statement)
+        self._connection.executescript(sql.ANALYZE_BASE)
+        with self._transaction():
+            for key, value in {"schema_version": str(sql.BASE_SCHEMA_VERSION), **meta}.items():
+                self._connection.execute(sql.PUT_META, (key, value))
+            self._connection.execute(sql.DROP_PROGRESS)
+        self.close()
+        sync_file(self._path)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # a full disk has rolled back already
+                self._connection.execute("ROLLBACK")
+            raise
+
+
+def _is_of(path: Path, stage: str) -> bool:
+    """Whether a half-built file is of this stage and can go on: not one that was finished but for its move."""
+    try:
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            row = connection.execute(sql.GET_META, ("stage",)).fetchone()
+            connection.execute(sql.GET_PROGRESS, ("edges",)).fetchone()
+    except sqlite3.Error:
+        return False
+    return row is not None and row[0] == stage
+
+
+def remove(path: Path) -> None:
+    """Delete a half-built file and its journal."""
+    path.unlink(missing_ok=True)
+    path.with_name(f"{path.name}-journal").unlink(missing_ok=True)
