@@ -107,15 +107,17 @@ def load(graph: Path | None, data: Path) -> None:
     command = [sys.executable, "-m", "kgload"]
     if graph is None:
         command += ["starter"]
-    else:
+    elif graph.suffix == ".tsv":
         command += ["triples", str(graph.absolute()), "--columns", "relation,head,tail"]
+    else:
+        command += ["conceptnet", str(graph.absolute())]
     subprocess.run([*command, "--data", str(data)], cwd=ROOT, check=True)
 
 
 def main() -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__.partition("\n")[0])
-    parser.add_argument("--graph", type=Path, help="triples as relation, head, tail; the starter graph when not given")
+    parser.add_argument("--graph", type=Path, help="relation, head, tail (.tsv), or ConceptNet's dump; the starter graph when not given")
     arguments = parser.parse_args()
     output = Output(as_json=False)
     started = time.monotonic()
