@@ -117,7 +117,9 @@ def load(graph: Path | None, data: Path) -> None:
 def main() -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__.partition("\n")[0])
-    parser.add_argument("--graph", type=Path, help="relation, head, tail (.tsv), or ConceptNet's dump; the starter graph when not given")
+    parser.add_argument(
+        "--graph", type=Path, help="relation, head, tail (.tsv), or ConceptNet's dump; the starter graph when not given"
+    )
     arguments = parser.parse_args()
     output = Output(as_json=False)
     started = time.monotonic()

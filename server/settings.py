@@ -40,8 +40,8 @@ class Settings(BaseSettings):
     store: str = Field(EMBEDDED, description="sqlite, or a Neo4j's address: neo4j://127.0.0.1:7687")
     data: Path = Field(default_factory=data_folder, description="folder of the embedded store")
     neo4j_user: str = Field("", description="who the service is in Neo4j; required with one")
-    neo4j_password: SecretStr = Field(
-        SecretStr(""), description="that user's password; required with a Neo4j, better as a variable than as a flag"
+    neo4j_password: SecretStr | None = Field(
+        None, description="that user's password; required with a Neo4j, better as a variable than as a flag"
     )
     neo4j_database: str = Field("neo4j", description="database in Neo4j, of this service's own")
     model: str = Field(DEFAULT_MODEL, description="language model: Hugging Face folder, hub id or .gguf file")
@@ -112,7 +112,8 @@ class Settings(BaseSettings):
         """Where the Neo4j is and who the service is there; None with the embedded store."""
         if self.store == EMBEDDED:
             return None
-        return checked_login(self.store, self.neo4j_user, self.neo4j_password.get_secret_value(), self.neo4j_database)
+        password = self.neo4j_password.get_secret_value() if self.neo4j_password is not None else ""
+        return checked_login(self.store, self.neo4j_user, password, self.neo4j_database)
 
     @property
     def host(self) -> str:

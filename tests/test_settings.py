@@ -17,6 +17,10 @@ ROOT = Path(__file__).parent.parent
 OTHER_VALUES: dict[str, Any] = {
     "address": "127.0.0.1:1234",
     "insecure_bind": True,
+    "store": "neo4j://127.0.0.1:7687",
+    "neo4j_user": "someone",
+    "neo4j_password": SecretStr("some-password"),
+    "neo4j_database": "some-database",
     "data": Path("some/data"),
     "model": "some/model",
     "adapter": "none",
@@ -42,6 +46,7 @@ OTHER_VALUES: dict[str, Any] = {
 WRONG_VALUES: dict[str, str] = {
     "address": "nowhere",
     "insecure_bind": "perhaps",
+    "store": "http://127.0.0.1:7474",
     "device": "abacus",
     "dtype": "int3",
     "threads": "-1",
@@ -58,7 +63,21 @@ WRONG_VALUES: dict[str, str] = {
     "grace_s": "-1",
     "log_level": "loud",
 }
-TEXTS_AND_PATHS = {"data", "model", "adapter", "cache", "vocabulary"}
+TEXTS_AND_PATHS = {
+    "neo4j_user",
+    "neo4j_password",
+    "neo4j_database",
+    "data",
+    "model",
+    "adapter",
+    "cache",
+    "vocabulary",
+}
+
+
+def written(value: Any) -> str:
+    """A setting as it is typed."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def flag(name: str) -> str:
@@ -71,24 +90,34 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"KGT_{name.upper()}", raising=False)
 
 
+@pytest.fixture
+def login(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Neo4j asks for a login beside its address."""
+    if name == "store":
+        monkeypatch.setenv("KGT_NEO4J_USER", "neo4j")
+        monkeypatch.setenv("KGT_NEO4J_PASSWORD", "some-password")
+
+
 def test_these_tests_know_every_setting() -> None:
     assert OTHER_VALUES.keys() == Settings.model_fields.keys()
     assert WRONG_VALUES.keys() | TEXTS_AND_PATHS == Settings.model_fields.keys()
 
 
+@pytest.mark.usefixtures("login")
 @pytest.mark.parametrize("name", OTHER_VALUES)
 def test_a_setting_is_an_environment_variable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert getattr(read_settings([]), name) != OTHER_VALUES[name]
-    monkeypatch.setenv(f"KGT_{name.upper()}", str(OTHER_VALUES[name]))
+    monkeypatch.setenv(f"KGT_{name.upper()}", written(OTHER_VALUES[name]))
     assert getattr(read_settings([]), name) == OTHER_VALUES[name]
 
 
+@pytest.mark.usefixtures("login")
 @pytest.mark.parametrize("name", OTHER_VALUES)
 def test_a_setting_is_a_flag_which_wins(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     default = getattr(Settings(), name)
     if default is not None:
         monkeypatch.setenv(f"KGT_{name.upper()}", str(default))
-    assert getattr(read_settings([flag(name), str(OTHER_VALUES[name])]), name) == OTHER_VALUES[name]
+    assert getattr(read_settings([flag(name), written(OTHER_VALUES[name])]), name) == OTHER_VALUES[name]
 
 
 @pytest.mark.parametrize("name", WRONG_VALUES)

@@ -123,8 +123,8 @@ async def test_a_caller_who_leaves_before_the_commit_changes_nothing(service: Ru
     await asyncio.sleep(0)
     await until(lambda: "alice" in service_turns(service))
     call.cancel()
-    service.model.gate.set()
     await until(lambda: "alice" not in service_turns(service))
+    service.model.gate.set()
     assert (await service.client.list_edits(user="alice")).revision == 0
 
 
