@@ -101,7 +101,8 @@ REGISTRIES = [
         ("repo1.", "maven.org"),
     )
 ]
-MACHINE_PATH = re.compile(r"(?<![\w.~/}-])/(?:work|root|farm|opt/wheels)(?:/|\b)(?![\w-])|(?<![\w.~/}-])/work/")
+MACHINE_FOLDERS = ("work", "root", "farm", "opt/wheels")
+MACHINE_PATH = re.compile(rf"(?<![\w.~/}}-])/(?:{'|'.join(MACHINE_FOLDERS)})(?![\w-])")
 
 
 def tracked_texts() -> Sequence[tuple[str, str]]:

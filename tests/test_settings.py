@@ -16,11 +16,11 @@ from server.settings import Settings, read_settings
 ROOT = Path(__file__).parent.parent
 OTHER_VALUES: dict[str, Any] = {
     "address": "127.0.0.1:1234",
+    "store": "bolt://localhost:7687",
+    "neo4j_user": "somebody",
+    "neo4j_password": SecretStr("opensesame"),
+    "neo4j_database": "other",
     "insecure_bind": True,
-    "store": "neo4j://127.0.0.1:7687",
-    "neo4j_user": "someone",
-    "neo4j_password": SecretStr("some-password"),
-    "neo4j_database": "some-database",
     "data": Path("some/data"),
     "model": "some/model",
     "adapter": "none",
@@ -45,8 +45,8 @@ OTHER_VALUES: dict[str, Any] = {
 """Of each setting a value that is not its default."""
 WRONG_VALUES: dict[str, str] = {
     "address": "nowhere",
+    "store": "oracle",
     "insecure_bind": "perhaps",
-    "store": "http://127.0.0.1:7474",
     "device": "abacus",
     "dtype": "int3",
     "threads": "-1",
@@ -63,25 +63,18 @@ WRONG_VALUES: dict[str, str] = {
     "grace_s": "-1",
     "log_level": "loud",
 }
-TEXTS_AND_PATHS = {
-    "neo4j_user",
-    "neo4j_password",
-    "neo4j_database",
-    "data",
-    "model",
-    "adapter",
-    "cache",
-    "vocabulary",
-}
-
-
-def written(value: Any) -> str:
-    """A setting as it is typed."""
-    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+TEXTS_AND_PATHS = {"data", "model", "adapter", "cache", "vocabulary", "neo4j_user", "neo4j_password", "neo4j_database"}
+NEEDED_WITH_A_NEO4J = ("neo4j_user", "neo4j_password")
 
 
 def flag(name: str) -> str:
     return f"{'-' if len(name) == 1 else '--'}{name.replace('_', '-')}"
+
+
+def given(name: str) -> str:
+    """The other value as it is typed."""
+    value = OTHER_VALUES[name]
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 @pytest.fixture(autouse=True)
@@ -90,34 +83,28 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(f"KGT_{name.upper()}", raising=False)
 
 
-@pytest.fixture
-def login(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Neo4j asks for a login beside its address."""
-    if name == "store":
-        monkeypatch.setenv("KGT_NEO4J_USER", "neo4j")
-        monkeypatch.setenv("KGT_NEO4J_PASSWORD", "some-password")
-
-
 def test_these_tests_know_every_setting() -> None:
     assert OTHER_VALUES.keys() == Settings.model_fields.keys()
     assert WRONG_VALUES.keys() | TEXTS_AND_PATHS == Settings.model_fields.keys()
 
 
-@pytest.mark.usefixtures("login")
 @pytest.mark.parametrize("name", OTHER_VALUES)
 def test_a_setting_is_an_environment_variable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert getattr(read_settings([]), name) != OTHER_VALUES[name]
-    monkeypatch.setenv(f"KGT_{name.upper()}", written(OTHER_VALUES[name]))
+    for needed in NEEDED_WITH_A_NEO4J:
+        monkeypatch.setenv(f"KGT_{needed.upper()}", given(needed))
+    monkeypatch.setenv(f"KGT_{name.upper()}", given(name))
     assert getattr(read_settings([]), name) == OTHER_VALUES[name]
 
 
-@pytest.mark.usefixtures("login")
 @pytest.mark.parametrize("name", OTHER_VALUES)
 def test_a_setting_is_a_flag_which_wins(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     default = getattr(Settings(), name)
-    if default is not None:
+    for needed in NEEDED_WITH_A_NEO4J:
+        monkeypatch.setenv(f"KGT_{needed.upper()}", given(needed))
+    if default is not None and name not in NEEDED_WITH_A_NEO4J:
         monkeypatch.setenv(f"KGT_{name.upper()}", str(default))
-    assert getattr(read_settings([flag(name), written(OTHER_VALUES[name])]), name) == OTHER_VALUES[name]
+    assert getattr(read_settings([flag(name), given(name)]), name) == OTHER_VALUES[name]
 
 
 @pytest.mark.parametrize("name", WRONG_VALUES)
@@ -170,12 +157,23 @@ def test_settings_are_frozen() -> None:
         Settings().k = 3  # type: ignore[misc]
 
 
-def test_a_secret_has_no_default_and_is_masked() -> None:
-    secrets = [n for n in Settings.model_fields if any(w in n for w in ("password", "secret", "token_", "key"))]
-    for name in set(secrets) - {"token_budget"}:
+def test_secrets_have_no_default_and_are_masked() -> None:
+    secrets = [n for n in Settings.model_fields if n.endswith(("password", "secret", "_key", "_token"))]
+    assert secrets == ["neo4j_password"]
+    for name in secrets:
         field = Settings.model_fields[name]
-        assert SecretStr in (field.annotation, *getattr(field.annotation, "__args__", ())), name
-        assert field.default is None or field.is_required(), name
+        assert field.annotation is SecretStr
+        assert not field.default.get_secret_value()
+        settings = read_settings([flag(name), "opensesame"])
+        assert "opensesame" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+
+
+@pytest.mark.parametrize("missing", NEEDED_WITH_A_NEO4J)
+def test_a_neo4j_needs_a_login_and_what_is_wrong_does_not_show_it(missing: str) -> None:
+    login = [text for name in NEEDED_WITH_A_NEO4J if name != missing for text in (flag(name), given(name))]
+    with pytest.raises(InvalidSetting, match=f"KGT_{missing.upper()}") as failed:
+        read_settings(["--store", "neo4j://127.0.0.1:7687", *login])
+    assert "opensesame" not in str(failed.value)
 
 
 def test_help_lists_every_setting() -> None:
