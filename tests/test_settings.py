@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import SecretStr, ValidationError
@@ -162,8 +162,8 @@ def test_secrets_have_no_default_and_are_masked() -> None:
     assert secrets == ["neo4j_password"]
     for name in secrets:
         field = Settings.model_fields[name]
-        assert field.annotation is SecretStr
-        assert not field.default.get_secret_value()
+        assert SecretStr in get_args(field.annotation)
+        assert field.default is None
         settings = read_settings([flag(name), "opensesame"])
         assert "opensesame" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
 

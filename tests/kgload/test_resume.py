@@ -82,15 +82,16 @@ def test_a_load_that_goes_on_does_not_read_the_file_again(
 
 @pytest.mark.parametrize("phase", ["stage", "load"])
 def test_a_reader_sees_the_old_base_until_the_new_one_is_whole(phase: str, file: Path, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    load("conceptnet", dump(tmp_path / "small.csv", [line("IsA", "dog", "pet")]), data=data)
-    before = content(data)
+    small = dump(tmp_path / "small.csv", [line("IsA", "dog", "pet")])
     count = points(phase, *arguments(file, tmp_path / "whole"))
     for point in (count // 3, count // 2, count * 2 // 3):
+        data = tmp_path / str(point)
+        load("conceptnet", small, data=data)
+        before = content(data)
         assert killed(phase, point, *arguments(file, data), "--replace").returncode == -signal.SIGKILL
         assert content(data) == before
-    assert load("conceptnet", file, "--replace", data=data) == 0
-    assert content(data) == content(tmp_path / "whole")
+        assert load("conceptnet", file, "--replace", data=data) == 0
+        assert content(data) == content(tmp_path / "whole")
 
 
 # The same file, and another
