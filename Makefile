@@ -43,7 +43,7 @@ down: ## stop them; the graph stays in its volume
 	$(COMPOSE) down
 
 .env: # a random password, readable by this user alone
-	@umask 077; $(PYTHON) -c 'import secrets; print("KGT_NEO4J_PASSWORD=" + secrets.token_urlsafe(24))' > $@
+	@umask 077; $(PYTHON) -c 'import secrets; print("KGT_NEO4J_PASSWORD=k" + secrets.token_urlsafe(24))' > $@
 
 test: model ## all tests, the default model's among them
 	$(RUN) -m pytest

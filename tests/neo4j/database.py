@@ -143,6 +143,11 @@ def _resolve(pom: Path, folder: Path) -> None:
     building.rename(folder)
 
 
+def new_password() -> str:
+    """A random one that no command line takes for an option."""
+    return "p" + secrets.token_urlsafe(12)
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -157,7 +162,7 @@ class ProcessNeo4j:
         self._process: subprocess.Popen[str] | None = None
         self._log: deque[str] = deque(maxlen=200)
         bolt, http = free_port(), free_port()
-        self.login = Neo4jLogin(f"bolt://127.0.0.1:{bolt}", "neo4j", secrets.token_urlsafe(12))
+        self.login = Neo4jLogin(f"bolt://127.0.0.1:{bolt}", "neo4j", new_password())
         self.browser = f"http://127.0.0.1:{http}/browser/"
         (folder / "conf").mkdir(parents=True)
         (folder / "conf" / "neo4j.conf").write_text(
@@ -242,7 +247,7 @@ def _container() -> Iterator[Database]:
     from testcontainers.community.neo4j import Neo4jContainer
 
     bolt, http = free_port(), free_port()
-    password = secrets.token_urlsafe(12)
+    password = new_password()
     container = (
         Neo4jContainer(IMAGE, password=password)
         .with_bind_ports(7687, bolt)
