@@ -21,8 +21,8 @@ $(STAMP): pyproject.toml
 	  { echo "Python 3.11 or later is needed; name one: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) (torch is large: some minutes, once) ..."
-	$(RUN) -m pip install --quiet --upgrade pip
-	$(RUN) -m pip install --quiet --editable '.[server,dev]'
+	$(RUN) -m pip install -qq --upgrade pip
+	$(RUN) -m pip install -qq --editable '.[server,dev]'
 	@touch $@
 
 install: $(STAMP) ## create .venv with everything in it

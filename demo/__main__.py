@@ -111,7 +111,11 @@ def load(graph: Path | None, data: Path) -> None:
         command += ["triples", str(graph.absolute()), "--columns", "relation,head,tail"]
     else:
         command += ["conceptnet", str(graph.absolute())]
-    subprocess.run([*command, "--data", str(data)], cwd=ROOT, check=True)
+    done = subprocess.run([*command, "--data", str(data)], cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        print(done.stderr, end="", file=sys.stderr)
+        done.check_returncode()
+    print(done.stdout.rstrip().rpartition("\n")[2])  # the summary's last line
 
 
 def main() -> int:
