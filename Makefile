@@ -7,11 +7,12 @@ STAMP := $(VENV)/.installed
 DATA ?= ../shared/data
 GRAPH ?=
 STORE ?= sqlite
+BENCH ?= engine
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 BUF := @bufbuild/buf@1.75.0
 
 .DEFAULT_GOAL := help
-.PHONY: help install model demo serve up down test lint format proto train train-report picture clean
+.PHONY: help install model demo serve up down test lint format proto train train-report bench picture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +69,9 @@ train: model ## train the adapter (about an hour on 2 cores); DATA is the folder
 
 train-report: model ## write docs/model.md: the base model beside itself with the adapter
 	$(RUN) -m training report --data '$(DATA)'
+
+bench: model ## measure: BENCH=engine, service, personalize, generation, store or load; the last line is JSON
+	$(RUN) -m bench.$(BENCH)
 
 picture: ## draw docs/architecture.svg from its text (needs graphviz)
 	dot -Tsvg docs/architecture.dot -o docs/architecture.svg
