@@ -53,7 +53,7 @@ class FixedModel:
         self.gate.set()
 
     async def score(self, branches: Sequence[Branch], deadline: float | None = None) -> Scores:
-        await self._begin(deadline, [b.prompt + max(b.continuations, key=len) for b in branches])
+        await self._begin(deadline, [b.prompt + max(b.continuations, key=len, default="") for b in branches])
         self.scored.extend(branches)
         rows = tuple(tuple(self._logprob(b.prompt, c) for c in b.continuations) for b in branches)
         return Scores(rows, ModelCost(1, sum(len(b.prompt.split()) for b in branches)))

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from server.errors import InvalidRequest
 from server.graph.codec import MalformedEdit, checked_text, checked_triple, edit_from_json, edit_to_json
+from server.graph.concept import concept_key
 from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
 from server.graph.triple import Mark, Origin, Stamp, Triple
 
-names = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=15).filter(str.strip)
+names = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=15).filter(concept_key)
 triples = st.builds(Triple.of, names, names.map(str.strip), names)
 marks = st.none() | st.builds(
     Mark, st.sampled_from([Origin.ADDED, Origin.REMOVED]), st.builds(Stamp, st.integers(1, 99), st.integers(0, 99))

@@ -16,6 +16,7 @@ from server.rpc.serving import Probes, new_server
 from server.settings import Settings
 from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_base import BaseTriple, build_base
+from server.tuning.writes import Writer
 from tests.fixed_model import FixedModel
 
 VOCABULARY = Vocabulary.built_in()
@@ -47,6 +48,7 @@ class Running:
     store: SqliteStore
     model: FixedModel
     probes: Probes
+    writer: Writer
 
 
 @contextlib.asynccontextmanager
@@ -63,7 +65,7 @@ async def running(folder: Path, model: FixedModel | None = None, **settings: Any
     await server.start()
     try:
         async with AsyncClient(f"127.0.0.1:{port}", timeout_s=20) as client:
-            yield Running(client, f"127.0.0.1:{port}", store, model, probes)
+            yield Running(client, f"127.0.0.1:{port}", store, model, probes, use_cases.writer)
     finally:
         await server.stop(None)
         await store.close()

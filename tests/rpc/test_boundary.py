@@ -206,12 +206,7 @@ async def test_the_log_has_methods_and_statuses_and_never_what_users_wrote(
 
 
 def service_turns(service: Running) -> dict[str, Any]:
-    import gc
-
-    from server.tuning.writes import Writer
-
-    writers = [o for o in gc.get_objects() if isinstance(o, Writer) and o.store is service.store]
-    return {user: lock for writer in writers for user, lock in writer._turns._locks.items()}
+    return dict(service.writer._turns._locks)
 
 
 async def until(condition: Callable[[], bool]) -> None:
