@@ -15,7 +15,7 @@ ENV PATH=/opt/kgt/venv/bin:$PATH
 COPY docker/constraints.txt /src/docker/
 # The heavy part first, so that a change of the code does not download it again.
 RUN torch=$(grep '^torch==' /src/docker/constraints.txt) \
- && pip install -q ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} "$torch"
+ && ${TORCH_INDEX:+env PIP_INDEX_URL="$TORCH_INDEX"} pip install -q "$torch"
 COPY pyproject.toml LICENSE NOTICE* README* /src/
 COPY kgt /src/kgt
 COPY kgload /src/kgload

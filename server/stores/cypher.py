@@ -250,55 +250,52 @@ WITH u.revision AS latest, u.overlay_id AS overlay_id, coalesce(b.epoch, 0) AS e
      g.state AS state, coalesce(g.fingerprint, '') AS fingerprint
 RETURN {STAND_COLUMNS}
 """
-COMMIT = """
-MATCH (u:User {id: $user})
+
+
+def _delete(kind: str) -> str:
+    """The part of COMMIT that takes the marks of one overlay type (a constant of this file) off the changed triples."""
+    return f"""CALL () {{
+  UNWIND $changed AS t
+  MATCH ()-[m:{kind} {{user: $user, subject: t.subject, relation: t.relation, object: t.object}}]->()
+  USING INDEX m:{kind}(user, subject, relation, object) DELETE m
+}}
+"""
+
+
+def _create(kind: str, marks: str) -> str:
+    """The part of COMMIT that puts new marks of one overlay type there, between base or personal concepts."""
+    return f"""CALL () {{
+  UNWIND {marks} AS mark
+  OPTIONAL MATCH (sb:Concept {{uri: mark.subject}})
+  OPTIONAL MATCH (sp:PersonalConcept {{user: $user, uri: mark.subject}})
+  OPTIONAL MATCH (ob:Concept {{uri: mark.object}})
+  OPTIONAL MATCH (op:PersonalConcept {{user: $user, uri: mark.object}})
+  OPTIONAL MATCH (e:Edit {{user: $user, revision: mark.revision}})
+  WITH mark, coalesce(sb, sp) AS s, coalesce(ob, op) AS o, e
+  CREATE (s)-[m:{kind}]->(o) SET m = mark, m.edit = e.id, m.time_ms = e.time_ms
+}}
+"""
+
+
+COMMIT = f"""
+MATCH (u:User {{id: $user}})
 SET u.revision = $revision
 REMOVE u.locked
 WITH u
-CALL () {
+CALL () {{
   UNWIND $edits AS edit CREATE (e:Edit) SET e = edit
-}
-CALL () {
-  UNWIND $changed AS t
-  MATCH ()-[m:ADDED {user: $user, subject: t.subject, relation: t.relation, object: t.object}]->()
-  USING INDEX m:ADDED(user, subject, relation, object) DELETE m
-}
-CALL () {
-  UNWIND $changed AS t
-  MATCH ()-[m:DELETED {user: $user, subject: t.subject, relation: t.relation, object: t.object}]->()
-  USING INDEX m:DELETED(user, subject, relation, object) DELETE m
-}
-CALL () {
+}}
+{_delete("ADDED")}{_delete("DELETED")}CALL () {{
   UNWIND $concepts AS concept
-  OPTIONAL MATCH (c:Concept {uri: concept.uri})
+  OPTIONAL MATCH (c:Concept {{uri: concept.uri}})
   WITH concept WHERE c IS NULL
-  MERGE (p:PersonalConcept {user: $user, uri: concept.uri}) SET p.text = concept.text
-}
-CALL () {
-  UNWIND $added AS mark
-  OPTIONAL MATCH (sb:Concept {uri: mark.subject})
-  OPTIONAL MATCH (sp:PersonalConcept {user: $user, uri: mark.subject})
-  OPTIONAL MATCH (ob:Concept {uri: mark.object})
-  OPTIONAL MATCH (op:PersonalConcept {user: $user, uri: mark.object})
-  OPTIONAL MATCH (e:Edit {user: $user, revision: mark.revision})
-  WITH mark, coalesce(sb, sp) AS s, coalesce(ob, op) AS o, e
-  CREATE (s)-[m:ADDED]->(o) SET m = mark, m.edit = e.id, m.time_ms = e.time_ms
-}
-CALL () {
-  UNWIND $deleted AS mark
-  OPTIONAL MATCH (sb:Concept {uri: mark.subject})
-  OPTIONAL MATCH (sp:PersonalConcept {user: $user, uri: mark.subject})
-  OPTIONAL MATCH (ob:Concept {uri: mark.object})
-  OPTIONAL MATCH (op:PersonalConcept {user: $user, uri: mark.object})
-  OPTIONAL MATCH (e:Edit {user: $user, revision: mark.revision})
-  WITH mark, coalesce(sb, sp) AS s, coalesce(ob, op) AS o, e
-  CREATE (s)-[m:DELETED]->(o) SET m = mark, m.edit = e.id, m.time_ms = e.time_ms
-}
-CALL () {
+  MERGE (p:PersonalConcept {{user: $user, uri: concept.uri}}) SET p.text = concept.text
+}}
+{_create("ADDED", "$added")}{_create("DELETED", "$deleted")}CALL () {{
   UNWIND $left AS uri
-  MATCH (p:PersonalConcept {user: $user, uri: uri}) WHERE NOT EXISTS { (p)--() }
+  MATCH (p:PersonalConcept {{user: $user, uri: uri}}) WHERE NOT EXISTS {{ (p)--() }}
   DELETE p
-}
+}}
 """
 COUNT_OF_USER = """
 CALL () {
