@@ -1,7 +1,8 @@
 """A real Neo4j for tests: in a container where a Docker engine answers, else made from Maven artifacts with Java.
 
 KGT_TEST_NEO4J=container or process asks for one of the two; KGT_TEST_NEO4J_RELEASE=calendar for the newest calendar
-release, which needs Java 21, as a process. The jars are kept in KGT's cache between runs.
+release, which needs Java 21, as a process. Without it the conformance suite alone runs there too, beside 5.26: all of
+Neo4j's tests twice would take minutes. The jars are kept in KGT's cache between runs.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from server.stores.neo4j_connection import Neo4jLogin
 
 POMS = {"lts": Path(__file__).with_name("pom.xml"), "calendar": Path(__file__).with_name("pom-calendar.xml")}
 JAVA = {"lts": 17, "calendar": 21}
+MAIN = {"lts": "org.neo4j.server.CommunityEntryPoint", "calendar": "org.neo4j.server.Neo4jCommunity"}
 JVMS = Path("/usr/lib/jvm")
 IMAGE = "neo4j:5.26-community"
 HEAP = "512m"
@@ -72,15 +74,25 @@ def running_neo4j(folder: Path) -> Iterator[Database]:
     if wanted != "process" and release == "lts" and docker_answers() and has_image():
         with _container() as container:
             yield container
-    elif wanted != "container" and (java := find_java(JAVA[release])) is not None:
-        process = ProcessNeo4j(folder, java, jars(POMS[release]))
-        try:
-            process.start()
+    elif wanted != "container" or release != "lts":
+        with neo4j_process(folder, release) as process:
             yield process
-        finally:
-            process.stop()
     else:
+        raise Unobtainable(NEEDED)
+
+
+@contextlib.contextmanager
+def neo4j_process(folder: Path, release: str) -> Iterator[Database]:
+    """A started Neo4j of this machine's Java. Raises Unobtainable."""
+    java = find_java(JAVA[release])
+    if java is None:
         raise Unobtainable(NEEDED if release == "lts" else NEEDED_FOR_CALENDAR)
+    process = ProcessNeo4j(folder, java, jars(POMS[release]), MAIN[release])
+    try:
+        process.start()
+        yield process
+    finally:
+        process.stop()
 
 
 def find_java(least: int) -> str | None:
@@ -157,8 +169,8 @@ def free_port() -> int:
 class ProcessNeo4j:
     """A Neo4j as a process of this machine's Java, on ports of its own."""
 
-    def __init__(self, folder: Path, java: str, lib: Path) -> None:
-        self._folder, self._java, self._classpath = folder, java, f"{lib}/*"
+    def __init__(self, folder: Path, java: str, lib: Path, main: str = MAIN["lts"]) -> None:
+        self._folder, self._java, self._classpath, self._main = folder, java, f"{lib}/*", main
         self._process: subprocess.Popen[str] | None = None
         self._log: deque[str] = deque(maxlen=200)
         bolt, http = free_port(), free_port()
@@ -186,8 +198,8 @@ class ProcessNeo4j:
         )
 
     def start(self) -> None:
-        started = threading.Event()
-        command = [self._java, f"-Xmx{HEAP}", *_OPENED, "-cp", self._classpath, "org.neo4j.server.CommunityEntryPoint"]
+        said, ended = threading.Event(), threading.Event()
+        command = [self._java, f"-Xmx{HEAP}", *_OPENED, "-cp", self._classpath, self._main]
         places = [f"--home-dir={self._folder}", f"--config-dir={self._folder / 'conf'}", "--console-mode"]
         self._process = subprocess.Popen(
             [*command, *places], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -200,11 +212,12 @@ class ProcessNeo4j:
                 for line in process.stdout:
                     self._log.append(line)
                     if re.search(r"INFO\s+Started\.", line):
-                        started.set()
-            started.set()
+                        said.set()
+            ended.set()
+            said.set()
 
         threading.Thread(target=pump, daemon=True).start()
-        if not started.wait(START_S) or process.poll() is not None:
+        if not said.wait(START_S) or ended.is_set():
             self.kill()
             raise RuntimeError("Neo4j did not start: " + "".join(self._log)[-2000:])
 

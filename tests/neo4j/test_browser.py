@@ -10,50 +10,25 @@ from typing import Any
 import pytest
 
 from demo.processes import ROOT
-from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
-from server.graph.relation import Vocabulary
-from server.graph.triple import Mark, Origin, Stamp
-from server.stores.neo4j import Neo4jStore
 from server.stores.neo4j_connection import Connection
-from tests.conformance.graph_store import BONES, CARROTS, MEAT, add, remove, t
 from tests.neo4j.database import Database
-from tests.neo4j.graphs import fill, forget_users
-from tests.rpc.running import BASE
+from tests.neo4j.graphs import forget_users
+from tests.neo4j.screenshot import SETTINGS
+from tests.neo4j.story import tell
 
 DOCS = ROOT / "docs" / "browser"
 QUERIES = {path.stem: path for path in sorted(DOCS.glob("*.cypher"))}
-VOCABULARY = Vocabulary.built_in()
 PARAMETERS = {"user": "alice", "concept": "dog", "revision": 1}
 
 
 @pytest.fixture
 async def connection(neo4j_database: Database, tmp_path: Path) -> AsyncIterator[Connection]:
-    """A graph in which alice was personalized, and bob and carol disagree."""
-    login = neo4j_database.login
-    await fill(login, BASE, VOCABULARY, tmp_path)
-    await forget_users(login)
-    store = await Neo4jStore.open(login, VOCABULARY)
-    await store.commit("alice", await store.snapshot("alice"), [personalized()], None)
-    await add(store, "alice", t("dog", "is named", "Luna"))
-    await remove(store, "bob", BONES)
-    await add(store, "carol", BONES)
-    await store.close()
-    opened = Connection(login)
+    """To a graph in which alice was personalized, and bob and carol disagree."""
+    await tell(neo4j_database.login, tmp_path)
+    opened = Connection(neo4j_database.login)
     yield opened
     await opened.close()
-    await forget_users(login)
-
-
-def personalized() -> Edit:
-    evidence = Evidence(
-        "What does a dog enjoy?", "carrots", "dog", "carrots", ("Desires",), 3.0, 1.0, StopReason.OVERTOOK, True,
-        "meat", "carrots",
-    )  # fmt: skip
-    changes = (
-        Change(CARROTS, None, Mark(Origin.ADDED, Stamp(1, 0)), TripleProbabilities(0.0, 0.4, 0.9, 0.1)),
-        Change(MEAT, None, Mark(Origin.REMOVED, Stamp(1, 1)), TripleProbabilities(0.3, 0.0, 0.1, 0.9)),
-    )
-    return Edit("e-1", 1, EditKind.PERSONALIZE, 1_700_000_000_000, changes, evidence)
+    await forget_users(neo4j_database.login)
 
 
 async def rows(connection: Connection, name: str) -> list[dict[str, Any]]:
@@ -75,7 +50,8 @@ async def test_the_saved_queries_show_what_they_promise(connection: Connection) 
     assert mine < view
     assert ("AtLocation", "", "kennel") in view
     assert {user for _, user, _ in view} == {"", "alice"}, "no one else's"
-    assert drawn(await rows(connection, "lately")) == mine
+    cat = {("ADDED", "alice", "thunder"), ("DELETED", "alice", "milk")}
+    assert drawn(await rows(connection, "lately")) == mine | cat
 
     why = await rows(connection, "why")
     assert [(row["triple"], row["retrieval_before"], row["retrieval_after"], row["reasoning"]) for row in why] == [
@@ -86,6 +62,7 @@ async def test_the_saved_queries_show_what_they_promise(connection: Connection) 
 
     disagree = await rows(connection, "disagree")
     assert [(row["user"], row["triple"]) for row in disagree] == [
+        ("alice", "cat Desires milk"),
         ("bob", "dog Desires bones"),
         ("alice", "dog Desires meat"),
     ]
@@ -93,9 +70,10 @@ async def test_the_saved_queries_show_what_they_promise(connection: Connection) 
     assert (conflict["added_by"], conflict["removed_by"], conflict["o"]["text"]) == ("carol", "bob", "bones")
 
 
-def test_the_guide_names_every_file() -> None:
+def test_the_guide_names_every_file_and_command() -> None:
     guide = (DOCS / "guide.md").read_text()
     assert set(re.findall(r"\]\((.+?)\)", guide)) == {p.name for p in DOCS.iterdir()} - {"guide.md", "browser.png"}
+    assert [command for command in SETTINGS if command not in guide.splitlines()] == []
 
 
 def test_the_style_tells_overlay_and_base_apart() -> None:

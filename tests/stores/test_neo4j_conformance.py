@@ -1,4 +1,5 @@
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from server.stores.neo4j import Neo4jStore
 from server.stores.sqlite_base import BASE_FILE, BaseTriple, build_base
 from server.tuning.ports import GraphStore
 from tests.conformance.graph_store import BASE, VOCABULARY, GraphStoreConformance
-from tests.neo4j.database import Database
+from tests.neo4j.database import Database, Unobtainable, neo4j_process
 from tests.neo4j.graphs import fill, forget_users
 
 
@@ -18,12 +19,38 @@ def base_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / BASE_FILE
 
 
-class TestNeo4jStore(GraphStoreConformance):
+@pytest.fixture(scope="module")
+def calendar_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    """The newest calendar release, where this machine can run it."""
+    if os.environ.get("KGT_TEST_NEO4J_RELEASE") == "calendar":
+        pytest.skip("all Neo4j tests run on the calendar release")
+    try:
+        with neo4j_process(tmp_path_factory.mktemp("calendar") / "neo4j", "calendar") as database:
+            yield database
+    except Unobtainable as reason:
+        pytest.skip(str(reason))
+
+
+class Neo4jConformance(GraphStoreConformance):
+    database: Database
+
     @pytest.fixture(autouse=True)
-    def _database(self, neo4j_database: Database, base_file: Path, tmp_path: Path) -> None:
-        self.database, self.base_file, self.folder = neo4j_database, base_file, tmp_path
+    def _places(self, base_file: Path, tmp_path: Path) -> None:
+        self.base_file, self.folder = base_file, tmp_path
 
     async def opened(self, base: Sequence[BaseTriple]) -> GraphStore:
         await fill(self.database.login, self.base_file, VOCABULARY, self.folder)
         await forget_users(self.database.login)
         return await Neo4jStore.open(self.database.login, VOCABULARY)
+
+
+class TestNeo4jStore(Neo4jConformance):
+    @pytest.fixture(autouse=True)
+    def _database(self, neo4j_database: Database) -> None:
+        self.database = neo4j_database
+
+
+class TestNeo4jStoreOnTheCalendarRelease(Neo4jConformance):
+    @pytest.fixture(autouse=True)
+    def _database(self, calendar_database: Database) -> None:
+        self.database = calendar_database

@@ -1,0 +1,190 @@
+"""Neo4j Browser in headless Chromium, used as docs/browser/guide.md says: files are dropped on it, titles and buttons clicked.
+
+Every wait is bounded, and leaving `neo4j_browser` ends Chromium.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.neo4j.database import Database, Unobtainable, until
+
+NEEDED = "drawing in Neo4j Browser needs Chromium (apt install chromium chromium-driver)"
+LIMIT_S = 60.0
+
+FRAME = '[data-testid="frame"]'
+ERROR = '[data-testid="cypherFrameErrorMessage"]'
+RUN = '[data-testid="editor-Run"]'
+FAVORITES = '[data-testid="navigationFavorites"]'
+SAVE = ".filedrop-save-to-favorites"
+
+# Chromium gives a page no path to the machine's files, so what a drag would carry is put together in the page.
+_DROP = """
+const [name, text] = arguments, carried = new DataTransfer();
+carried.items.add(new File([text], name));
+document.querySelector('[data-testid="main"]')
+  .dispatchEvent(new DragEvent('drop', {bubbles: true, cancelable: true, dataTransfer: carried}));
+"""
+# What D3 bound to the elements, and how these look.
+_DRAWN = """
+const frame = document.querySelector('[data-testid="frame"]'), all = s => [...(frame ? frame.querySelectorAll(s) : [])];
+const words = e => [...e.querySelectorAll('text')].map(t => t.textContent.trim()).filter(t => t).join(' ');
+return [
+  all('g.node').map(e => {
+    const c = e.querySelector('circle.b-outline'), m = e.getScreenCTM();
+    return [e.__data__.labels[0], words(e), c.getAttribute('fill'), c.getAttribute('stroke-width'),
+            [m.a, m.e, m.f].map(x => x.toFixed(1)).join(' ')];
+  }),
+  all('g.relationship').map(e => [e.__data__.type, words(e), e.querySelector('path.b-outline').getAttribute('fill')]),
+];
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Circle:
+    label: str
+    caption: str
+    fill: str
+    border_width: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    type: str
+    caption: str
+    fill: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """The newest frame's graph as it stands on the screen."""
+
+    circles: tuple[Circle, ...]
+    arrows: tuple[Arrow, ...]
+
+
+@contextlib.contextmanager
+def neo4j_browser(database: Database, width: int = 1500, height: int = 1100) -> Iterator[Browser]:
+    """Browser, signed in. Raises Unobtainable."""
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        raise Unobtainable(NEEDED)
+    from selenium import webdriver
+    from selenium.webdriver.chrome.service import Service
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    options.page_load_strategy = "none"  # the page asks for fonts elsewhere, and there may be no network
+    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", f"--window-size={width},{height}"):
+        options.add_argument(flag)
+    window = webdriver.Chrome(options=options, service=Service(driver))
+    try:
+        window.set_script_timeout(LIMIT_S)
+        browser = Browser(window)
+        browser.sign_in(database)
+        yield browser
+    finally:
+        window.quit()
+
+
+class Browser:
+    """Neo4j Browser in a window."""
+
+    def __init__(self, window: Any) -> None:
+        self._window = window
+
+    def sign_in(self, database: Database) -> None:
+        """Fill in the form; the address comes with the link, as from http://HOST:7474."""
+        login = database.login
+        self._window.get(f"{database.browser}?dbms={login.url.replace('://', f'://{login.user}@')}")
+        self._wait_for('[data-testid="password"]').send_keys(login.password)
+        self._wait_for('[data-testid="connect"]').click()
+        self._until(lambda: not self._all('[data-testid="password"]'), "Browser to connect")
+
+    def type(self, command: str) -> None:
+        """A command into the editor, and the button that runs it."""
+        self._wait_for("#monaco-main-editor").click()
+        self._window.execute_cdp_cmd("Input.insertText", {"text": command})
+        self._run(command)
+
+    def drop(self, file: Path) -> None:
+        """Drag a file onto the window; a query is then saved to the favorites."""
+        self._wait_for('[data-testid="main"]')
+        frames = self._newest()
+        self._window.execute_script(_DROP, file.name, file.read_text())
+        if file.suffix == ".cypher":
+            self._wait_for(SAVE).click()
+            self._until(lambda: not self._all(".has-user-select"), f"{file.name} to be saved")
+        else:
+            self._until(lambda: self._newest() != frames, f"what {file.name} shows")
+
+    def run_favorite(self, title: str) -> None:
+        """Click a saved query in the drawer and run it."""
+        place = f'[data-testid="scriptTitle-{title}"]'
+        if not self._all(place):
+            self._wait_for(FAVORITES).click()
+        self._wait_for(place).click()
+        self._wait_for(FAVORITES).click()
+        self._until(lambda: not self._all(place), "the drawer to close")
+        self._run(title)
+
+    def enlarge(self) -> None:
+        """The newest frame over the whole window, its graph fitted to it."""
+        self._wait_for(f'{FRAME} [title="Fullscreen"]').click()
+        self._wait_for('[title="Close fullscreen"]')
+        self.drawn()
+        self._wait_for('[aria-label="zoom-to-fit"]').click()
+
+    def errors(self) -> list[str]:
+        """What went wrong in frames that are on the screen."""
+        return [e.text for e in self._all(ERROR)]
+
+    def text(self) -> str:
+        """The newest frame's."""
+        frames = self._all(FRAME)
+        return str(frames[0].text) if frames else ""
+
+    def drawn(self) -> Drawing:
+        """The newest frame's graph when it has come to rest; empty where there is an error instead."""
+        seen: list[Drawing] = []
+
+        def rests() -> bool:
+            seen.append(self._drawing())
+            return bool(self.errors()) or (len(seen) > 1 and bool(seen[-1].circles) and seen[-1] == seen[-2])
+
+        self._until(rests, "a graph to be drawn and to come to rest")
+        return seen[-1]
+
+    def keep(self, file: Path) -> None:
+        """A picture of the window."""
+        assert self._window.save_screenshot(str(file))
+
+    def _drawing(self) -> Drawing:
+        circles, arrows = self._window.execute_script(_DRAWN)
+        return Drawing(tuple(Circle(*c) for c in circles), tuple(Arrow(*a) for a in arrows))
+
+    def _run(self, what: str) -> None:
+        before = self._newest()
+        self._wait_for(RUN).click()
+        self._until(lambda: self._newest() != before, f"a result of {what}")
+
+    def _newest(self) -> str:
+        frames = self._all(FRAME)
+        return str(frames[0].id) if frames else ""
+
+    def _wait_for(self, selector: str) -> Any:
+        self._until(lambda: bool(self._all(selector)), selector)
+        return self._all(selector)[0]
+
+    def _all(self, selector: str) -> list[Any]:
+        return list(self._window.find_elements("css selector", selector))
+
+    @staticmethod
+    def _until(condition: Any, what: str) -> None:
+        until(condition, what, LIMIT_S)
