@@ -31,6 +31,7 @@ JAVA = {"lts": 17, "calendar": 21}
 MAIN = {"lts": "org.neo4j.server.CommunityEntryPoint", "calendar": "org.neo4j.server.Neo4jCommunity"}
 JVMS = Path("/usr/lib/jvm")
 IMAGE = "neo4j:5.26-community"
+CONTAINER_CONF = Path(__file__).parent.parent.parent / "docker" / "neo4j.conf"
 HEAP = "512m"
 START_S = 300.0
 NEEDED = "Neo4j tests need a Docker engine, or Java 17 and Maven (apt install openjdk-17-jre-headless maven)"
@@ -263,11 +264,12 @@ def _container() -> Iterator[Database]:
     password = new_password()
     container = (
         Neo4jContainer(IMAGE, password=password)
-        .with_bind_ports(7687, bolt)
-        .with_bind_ports(7474, http)
+        .with_volume_mapping(str(CONTAINER_CONF), "/conf/neo4j.conf", "ro")
         .with_env("NEO4J_server_memory_heap_max__size", HEAP)
         .with_env("NEO4J_server_bolt_advertised__address", f"127.0.0.1:{bolt}")
     )
+    # with_bind_ports would publish them on every interface.
+    container.ports = {"7687": ("127.0.0.1", bolt), "7474": ("127.0.0.1", http)}
     with container:
         login = Neo4jLogin(f"bolt://127.0.0.1:{bolt}", "neo4j", password)
         yield ContainerNeo4j(container.get_wrapped_container(), login, f"http://127.0.0.1:{http}/browser/")
