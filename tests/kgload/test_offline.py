@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kgload.__main__ import main
+from kgload.offline import SCRIPT
 from server.graph.concept import Concept
 from server.stores.neo4j import Neo4jStore
 from server.stores.sqlite import SqliteStore
@@ -46,7 +47,9 @@ def test_without_the_tool_the_files_are_written_and_the_command_is_told(
     home.mkdir()
     monkeypatch.setattr("kgload.offline.find_tool", lambda home, limits: None)
     assert main(command(tmp_path, home)) == 0
-    assert "neo4j-admin database import full neo4j" in capsys.readouterr().out
+    script = home / "import" / "kgload" / SCRIPT
+    assert f"sh {script}" in capsys.readouterr().out
+    assert "\nneo4j-admin database import full neo4j" in script.read_text()
     written = (home / "import" / "kgload" / "edges.csv").read_text(encoding="utf-8").splitlines()
     assert len(written) == len(LINES)
     assert sum(",CUSTOM," in row for row in written) == 1
