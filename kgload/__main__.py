@@ -15,6 +15,8 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -28,8 +30,8 @@ from kgload.offline import load_offline, require_empty
 from kgload.report import Report
 from kgload.source import Source
 from kgload.staging import SHOWN_ERRORS, Limits, Recipe, Stage, parse_memory
-from kgload.stats import show, stats
-from kgload.verify import verify
+from kgload.stats import graph_stats, show, stats
+from kgload.verify import EmbeddedBase, Neo4jBase, verify
 from server.errors import KgtError
 from server.graph.relation import Vocabulary
 from server.stores.neo4j_connection import EMBEDDED, login_from_environment
@@ -71,11 +73,6 @@ def _parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--batch", type=int, help="rows a commit")
         command.add_argument(
-            "--store",
-            default=os.environ.get("KGT_STORE") or EMBEDDED,
-            help="sqlite, or a Neo4j's address (KGT_STORE); its login is in KGT_NEO4J_USER and KGT_NEO4J_PASSWORD",
-        )
-        command.add_argument(
             "--offline",
             type=Path,
             metavar="HOME",
@@ -90,6 +87,11 @@ def _parser() -> argparse.ArgumentParser:
     stats.set_defaults(run=_stats)
     stats.add_argument("--json", action="store_true", help="one JSON document")
     for command in commands.choices.values():
+        command.add_argument(
+            "--store",
+            default=os.environ.get("KGT_STORE") or EMBEDDED,
+            help="sqlite, or a Neo4j's address (KGT_STORE); its login is in KGT_NEO4J_USER and KGT_NEO4J_PASSWORD",
+        )
         command.add_argument("--data", type=Path, default=data_folder(), help="folder of the embedded store (KGT_DATA)")
         command.add_argument(
             "--vocabulary", type=Path, help="relation vocabulary (TOML); the built-in one when not given"
@@ -147,7 +149,9 @@ def _add_common(command: argparse.ArgumentParser) -> None:
 
 
 def _verify(options: argparse.Namespace, report: Report) -> int:
-    check = verify(options.data, options.path, _vocabulary(options), _limits(options), report, _rows_of)
+    embedded = options.store == EMBEDDED
+    base = EmbeddedBase(options.data) if embedded else Neo4jBase(login_from_environment(options.store))
+    check = verify(base, options.data, options.path, _vocabulary(options), _limits(options), report, _rows_of)
     report.table("By relation", ("relation", "file", "store"), check.by_relation)
     for difference in check.differences[:SHOWN_ERRORS]:
         report.line(f"differs: {difference}")
@@ -160,7 +164,11 @@ def _verify(options: argparse.Namespace, report: Report) -> int:
 
 
 def _stats(options: argparse.Namespace, report: Report) -> None:
-    show(stats(options.data, _vocabulary(options)), report, as_json=options.json)
+    if options.store == EMBEDDED:
+        found = stats(options.data, _vocabulary(options))
+    else:
+        found = graph_stats(login_from_environment(options.store))
+    show(found, report, as_json=options.json)
 
 
 def _starter(options: argparse.Namespace, report: Report) -> None:
@@ -237,6 +245,8 @@ def _layout(name: str) -> str:
 
 def _load(options: argparse.Namespace, file: str, recipe: Recipe, vocabulary: Vocabulary, report: Report) -> None:
     to_graph = options.offline is not None or options.store != EMBEDDED
+    if to_graph and recipe.form == "conceptnet":
+        recipe = replace(recipe, surface_text=True)
     plan = Plan(
         file=file,
         recipe=recipe,
@@ -261,30 +271,25 @@ def _load_graph(options: argparse.Namespace, plan: Plan, report: Report) -> Stag
         def put(stage: Stage) -> None:
             command = load_offline(stage, options.offline, plan.vocabulary, plan.limits, report)
             if command is not None:
-                report.line("neo4j-admin was not found; the files are written, now run:")
+                report.line("neo4j-admin was not found; the files are written, now run where it is:")
                 report.line("  " + shlex.join(command))
             else:
                 report.line("imported; the server makes the constraints when it first starts on it")
 
         return load_graph(plan, report, _rows_of(plan.recipe), put)
     login = login_from_environment(options.store)
+    asyncio.run(live.require_usable(login))
+    with ThreadPoolExecutor(1) as beside:  # a Neo4j that has just started takes seconds for its schema
+        prepared = beside.submit(lambda: asyncio.run(live.prepare(login)))
 
-    def put_live(stage: Stage) -> None:
-        loaded = asyncio.run(
-            load_live(
-                stage,
-                login,
-                plan.vocabulary,
-                plan.limits,
-                report,
-                replace=plan.replace,
-                batch=options.batch or live.BATCH,
-            )
-        )
-        if loaded.unchanged:
-            report.line(f"{options.store} holds this graph already; nothing was changed")
+        def put_live(stage: Stage) -> None:
+            prepared.result()
+            batch = options.batch or live.BATCH
+            loading = load_live(stage, login, plan.vocabulary, plan.limits, report, replace=plan.replace, batch=batch)
+            if asyncio.run(loading).unchanged:
+                report.line(f"{options.store} holds this graph already; nothing was changed")
 
-    return load_graph(plan, report, _rows_of(plan.recipe), put_live)
+        return load_graph(plan, report, _rows_of(plan.recipe), put_live)
 
 
 def _limits(options: argparse.Namespace) -> Limits:

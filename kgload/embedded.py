@@ -48,6 +48,11 @@ def present_base(folder: Path) -> PresentBase:
         fingerprint = reader.fingerprint
     finally:
         reader.close()
+    return described(fingerprint, source)
+
+
+def described(fingerprint: str, source: str) -> PresentBase:
+    """A base by its fingerprint and what was noted of where it came from, where anything was."""
     if not source:
         return PresentBase(fingerprint, None, None)
     try:

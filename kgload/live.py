@@ -2,33 +2,48 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import duckdb
-
 from kgload import queries
-from kgload.report import Phase, Report
+from kgload.report import Report
 from kgload.staging import Limits, Stage, connect, execute, quoted
 from server.graph.relation import Vocabulary
-from server.stores.neo4j_base import BaseConcept, LoadedBase, RankedEdge, load_base, prepare_graph, present_graph
+from server.stores import cypher
+from server.stores.neo4j_base import (
+    BaseConcept,
+    BaseNotes,
+    LoadedBase,
+    RankedEdge,
+    load_base,
+    meetings,
+    prepare_graph,
+    present_graph,
+)
 from server.stores.neo4j_connection import Connection, Neo4jLogin
+from server.stores.neo4j_rows import LONGEST_URI_BYTES, uri_of
 from server.stores.sqlite_base import BaseCounts
 
-BATCH = 10_000
+BATCH = 2_000
+LANES = 4
+"""Batches under way at a time: while one is executed another is made, and the server has cores for more than one."""
 
 
 class StagedSource:
     """A stage as a source of server.stores.neo4j_base: the same order at every start."""
 
+    lanes = LANES
+
     def __init__(self, stage: Stage, limits: Limits, report: Report) -> None:
         self._stage, self._limits, self._report = stage, limits, report
-        self._spill = stage.folder / "spill"
-        self._databases: list[duckdb.DuckDBPyConnection] = []
         by_relation = {name: edges for _, name, edges in stage.relations}
         self.counts = BaseCounts(stage.concepts, stage.edges, stage.fingerprint, by_relation)
+        self._database = connect(limits, stage.folder / "spill")
+        self._database.create_function("uri_in_python", uri_of, ["VARCHAR"], "VARCHAR")
 
     def __enter__(self) -> StagedSource:
         return self
@@ -36,40 +51,44 @@ class StagedSource:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for database in self._databases:
-            database.close()
+        self._database.remove_function("uri_in_python")
+        self._database.close()
 
-    def concepts(self, start: int) -> Iterator[BaseConcept]:
-        query = queries.LIVE_CONCEPTS_FROM.format(file=quoted(self._stage.concepts_file))
-        return (BaseConcept(*row) for row in self._rows(query, start))
+    def concepts(self, lane: int, start: int) -> Iterator[BaseConcept]:
+        query = queries.LIVE_CONCEPTS.format(file=quoted(self._stage.concepts_file), longest=LONGEST_URI_BYTES)
+        return map(BaseConcept._make, self._rows(query, [self.lanes, lane, start]))
 
-    def edges(self, start: int) -> Iterator[RankedEdge]:
-        query = queries.LIVE_EDGES_FROM.format(file=quoted(self._ordered_edges()))
-        return (RankedEdge(*row) for row in self._rows(query, start))
+    def edges(self, round: int, lane: int, start: int) -> Iterator[RankedEdge]:
+        query = queries.LIVE_EDGES.format(file=quoted(self._ordered_edges()))
+        return map(RankedEdge._make, self._rows(query, [round, lane, start]))
 
     def _ordered_edges(self) -> Path:
-        """The edges by relation with their keys, made once a stage."""
-        file = self._stage.folder / "graph_edges.parquet"
+        """The edges by round, lane and relation, whole, made once a stage."""
+        file = self._stage.folder / f"graph_edges-{self.lanes}.parquet"
         if file.exists():
             return file
         draft = file.with_suffix(".new")
-        query = queries.LIVE_EDGES.format(
-            edges=quoted(self._stage.edges_file), concepts=quoted(self._stage.concepts_file), target=quoted(draft)
+        query = queries.ORDERED_EDGES.format(
+            edges=quoted(self._stage.edges_file),
+            target=quoted(draft),
+            surface=surface_of(self._stage),
+            buckets=2 * self.lanes,
         )
-        with self._report.phase("sorting the edges by relation") as phase:
-            execute(self._connected(), query, phase, names_of(self._stage, {}))
+        schedule = {"meetings": [asdict(meeting) for meeting in meetings(self.lanes)]}
+        with self._report.phase("sorting the edges into lanes") as phase:
+            execute(self._database, query, phase, names_of(self._stage, {}) | schedule)
         draft.replace(file)
         return file
 
-    def _rows(self, query: str, start: int) -> Iterator[tuple[Any, ...]]:
-        result = self._connected().execute(query, [start])
+    def _rows(self, query: str, parameters: list[int]) -> Iterator[tuple[Any, ...]]:
+        result = self._database.cursor().execute(query, parameters)
         while rows := result.fetchmany(BATCH):
             yield from rows
 
-    def _connected(self) -> duckdb.DuckDBPyConnection:
-        database = connect(self._limits, self._spill)
-        self._databases.append(database)
-        return database
+
+def surface_of(stage: Stage) -> str:
+    """How a statement says an edge's surface text; a company's own triples have none."""
+    return "e.surface" if stage.recipe.surface_text else "NULL::VARCHAR"
 
 
 def names_of(stage: Stage, kinds: dict[str, str]) -> dict[str, object]:
@@ -90,6 +109,24 @@ async def present_fingerprint(login: Neo4jLogin) -> str:
         await connection.close()
 
 
+async def require_usable(login: Neo4jLogin) -> None:
+    """Return when a Neo4j is there and takes the login. Raises StoreUnusable with what to do."""
+    connection = Connection(login)
+    try:
+        await connection.require_usable()
+    finally:
+        await connection.close()
+
+
+async def prepare(login: Neo4jLogin) -> None:
+    """Make what a base needs of the graph's schema where it is missing. Raises StoreUnusable."""
+    connection = Connection(login)
+    try:
+        await prepare_graph(connection, cypher.BASE_SCHEMA)
+    finally:
+        await connection.close()
+
+
 async def load_live(
     stage: Stage,
     login: Neo4jLogin,
@@ -100,33 +137,29 @@ async def load_live(
     replace: bool,
     batch: int,
 ) -> LoadedBase:
-    """Put a stage into the graph; RPCs answer BASE_LOADING meanwhile, and overlays stay.
+    """Put a stage into a graph that is prepared; RPCs answer BASE_LOADING meanwhile, and overlays stay.
 
     The same graph again changes nothing; a load that was cut off goes on from its position. Raises StoreUnusable where
     another base is there and `replace` is not set.
     """
+    rows = stage.concepts + stage.edges
     connection = Connection(login)
     try:
-        await connection.require_usable()
-        await prepare_graph(connection)
-        with StagedSource(stage, limits, report) as source, report.phase("loading the graph", _rows(stage)) as phase:
+        with StagedSource(stage, limits, report) as source, report.phase("loading the graph", rows) as phase:
             return await load_base(
-                connection, source, vocabulary, replace=replace, batch=batch, progress=_shown(stage, phase)
+                connection,
+                source,
+                vocabulary,
+                replace=replace,
+                batch=batch,
+                notes=notes_of(stage),
+                progress=lambda put: phase.at(put / rows),
             )
     finally:
         await connection.close()
 
 
-def _rows(stage: Stage) -> int:
-    return stage.concepts + stage.edges
-
-
-class _shown:  # noqa: N801 - called like the function that it stands for
-    """Turns the store's places into how far the whole load is."""
-
-    def __init__(self, stage: Stage, phase: Phase) -> None:
-        self._before = {"concepts": 0, "edges": stage.concepts, "sweep": _rows(stage)}
-        self._phase, self._total = phase, _rows(stage)
-
-    def __call__(self, stage: str, position: int) -> None:
-        self._phase.at(min(1.0, (self._before.get(stage, 0) + position) / self._total))
+def notes_of(stage: Stage) -> BaseNotes:
+    """What the graph keeps of where a stage came from."""
+    source = {"identity": asdict(stage.identity), "recipe": asdict(stage.recipe)}
+    return BaseNotes(json.dumps(source, ensure_ascii=False), stage.recipe.declared)

@@ -5,15 +5,17 @@ The fastest way in. It makes a database anew, so it would destroy overlays: any 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TextIO
 
 from kgload import queries
 from kgload.errors import LoadError
-from kgload.live import names_of
+from kgload.live import names_of, notes_of, surface_of
 from kgload.report import Report
 from kgload.staging import Limits, Stage, connect, execute, quoted
 from server.graph.relation import Vocabulary
@@ -24,9 +26,28 @@ from server.stores.neo4j_rows import LONGEST_URI_BYTES, uri_of
 DATABASE = "neo4j"
 CONCEPT_HEADER = "id:ID(concept),uri,text,language,retrievable:long,generation:long\n"
 EDGE_HEADER = (
-    ":START_ID(concept),:END_ID(concept),:TYPE,rank:long,back_rank:long,weight:double,dataset,license,relation\n"
+    ":START_ID(concept),:END_ID(concept),:TYPE,rank:long,back_rank:long,weight:double,dataset,license,surface_text,"
+    "merged:long,relation\n"
 )
-GRAPH_HEADER = ":ID(graph),id:long,schema_version:long,state,fingerprint,generation:long,concepts:long,edges:long,relations:string[]\n"
+GRAPH_HEADER = (
+    ":ID(graph),id:long,schema_version:long,state,fingerprint,generation:long,"
+    "concepts:long,edges:long,relations:string[],source,declared:string[]\n"
+)
+_IN_LISTS = "\x1f"
+"""Divides the items of a list: no relation's name and no line of TOML has it."""
+SCRIPT = "import.sh"
+_SCRIPT = """\
+# Imports the files beside it into the Neo4j of this home, which must not be running and must hold no database.
+set -e
+cd {folder}
+test -e ../kgload.importing || test ! -e ../../data/databases/neo4j || {{
+  echo "there is a database already, and importing would destroy it" >&2
+  exit 1
+}}
+touch ../kgload.importing
+neo4j-admin {command}
+rm -r ../kgload.importing {folder}
+"""
 _OPENED = (
     "--add-opens=java.base/java.nio=ALL-UNNAMED",
     "--add-opens=java.base/java.io=ALL-UNNAMED",
@@ -40,36 +61,57 @@ def require_empty(home: Path) -> None:
     """Raise LoadError unless a Neo4j's home holds no database, or one that this route was making when it was cut off."""
     if not home.is_dir():
         raise LoadError(f"--offline {home}: is no folder; give the home of a Neo4j (the folder above its data)")
-    databases = home / "data" / "databases" / DATABASE
-    transactions = home / "data" / "transactions" / DATABASE
-    if _unfinished(home).exists():
+    marker = _unfinished(home)
+    if marker.exists() and not _started_since(home, marker.stat().st_mtime_ns):
         return
-    if any(folder.is_dir() and any(folder.iterdir()) for folder in (databases, transactions)):
+    places = [home / "data" / kind / DATABASE for kind in ("databases", "transactions")]
+    if any(folder.is_dir() and any(folder.iterdir()) for folder in places):
         raise LoadError(
             f"{home} holds a database already, and importing would destroy it with all users' edits; start Neo4j and"
             " load it live instead: python -m kgload ... --store neo4j://HOST:7687"
         )
 
 
+def _started_since(home: Path, time_ns: int) -> bool:
+    """Whether a Neo4j has run on this home: it makes a database `system`, which no import does."""
+    system = home / "data" / "transactions" / "system"
+    return system.exists() and system.stat().st_mtime_ns > time_ns
+
+
 def load_offline(stage: Stage, home: Path, vocabulary: Vocabulary, limits: Limits, report: Report) -> list[str] | None:
     """Write the files and import them; the command to run by hand where no tool is found, None where it ran.
 
+    A load that was killed is taken up by the same command: files that were whole are used, an import is done again.
     Raises LoadError: a database is there, or the import failed.
     """
     require_empty(home)
     folder = home / "import" / "kgload"
-    if not (folder / stage.name).exists():
-        _write(stage, folder, vocabulary, limits, report)
-    tool = find_tool(home, limits)
-    arguments = _arguments(folder, limits, overwrite=_unfinished(home).exists())
-    if tool is None:
-        return ["neo4j-admin", *arguments]
-    _unfinished(home).touch()
-    with report.phase("importing with neo4j-admin", stage.concepts + stage.edges):
-        _run([*tool, *arguments], home)
-    _unfinished(home).unlink()
-    shutil.rmtree(folder)
+    folder.parent.mkdir(exist_ok=True)
+    with (home / "import" / "kgload.lock").open("w") as lock:
+        _await_import(lock, report)
+        if not (folder / stage.name).exists():
+            _write(stage, folder, vocabulary, limits, report)
+        arguments = _arguments(folder, limits)
+        tool = find_tool(home, limits)
+        if tool is None:
+            script = folder / SCRIPT
+            script.write_text(_SCRIPT.format(folder=shlex.quote(str(folder)), command=shlex.join(arguments)))
+            return ["sh", str(script)]
+        _unfinished(home).touch()
+        with report.phase("importing with neo4j-admin", stage.concepts + stage.edges):
+            _run([*tool, *arguments], home, lock)
+        _unfinished(home).unlink()
+        shutil.rmtree(folder)
     return None
+
+
+def _await_import(lock: TextIO, report: Report) -> None:
+    """Hold the lock. The tool holds it too: one whose loader was killed writes on, and is waited for."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        report.note("waiting for an import that a load before this one began")
+        fcntl.flock(lock, fcntl.LOCK_EX)
 
 
 def _unfinished(home: Path) -> Path:
@@ -81,7 +123,7 @@ def _write(stage: Stage, folder: Path, vocabulary: Vocabulary, limits: Limits, r
     folder.mkdir(parents=True)
     (folder / "concepts-header.csv").write_text(CONCEPT_HEADER)
     (folder / "edges-header.csv").write_text(EDGE_HEADER)
-    names = sorted(name for _, name, _ in stage.relations)
+    names, notes = sorted(name for _, name, _ in stage.relations), notes_of(stage)
     graph = (
         1,
         1,
@@ -91,9 +133,12 @@ def _write(stage: Stage, folder: Path, vocabulary: Vocabulary, limits: Limits, r
         1,
         stage.concepts,
         stage.edges,
-        ";".join(names),
+        _IN_LISTS.join(names),
+        notes.source,
+        _IN_LISTS.join(notes.declared.splitlines()),
     )
-    (folder / "graph.csv").write_text(GRAPH_HEADER + ",".join(f'"{value}"' for value in graph) + "\n", encoding="utf-8")
+    row = ",".join('"' + str(value).replace('"', '""') + '"' for value in graph)
+    (folder / "graph.csv").write_text(f"{GRAPH_HEADER}{row}\n", encoding="utf-8")
     kinds = {name: type_of(name, vocabulary) for name in names}
     database = connect(limits, folder / "spill")
     try:
@@ -106,7 +151,9 @@ def _write(stage: Stage, folder: Path, vocabulary: Vocabulary, limits: Limits, r
             )
             execute(database, query, phase)
         with report.phase("writing the files of edges") as phase:
-            query = queries.OFFLINE_EDGES.format(edges=quoted(stage.edges_file), target=quoted(folder / "edges.csv"))
+            query = queries.OFFLINE_EDGES.format(
+                edges=quoted(stage.edges_file), surface=surface_of(stage), target=quoted(folder / "edges.csv")
+            )
             execute(database, query, phase, names_of(stage, kinds))
         database.remove_function("uri_in_python")
     finally:
@@ -114,7 +161,8 @@ def _write(stage: Stage, folder: Path, vocabulary: Vocabulary, limits: Limits, r
     (folder / stage.name).touch()
 
 
-def _arguments(folder: Path, limits: Limits, *, overwrite: bool) -> list[str]:
+def _arguments(folder: Path, limits: Limits) -> list[str]:
+    """neo4j-admin's. It may overwrite: `require_empty` has seen what is there."""
     return [
         "database",
         "import",
@@ -124,10 +172,11 @@ def _arguments(folder: Path, limits: Limits, *, overwrite: bool) -> list[str]:
         f"--nodes=Graph={folder / 'graph.csv'}",
         f"--relationships={folder / 'edges-header.csv'},{folder / 'edges.csv'}",
         "--id-type=integer",
+        "--array-delimiter=U+001F",
         f"--max-off-heap-memory={limits.memory_bytes // 2 >> 20}m",
         f"--threads={limits.threads}",
         f"--report-file={folder / 'import.report'}",
-        *(["--overwrite-destination=true"] if overwrite else []),
+        "--overwrite-destination=true",
     ]
 
 
@@ -144,9 +193,11 @@ def find_tool(home: Path, limits: Limits) -> list[str] | None:
     return None
 
 
-def _run(command: list[str], home: Path) -> None:
+def _run(command: list[str], home: Path, lock: TextIO) -> None:
     environment = {**os.environ, "NEO4J_HOME": str(home), "NEO4J_CONF": str(home / "conf")}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, pass_fds=(lock.fileno(),)
+    )
     if done.returncode != 0:
         last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-6:])
         raise LoadError(f"neo4j-admin failed ({shlex.join(command[:1])} ...): {last}")

@@ -25,6 +25,11 @@ SENSED_TEXT = """split_part({0}, '/', 4) || CASE WHEN split_part({0}, '/', 5) = 
   ELSE ' (' || array_to_string(string_split({0}, '/')[5:], ' ') || ')' END"""
 """The text of a concept whose senses are kept apart: "dog (n wn animal)"."""
 
+NO_SURFACE = "NULL::VARCHAR"
+SURFACE = "nullif(trim(regexp_replace(details[4] ->> '$', '[\\x00-\\x20]+', ' ', 'g')), '')"
+SURFACE_PATH = ", '$.surfaceText'"
+"""What a line says in words, on one line."""
+
 READ_CONCEPTNET = (
     """
 COPY (
@@ -45,10 +50,11 @@ COPY (
     + """
   ), detailed AS (
     SELECT * EXCLUDE (m), CASE WHEN why = 0 AND starts_with(m, '{{')
-      THEN try(json_extract(m, ['$.weight', '$.dataset', '$.license'])) END AS details
+      THEN try(json_extract(m, ['$.weight', '$.dataset', '$.license'{surface_path}])) END AS details
     FROM shaped
   ), weighed AS (
     SELECT * EXCLUDE (details), details[2]::VARCHAR AS dataset, details[3]::VARCHAR AS license,
+      {surface} AS surface,
       CASE WHEN details IS NULL THEN NULL WHEN details[1] IS NULL THEN 1.0
         WHEN contains(details[1]::VARCHAR, '"') THEN NULL ELSE try_cast(details[1]::VARCHAR AS DOUBLE) END AS weight
     FROM detailed
@@ -64,7 +70,8 @@ COPY (
     CASE WHEN why = 0 THEN replace({text}, '_', ' ') END AS head, CASE WHEN why = 0 THEN split_part(h, '/', 3) END AS head_language,
     CASE WHEN why = 0 THEN replace({tail_text}, '_', ' ') END AS tail, CASE WHEN why = 0 THEN split_part(t, '/', 3) END AS tail_language,
     CASE WHEN why = 0 THEN weight END AS weight, CASE WHEN why = 0 THEN dataset END AS dataset,
-    CASE WHEN why = 0 THEN license END AS license, CASE WHEN why = 5 THEN coalesce(assertion, '') END AS assertion
+    CASE WHEN why = 0 THEN license END AS license, CASE WHEN why = 0 THEN surface END AS surface,
+    CASE WHEN why = 5 THEN coalesce(assertion, '') END AS assertion
   FROM judged
 ) TO {target} (FORMAT parquet)
 """
@@ -73,7 +80,7 @@ COPY (
 READ_ROWS = """
 COPY (
   SELECT 0::UTINYINT AS why, relation, head, NULL::VARCHAR AS head_language, tail, NULL::VARCHAR AS tail_language, weight,
-    NULL::VARCHAR AS dataset, NULL::VARCHAR AS license, NULL::VARCHAR AS assertion
+    NULL::VARCHAR AS dataset, NULL::VARCHAR AS license, NULL::VARCHAR AS surface, NULL::VARCHAR AS assertion
   FROM read_csv({file}, delim = '\t', quote = '', escape = '', header = false, auto_detect = false, strict_mode = false,
     columns = {{'relation': 'VARCHAR', 'head': 'VARCHAR', 'tail': 'VARCHAR', 'weight': 'DOUBLE'}})
 ) TO {target} (FORMAT parquet)
@@ -134,8 +141,9 @@ IDS = "CREATE TABLE ids AS SELECT t, id FROM texts JOIN concepts USING (key)"
 DROP_TEXTS = "DROP TABLE texts"
 COUNT_CONCEPTS = "SELECT count(*) FROM concepts"
 
-# Edges. Of edges that are one in the graph the heaviest gives weight and source, the first of equals; symmetric ones
-# are stored once, the concept with the smaller key as head.
+# Edges. Of edges that are one in the graph the heaviest gives weight, source and surface text, the first of equals;
+# symmetric ones are stored once, the concept with the smaller key as head. A surface text is found by its line when all
+# is merged: no aggregate holds texts, which it could not spill.
 
 DISTINCT_SOURCES = "SELECT DISTINCT dataset, license FROM raw WHERE why = 0"
 SOURCES = "CREATE TABLE sources (dataset VARCHAR, license VARCHAR, id INTEGER)"
@@ -143,7 +151,7 @@ ADD_SOURCE = "INSERT INTO sources VALUES (?, ?, ?)"
 MERGED = """
 CREATE TABLE merged AS
 SELECT head, relation, tail, max(weight) AS weight, min(line) AS line, count(*) AS merged,
-  arg_max(source, (floor(weight * 1e6 + 0.5)::HUGEINT << 40) - line) AS source
+  arg_max(source, (floor(weight * 1e6 + 0.5)::HUGEINT << 40) - line) AS source{heaviest}
 FROM (
   SELECT CASE WHEN r.id < 0 THEN least(h.id, t.id) ELSE h.id END AS head, r.id AS relation,
     CASE WHEN r.id < 0 THEN greatest(h.id, t.id) ELSE t.id END AS tail, weight, s.id AS source, line
@@ -152,12 +160,21 @@ FROM (
   WHERE why = 0
 ) GROUP BY head, relation, tail
 """
+HEAVIEST = ", arg_max(line, (floor(weight * 1e6 + 0.5)::HUGEINT << 40) - line) AS heaviest"
 COUNT_MERGED = "SELECT count(*) FROM merged"
 RANKED = """
 COPY (
   SELECT head, relation, row_number() OVER (PARTITION BY head, relation ORDER BY weight DESC, line) - 1 AS rank,
     tail, weight, source, merged
   FROM merged ORDER BY head, relation, rank
+) TO {file} (FORMAT parquet)
+"""
+RANKED_WITH_SURFACES = """
+COPY (
+  SELECT head, relation, row_number() OVER (PARTITION BY head, relation ORDER BY weight DESC, merged.line) - 1 AS rank,
+    tail, weight, source, merged, surface
+  FROM merged LEFT JOIN (SELECT line, surface FROM raw WHERE surface IS NOT NULL) s ON s.line = merged.heaviest
+  ORDER BY head, relation, rank
 ) TO {file} (FORMAT parquet)
 """
 RETRIEVABLE = """
@@ -209,16 +226,17 @@ SELECT head, relation, rank, tail, weight, source, merged FROM read_parquet({fil
 CONCEPTS_FROM = "SELECT id, key, text, retrievable FROM read_parquet({file}) OFFSET ?"
 
 SAMPLE = """
-SELECT h.key, r.name, t.key, e.weight, s.dataset, s.license
+SELECT h.key, r.name, t.key, e.weight, s.dataset, s.license, e.merged, {surface}
 FROM (SELECT * FROM read_parquet({edges}) USING SAMPLE reservoir({count} ROWS) REPEATABLE (7)) e
 JOIN read_parquet({concepts}) h ON h.id = e.head JOIN read_parquet({concepts}) t ON t.id = e.tail
 JOIN (SELECT unnest($relations, recursive := true)) r(id, name) ON r.id = e.relation
 JOIN (SELECT unnest($sources, recursive := true)) s(id, dataset, license) ON s.id = e.source
 """
 
-# For Neo4j: by relation, so that a batch is of one type; `back_rank` is the place at the tail, of what is read from both
-# ends (server.stores.neo4j_base.RankedEdge).
+# For Neo4j. `back_rank` is the place at the tail, of what is read from both ends (server.stores.neo4j_base.RankedEdge).
+# A key that no index would take goes through Python.
 
+_URI = "CASE WHEN strlen({0}key) > {{longest}} THEN uri_in_python({0}key) ELSE {0}key END"
 _GRAPH_EDGES = """
 FROM (
   SELECT *, CASE WHEN relation < 0 AND head <> tail THEN
@@ -228,36 +246,39 @@ FROM (
 JOIN (SELECT unnest($relations, recursive := true)) r(id, name, kind) ON r.id = e.relation
 JOIN (SELECT unnest($sources, recursive := true)) s(id, dataset, license) ON s.id = e.source
 """
-LIVE_EDGES = (
+ORDERED_EDGES = (
     """
 COPY (
-  SELECT h.key AS head, r.name AS relation, t.key AS tail, e.rank, e.back_rank, e.weight, s.dataset, s.license
+  SELECT m.round, m.lane, e.head, r.name AS relation, e.tail, e.rank, e.back_rank, e.weight, s.dataset, s.license, e.merged,
+    {surface} AS surface
 """
     + _GRAPH_EDGES
     + """
-  JOIN read_parquet({concepts}) h ON h.id = e.head JOIN read_parquet({concepts}) t ON t.id = e.tail
-  ORDER BY r.name, e.head, e.rank
+  JOIN (SELECT unnest($meetings, recursive := true)) m(low, high, round, lane)
+    ON m.low = least(e.head % {buckets}, e.tail % {buckets}) AND m.high = greatest(e.head % {buckets}, e.tail % {buckets})
+  ORDER BY m.round, m.lane, e.head, r.name, e.rank
 ) TO {target} (FORMAT parquet)
 """
 )
-LIVE_EDGES_FROM = "SELECT * FROM read_parquet({file}) OFFSET ?"
-LIVE_CONCEPTS_FROM = "SELECT key, text, retrievable, language FROM read_parquet({file}) OFFSET ?"
+LIVE_EDGES = "SELECT * EXCLUDE (round, lane) FROM read_parquet({file}) WHERE round = ? AND lane = ? OFFSET ?"
+LIVE_CONCEPTS = f"""
+SELECT id, {_URI.format("")} AS uri, text, language, retrievable FROM read_parquet({{file}}) WHERE id % ? = ? OFFSET ?
+"""
 
-OFFLINE_CONCEPTS = """
+OFFLINE_CONCEPTS = f"""
 COPY (
-  SELECT id, CASE WHEN strlen(key) > {longest} THEN uri_in_python(key) ELSE key END AS uri, text, language, retrievable,
-    1 AS generation
-  FROM read_parquet({concepts})
-) TO {target} (FORMAT csv, HEADER false, FORCE_QUOTE (uri, text, language))
+  SELECT id, {_URI.format("")} AS uri, text, language, retrievable, 1 AS generation
+  FROM read_parquet({{concepts}})
+) TO {{target}} (FORMAT csv, HEADER false, FORCE_QUOTE (uri, text, language))
 """
 OFFLINE_EDGES = (
     """
 COPY (
-  SELECT e.head, e.tail, r.kind, e.rank, e.back_rank, e.weight, s.dataset, s.license,
+  SELECT e.head, e.tail, r.kind, e.rank, e.back_rank, e.weight, s.dataset, s.license, {surface} AS surface, e.merged,
     CASE WHEN r.kind = r.name THEN NULL ELSE r.name END AS relation
 """
     + _GRAPH_EDGES
     + """
-) TO {target} (FORMAT csv, HEADER false, FORCE_QUOTE (dataset, license))
+) TO {target} (FORMAT csv, HEADER false, FORCE_QUOTE (dataset, license, surface))
 """
 )

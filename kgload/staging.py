@@ -1,7 +1,7 @@
 """From a file to its staging folder: DuckDB reads, filters, merges and sorts; every route loads from what it leaves.
 
 concepts.parquet   id, key, text, language, retrievable: by key
-edges.parquet      head, relation, rank, tail, weight, source, merged: by head, relation, rank
+edges.parquet      head, relation, rank, tail, weight, source, merged; for a Neo4j also surface: by head, relation, rank
 stage.json         written last: what was staged, counted by relation, and the graph's fingerprint
 
 Ids are places in the order of keys, so that they are the same for the same graph, whoever loads it.
@@ -35,7 +35,7 @@ from server.stores.sqlite_base import base_fingerprint
 
 T = TypeVar("T")
 
-VERSION = 1
+VERSION = 2
 DUCKDB_SHARE = 0.6
 """DuckDB keeps its buffers to its limit; the process around it needs the rest."""
 SHOWN_ERRORS = 20
@@ -59,6 +59,8 @@ class Recipe:
     declared: str = ""
     """TOML of relations that the file brings along."""
     attribution: str = ""
+    surface_text: bool = False
+    """Whether what a line says in words is kept: for a Neo4j, where people look. The embedded store has no place for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,12 +266,14 @@ class _Staging:
             self._too_many(rejected)
         with self._report.phase("merging and sorting the edges") as phase:
             sources = self._sources()
-            self._do(queries.MERGED, phase)
+            surfaces = self._recipe.surface_text
+            self._do(queries.MERGED.format(heaviest=queries.HEAVIEST if surfaces else ""), phase)
             counts = self._counts(names)
             edges = self._number(queries.COUNT_MERGED)
             if edges == 0:
                 raise LoadError(self._nothing(counts, rejected))
-            self._do(queries.RANKED.format(file=quoted(self._folder / "edges.parquet")), phase)
+            ranked = queries.RANKED_WITH_SURFACES if surfaces else queries.RANKED
+            self._do(ranked.format(file=quoted(self._folder / "edges.parquet")), phase)
             self._do(queries.RETRIEVABLE, phase)
             self._do(queries.SORTED_CONCEPTS.format(file=quoted(self._folder / "concepts.parquet")), phase)
         with self._report.phase("taking the graph's fingerprint"):
@@ -314,6 +318,8 @@ class _Staging:
                     target=quoted(self._folder / "raw.parquet"),
                     max_weight=MAX_WEIGHT,
                     relation_bytes=MAX_RELATION_BYTES,
+                    surface=queries.SURFACE if self._recipe.surface_text else queries.NO_SURFACE,
+                    surface_path=queries.SURFACE_PATH if self._recipe.surface_text else "",
                 ),
                 phase,
                 {

@@ -8,8 +8,10 @@ from typing import Any
 
 from kgload.embedded import present_base
 from kgload.errors import LoadError
+from kgload.graph import GraphBase
 from kgload.report import Report
 from server.graph.relation import Vocabulary
+from server.stores.neo4j_connection import Neo4jLogin
 from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
 from server.stores.sqlite_base import BASE_FILE, BaseReader
 
@@ -37,6 +39,23 @@ def stats(folder: Path, vocabulary: Vocabulary) -> dict[str, Any]:
         "hubs": dict(hubs),
         **_personal(folder, vocabulary),
         "attribution": attribution,
+    }
+
+
+def graph_stats(login: Neo4jLogin) -> dict[str, Any]:
+    """The same of a Neo4j. Raises LoadError where it holds no base."""
+    base = GraphBase(login)
+    present, totals, relations = base.present(), base.totals(), base.counted_relations()
+    return {
+        "base_graph": base.fingerprint,
+        "loaded_from": present.identity.name if present.identity else "",
+        "concepts": base.concepts(),
+        "edges": sum(relations.values()),
+        "relations": dict(sorted(relations.items(), key=lambda item: (-item[1], item[0]))),
+        "hubs": dict(base.largest_hubs(HUBS)),
+        "users": totals["users"],
+        "edits": totals["edits"],
+        "attribution": present.recipe.attribution if present.recipe else "",
     }
 
 

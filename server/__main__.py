@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def check(settings: Settings) -> int:
     """Rebuild every overlay from its log and compare. 0: all is well; 1: what differs was printed."""
-    store = await assemble.open_store(settings, assemble.vocabulary(settings))
+    store = await assemble.open_store(settings, await assemble.vocabulary(settings))
     try:
         problems, counts = await assemble.checked(store)
     except KgtError as error:
@@ -55,7 +55,7 @@ async def check(settings: Settings) -> int:
 
 async def serve(settings: Settings) -> int:
     """Serve until SIGTERM or SIGINT; requests in flight get the grace time. Returns the exit status."""
-    relations = assemble.vocabulary(settings)
+    relations = await assemble.vocabulary(settings)
     store = await assemble.open_store(settings, relations)
     try:
         model = await asyncio.to_thread(assemble.model, settings)

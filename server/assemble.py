@@ -6,6 +6,7 @@ from server.errors import InvalidVocabulary
 from server.graph.relation import Vocabulary
 from server.rpc.service import UseCases, fingerprints
 from server.settings import Settings
+from server.stores import neo4j_base
 from server.stores.neo4j import Neo4jStore
 from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_base import declared_relations
@@ -19,12 +20,13 @@ from server.tuning.transfer import Courier
 from server.tuning.writes import Writer
 
 
-def vocabulary(settings: Settings) -> Vocabulary:
+async def vocabulary(settings: Settings) -> Vocabulary:
     """The relations: the settings' file or the built-in ones, and those that the base graph brought along.
 
     Raises InvalidVocabulary and StoreUnusable.
     """
-    declared = declared_relations(settings.data) if settings.neo4j_login is None else ""
+    login = settings.neo4j_login
+    declared = declared_relations(settings.data) if login is None else await neo4j_base.declared_relations(login)
     relations = _own_vocabulary(settings)
     return relations.extended(declared) if declared else relations
 

@@ -1,7 +1,7 @@
 """The graph's schema and every Cypher string, named. Nothing here is built from text that comes from outside.
 
     (:Concept {uri, text, language, retrievable, generation})        the base's; uri unique
-    (:Concept)-[:IsA|UsedFor|... {weight, dataset, license, surface_text, rank, back_rank}]->(:Concept)
+    (:Concept)-[:IsA|UsedFor|... {weight, dataset, license, surface_text, merged, rank, back_rank}]->(:Concept)
     (:Concept)-[:CUSTOM {relation, ...the same}]->(:Concept)         a relation outside BASE_TYPES
     (:PersonalConcept {user, uri, text})                             one user's own; (user, uri) unique
     ()-[:ADDED|DELETED {user, subject, relation, object, subject_text, object_text, edit, revision, position, time_ms,
@@ -10,11 +10,13 @@
     (:Edit {user, revision, id, kind, time_ms, body, ...})           the truth; see server.stores.neo4j_rows
     (:Erasures {bucket, epoch})                                      counts erasures by a hash of the user
     (:Graph {id: 1, schema_version, state, fingerprint, ...})        what the base is, and whether it is being loaded
+    (:Lane {number, generation, stage, position, put})               while it is: how far each lane of the load is
 
 A concept's `uri` is its key (server.graph.concept); one too long for an index is cut and ends in its hash. The
 properties of an overlay edge are the truth; its end nodes are there for people who look. `rank` is a base edge's place
 among its head's edges of the relation, the heaviest 0, without gaps; `back_rank` the same at its tail, on the edges of
-symmetric relations alone, which are stored once and read from both ends.
+symmetric relations alone, which are stored once and read from both ends. `surface_text` is what the heaviest of the
+`merged` lines of the file that became the edge says in words, where it says anything.
 """
 
 from __future__ import annotations
@@ -47,8 +49,13 @@ _BOTH_WAYS = "|".join(f"`{name}`" for name in (*SYMMETRIC_TYPES, CUSTOM))
 
 # The schema. IF NOT EXISTS: servers that start together all run it.
 
-SCHEMA = (
+BASE_SCHEMA = (
     "CREATE CONSTRAINT concept_uri IF NOT EXISTS FOR (c:Concept) REQUIRE c.uri IS UNIQUE",
+    "CREATE CONSTRAINT graph_id IF NOT EXISTS FOR (g:Graph) REQUIRE g.id IS UNIQUE",
+)
+"""What a base needs: a loader makes this alone, and the server the rest when it first starts."""
+SCHEMA = (
+    *BASE_SCHEMA,
     "CREATE CONSTRAINT personal_concept IF NOT EXISTS FOR (c:PersonalConcept) REQUIRE (c.user, c.uri) IS UNIQUE",
     "CREATE CONSTRAINT user_id IF NOT EXISTS FOR (u:User) REQUIRE u.id IS UNIQUE",
     "CREATE CONSTRAINT edit_revision IF NOT EXISTS FOR (e:Edit) REQUIRE (e.user, e.revision) IS UNIQUE",
@@ -56,7 +63,6 @@ SCHEMA = (
     "CREATE CONSTRAINT edit_id IF NOT EXISTS FOR (e:Edit) REQUIRE (e.user, e.id) IS UNIQUE",
     "CREATE INDEX edit_reverts IF NOT EXISTS FOR (e:Edit) ON (e.user, e.reverts)",
     "CREATE CONSTRAINT erasures_bucket IF NOT EXISTS FOR (b:Erasures) REQUIRE b.bucket IS UNIQUE",
-    "CREATE CONSTRAINT graph_id IF NOT EXISTS FOR (g:Graph) REQUIRE g.id IS UNIQUE",
     "CREATE CONSTRAINT added_triple IF NOT EXISTS FOR ()-[m:ADDED]-()"
     " REQUIRE (m.user, m.subject, m.relation, m.object) IS UNIQUE",
     "CREATE CONSTRAINT deleted_triple IF NOT EXISTS FOR ()-[m:DELETED]-()"
@@ -337,36 +343,75 @@ RETURN coalesce(g.concepts, 0) AS concepts, coalesce(g.edges, 0) AS triples,
        COUNT { MATCH (:User) } AS users, COUNT { MATCH (:Edit) } AS edits
 """
 
-# Loading the base. Each batch moves `position` in its own transaction, so that a load goes on where it was stopped.
+# Loading the base. Each batch moves its lane's `position` in its own transaction, so that a load goes on where it was
+# stopped. Lanes load beside each other and never touch one concept at a time: server.stores.neo4j_base has their rounds.
 
 GET_GRAPH = "MATCH (g:Graph {id: 1}) RETURN g {.*} AS graph"
+GET_LANES = """
+MATCH (l:Lane)
+RETURN l.number AS number, l.generation AS generation, l.stage AS stage, l.position AS position, l.put AS put
+ORDER BY number
+"""
 BEGIN_LOADING = """
 MATCH (g:Graph {id: 1})
-SET g.state = 'loading', g.loading = $fingerprint, g.stage = 'clear', g.position = 0,
-    g.generation = coalesce(g.generation, 0) + 1, g.fingerprint = '', g.concepts = 0, g.edges = 0
-RETURN g.generation AS generation
+SET g.state = 'loading', g.loading = $fingerprint, g.stage = 'clear', g.generation = coalesce(g.generation, 0) + 1,
+    g.fresh = NOT EXISTS { MATCH (:Concept) }, g.fingerprint = '', g.concepts = 0, g.edges = 0
+REMOVE g.source, g.declared, g.relations
+WITH g
+CALL (g) { MATCH (l:Lane) DELETE l }
+CALL (g) {
+  UNWIND range(0, $lanes - 1) AS number
+  CREATE (:Lane {number: number, generation: g.generation, stage: 'clear', position: 0, put: 0})
+}
+RETURN g.generation AS generation, g.fresh AS fresh
 """
 LOCK_LOADING = """
 MATCH (g:Graph {id: 1}) SET g.locked = true
-WITH g RETURN g.loading AS loading, g.stage AS stage, g.position AS position
+WITH g RETURN g.generation AS generation, g.stage AS stage
 """
-MOVE_LOADING = "MATCH (g:Graph {id: 1}) SET g.stage = $stage, g.position = $position REMOVE g.locked"
+MOVE_LOADING = """
+MATCH (g:Graph {id: 1}) SET g.stage = $stage REMOVE g.locked
+WITH g MATCH (l:Lane) SET l.stage = $stage, l.position = 0
+"""
+LOCK_LANE = """
+MATCH (l:Lane {number: $lane}) SET l.locked = true
+WITH l RETURN l.generation AS generation, l.stage AS stage, l.position AS position
+"""
+MOVE_LANE = """
+MATCH (l:Lane {number: $lane}) SET l.position = $position, l.put = l.put + $count REMOVE l.locked
+"""
 CLEAR_EDGES = f"MATCH (:Concept)-[r:{_BASE}]->() WITH r LIMIT $count DELETE r RETURN count(*) AS cleared"
+# Rows are lists: they are smaller on the wire than maps, and faster to write and read. Edges find their ends by the
+# nodes' ids, which hold while a base is loaded, and one statement makes edges of all types: what a new statement costs
+# to plan and to warm up is more than what many batches cost.
 PUT_CONCEPTS = """
 UNWIND $rows AS row
-MERGE (c:Concept {uri: row.uri})
-SET c.text = row.text, c.language = row.language, c.retrievable = row.retrievable, c.generation = $generation
+MERGE (c:Concept {uri: row[1]})
+SET c.text = row[2], c.language = row[3], c.retrievable = row[4], c.generation = $generation
+RETURN collect(id(c)) AS ids
 """
-PUT_EDGES = {
-    name: f"""
+CREATE_CONCEPTS = """
 UNWIND $rows AS row
-MATCH (s:Concept {{uri: row.subject}})
-MATCH (o:Concept {{uri: row.object}})
-CREATE (s)-[r:`{name}`]->(o) SET r = row.properties
+CREATE (c:Concept {uri: row[1], text: row[2], language: row[3], retrievable: row[4], generation: $generation})
+RETURN collect(id(c)) AS ids
 """
-    for name in BASE_TYPES
-}
-"""type -> how edges of it are made."""
+"""Where the load found no concepts: no batch is put twice, so that nothing needs to be looked for."""
+IDS_OF_CONCEPTS = """
+UNWIND $rows AS row
+MATCH (c:Concept {uri: row[1]})
+RETURN collect(id(c)) AS ids
+"""
+PUT_EDGES = """
+UNWIND $rows AS row
+MATCH (s) WHERE id(s) = row[0]
+MATCH (o) WHERE id(o) = row[1]
+CREATE (s)-[:$($types[row[2]]) {
+  relation: row[9], rank: row[3], back_rank: row[4], weight: row[5], dataset: $sources[row[6]][0],
+  license: $sources[row[6]][1], merged: row[7], surface_text: row[8]
+}]->(o)
+RETURN count(*) AS made
+"""
+"""`types` are of BASE_TYPES."""
 REHOME_OVERLAYS = tuple(
     f"""
 MATCH (c:Concept) WHERE c.generation < $generation
@@ -397,6 +442,37 @@ MATCH (c:Concept) WHERE c.generation < $generation WITH c LIMIT $count DELETE c 
 """
 END_LOADING = """
 MATCH (g:Graph {id: 1})
-SET g.state = 'ready', g.fingerprint = $fingerprint, g.concepts = $concepts, g.edges = $edges, g.relations = $relations
-REMOVE g.loading, g.stage, g.position, g.locked
+SET g.state = 'ready', g.fingerprint = $fingerprint, g.concepts = $concepts, g.edges = $edges, g.relations = $relations,
+    g.source = $source, g.declared = $declared
+REMOVE g.loading, g.stage, g.fresh, g.position, g.locked
+WITH g MATCH (l:Lane) DELETE l
+"""
+
+# What the base is, for people and for kgload verify. Counts come from the store of counts, but for CUSTOM edges.
+
+BASE_CONCEPTS = "MATCH (c:Concept) RETURN count(c) AS concepts"
+EDGES_BY_TYPE = "\nUNION ALL ".join(
+    f"MATCH ()-[r:`{name}`]->() RETURN '{name}' AS relation, count(r) AS edges" for name in BASE_TYPES if name != CUSTOM
+)
+EDGES_BY_CUSTOM_RELATION = "MATCH ()-[r:CUSTOM]->() RETURN r.relation AS relation, count(*) AS edges"
+WHOLE_EDGES = f"""
+UNWIND range(0, size($rows) - 1) AS at
+WITH at, $rows[at] AS row
+MATCH (h:Concept {{uri: row[0]}})
+MATCH (t:Concept {{uri: row[2]}})
+MATCH (h)-[r:{_BASE}]->(t)
+WHERE CASE type(r) WHEN 'CUSTOM' THEN r.relation ELSE type(r) END = row[1]
+RETURN at, r.weight AS weight, r.dataset AS dataset, r.license AS license, r.surface_text AS surface_text,
+       r.merged AS merged
+"""
+BUSIEST = """
+MATCH (c:Concept)
+WITH c, COUNT { (c)-->() } + COUNT { (c)<--() } AS degree ORDER BY degree DESC LIMIT $count
+RETURN c.uri AS uri, degree
+"""
+"""Concepts with the most edges of all kinds, users' too: no concept has more edges of the base."""
+BASE_DEGREES = f"""
+UNWIND $uris AS uri
+MATCH (c:Concept {{uri: uri}})
+RETURN c.uri AS uri, c.text AS text, COUNT {{ (c)-[:{_BASE}]->() }} + COUNT {{ (c)<-[:{_BASE}]-() }} AS edges
 """

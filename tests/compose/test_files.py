@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from demo.processes import ROOT
+from kgload.offline import SCRIPT
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 
@@ -34,6 +35,20 @@ def test_server_and_loader_run_with_nothing_to_write_and_nothing_to_gain() -> No
         assert service["depends_on"]["neo4j"] == {"condition": "service_healthy"}
     assert COMPOSE["services"]["server"]["depends_on"]["loader"] == {"condition": "service_completed_successfully"}
     assert re.search(r"^USER \d+:\d+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+
+def test_the_offline_route_is_two_steps_that_run_when_asked_for_and_find_each_other_s_files() -> None:
+    files, importing = COMPOSE["services"]["offline-files"], COMPOSE["services"]["offline"]
+    for service in (files, importing):
+        assert service["profiles"] == ["offline"]
+        assert service["restart"] == "no"
+        assert service["network_mode"] == "none"
+        assert "files:/neo4j/import" in service["volumes"]
+    assert "--offline /neo4j " in files["command"][2]
+    assert f"/neo4j/import/kgload/{SCRIPT}" in importing["command"][0]
+    assert importing["image"] == COMPOSE["services"]["neo4j"]["image"]
+    assert "graph:/data" in importing["volumes"]
+    assert importing["depends_on"] == {"offline-files": {"condition": "service_completed_successfully"}}
 
 
 def test_the_image_s_packages_are_pinned() -> None:

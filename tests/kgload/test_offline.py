@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from kgload.__main__ import main
+from kgload.offline import SCRIPT
 from server.graph.concept import Concept
 from server.stores.neo4j import Neo4jStore
 from server.stores.sqlite import SqliteStore
 from tests.conformance.graph_store import VOCABULARY
+from tests.kgload import graphs
 from tests.kgload.dumps import dump, line
 from tests.neo4j.database import JAVA, POMS, ProcessNeo4j, Unobtainable, find_java, jars
 
@@ -25,12 +28,16 @@ LINES = [
     line("dbpedia/genre", "abba", "pop"),
     line("UnheardOf", "dog", "x" * 300),
 ]
-HEADS = ("dog", "hot", "cold", "warm", "self", 'say "hi", o\'brien', "abba")
+HEADS = (
+    "dog", "hot", "cold", "warm", "self", 'say "hi", o\'brien', "abba", "o'brien's dog", "7 up", "собака", "犬", "cat",
+    "x" * 300, "\ufdfa" * 150,
+)  # fmt: skip
 
 
-def command(tmp_path: Path, home: Path) -> list[str]:
-    file = dump(tmp_path / "dump.csv", LINES)
-    return ["conceptnet", str(file), "--offline", str(home), "--data", str(tmp_path / "data"), "--memory", "512MB"]
+def command(tmp_path: Path, home: Path, lines: Sequence[str] = LINES) -> list[str]:
+    file = dump(tmp_path / "dump.csv", lines)
+    where = ["--offline", str(home), "--data", str(tmp_path / "data"), "--memory", "512MB"]
+    return ["conceptnet", str(file), "--language", "all", *where]
 
 
 def test_without_the_tool_the_files_are_written_and_the_command_is_told(
@@ -40,7 +47,9 @@ def test_without_the_tool_the_files_are_written_and_the_command_is_told(
     home.mkdir()
     monkeypatch.setattr("kgload.offline.find_tool", lambda home, limits: None)
     assert main(command(tmp_path, home)) == 0
-    assert "neo4j-admin database import full neo4j" in capsys.readouterr().out
+    script = home / "import" / "kgload" / SCRIPT
+    assert f"sh {script}" in capsys.readouterr().out
+    assert "\nneo4j-admin database import full neo4j" in script.read_text()
     written = (home / "import" / "kgload" / "edges.csv").read_text(encoding="utf-8").splitlines()
     assert len(written) == len(LINES)
     assert sum(",CUSTOM," in row for row in written) == 1
@@ -68,11 +77,11 @@ def test_an_imported_database_reads_as_the_embedded_store(tmp_path: Path, capsys
     home = tmp_path / "home"
     database = ProcessNeo4j(home, java, lib)
     (home / "lib").symlink_to(lib)
-    assert main(command(tmp_path, home)) == 0, capsys.readouterr().err
-    assert (
-        main(["conceptnet", str(tmp_path / "dump.csv"), "--data", str(tmp_path / "embedded"), "--store", "sqlite"]) == 0
-    )
-    assert main(command(tmp_path, home)) == 2, "a second import would destroy it"
+    lines = [*graphs.REAL, *LINES]
+    assert main(command(tmp_path, home, lines)) == 0, capsys.readouterr().err
+    embedded = ["--data", str(tmp_path / "embedded"), "--store", "sqlite"]
+    assert main(["conceptnet", str(tmp_path / "dump.csv"), "--language", "all", *embedded]) == 0
+    assert main(command(tmp_path, home, lines)) == 2, "a second import would destroy it"
     database.start()
 
     async def compared() -> None:
@@ -92,5 +101,10 @@ def test_an_imported_database_reads_as_the_embedded_store(tmp_path: Path, capsys
 
     try:
         asyncio.run(compared())
+        login = database.login
+        assert graphs.said_of(login, "dog", "IsA", "animal") == [(3.0, "[[a dog]] is an [[animal]]; truly, so", 4)]
+        assert graphs.said_of(login, "o'brien's dog", "IsA", "dog") == [(1.0, "[[O'Brien's dog]] is a [[\"dog\"]]", 1)]
+        languages = {row["uri"]: row["language"] for row in graphs.content(login)["concepts"]}
+        assert {languages[u] for u in ("собака", "犬", "كلب", "dog")} == {"ru", "zh", "ar", "en"}
     finally:
         database.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import sqlite3
@@ -110,7 +111,7 @@ def test_a_declared_relation_is_said_in_its_own_words_by_the_server(tmp_path: Pa
     (tmp_path / "graph.tsv").write_text(WRITTEN["graph.tsv"], encoding="utf-8")
     (tmp_path / "own.toml").write_text(DECLARED, encoding="utf-8")
     assert load("triples", tmp_path / "graph.tsv", "--declare", tmp_path / "own.toml", data=data) == 0
-    vocabulary = assemble.vocabulary(settings_of(data))
+    vocabulary = asyncio.run(assemble.vocabulary(settings_of(data)))
     triple = Triple.of("pump 7", "suppliedBy", "ACME Ltd")
     assert verbalize(triple, vocabulary) == "pump 7 is supplied by ACME Ltd"
     assert vocabulary.relation_said("comes from the supplier") == "suppliedBy"
@@ -120,7 +121,7 @@ def test_a_declared_relation_is_said_in_its_own_words_by_the_server(tmp_path: Pa
 def test_without_a_declaration_a_relation_is_said_by_its_name(tmp_path: Path, data: Path) -> None:
     (tmp_path / "graph.tsv").write_text(WRITTEN["graph.tsv"], encoding="utf-8")
     load("triples", tmp_path / "graph.tsv", data=data)
-    assert assemble.vocabulary(settings_of(data)).phrase("suppliedBy") == "suppliedBy"
+    assert asyncio.run(assemble.vocabulary(settings_of(data))).phrase("suppliedBy") == "suppliedBy"
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from tests.rpc.running import PHRASES
 async def main() -> None:
     logging.basicConfig(level="INFO", stream=sys.stderr)
     settings = read_settings(sys.argv[1:])
-    relations = assemble.vocabulary(settings)
+    relations = await assemble.vocabulary(settings)
     store = await assemble.open_store(settings, relations)
     await serve_until_stopped(settings, assemble.use_cases(settings, store, FixedModel(PHRASES), relations))
     await store.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
+from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from server.graph.triple import Mark, Origin, Stamp
 from server.settings import read_settings
 from server.stores import cypher
 from server.stores.neo4j import Neo4jStore
-from server.stores.neo4j_base import BaseConcept, RankedEdge, SqliteSource, load_base
+from server.stores.neo4j_base import BaseConcept, RankedEdge, SqliteSource, load_base, meetings
 from server.stores.neo4j_connection import Connection, Neo4jLogin, checked_login
 from server.stores.neo4j_rows import uri_of
 from server.stores.sqlite import SqliteStore
@@ -325,17 +326,31 @@ async def test_a_stopped_load_goes_on_where_it_was(store: Neo4jStore, connection
     assert view.count == 50
 
 
+@pytest.mark.parametrize("lanes", [1, 2, 3, 4, 8])
+def test_in_a_round_no_two_lanes_share_a_bucket_and_all_pairs_meet_once(lanes: int) -> None:
+    found = meetings(lanes)
+    pairs = [(m.low, m.high) for m in found]
+    assert sorted(pairs) == list(combinations_with_replacement(range(2 * lanes), 2))
+    for round in {m.round for m in found}:
+        taken = [
+            {b for m in found if (m.round, m.lane) == (round, lane) for b in (m.low, m.high)} for lane in range(lanes)
+        ]
+        assert sum(len(buckets) for buckets in taken) == len(set().union(*taken)) == 2 * lanes
+
+
 class _BreakingSource:
     """A source that cannot be read beyond some edge."""
+
+    lanes = 1
 
     def __init__(self, source: SqliteSource, failing_at: int) -> None:
         self.counts, self._source, self._failing_at = source.counts, source, failing_at
 
-    def concepts(self, start: int) -> Iterator[BaseConcept]:
-        return self._source.concepts(start)
+    def concepts(self, lane: int, start: int) -> Iterator[BaseConcept]:
+        return self._source.concepts(lane, start)
 
-    def edges(self, start: int) -> Iterator[RankedEdge]:
-        for place, made in enumerate(self._source.edges(start), start):
+    def edges(self, round: int, lane: int, start: int) -> Iterator[RankedEdge]:
+        for place, made in enumerate(self._source.edges(round, lane, start), start):
             if place == self._failing_at:
                 raise OSError("the source broke")
             yield made
