@@ -192,7 +192,7 @@ def main() -> None:
     print(f"{options.file}: {options.file.stat().st_size:,} bytes in {time.monotonic() - started:.1f} s")
 
 
-def generate(file: Path, edges: int, *, whole: bool = False, plain: bool = False, memory: str = "2GB") -> None:
+def generate(file: Path, edges: int, *, whole: bool = False, plain: bool = False, memory: str = "6GB") -> None:
     """Write `edges` lines to `file`: ConceptNet's format, or tab-separated triples when `plain` (then merged)."""
     with duckdb.connect() as connection:
         connection.execute("SET memory_limit = ?", [memory])
