@@ -140,9 +140,7 @@ SELECT {columns} FROM concepts h CROSS JOIN relations r CROSS JOIN concepts t CR
 WHERE h.key = ?1 AND r.name = ?2 AND t.key = ?3 AND e.head = h.id AND e.relation = r.id AND e.tail = t.id AND {ranks}
 """
 _RANKS = ("e.rank < 64", "e.rank >= 64")
-FIND_EDGE = " UNION ALL ".join(
-    _FOUND.format(columns="e.weight", more="", ranks=ranks) for ranks in _RANKS
-)
+FIND_EDGE = " UNION ALL ".join(_FOUND.format(columns="e.weight", more="", ranks=ranks) for ranks in _RANKS)
 
 # What loaders ask of a base that is there.
 
@@ -150,9 +148,7 @@ COUNT_RELATIONS = (
     "SELECT r.name, COUNT(*) FROM edges e JOIN relations r ON r.id = e.relation GROUP BY e.relation ORDER BY r.name"
 )
 FIND_WHOLE_EDGE = " UNION ALL ".join(
-    _FOUND.format(
-        columns="e.weight, s.dataset, s.license", more="JOIN sources s ON s.id = e.source", ranks=ranks
-    )
+    _FOUND.format(columns="e.weight, s.dataset, s.license", more="JOIN sources s ON s.id = e.source", ranks=ranks)
     for ranks in _RANKS
 )
 LARGEST_HUBS = """
