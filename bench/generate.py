@@ -169,7 +169,7 @@ SELECT '/a/[' || r || '/,' || h || '/,' || t || '/]' AS uri, r, h, t,
       || '"surfaceEnd": "' || surface(t) || '", "surfaceStart": "' || surface(h)
       || '", "surfaceText": "[[' || surface(h) || ']] and [[' || surface(t) || ']]", "weight": '
       || weight || '}' END AS metadata
-FROM uris ORDER BY uri
+FROM (SELECT * FROM uris ORDER BY r, h, t, i)
 """
 
 _PLAIN = """
@@ -192,12 +192,11 @@ def main() -> None:
     print(f"{options.file}: {options.file.stat().st_size:,} bytes in {time.monotonic() - started:.1f} s")
 
 
-def generate(file: Path, edges: int, *, whole: bool = False, plain: bool = False, memory: str = "6GB") -> None:
+def generate(file: Path, edges: int, *, whole: bool = False, plain: bool = False, memory: str = "4GB") -> None:
     """Write `edges` lines to `file`: ConceptNet's format, or tab-separated triples when `plain` (then merged)."""
     with duckdb.connect() as connection:
         connection.execute("SET memory_limit = ?", [memory])
         connection.execute("SET temp_directory = ?", [f"{file}.tmp"])
-        connection.execute("SET preserve_insertion_order = false")
         _everyday(connection)
         connection.execute("CREATE TABLE wanted (relation VARCHAR, english BOOLEAN, first BIGINT, count BIGINT)")
         first = 0
