@@ -59,7 +59,12 @@ def test_a_load_on_a_terminal_shows_bars_and_ends_with_tables(tmp_path: Path) ->
             "--batch", "500",
         )
     )  # fmt: skip
-    for phase in ("reading and filtering", "merging and sorting the edges", "loading the edges", "building the indexes"):
+    for phase in (
+        "reading and filtering",
+        "merging and sorting the edges",
+        "loading the edges",
+        "building the indexes",
+    ):
         assert any(line.startswith(phase) and "100%" in line for line in lines), phase
     assert any("│" in line and "RelatedTo" in line for line in lines), "a drawn table by relation"
     for total in ("lines read", "rejected", "kept", "merged into others"):
