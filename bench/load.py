@@ -3,6 +3,7 @@
 python -m bench.load                      3,423,004 English edges; a live Neo4j gets --live-edges of them
 python -m bench.load --full               34,074,917 lines of all languages, for SQLite and the offline route
 python -m bench.load --edges 50000 --live-edges 5000      a quick look
+python -m bench.load --only sqlite        one part: sqlite, offline or live; what is not measured is null
 
 Floors, measured in the same run on triples that are parsed and merged already: `sqlite3 .import` with two covering
 indexes; `neo4j-admin database import` on ready CSV; for a live Neo4j a plain UNWIND of batches over one connection, and
@@ -231,6 +232,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, help="where to work (default: a temporary folder); it is left as it ends"
     )
+    parser.add_argument("--only", choices=("sqlite", "offline", "live"), help="one part")
     options = parser.parse_args()
     if options.folder:
         options.folder.mkdir(parents=True, exist_ok=True)
@@ -243,22 +245,27 @@ def main() -> None:
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """All measurements, as the last line's document."""
     edges = options.edges or (WHOLE_DUMP if options.full else sum(ENGLISH.values()))
+    parts = (options.only,) if options.only else ("sqlite", "offline", "live")
     dump, plain = _generated(folder, edges, whole=options.full)
-    runs: dict[str, Run | None] = {"sqlite": kgload(dump, folder / "embedded", whole=options.full)}
-    _tell("sqlite", runs["sqlite"])
-    runs["sqlite_floor"] = sqlite_floor(plain, folder)
-    _tell("sqlite_floor", runs["sqlite_floor"])
-    database_bytes = (folder / "embedded" / "base.db").stat().st_size
+    runs: dict[str, Run | None] = {}
+    database_bytes = None
+    if "sqlite" in parts:
+        runs["sqlite"] = kgload(dump, folder / "embedded", whole=options.full)
+        _tell("sqlite", runs["sqlite"])
+        runs["sqlite_floor"] = sqlite_floor(plain, folder)
+        _tell("sqlite_floor", runs["sqlite_floor"])
+        database_bytes = (folder / "embedded" / "base.db").stat().st_size
     rates: dict[str, float] = {}
     live_peak = None
     try:
-        lib = jars(POMS["lts"])
-        home = _home(folder / "home", lib)
-        runs["offline"] = kgload(dump, folder / "offline", "--offline", str(home), whole=options.full)
-        _tell("offline", runs["offline"])
-        runs["offline_floor"] = offline_floor(plain, folder, lib)
-        _tell("offline_floor", runs["offline_floor"])
-        if not options.full:
+        lib = jars(POMS["lts"]) if set(parts) & {"offline", "live"} else folder
+        if "offline" in parts:
+            home = _home(folder / "home", lib)
+            runs["offline"] = kgload(dump, folder / "offline", "--offline", str(home), whole=options.full)
+            _tell("offline", runs["offline"])
+            runs["offline_floor"] = offline_floor(plain, folder, lib)
+            _tell("offline_floor", runs["offline_floor"])
+        if "live" in parts and not options.full:
             small, small_plain = _generated(folder, min(options.live_edges, edges), whole=False)
             rates, live_peak = live(small, small_plain, folder, lib)
     except Unobtainable as reason:
@@ -281,7 +288,7 @@ def _tell(name: str, measured: Run | None) -> None:
 
 
 def _document(
-    edges: int, runs: dict[str, Run | None], rates: dict[str, float], live_peak: int | None, database_bytes: int
+    edges: int, runs: dict[str, Run | None], rates: dict[str, float], live_peak: int | None, database_bytes: int | None
 ) -> dict[str, Any]:
     seconds = {name: round(r.seconds, 2) if r else None for name, r in runs.items()}
     peaks = {name: r.peak_rss_bytes if (r := runs.get(name)) else None for name in ("sqlite", "offline")}

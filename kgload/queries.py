@@ -20,9 +20,11 @@ _DUMP = """read_csv({file}, delim = '\t', quote = '', escape = '', header = fals
   strict_mode = false, null_padding = true, nullstr = '\x01', store_rejects = true, compression = '{compression}',
   max_line_size = 16777216)"""
 
-TEXT = "split_part({0}, '/', 4)"
-SENSED_TEXT = """split_part({0}, '/', 4) || CASE WHEN split_part({0}, '/', 5) = '' THEN ''
-  ELSE ' (' || array_to_string(string_split({0}, '/')[5:], ' ') || ')' END"""
+_PARTED = """(SELECT *, string_split(h, '/') AS h_parts, string_split(t, '/') AS t_parts FROM """ + _DUMP + ")"
+"""Split once: a split_part for each use was half of the time that reading took."""
+TEXT = "{0}_parts[4]"
+SENSED_TEXT = """{0}_parts[4] || CASE WHEN coalesce({0}_parts[5], '') = '' THEN ''
+  ELSE ' (' || array_to_string({0}_parts[5:], ' ') || ')' END"""
 """The text of a concept whose senses are kept apart: "dog (n wn animal)"."""
 
 NO_SURFACE = "NULL::VARCHAR"
@@ -34,19 +36,19 @@ READ_CONCEPTNET = (
     """
 COPY (
   WITH shaped AS (
-    SELECT assertion, r, h, t, m, CASE
+    SELECT assertion, r, h_parts, t_parts, m, CASE
       WHEN more IS NOT NULL OR m IS NULL OR NOT starts_with(r, '/r/') OR strlen(r) < 4 THEN 5
       WHEN r = '/r/ExternalURL' THEN 1
-      WHEN NOT starts_with(h, '/c/') OR split_part(h, '/', 3) = '' OR split_part(h, '/', 4) = ''
-        OR NOT starts_with(t, '/c/') OR split_part(t, '/', 3) = '' OR split_part(t, '/', 4) = ''
+      WHEN NOT starts_with(h, '/c/') OR len(h_parts) < 4 OR h_parts[3] = '' OR h_parts[4] = ''
+        OR NOT starts_with(t, '/c/') OR len(t_parts) < 4 OR t_parts[3] = '' OR t_parts[4] = ''
         OR strlen(r) > 3 + {relation_bytes} THEN 5
       WHEN NOT $any_language
-        AND NOT (list_contains($languages, split_part(h, '/', 3)) AND list_contains($languages, split_part(t, '/', 3)))
+        AND NOT (list_contains($languages, h_parts[3]) AND list_contains($languages, t_parts[3]))
         THEN 2
       WHEN NOT $any_relation AND NOT list_contains($relations, r[4:]) THEN 3
       ELSE 0 END AS why
     FROM """
-    + _DUMP
+    + _PARTED
     + """
   ), detailed AS (
     SELECT * EXCLUDE (m), CASE WHEN why = 0 AND starts_with(m, '{{')
@@ -67,8 +69,8 @@ COPY (
     FROM weighed
   )
   SELECT why, CASE WHEN starts_with(r, '/r/') THEN r[4:] END AS relation,
-    CASE WHEN why = 0 THEN replace({text}, '_', ' ') END AS head, CASE WHEN why = 0 THEN split_part(h, '/', 3) END AS head_language,
-    CASE WHEN why = 0 THEN replace({tail_text}, '_', ' ') END AS tail, CASE WHEN why = 0 THEN split_part(t, '/', 3) END AS tail_language,
+    CASE WHEN why = 0 THEN replace({text}, '_', ' ') END AS head, CASE WHEN why = 0 THEN h_parts[3] END AS head_language,
+    CASE WHEN why = 0 THEN replace({tail_text}, '_', ' ') END AS tail, CASE WHEN why = 0 THEN t_parts[3] END AS tail_language,
     CASE WHEN why = 0 THEN weight END AS weight, CASE WHEN why = 0 THEN dataset END AS dataset,
     CASE WHEN why = 0 THEN license END AS license, CASE WHEN why = 0 THEN surface END AS surface,
     CASE WHEN why = 5 THEN coalesce(assertion, '') END AS assertion
@@ -96,7 +98,7 @@ SUSPECTS = "SELECT DISTINCT assertion FROM raw WHERE why = 5"
 SUSPECTS_AGAIN = (
     """
 SELECT DISTINCT assertion FROM """
-    + _DUMP
+    + _PARTED
     + """
 WHERE replace({text}, '_', ' ') IN (SELECT t FROM unusable) OR replace({tail_text}, '_', ' ') IN (SELECT t FROM unusable)
   OR r[4:] IN (SELECT relation FROM raw WHERE why = 0 AND relation NOT IN (SELECT name FROM relations))

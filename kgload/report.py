@@ -23,12 +23,15 @@ class Phase:
         self._name, self._rows, self._bar, self._out = name, rows, bar, out
         self._started = time.monotonic()
         self._told = 0.0
+        self._furthest = 0.0
         self._task: TaskID | None = bar.add_task(name, total=1.0, rate="") if bar else None
 
     def at(self, fraction: float | None) -> None:
         """Work has come to this fraction (None: unknown)."""
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=fraction or 0.0, rate=self._rate(fraction))
+            # A phase of several statements starts over with each; a bar that runs back tells nothing.
+            self._furthest = max(self._furthest, fraction or 0.0)
+            self._bar.update(self._task, completed=self._furthest, rate=self._rate(fraction))
         elif self._out and fraction is not None and fraction - self._told >= _PLAIN_EVERY and fraction < 1:
             self._told = fraction
             print(f"{self._name}: {fraction:.0%} {self._rate(fraction)}".rstrip(), file=self._out, flush=True)
@@ -42,7 +45,7 @@ class Phase:
 
     def done(self, failed: bool) -> None:
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=1.0, rate="")
+            self._bar.update(self._task, completed=self._furthest if failed else 1.0, rate=self._rate(1.0))
         elif self._out and not failed:
             print(f"{self._name}: done in {time.monotonic() - self._started:.1f} s", file=self._out, flush=True)
 

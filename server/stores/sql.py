@@ -6,8 +6,9 @@ changed; `overlays.db` holds the users' logs of edits, which are the truth, and 
 
 from __future__ import annotations
 
-BASE_SCHEMA_VERSION = 2
-"""1 had no edges.merged; what reads a base for users does not need it."""
+BASE_SCHEMA_VERSION = 3
+"""1 had no edges.merged; what reads a base for users does not need it. 2 had every edge in two indexes of tails. The
+queries below read all three."""
 OVERLAY_SCHEMA_VERSION = 1
 
 # The base. Symmetric relations have negative ids and are stored once, the concept with the smaller key as head.
@@ -29,9 +30,11 @@ CREATE TABLE edges (
 """
 BASE_INDEXES = """
 CREATE UNIQUE INDEX IF NOT EXISTS concepts_by_key ON concepts (key);
-CREATE UNIQUE INDEX IF NOT EXISTS edges_by_tail ON edges (tail, relation, head);
--- symmetric edges from their other end, heaviest first: a hub's heaviest are read without sorting all of them
-CREATE INDEX IF NOT EXISTS edges_mirrored ON edges (tail, relation, weight DESC, head);
+-- an edge is found among the first of its head and relation, which lie side by side, or here
+CREATE INDEX IF NOT EXISTS edges_of_hubs ON edges (head, relation, tail) WHERE rank >= 64;
+-- symmetric edges from their other end, heaviest first: a hub's heaviest are read without sorting all of them.
+-- NOT: the planner would take `relation < 0` for a range to walk, and sort
+CREATE INDEX IF NOT EXISTS edges_mirrored ON edges (tail, relation, weight DESC, head) WHERE NOT relation >= 0;
 """
 BASE_STAGING = """
 CREATE TEMP TABLE staged (
@@ -73,7 +76,7 @@ COUNT_RETRIEVABLE = """
 UPDATE concepts SET retrievable =
   (SELECT COUNT(*) FROM edges e JOIN temp.counted c ON c.relation = e.relation WHERE e.head = concepts.id)
   + (SELECT COUNT(*) FROM temp.counted c JOIN edges e ON e.tail = concepts.id AND e.relation = c.relation
-     WHERE c.relation < 0 AND e.head <> concepts.id);
+     WHERE c.relation < 0 AND NOT e.relation >= 0 AND e.head <> concepts.id);
 """
 CREATE_COUNTED = "CREATE TEMP TABLE counted (relation INTEGER PRIMARY KEY)"
 INSERT_COUNTED = "INSERT INTO temp.counted VALUES (?)"
@@ -113,7 +116,7 @@ SELECT e.head, t.key FROM json_each(?1) i JOIN edges e ON e.head = i.value AND e
 JOIN concepts t ON t.id = e.tail ORDER BY e.head, e.rank
 """
 COUNT_OF_RELATION = "SELECT MAX(rank) + 1 FROM edges WHERE head = ? AND relation = ?"
-COUNT_MIRRORED = "SELECT COUNT(*) FROM edges WHERE tail = ?1 AND relation = ?2 AND head <> ?1"
+COUNT_MIRRORED = "SELECT COUNT(*) FROM edges WHERE tail = ?1 AND relation = ?2 AND NOT relation >= 0 AND head <> ?1"
 # Sources by subquery, so that no plan walks the edges in another order than the index's.
 EDGES_OF_RELATION = """
 SELECT e.rank, c.key, c.text, e.weight,
@@ -125,29 +128,29 @@ _MIRRORED_EDGES = """
 SELECT e.head, c.key, c.text, e.weight,
   (SELECT dataset FROM sources WHERE id = e.source), (SELECT license FROM sources WHERE id = e.source)
 FROM edges e {hint} CROSS JOIN concepts c ON c.id = e.head
-WHERE e.tail = ?1 AND e.relation = ?2 AND e.head <> ?1
+WHERE e.tail = ?1 AND e.relation = ?2 AND NOT e.relation >= 0 AND e.head <> ?1
 ORDER BY e.weight DESC, e.head LIMIT ?3 OFFSET ?4 -- ids are in the order of keys
 """
 MIRRORED_EDGES = _MIRRORED_EDGES.format(hint="INDEXED BY edges_mirrored")
 MIRRORED_EDGES_SORTED = _MIRRORED_EDGES.format(hint="")
 """For bases of version 1, which have no such index."""
 HAS_MIRRORED_INDEX = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'edges_mirrored'"
-FIND_EDGE = """
-SELECT e.weight FROM concepts h JOIN concepts t JOIN relations r
-JOIN edges e ON e.tail = t.id AND e.relation = r.id AND e.head = h.id
-WHERE h.key = ? AND r.name = ? AND t.key = ?
+_FOUND = """
+SELECT {columns} FROM concepts h CROSS JOIN relations r CROSS JOIN concepts t CROSS JOIN edges e {more}
+WHERE h.key = ?1 AND r.name = ?2 AND t.key = ?3 AND e.head = h.id AND e.relation = r.id AND e.tail = t.id AND {ranks}
 """
+_RANKS = ("e.rank < 64", "e.rank >= 64")
+FIND_EDGE = " UNION ALL ".join(_FOUND.format(columns="e.weight", more="", ranks=ranks) for ranks in _RANKS)
 
 # What loaders ask of a base that is there.
 
 COUNT_RELATIONS = (
     "SELECT r.name, COUNT(*) FROM edges e JOIN relations r ON r.id = e.relation GROUP BY e.relation ORDER BY r.name"
 )
-FIND_WHOLE_EDGE = """
-SELECT e.weight, s.dataset, s.license FROM concepts h JOIN concepts t JOIN relations r
-JOIN edges e ON e.tail = t.id AND e.relation = r.id AND e.head = h.id JOIN sources s ON s.id = e.source
-WHERE h.key = ? AND r.name = ? AND t.key = ?
-"""
+FIND_WHOLE_EDGE = " UNION ALL ".join(
+    _FOUND.format(columns="e.weight, s.dataset, s.license", more="JOIN sources s ON s.id = e.source", ranks=ranks)
+    for ranks in _RANKS
+)
 LARGEST_HUBS = """
 WITH ends AS (
   SELECT head AS concept, COUNT(*) AS edges FROM edges GROUP BY head

@@ -124,6 +124,35 @@ def test_what_users_cause_is_read_by_index_and_never_sorted(
         assert not [s for s in steps if "TEMP B-TREE" in s], steps
 
 
+async def test_an_edge_is_found_wherever_it_stands_in_a_hub(store: SqliteStore, folder: Path) -> None:
+    heaviest, lightest = t("slang", "HasProperty", "property 999"), t("slang", "HasProperty", "property 0")
+    other = t("slang", "HasProperty", "property of none")
+    found = await store.find("ann", [heaviest, lightest, other])
+    assert [found[z][0] for z in (heaviest, lightest, other)] == [True, True, False]
+    steps = plan(folder, sql.FIND_EDGE, "slang", "HasProperty", "property 0")
+    assert any("edges_of_hubs (head=? AND relation=? AND tail=?" in step for step in steps), steps
+
+
+async def test_a_base_of_the_version_before_is_read_the_same(store: SqliteStore, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / BASE_FILE).write_bytes((folder / BASE_FILE).read_bytes())
+    with sqlite3.connect(tmp_path / BASE_FILE) as connection:
+        connection.executescript(
+            """DROP INDEX edges_of_hubs; DROP INDEX edges_mirrored;
+            CREATE UNIQUE INDEX edges_by_tail ON edges (tail, relation, head);
+            CREATE INDEX edges_mirrored ON edges (tail, relation, weight DESC, head);
+            UPDATE meta SET value = '2' WHERE key = 'schema_version';"""
+        )
+    before = SqliteStore(tmp_path, VOCABULARY)
+    for text in ("zone", "slang", "leaf 5", "self", "mirror"):
+        concept = Concept.of(text)
+        assert await before.neighborhood("bob", concept, 64) == await store.neighborhood("bob", concept, 64)
+    deep = t("slang", "HasProperty", "property 0")
+    assert (await before.find("bob", [deep]))[deep][0]
+    steps = plan(tmp_path, sql.FIND_EDGE, "slang", "HasProperty", "property 0")
+    assert not [step for step in steps if step.startswith("SCAN")], steps
+    await before.close()
+
+
 # Subjects
 
 
