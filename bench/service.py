@@ -2,7 +2,8 @@
 
 A process `python -m server` on the embedded store over loopback, with the model that the settings name (KGT_MODEL and the
 others apply). Each client is a user of its own and sends its next request when the last is answered. A client's queries
-go round the concepts in an order of its own. The last line is JSON.
+go round the concepts in an order of its own. Printed are also the mean times of the stages that the server tells, and the
+tokens. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ from typing import Any
 from bench import workload
 from kgt.client import AsyncClient
 from kgt.errors import CallError
+from kgt.v1 import personalization_pb2 as pb
 from server.stores.sqlite_base import BaseTriple, build_base
 
 CONCEPTS = 100
@@ -40,6 +43,12 @@ class Tally:
 
     took_s: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    costs: dict[str, list[pb.Cost]] = field(default_factory=lambda: defaultdict(list))
+    """What the server says of each request, by kind."""
+
+    def stages(self) -> str:
+        """The mean cost of a request of each kind."""
+        return "\n".join(f"  {kind}: {_mean_cost(costs)}" for kind, costs in sorted(self.costs.items()))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,7 +77,8 @@ async def _runs(address: str, given: argparse.Namespace) -> list[dict[str, Any]]
             started = time.perf_counter()
             tally = await _run(client, clients, each, str(clients), not given.no_verify)
             results.append(_line(clients, tally, time.perf_counter() - started))
-            print(results[-1], *sorted(set(tally.errors)), flush=True)
+            print(results[-1], *sorted(set(tally.errors)))
+            print(tally.stages(), flush=True)
     return results
 
 
@@ -90,13 +100,25 @@ async def _client(client: AsyncClient, user: str, number: int, each: int, verify
             # The clients do not personalize all at once: each begins at another place of the round
             if (turn + number) % (ANSWERS_PER_PERSONALIZE + 1) == 0:
                 feedback = workload.triples(subject, TRIPLES_EACH * 2)[-1].tail.text
-                await client.personalize(user=user, query=query, answer=feedback, verify=verify)
+                personalized = await client.personalize(user=user, query=query, answer=feedback, verify=verify)
+                tally.costs["personalize"].append(personalized.cost)
             else:
-                await client.answer(user=user, query=query)
+                tally.costs["answer"].append((await client.answer(user=user, query=query)).cost)
         except CallError as error:
             tally.errors.append(type(error).__name__)
         else:
             tally.took_s.append(time.perf_counter() - started)
+
+
+def _mean_cost(costs: Sequence[pb.Cost]) -> str:
+    stages: Counter[str] = Counter()
+    for cost in costs:
+        stages.update({s.stage: s.duration_ms for s in cost.stages})
+    told = ", ".join(f"{stage} {total / len(costs):.0f}" for stage, total in stages.items())
+    read, generated = (
+        sum(getattr(c, name) for c in costs) / len(costs) for name in ("tokens_read", "tokens_generated")
+    )
+    return f"{len(costs)} requests, {read:.0f} tokens read, {generated:.1f} generated; ms: {told}"
 
 
 def _line(clients: int, tally: Tally, elapsed_s: float) -> dict[str, Any]:

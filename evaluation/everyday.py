@@ -7,19 +7,26 @@ graph; each case is a user of its own, who corrects once and asks again.
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from server import assemble
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
 from server.rpc.service import UseCases
+from server.settings import Settings
+from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_base import BaseTriple, build_base
 from server.tuning.answer import AnswerQuery
-from server.tuning.personalize import PersonalizeCommand, PersonalizeOutcome
+from server.tuning.personalize import PersonalizeCommand, PersonalizeOutcome, RelationSource
+from server.tuning.ports import LanguageModel
 from server.tuning.texts import says
 
 CASES = Path(__file__).parent / "data" / "everyday.jsonl"
+ANSWER_TOKENS = 16
+"""Longer than any case's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,3 +130,31 @@ async def _run_one(use: UseCases, case: EverydayCase) -> EverydayResult:
         removed=len(outcome.edit.removed),
         forward_passes=outcome.cost.model.forward_passes,
     )
+
+
+async def measure(
+    settings: Settings, language_model: LanguageModel, asked: Sequence[EverydayCase], source: RelationSource
+) -> list[EverydayResult]:
+    """The cases `asked`, in the graph of all cases, with the relations of a correction from `source`."""
+    vocabulary = assemble.vocabulary(settings)
+    with tempfile.TemporaryDirectory() as folder:
+        build_graph(Path(folder), read_cases(), vocabulary)
+        store = SqliteStore(folder, vocabulary)
+        use = assemble.use_cases(settings, store, language_model, vocabulary)
+        rules = replace(use.personalize_defaults, relation_source=source)
+        try:
+            return await run(replace(use, personalize_defaults=rules), asked)
+        finally:
+            await store.close()
+
+
+def counts(results: Sequence[EverydayResult]) -> dict[str, int]:
+    """How many of the cases: numbers that add up over parts of them."""
+    return {
+        "cases": len(results),
+        "followed": sum(r.followed for r in results),
+        "paraphrases_followed": sum(sum(r.paraphrases_followed) for r in results),
+        "kept": sum(r.kept for r in results),
+        "subjects_found": sum(r.found_subject for r in results),
+        "forward_passes": sum(r.forward_passes for r in results),
+    }

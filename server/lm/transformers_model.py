@@ -24,8 +24,8 @@ _PROCESSOR_BUDGET, _GPU_BUDGET = 2048, 16_384
 class TransformersModel:
     """Scores continuations and generates text with one model, on one thread, for all users at once.
 
-    `token_budget`: tokens in a forward pass, 0 for what suits the device; `streams`: generations under way at most; `queue_capacity`: requests that
-    wait for either.
+    `token_budget`: tokens in a forward pass, 0 for what suits the device; `streams`: generations under way at most;
+    `queue_capacity`: requests that wait for either.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class TransformersModel:
 
     @property
     def token_budget(self) -> int:
-        """Tokens in a forward pass; less than at the start once memory has run out."""
+        """Tokens in a forward pass; less than at the start for a while after memory has run out."""
         return self._worker.budget
 
     async def score(self, branches: Sequence[Branch], deadline: float | None = None) -> Scores:

@@ -25,6 +25,9 @@ from server.lm.packing import TokenSequence, Tree, pack
 from server.lm.tokens import Tokenizer
 from server.tuning.ports import Branch, ContinuationLogprob, GenerateRequest, ModelCost, Piece, Scores
 
+RECOVERY_PASSES = 256
+"""After so many forward passes that fitted, a budget that memory had halved is doubled: a failed try costs one of these."""
+
 _LEAST_BUDGET = 16
 _STOPPING = "the server is stopping; try another one, or again later"
 
@@ -59,12 +62,15 @@ class GenerateJob(Job):
 
 
 class ModelWorker:
-    """Runs jobs. Full: ModelBusy. Expired or cancelled: dropped unstarted. Out of memory: halves its budget."""
+    """Runs jobs. Full: ModelBusy. Expired or cancelled: dropped unstarted. Out of memory: halves its budget for a while."""
 
     def __init__(
         self, forward: Forward, tokenizer: Tokenizer, ends: frozenset[int], *, capacity: int, budget: int, streams: int
     ) -> None:
         self.budget = budget
+        self._full_budget = budget
+        self._fitted = 0
+        """Forward passes since memory last ran out."""
         self._forward = forward
         self._tokenizer = tokenizer
         self._ends = ends
@@ -218,6 +224,7 @@ class ModelWorker:
         if logits is None:
             self._halve(chosen)
             return
+        self._recover()
         at, unread = 0, []
         for job, segment in chosen:
             own = logits[at : at + len(segment.read)]
@@ -258,10 +265,17 @@ class ModelWorker:
             self._fail(chosen, ModelBusy("the model's device has no memory left; try again", retry_after_s=1.0))
             return
         _log.warning("out of memory: the token budget goes from %d to %d", self.budget, smaller)
-        self.budget = smaller
+        self.budget, self._fitted = smaller, 0
         for job in [*self._scoring, *self._waiting]:
             if isinstance(job, ScoreJob) and job.scoring is not None:
                 job.scoring.cut(smaller)
+
+    def _recover(self) -> None:
+        """A pass has fitted. After enough of them more is tried again: what took the memory may be gone."""
+        self._fitted += 1
+        if self.budget < self._full_budget and self._fitted >= RECOVERY_PASSES:
+            self.budget, self._fitted = min(2 * self.budget, self._full_budget), 0
+            _log.info("the token budget goes back up to %d", self.budget)
 
     def _fail(self, chosen: Sequence[tuple[Job, Segment]], error: BaseException) -> None:
         if not isinstance(error, KgtError):

@@ -12,13 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from server.errors import DeadlinePassed, ModelBusy, ShuttingDown, TextTooLong
+from server.lm import worker
 from server.lm.decoding import GrowingText
 from server.lm.forward import MaskedForward
 from server.lm.loading import LoadedModel
 from server.lm.tokens import Tokenizer
 from server.lm.transformers_model import TransformersModel
-from server.tuning.ports import Branch, GenerateRequest, LanguageModel, Scores
+from server.tuning.ports import Branch, GenerateRequest, LanguageModel
 from tests.conformance.language_model import LanguageModelConformance, whole
+from tests.lm.passes import Passes
 from tests.lm.tiny_models import BEGIN
 
 
@@ -235,16 +237,31 @@ async def test_another_users_words_change_no_bit(loaded: LoadedModel) -> None:
 
 
 async def test_a_long_generation_does_not_hold_up_scoring(loaded: LoadedModel) -> None:
+    """What comes while a generation is under way goes along with the generation's very next pass."""
     model = TransformersModel(loaded)
-    with Passes(loaded) as passes:
-        stream = model.generate(GenerateRequest("the dog", 100, stop=(), temperature=1.0, seed=1))
-        await anext(stream)
-        before = len(passes.lengths)
-        await model.score([Branch("the quick brown fox", (" jumps over",))])
-        scored = next(n for n, length in enumerate(passes.lengths[before:]) if length > 1)
-        rest = [piece async for piece in stream]
+    ended: list[str] = []
+
+    async def generation() -> None:
+        await whole(model, GenerateRequest("the dog", 100, stop=(), temperature=1.0, seed=1))
+        ended.append("generation")
+
+    async def scoring() -> int:
+        scores = await model.score([Branch("the quick brown fox", (" jumps over",))])
+        ended.append("scoring")
+        return scores.cost.tokens_read
+
+    with Passes(loaded, block_first=True) as passes:
+        generating = asyncio.ensure_future(generation())
+        await asyncio.to_thread(passes.started.wait, 30)
+        asked = asyncio.ensure_future(scoring())
+        await asyncio.sleep(0)
+        passes.release.set()
+        _, scored = await asyncio.gather(generating, asked)
     model.close()
-    assert scored < before + 90 < before + len(rest), "scoring went along with one of the generation's passes"
+    assert ended == ["scoring", "generation"]
+    assert passes.lengths[1] == scored + 1, "the question, and a token of the generation"
+    assert len(passes.lengths) > 50
+    assert set(passes.lengths[2:]) == {1}
 
 
 async def test_generations_beyond_the_number_of_streams_wait_and_scoring_passes_them(loaded: LoadedModel) -> None:
@@ -299,6 +316,41 @@ async def test_out_of_memory_halves_the_budget_and_goes_on(loaded: LoadedModel) 
     for one, other in zip(scores.logprobs, expected.logprobs, strict=True):
         for a, b in zip(one, other, strict=True):
             assert a.total == pytest.approx(b.total, abs=1e-4)
+
+
+async def test_the_budget_recovers_once_passes_fit_again(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also a try that comes too early is only one failed pass: it halves the budget anew, and nobody is told."""
+    monkeypatch.setattr(worker, "RECOVERY_PASSES", 3)
+    model = TransformersModel(loaded, token_budget=256)
+    asked = [Branch(f"the dog number {n} likes", (" the kennel", " meat")) for n in range(20)]
+    expected = await model.score(asked)
+    room = 60
+    failed = 0
+
+    def full(_: torch.nn.Module, __: object, kwargs: dict[str, torch.Tensor]) -> None:
+        nonlocal failed
+        if kwargs["input_ids"].shape[1] > room:
+            failed += 1
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    handle = loaded.model.register_forward_pre_hook(full, with_kwargs=True)
+    try:
+        for _ in range(5):
+            scores = await model.score(asked)
+            for one, other in zip(scores.logprobs, expected.logprobs, strict=True):
+                for a, b in zip(one, other, strict=True):
+                    assert a.total == pytest.approx(b.total, abs=1e-4)
+        assert failed > 1, "more was tried while there was no room yet"
+        assert model.token_budget <= 2 * room
+        room, before = 1 << 20, failed
+        for _ in range(12):
+            await model.score([Branch("a", (" b",))])
+        assert model.token_budget == 256
+        assert (await model.score(asked)).cost == expected.cost
+    finally:
+        handle.remove()
+        model.close()
+    assert failed == before
 
 
 async def test_what_does_not_fit_at_all_is_busy_and_the_next_goes_on(loaded: LoadedModel) -> None:
@@ -395,33 +447,3 @@ async def test_a_closed_model_takes_no_more(loaded: LoadedModel) -> None:
 def _pass_the_time(until: float) -> None:
     while time.monotonic() < until:
         pass
-
-
-class Passes:
-    """Counts a model's forward passes, and holds the first of them until `release` is set."""
-
-    def __init__(self, loaded: LoadedModel, *, block_first: bool = False) -> None:
-        self.lengths: list[int] = []
-        """How many tokens each pass read."""
-        self.started, self.release = threading.Event(), threading.Event()
-        if not block_first:
-            self.release.set()
-        self._handle = loaded.model.register_forward_pre_hook(self._before, with_kwargs=True)
-
-    def __enter__(self) -> Passes:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.release.set()
-        self._handle.remove()
-
-    async def holding(self, model: TransformersModel) -> asyncio.Future[Scores]:
-        """A question that occupies the model until `release` is set."""
-        first = asyncio.ensure_future(model.score([Branch("a", (" b",))]))
-        await asyncio.to_thread(self.started.wait, 30)
-        return first
-
-    def _before(self, module: torch.nn.Module, args: object, kwargs: dict[str, torch.Tensor]) -> None:
-        self.lengths.append(kwargs["input_ids"].numel())
-        self.started.set()
-        self.release.wait(30)
