@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -88,15 +89,22 @@ def command() -> list[str]:
     return found
 
 
-@pytest.fixture(scope="module")
-def compose(command: list[str]) -> Iterator[Compose]:
+@contextlib.contextmanager
+def project(command: list[str]) -> Iterator[Compose]:
+    """A project of its own, of which nothing stays."""
     compose = Compose(command, secrets.token_urlsafe(12))
     try:
+        yield compose
+    finally:
+        compose.run("--profile", "offline", "down", "-v", "--timeout", "30", check=False)
+
+
+@pytest.fixture(scope="module")
+def compose(command: list[str]) -> Iterator[Compose]:
+    with project(command) as compose:
         compose.run("up", "-d", "--build")
         compose.wait_until_it_serves()
         yield compose
-    finally:
-        compose.run("down", "-v", "--timeout", "30", check=False)
 
 
 def test_without_a_password_it_stops_and_says_so(command: list[str], tmp_path: Path) -> None:
@@ -120,3 +128,16 @@ def test_the_server_is_nobody_and_writes_nothing(compose: Compose) -> None:
     assert compose.run("exec", "-T", "server", "id", "-u").stdout.strip() == "10001"
     assert compose.run("exec", "-T", "server", "touch", "/opt/kgt/x", check=False).returncode != 0
     assert compose.run("exec", "-T", "server", "python", "-m", "server.health").stdout.strip().endswith("SERVING")
+
+
+def test_an_empty_graph_is_filled_by_neo4j_admin_once(command: list[str]) -> None:
+    with project(command) as compose:
+        compose.run("build")
+        compose.run("--profile", "offline", "up", "offline")
+        compose.run("up", "-d")
+        compose.wait_until_it_serves()
+        assert compose.run("logs", "--no-color", "loader").stdout.splitlines()[1:] == [], "the loader found it there"
+        assert compose.kgt("answer", "-u", "alice", ENJOY)["text"]
+        again = compose.run("--profile", "offline", "up", "offline", check=False)
+        assert again.returncode != 0
+        assert "holds a database already" in compose.run("logs", "--no-color", "offline-files").stdout
