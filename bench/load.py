@@ -30,7 +30,7 @@ import duckdb
 import neo4j
 
 from bench.generate import ENGLISH, generate
-from tests.neo4j.database import JAVA, NEEDED, POMS, ProcessNeo4j, Unobtainable, find_java, jars
+from tests.neo4j.database import AS_IN_COMPOSE, JAVA, NEEDED, POMS, ProcessNeo4j, Unobtainable, find_java, jars
 
 WHOLE_DUMP = 34_074_917
 UNWIND_BATCH = 10_000
@@ -193,7 +193,7 @@ def live(dump: Path, plain: Path, folder: Path, lib: Path) -> tuple[dict[str, fl
     rates: dict[str, float] = {}
     peak = 0
     for name in ("live", "unwind", "row_at_a_time"):
-        database = ProcessNeo4j(folder / f"home-{name}", _java(), lib)
+        database = ProcessNeo4j(folder / f"home-{name}", _java(), lib, memory=AS_IN_COMPOSE)
         database.start()
         try:
             if name == "live":

@@ -4,7 +4,8 @@ Reads: the neighborhood of a hub with 100 base triples, by a user with one added
 have 0 to 10^6 overlay edges on the same hub. Writes: an edit of two added triples with its response, by 1, 8 and 64
 writers of a user each, beside the plainest single-statement Cypher write of the same two edges. The last line is JSON.
 
-Without --neo4j it takes the Neo4j that the tests take; the numbers of one run are from one machine, one after the other.
+Without --neo4j it makes one from Maven artifacts, with the memory that docker-compose.yml gives it; the numbers of one
+run are from one machine, one after the other.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ LEAVES = 20_000
 BASE = [BaseTriple(Triple.of("hub", "HasA", f"thing {n}"), float(100 - n)) for n in range(100)] + [
     BaseTriple(Triple.of(f"leaf {n}", "IsA", "leaf")) for n in range(LEAVES)
 ]
-BATCH = 20_000
+BATCH = 5_000
+PATIENCE_S = 120.0
 
 FOREIGN = """
 MATCH (hub:Concept {uri: 'hub'})
@@ -123,9 +125,9 @@ def _login(options: argparse.Namespace, folder: Path) -> Iterator[Neo4jLogin]:
     if options.neo4j:
         yield login_from_environment(options.neo4j)
         return
-    from tests.neo4j.database import running_neo4j
+    from tests.neo4j.database import AS_IN_COMPOSE, neo4j_process
 
-    with running_neo4j(folder / "neo4j") as database:
+    with neo4j_process(folder / "neo4j", "lts", AS_IN_COMPOSE) as database:
         yield database.login
 
 
@@ -200,7 +202,9 @@ def _foreign_sqlite(folder: Path, present: int, wanted: int) -> None:
 async def _foreign_neo4j(connection: Connection, present: int, wanted: int) -> None:
     for start in range(present, wanted, BATCH):
         count = min(BATCH, wanted - start)
-        await connection.write(lambda tx, s=start, c=count: done(tx, FOREIGN, start=s, count=c, leaves=LEAVES))  # type: ignore[misc]
+        await connection.write(
+            lambda tx, s=start, c=count: done(tx, FOREIGN, start=s, count=c, leaves=LEAVES), PATIENCE_S
+        )  # type: ignore[misc]
 
 
 async def _read(name: str, store: GraphStore, foreign: int, count: int, hits: int | None) -> Read:
@@ -312,7 +316,7 @@ async def _forget(connection: Connection) -> None:
             record = await (await tx.run(statement, count=BATCH)).single(strict=True)
             return int(record["gone"])
 
-        while await connection.write(work):
+        while await connection.write(work, PATIENCE_S):
             pass
 
 

@@ -20,6 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,7 +33,6 @@ MAIN = {"lts": "org.neo4j.server.CommunityEntryPoint", "calendar": "org.neo4j.se
 JVMS = Path("/usr/lib/jvm")
 IMAGE = "neo4j:5.26-community"
 CONTAINER_CONF = Path(__file__).parent.parent.parent / "docker" / "neo4j.conf"
-HEAP = "512m"
 START_S = 300.0
 NEEDED = "Neo4j tests need a Docker engine, or Java 17 and Maven (apt install openjdk-17-jre-headless maven)"
 NEEDED_FOR_CALENDAR = "Neo4j's calendar releases need Java 21 or later and Maven"
@@ -48,6 +48,18 @@ _OPENED = (
 
 class Unobtainable(Exception):
     """No Neo4j can be had on this machine; says what to install."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What a Neo4j may use, in its own notation."""
+
+    heap: str
+    page_cache: str
+
+
+FOR_TESTS = Memory("512m", "128m")
+AS_IN_COMPOSE = Memory("1g", "512m")
 
 
 class Database(Protocol):
@@ -83,12 +95,12 @@ def running_neo4j(folder: Path) -> Iterator[Database]:
 
 
 @contextlib.contextmanager
-def neo4j_process(folder: Path, release: str) -> Iterator[Database]:
+def neo4j_process(folder: Path, release: str, memory: Memory = FOR_TESTS) -> Iterator[Database]:
     """A started Neo4j of this machine's Java. Raises Unobtainable."""
     java = find_java(JAVA[release])
     if java is None:
         raise Unobtainable(NEEDED if release == "lts" else NEEDED_FOR_CALENDAR)
-    process = ProcessNeo4j(folder, java, jars(POMS[release]), MAIN[release])
+    process = ProcessNeo4j(folder, java, jars(POMS[release]), MAIN[release], memory=memory)
     try:
         process.start()
         yield process
@@ -170,8 +182,11 @@ def free_port() -> int:
 class ProcessNeo4j:
     """A Neo4j as a process of this machine's Java, on ports of its own."""
 
-    def __init__(self, folder: Path, java: str, lib: Path, main: str = MAIN["lts"]) -> None:
+    def __init__(
+        self, folder: Path, java: str, lib: Path, main: str = MAIN["lts"], *, memory: Memory = FOR_TESTS
+    ) -> None:
         self._folder, self._java, self._classpath, self._main = folder, java, f"{lib}/*", main
+        self._heap = memory.heap
         self._process: subprocess.Popen[str] | None = None
         self._log: deque[str] = deque(maxlen=200)
         bolt, http = free_port(), free_port()
@@ -184,8 +199,8 @@ class ProcessNeo4j:
             f"server.http.listen_address=127.0.0.1:{http}\n"
             f"server.http.advertised_address=127.0.0.1:{http}\n"
             "server.https.enabled=false\n"
-            f"server.memory.heap.max_size={HEAP}\n"
-            "server.memory.pagecache.size=128m\n"
+            f"server.memory.heap.max_size={memory.heap}\n"
+            f"server.memory.pagecache.size={memory.page_cache}\n"
             "dbms.usage_report.enabled=false\n"
         )
         admin = ["org.neo4j.cli.AdminTool", "dbms", "set-initial-password", self.login.password]
@@ -200,7 +215,7 @@ class ProcessNeo4j:
 
     def start(self) -> None:
         said, ended = threading.Event(), threading.Event()
-        command = [self._java, f"-Xmx{HEAP}", *_OPENED, "-cp", self._classpath, self._main]
+        command = [self._java, f"-Xmx{self._heap}", *_OPENED, "-cp", self._classpath, self._main]
         places = [f"--home-dir={self._folder}", f"--config-dir={self._folder / 'conf'}", "--console-mode"]
         self._process = subprocess.Popen(
             [*command, *places], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -265,7 +280,7 @@ def _container() -> Iterator[Database]:
     container = (
         Neo4jContainer(IMAGE, password=password)
         .with_volume_mapping(str(CONTAINER_CONF), "/conf/neo4j.conf", "ro")
-        .with_env("NEO4J_server_memory_heap_max__size", HEAP)
+        .with_env("NEO4J_server_memory_heap_max__size", FOR_TESTS.heap)
         .with_env("NEO4J_server_bolt_advertised__address", f"127.0.0.1:{bolt}")
     )
     # with_bind_ports would publish them on every interface.
