@@ -21,7 +21,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ from server.stores.neo4j_rows import mark_row
 from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
 from server.stores.sqlite_base import BASE_FILE, BaseReader, BaseTriple, build_base
 from server.stores.view import erasure_bucket
-from server.tuning.ports import GraphStore, RequestRecord
+from server.tuning.ports import GraphStore, RequestRecord, Snapshot
 
 VOCABULARY = Vocabulary.built_in()
 HUB = Concept.of("hub")
@@ -201,10 +201,11 @@ def _foreign_sqlite(folder: Path, present: int, wanted: int) -> None:
 
 async def _foreign_neo4j(connection: Connection, present: int, wanted: int) -> None:
     for start in range(present, wanted, BATCH):
-        count = min(BATCH, wanted - start)
-        await connection.write(
-            lambda tx, s=start, c=count: done(tx, FOREIGN, start=s, count=c, leaves=LEAVES), PATIENCE_S
-        )  # type: ignore[misc]
+
+        async def work(tx: Any, start: int = start) -> None:
+            await done(tx, FOREIGN, start=start, count=min(BATCH, wanted - start), leaves=LEAVES)
+
+        await connection.write(work, PATIENCE_S)
 
 
 async def _read(name: str, store: GraphStore, foreign: int, count: int, hits: int | None) -> Read:
@@ -243,10 +244,13 @@ def _sum_of_hits(plan: Any) -> int:
 
 async def _write(name: str, store: GraphStore, writers: int, seconds: float, plain: float | None) -> Written:
     prefix = secrets.token_hex(4)
+    stands: dict[str, Snapshot] = {}
 
     async def commit(writer: int, number: int) -> None:
         user = f"{prefix} {writer}"
-        snapshot = await store.snapshot(user)
+        if number < 2:  # the first edit names the overlay; from then on nobody else moves it
+            stands[user] = await store.snapshot(user)
+        snapshot = stands[user]
         revision = snapshot.revision + 1
         changes = tuple(
             Change(triple, None, Mark(Origin.ADDED, Stamp(revision, position)))
@@ -254,6 +258,7 @@ async def _write(name: str, store: GraphStore, writers: int, seconds: float, pla
         )
         edit = Edit(uuid.uuid4().hex, revision, EditKind.PERSONALIZE, 0, changes)
         await store.commit(user, snapshot, [edit], RequestRecord(edit.id, "hash", b"x" * 500))
+        stands[user] = replace(snapshot, revision=revision)
 
     took, rate = await _by_writers(commit, writers, seconds)
     return Written(name, writers, rate, _percentile(took, 50), _percentile(took, 99), plain)

@@ -42,6 +42,8 @@ BASE_TYPES = (*DIRECTED_TYPES, *SYMMETRIC_TYPES, CUSTOM)
 """The closed list of what base edges may be; a test holds it against the vocabulary."""
 
 LOADING, READY = "loading", "ready"
+UNNAMED = "none:"
+"""With the number of erasures after it: the overlay id of a user without any edit, who has no node yet."""
 
 # Types are joined from the lists above alone; a name with a slash needs its backticks.
 _BASE = "|".join(f"`{name}`" for name in BASE_TYPES)
@@ -284,10 +286,18 @@ def _create(kind: str, marks: str) -> str:
 
 
 COMMIT = f"""
-MATCH (u:User {{id: $user}})
+MERGE (u:User {{id: $user}}) ON CREATE SET u.revision = 0, u.overlay_id = $new_overlay_id
+SET u.locked = true
+WITH u
+OPTIONAL MATCH (b:Erasures {{bucket: $bucket}})
+OPTIONAL MATCH (g:Graph {{id: 1}})
+WITH u, coalesce(g.fingerprint, '') AS fingerprint
+WHERE coalesce(g.state, '') <> 'loading' AND u.revision = $computed_revision
+  AND $computed_overlay_id = CASE u.overlay_id WHEN $new_overlay_id
+    THEN '{UNNAMED}' + toString(coalesce(b.epoch, 0)) ELSE u.overlay_id END
 SET u.revision = $revision
 REMOVE u.locked
-WITH u
+WITH fingerprint
 CALL () {{
   UNWIND $edits AS edit CREATE (e:Edit) SET e = edit
 }}
@@ -302,7 +312,9 @@ CALL () {{
   MATCH (p:PersonalConcept {{user: $user, uri: uri}}) WHERE NOT EXISTS {{ (p)--() }}
   DELETE p
 }}
+RETURN fingerprint
 """
+"""Locks, compares with what the edits were computed on, and only where that is so writes them and yields a row."""
 COUNT_OF_USER = """
 CALL () {
   MATCH (e:Edit) USING INDEX e:Edit(user, revision) WHERE e.user = $user AND e.revision >= 0

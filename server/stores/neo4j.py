@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import neo4j
 
@@ -39,7 +39,6 @@ from server.stores.neo4j_rows import (
 from server.stores.view import all_concepts, assemble_neighborhood, erasure_bucket, newest_first, seen_from
 from server.tuning.ports import ConceptEntry, Erased, Listing, Page, PersonalFact, RequestRecord, Snapshot
 
-_UNNAMED = "none:"
 _OWN, _BASE = "0", "1"
 """The sections of a paged neighborhood, first in a cursor."""
 _HEALTH_S = 3.0
@@ -251,22 +250,29 @@ class Neo4jStore:
         return await self._connection.read(work)
 
     async def commit(self, user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None) -> None:
-        parameters = self._commit_parameters(user, snapshot, edits, request)
         new_overlay_id = secrets.token_hex(16)
+        parameters = {
+            **_who(user),
+            "new_overlay_id": new_overlay_id,
+            "computed_revision": snapshot.revision,
+            "computed_overlay_id": snapshot.overlay_id,
+            **self._commit_parameters(user, snapshot, edits, request),
+        }
         attempts = 0
 
         async def work(tx: Tx) -> None:
             nonlocal attempts
             attempts += 1
+            made = await (await tx.run(cypher.COMMIT, parameters)).single()
+            if made is not None:
+                self._fingerprint = made["fingerprint"]
+                return
+            # An earlier attempt, whose outcome got lost with the connection, may have done it.
+            if attempts > 1 and await self._edits(tx, cypher.EDIT_BY_ID, user, id=edits[-1].id):
+                return
             record = await one(tx, cypher.LOCK_USER, **_who(user), new_overlay_id=new_overlay_id)
             self._require_ready(record)
-            current = self._current(record, new_overlay_id)
-            if current != snapshot:
-                # An earlier attempt, whose outcome got lost with the connection, may have done it.
-                if attempts > 1 and await self._edits(tx, cypher.EDIT_BY_ID, user, id=edits[-1].id):
-                    return
-                _refuse(snapshot, current, record)
-            await done(tx, cypher.COMMIT, **parameters)
+            _refuse(snapshot, self._current(record, new_overlay_id), record)
 
         await self._connection.write(work)
 
@@ -428,10 +434,10 @@ def _standing_of(user: str) -> Callable[[Tx], Awaitable[neo4j.Record]]:
 
 def _unnamed(record: neo4j.Record) -> Snapshot:
     """Where a user without any edit stands: with a new overlay id after each erase."""
-    return Snapshot(0, f"{_UNNAMED}{record['epoch']}")
+    return Snapshot(0, f"{cypher.UNNAMED}{record['epoch']}")
 
 
-def _refuse(snapshot: Snapshot, current: Snapshot, record: neo4j.Record) -> None:
+def _refuse(snapshot: Snapshot, current: Snapshot, record: neo4j.Record) -> NoReturn:
     """Raise what keeps a commit on `snapshot` from being made on `current`."""
     if current.overlay_id != snapshot.overlay_id and snapshot.overlay_id != _unnamed(record).overlay_id:
         raise OverlayErased

@@ -274,7 +274,11 @@ class ContainerNeo4j:
 @contextlib.contextmanager
 def _container() -> Iterator[Database]:
     from testcontainers.community.neo4j import Neo4jContainer
+    from testcontainers.core.config import ConnectionMode, testcontainers_config
 
+    # Wherever it thinks it is itself: the ports are on this machine's loopback.
+    testcontainers_config.connection_mode_override = ConnectionMode.docker_host
+    testcontainers_config.tc_host_override = "127.0.0.1"
     bolt, http = free_port(), free_port()
     password = new_password()
     container = (

@@ -42,3 +42,11 @@ def test_only_the_last_users_are_remembered() -> None:
         learn(memories.of(user), "q", " a")
     assert memories.of("alice").of("q", " a") is not None
     assert memories.of("bob").of("q", " a") is None
+
+
+def test_all_that_one_request_asks_ahead_finds_room() -> None:
+    memory = Memories().of("alice")
+    prompts = [f"{n:3} " + "x" * 150 for n in range(90)]
+    for prompt in prompts:
+        learn(memory, prompt, *(f" some tail {m}" for m in range(15)))
+    assert memory.of(prompts[0], " some tail 0") is not None
