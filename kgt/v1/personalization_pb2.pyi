@@ -228,7 +228,9 @@ class PersonalizeOptions(_message.Message):
     scored_mass: _builtins.float
     """Triples are scored in descending retrieval probability until this mass is reached, in (0, 1]. Default 0.99."""
     max_scored_triples: _builtins.int
-    """At most this many triples are scored, besides the personal ones: 1 to 4096. Default 64 on a CPU, 512 on a GPU."""
+    """At most this many triples are scored, besides the personal ones and those that each removal brings among an
+    answer's facts: 1 to 4096. Default 64 on a CPU, 512 on a GPU.
+    """
     relation_source: Global___RelationSource.ValueType
     def __init__(
         self,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +16,11 @@ from typing import Any
 from tests.neo4j.database import Database, Unobtainable, until
 
 NEEDED = "drawing in Neo4j Browser needs Chromium (apt install chromium chromium-driver)"
-LIMIT_S = 60.0
+LIMIT_S = 120.0
+PATIENCE_S = 15.0
 
+PASSWORD = '[data-testid="password"]'
+CONNECT = '[data-testid="connect"]'
 FRAME = '[data-testid="frame"]'
 ERROR = '[data-testid="cypherFrameErrorMessage"]'
 RUN = '[data-testid="editor-Run"]'
@@ -103,13 +107,24 @@ class Browser:
         """Fill in the form; the address comes with the link, as from http://HOST:7474."""
         login = database.login
         self._window.get(f"{database.browser}?dbms={login.url.replace('://', f'://{login.user}@')}")
-        self._wait_for('[data-testid="password"]').send_keys(login.password)
-        self._wait_for('[data-testid="connect"]').click()
-        self._until(lambda: not self._all('[data-testid="password"]'), "Browser to connect")
+        pressed = 0.0
+
+        def connected() -> bool:
+            nonlocal pressed
+            fields = self._all(PASSWORD)
+            if fields and time.monotonic() > pressed + PATIENCE_S:  # a press while the form is still moving gets lost
+                with self._moving():
+                    fields[0].clear()
+                    fields[0].send_keys(login.password)
+                    self._all(CONNECT)[0].click()
+                    pressed = time.monotonic()
+            return pressed > 0 and not fields
+
+        self._until(connected, "Browser to connect")
 
     def type(self, command: str) -> None:
         """A command into the editor, and the button that runs it."""
-        self._wait_for("#monaco-main-editor").click()
+        self._click("#monaco-main-editor")
         self._window.execute_cdp_cmd("Input.insertText", {"text": command})
         self._run(command)
 
@@ -119,7 +134,7 @@ class Browser:
         frames = self._newest()
         self._window.execute_script(_DROP, file.name, file.read_text())
         if file.suffix == ".cypher":
-            self._wait_for(SAVE).click()
+            self._click(SAVE)
             self._until(lambda: not self._all(".has-user-select"), f"{file.name} to be saved")
         else:
             self._until(lambda: self._newest() != frames, f"what {file.name} shows")
@@ -128,18 +143,18 @@ class Browser:
         """Click a saved query in the drawer and run it."""
         place = f'[data-testid="scriptTitle-{title}"]'
         if not self._all(place):
-            self._wait_for(FAVORITES).click()
-        self._wait_for(place).click()
-        self._wait_for(FAVORITES).click()
+            self._click(FAVORITES)
+        self._click(place)
+        self._click(FAVORITES)
         self._until(lambda: not self._all(place), "the drawer to close")
         self._run(title)
 
     def enlarge(self) -> None:
         """The newest frame over the whole window, its graph fitted to it."""
-        self._wait_for(f'{FRAME} [title="Fullscreen"]').click()
+        self._click(f'{FRAME} [title="Fullscreen"]')
         self._wait_for('[title="Close fullscreen"]')
         self.drawn()
-        self._wait_for('[aria-label="zoom-to-fit"]').click()
+        self._click('[aria-label="zoom-to-fit"]')
 
     def errors(self) -> list[str]:
         """What went wrong in frames that are on the screen."""
@@ -171,7 +186,7 @@ class Browser:
 
     def _run(self, what: str) -> None:
         before = self._newest()
-        self._wait_for(RUN).click()
+        self._click(RUN)
         self._until(lambda: self._newest() != before, f"a result of {what}")
 
     def _newest(self) -> str:
@@ -181,6 +196,29 @@ class Browser:
     def _wait_for(self, selector: str) -> Any:
         self._until(lambda: bool(self._all(selector)), selector)
         return self._all(selector)[0]
+
+    def _click(self, selector: str) -> None:
+        """Click it as soon as nothing is before it."""
+
+        def clicked() -> bool:
+            with self._moving():
+                self._wait_for(selector).click()
+                return True
+            return False
+
+        self._until(clicked, f"{selector} to be clicked")
+
+    @staticmethod
+    def _moving() -> contextlib.AbstractContextManager[None]:
+        """A page that is being drawn: what was found there a moment ago may be covered, or gone."""
+        from selenium.common import exceptions
+
+        return contextlib.suppress(
+            exceptions.ElementClickInterceptedException,
+            exceptions.ElementNotInteractableException,
+            exceptions.StaleElementReferenceException,
+            IndexError,
+        )
 
     def _all(self, selector: str) -> list[Any]:
         return list(self._window.find_elements("css selector", selector))
