@@ -209,7 +209,7 @@ class Browser:
         self._until(clicked, f"{selector} to be clicked")
 
     @staticmethod
-    def _moving() -> contextlib.AbstractContextManager[None]:
+    def _moving() -> contextlib.suppress:
         """A page that is being drawn: what was found there a moment ago may be covered, or gone."""
         from selenium.common import exceptions
 
