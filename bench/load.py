@@ -7,7 +7,8 @@ python -m bench.load --only sqlite        one part: sqlite, offline or live; wha
 
 Floors, measured in the same run on triples that are parsed and merged already: `sqlite3 .import` with two covering
 indexes; `neo4j-admin database import` on ready CSV; for a live Neo4j a plain UNWIND of batches over one connection, and
-a MERGE of one row at a time on a sample. A part whose engine is not on this machine is null, and said so.
+a MERGE of one row at a time on a sample. UNWIND writes the properties that kgload writes, a row at a time the weight
+alone. A part whose engine is not on this machine is null, and said so.
 """
 
 from __future__ import annotations
@@ -161,14 +162,32 @@ def plain_rows(plain: Path) -> Iterator[dict[str, Any]]:
             yield {"relation": relation, "head": head, "tail": tail, "weight": float(weight)}
 
 
+def whole_rows(plain: Path) -> Iterator[dict[str, Any]]:
+    """Rows with all that kgload keeps of an edge and its concepts, for those who are to write the same."""
+    for rank, row in enumerate(plain_rows(plain)):
+        edge = {
+            "weight": row["weight"],
+            "dataset": "/d/conceptnet/4/en",
+            "license": "cc:by-sa/4.0",
+            "surface_text": f"[[{row['head']}]] {row['relation']} [[{row['tail']}]]",
+            "merged": 1,
+            "rank": rank,
+        }
+        yield {"relation": row["relation"], "head": row["head"], "tail": row["tail"], "edge": edge}
+
+
 def by_unwind(session: neo4j.Session, plain: Path) -> int:
     """Batches over one connection, as the driver's manual has it. How many edges."""
-    rows, count = plain_rows(plain), 0
+    rows, count = whole_rows(plain), 0
     while batch := list(islice(rows, UNWIND_BATCH)):
         for relation in dict.fromkeys(row["relation"] for row in batch):
             session.run(
-                "UNWIND $rows AS row MERGE (h:Concept {uri: row.head}) MERGE (t:Concept {uri: row.tail})"
-                f" CREATE (h)-[:`{relation}` {{weight: row.weight}}]->(t)",
+                "UNWIND $rows AS row"
+                " MERGE (h:Concept {uri: row.head})"
+                " ON CREATE SET h.text = row.head, h.language = 'en', h.retrievable = 1, h.generation = 1"
+                " MERGE (t:Concept {uri: row.tail})"
+                " ON CREATE SET t.text = row.tail, t.language = 'en', t.retrievable = 1, t.generation = 1"
+                f" CREATE (h)-[r:`{relation}`]->(t) SET r = row.edge",
                 rows=[row for row in batch if row["relation"] == relation],
             ).consume()
         count += len(batch)
