@@ -276,7 +276,12 @@ async def _plain(login: Neo4jLogin, writers: int, seconds: float) -> float:
             for mark in [Mark(Origin.ADDED, Stamp(number + 1, position))]
         ]
         async with driver.session(database=login.database) as session:
-            await (await session.run(PLAIN_WRITE, rows=rows)).consume()
+            while True:
+                try:
+                    await (await session.run(PLAIN_WRITE, rows=rows)).consume()
+                    return
+                except neo4j.exceptions.TransientError:
+                    continue  # a deadlock with another writer
 
     try:
         _, rate = await _by_writers(commit, writers, seconds)
