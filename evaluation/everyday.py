@@ -136,7 +136,7 @@ async def measure(
     settings: Settings, language_model: LanguageModel, asked: Sequence[EverydayCase], source: RelationSource
 ) -> list[EverydayResult]:
     """The cases `asked`, in the graph of all cases, with the relations of a correction from `source`."""
-    vocabulary = assemble.vocabulary(settings)
+    vocabulary = await assemble.vocabulary(settings)
     with tempfile.TemporaryDirectory() as folder:
         build_graph(Path(folder), read_cases(), vocabulary)
         store = SqliteStore(folder, vocabulary)
