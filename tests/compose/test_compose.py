@@ -85,7 +85,7 @@ def compose_command() -> list[str] | None:
 def command() -> list[str]:
     found = compose_command()
     if found is None:
-        pytest.skip("compose tests need a Docker engine and compose (apt install docker.io docker-compose)")
+        pytest.skip("compose tests need a Docker engine that answers and docker-compose")
     return found
 
 
