@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel
+from transformers import DynamicCache, PreTrainedModel
 
 from server.lm.attention import BLOCKS, BlockPlan, KeptKeys, UnsupportedAttention, additive
 from server.lm.blocks import Segment, lay_out
@@ -78,7 +79,9 @@ class MaskedForward:
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
-        self._caches: dict[int, Any] = {}
+        self._caches: dict[int, DynamicCache] = {}
+        # Since transformers 5.24 some models call it `cache`
+        self._cache = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
 
     def run(self, segments: Sequence[Segment]) -> torch.Tensor:
         return torch.cat([self._one(segment) for segment in segments])
@@ -95,13 +98,12 @@ class MaskedForward:
         }
         with torch.inference_mode():
             if segment.stream is not None:
-                cache = self._caches.get(segment.stream)
-                for layer in cache.layers if cache is not None else ():
+                cache = self._caches.setdefault(segment.stream, DynamicCache(config=self._model.config))
+                for layer in cache.layers:
                     # A pass that broke off may have left something behind
                     if (extra := layer.get_seq_length() - int(segment.positions[0])) > 0:
                         layer.crop(-extra)
-                out = self._model(**given, past_key_values=cache, use_cache=True)
-                self._caches[segment.stream] = out.past_key_values
+                out = self._model(**given, **{self._cache: cache}, use_cache=True)
             else:
                 mask = Tree(segment.tokens, segment.positions, segment.ends, ()).mask()
                 four = additive(mask, device, self._model.dtype)[None, None]

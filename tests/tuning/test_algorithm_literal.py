@@ -32,10 +32,13 @@ def algorithm_1(
             total += math.log(p_answer[x] * retrieval) if retrieval > 0 else -math.inf
         return -total / len(h)
 
+    def in_order(x: Triple) -> float:  # probabilities that are equal to four decimals of ln P stay as they stand
+        return round(math.log(p_answer[x]), 4)
+
     g = list(g)
     n_h = len(h)  # line 3
-    h_sorted = sorted(h, key=lambda x: p_answer[x], reverse=True)  # lines 4-5
-    g_sorted = sorted((x for x in g if x not in h), key=lambda x: p_answer[x])  # lines 6-7
+    h_sorted = sorted(h, key=in_order, reverse=True)  # lines 4-5
+    g_sorted = sorted((x for x in g if x not in h), key=in_order)  # lines 6-7
     n_g = len(g_sorted)
     if loss() <= epsilon:  # line 8
         return g, "loss"
