@@ -31,7 +31,9 @@ import duckdb
 import neo4j
 
 from bench.generate import ENGLISH, generate
-from tests.neo4j.database import AS_IN_COMPOSE, JAVA, NEEDED, POMS, ProcessNeo4j, Unobtainable, find_java, jars
+from kgload.offline import find_tool
+from kgload.staging import Limits
+from tests.neo4j.database import AS_IN_COMPOSE, NEEDED, POMS, Database, Unobtainable, jars, neo4j_process
 
 WHOLE_DUMP = 34_074_917
 UNWIND_BATCH = 10_000
@@ -117,20 +119,12 @@ def offline_floor(plain: Path, folder: Path, lib: Path) -> Run:
             f"""COPY (SELECT head AS ":START_ID", tail AS ":END_ID", relation AS ":TYPE", weight AS "weight:double"
             FROM {read}) TO '{folder / "floor-edges.csv"}' (HEADER, FORCE_QUOTE (":START_ID", ":END_ID"))"""
         )
-    command = [
-        _java(),
-        "-Xmx1g",
-        *_opened(),
-        "-cp",
-        f"{lib}/*",
-        "org.neo4j.cli.AdminTool",
-        "database",
-        "import",
-        "full",
-    ]
+    tool = find_tool(home, Limits())
+    if tool is None:
+        raise Unobtainable(NEEDED)
     files = [f"--nodes=Concept={folder / 'floor-nodes.csv'}", f"--relationships={folder / 'floor-edges.csv'}"]
     home_of = {"NEO4J_HOME": str(home), "NEO4J_CONF": str(home / "conf")}
-    return run([*command, "neo4j", *files, f"--report-file={folder / 'report'}"], home_of)
+    return run([*tool, "database", "import", "full", "neo4j", *files, f"--report-file={folder / 'report'}"], home_of)
 
 
 def _home(home: Path, lib: Path) -> Path:
@@ -138,18 +132,6 @@ def _home(home: Path, lib: Path) -> Path:
     (home / "conf" / "neo4j.conf").write_text("dbms.usage_report.enabled=false\n")
     (home / "lib").symlink_to(lib)
     return home
-
-
-def _java() -> str:
-    java = find_java(JAVA["lts"])
-    if java is None:
-        raise Unobtainable(NEEDED)
-    return java
-
-
-def _opened() -> tuple[str, ...]:
-    opened = ("java.nio", "java.io", "sun.nio.ch")
-    return tuple(f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in opened)
 
 
 # Neo4j, live
@@ -207,14 +189,12 @@ def by_row(session: neo4j.Session, plain: Path) -> int:
     return count
 
 
-def live(dump: Path, plain: Path, folder: Path, lib: Path) -> tuple[dict[str, float], int]:
+def live(dump: Path, plain: Path, folder: Path) -> tuple[dict[str, float], int]:
     """Edges a second of kgload, of UNWIND and row by row, each into an empty Neo4j; the loader's peak memory."""
     rates: dict[str, float] = {}
     peak = 0
     for name in ("live", "unwind", "row_at_a_time"):
-        database = ProcessNeo4j(folder / f"home-{name}", _java(), lib, memory=AS_IN_COMPOSE)
-        database.start()
-        try:
+        with neo4j_process(folder / f"home-{name}", "lts", AS_IN_COMPOSE) as database:
             if name == "live":
                 login = {"KGT_NEO4J_USER": database.login.user, "KGT_NEO4J_PASSWORD": database.login.password}
                 loaded = kgload(dump, folder / "live", "--store", database.login.url, whole=False, environment=login)
@@ -222,13 +202,11 @@ def live(dump: Path, plain: Path, folder: Path, lib: Path) -> tuple[dict[str, fl
                 peak = loaded.peak_rss_bytes
             else:
                 rates[name] = _rate(database, by_unwind if name == "unwind" else by_row, plain)
-        finally:
-            database.stop()
         print(f"{name}: {rates[name]:,.0f} edges a second", flush=True)
     return rates, peak
 
 
-def _rate(database: ProcessNeo4j, work: Callable[[neo4j.Session, Path], int], plain: Path) -> float:
+def _rate(database: Database, work: Callable[[neo4j.Session, Path], int], plain: Path) -> float:
     login = database.login
     with (
         neo4j.GraphDatabase.driver(login.url, auth=(login.user, login.password)) as driver,
@@ -286,7 +264,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
             _tell("offline_floor", runs["offline_floor"])
         if "live" in parts and not options.full:
             small, small_plain = _generated(folder, min(options.live_edges, edges), whole=False)
-            rates, live_peak = live(small, small_plain, folder, lib)
+            rates, live_peak = live(small, small_plain, folder)
     except Unobtainable as reason:
         print(f"{reason}: nothing of Neo4j is measured", file=sys.stderr)
     return _document(edges, runs, rates, live_peak, database_bytes)

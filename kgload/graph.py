@@ -78,16 +78,10 @@ class GraphBase:
         async def work(tx: Tx) -> list[dict[str, Any]]:
             return [dict(record) async for record in await tx.run(statement, dict(parameters))]
 
-        connection = Connection(self._login)
-        try:
+        async with Connection(self._login) as connection:
             return await connection.read(work, PATIENCE_S)
-        finally:
-            await connection.close()
 
     async def _graph(self) -> Mapping[str, Any]:
-        connection = Connection(self._login)
-        try:
+        async with Connection(self._login) as connection:
             await connection.require_usable()
             return await present_graph(connection)
-        finally:
-            await connection.close()

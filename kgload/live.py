@@ -101,30 +101,21 @@ def names_of(stage: Stage, kinds: dict[str, str]) -> dict[str, object]:
 
 async def present_fingerprint(login: Neo4jLogin) -> str:
     """The fingerprint of the graph's base; empty where there is none, or half of one."""
-    connection = Connection(login)
-    try:
+    async with Connection(login) as connection:
         await connection.require_usable()
         return str((await present_graph(connection)).get("fingerprint", ""))
-    finally:
-        await connection.close()
 
 
 async def require_usable(login: Neo4jLogin) -> None:
     """Return when a Neo4j is there and takes the login. Raises StoreUnusable with what to do."""
-    connection = Connection(login)
-    try:
+    async with Connection(login) as connection:
         await connection.require_usable()
-    finally:
-        await connection.close()
 
 
 async def prepare(login: Neo4jLogin) -> None:
     """Make what a base needs of the graph's schema where it is missing. Raises StoreUnusable."""
-    connection = Connection(login)
-    try:
+    async with Connection(login) as connection:
         await prepare_graph(connection, cypher.BASE_SCHEMA)
-    finally:
-        await connection.close()
 
 
 async def load_live(
@@ -143,8 +134,7 @@ async def load_live(
     another base is there and `replace` is not set.
     """
     rows = stage.concepts + stage.edges
-    connection = Connection(login)
-    try:
+    async with Connection(login) as connection:
         with StagedSource(stage, limits, report) as source, report.phase("loading the graph", rows) as phase:
             return await load_base(
                 connection,
@@ -155,8 +145,6 @@ async def load_live(
                 notes=notes_of(stage),
                 progress=lambda put: phase.at(put / rows),
             )
-    finally:
-        await connection.close()
 
 
 def notes_of(stage: Stage) -> BaseNotes:

@@ -48,7 +48,7 @@ touch ../kgload.importing
 neo4j-admin {command}
 rm -r ../kgload.importing {folder}
 """
-_OPENED = (
+JVM_FLAGS = (
     "--add-opens=java.base/java.nio=ALL-UNNAMED",
     "--add-opens=java.base/java.io=ALL-UNNAMED",
     "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
@@ -187,7 +187,7 @@ def find_tool(home: Path, limits: Limits) -> list[str] | None:
         return [str(own)]
     if (home / "lib").is_dir() and any((home / "lib").glob("neo4j-*.jar")) and (java := shutil.which("java")):
         heap = f"-Xmx{limits.memory_bytes // 2 >> 20}m"
-        return [java, heap, *_OPENED, "-cp", f"{home / 'lib'}/*", "org.neo4j.cli.AdminTool"]
+        return [java, heap, *JVM_FLAGS, "-cp", f"{home / 'lib'}/*", "org.neo4j.cli.AdminTool"]
     if on_path := shutil.which("neo4j-admin"):
         return [on_path]
     return None

@@ -248,12 +248,14 @@ RETURN {STAND_COLUMNS}, e.request_id AS request_id, e.content_hash AS content_ha
 
 # Writing. The lock is a write that comes before the reading, so that what is compared after it cannot move.
 
-LOCK_USER = f"""
-MERGE (u:User {{id: $user}}) ON CREATE SET u.revision = 0, u.overlay_id = $new_overlay_id
+_LOCKED = """
+MERGE (u:User {id: $user}) ON CREATE SET u.revision = 0, u.overlay_id = $new_overlay_id
 SET u.locked = true
 WITH u
-OPTIONAL MATCH (b:Erasures {{bucket: $bucket}})
-OPTIONAL MATCH (g:Graph {{id: 1}})
+OPTIONAL MATCH (b:Erasures {bucket: $bucket})
+OPTIONAL MATCH (g:Graph {id: 1})
+"""
+LOCK_USER = f"""{_LOCKED}
 WITH u.revision AS latest, u.overlay_id AS overlay_id, coalesce(b.epoch, 0) AS epoch,
      g.state AS state, coalesce(g.fingerprint, '') AS fingerprint
 RETURN {STAND_COLUMNS}
@@ -285,12 +287,7 @@ def _create(kind: str, marks: str) -> str:
 """
 
 
-COMMIT = f"""
-MERGE (u:User {{id: $user}}) ON CREATE SET u.revision = 0, u.overlay_id = $new_overlay_id
-SET u.locked = true
-WITH u
-OPTIONAL MATCH (b:Erasures {{bucket: $bucket}})
-OPTIONAL MATCH (g:Graph {{id: 1}})
+COMMIT = f"""{_LOCKED}
 WITH u, coalesce(g.fingerprint, '') AS fingerprint
 WHERE coalesce(g.state, '') <> 'loading' AND u.revision = $computed_revision
   AND $computed_overlay_id = CASE u.overlay_id WHEN $new_overlay_id

@@ -197,12 +197,9 @@ async def present_graph(connection: Connection) -> Mapping[str, Any]:
 
 async def declared_relations(login: Neo4jLogin) -> str:
     """TOML of the relations that the graph's base brought along; empty where it brought none. Raises StoreUnusable."""
-    connection = Connection(login)
-    try:
+    async with Connection(login) as connection:
         await connection.require_usable()
         return "\n".join((await present_graph(connection)).get("declared") or ())
-    finally:
-        await connection.close()
 
 
 async def load_base(

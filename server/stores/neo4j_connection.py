@@ -9,7 +9,8 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, LiteralString, TypeVar
+from types import TracebackType
+from typing import Any, LiteralString, Self, TypeVar
 from urllib.parse import urlsplit
 
 import neo4j
@@ -108,6 +109,14 @@ class Connection:
             )
         except (ConfigurationError, ValueError) as error:
             raise InvalidSetting(f"KGT_STORE: {login.url} is no address of a Neo4j") from error
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
 
     async def close(self) -> None:
         await self._driver.close()

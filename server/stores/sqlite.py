@@ -42,7 +42,7 @@ from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple, canonical
 from server.stores import sql
 from server.stores.migrations import prepare_overlays
-from server.stores.sqlite_base import BASE_FILE, BaseReader, file_identity
+from server.stores.sqlite_base import BASE_FILE, BaseReader, file_identity, transaction
 from server.stores.view import assemble_neighborhood, erasure_bucket, newest_first, seen_from
 from server.tuning.ports import ConceptEntry, Erased, Listing, Page, PersonalFact, RequestRecord, Snapshot
 
@@ -417,19 +417,8 @@ class _Session:
 
     # Writing
 
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:  # a full disk has rolled back already
-                self._db.execute("ROLLBACK")
-            raise
-
     def commit(self, user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None) -> None:
-        with self._writing():
+        with transaction(self._db):
             current = self.snapshot(user)
             self._require_unmoved(user, snapshot, current)
             overlay_id = secrets.token_hex(16) if _is_new(current) else current.overlay_id
@@ -461,7 +450,7 @@ class _Session:
                 self._db.execute(sql.PUT_MARK, (user, *_columns(t), *_mark_columns(mark)))
 
     def erase(self, user: str) -> Erased:
-        with self._writing():
+        with transaction(self._db):
             edits, responses = self._db.execute(sql.COUNT_USER_EDITS, (user,)).fetchone()
             marks = dict(self._db.execute(sql.COUNT_USER_MARKS, (user,)).fetchall())
             own = [key for (key,) in self._db.execute(sql.USER_CONCEPTS, (user,))]

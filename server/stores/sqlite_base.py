@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -138,6 +139,19 @@ def base_fingerprint(concepts: int, edges: int) -> str:
     millionths). Equal for equal graphs, however and in whatever order they were loaded.
     """
     return hashlib.sha256(f"{concepts:032x}{edges:032x}".encode()).hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """One writing transaction: all that is done in it is committed at its end, and nothing where it raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk has rolled back already
+            connection.execute("ROLLBACK")
+        raise
 
 
 def sync_file(path: Path) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
 from server.stores import sql
-from server.stores.sqlite_base import sync_file
+from server.stores.sqlite_base import sync_file, transaction
 
 Step = Literal["relations", "sources", "concepts", "edges"]
 
@@ -39,7 +39,7 @@ class BaseBuilder:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.executescript(sql.BULK_PRAGMAS)
         if self._connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            with self._transaction():
+            with transaction(self._connection):
                 for statement in (*sql.BASE_SCHEMA.split(";"), sql.BULK_PROGRESS):
                     self._connection.execute(statement)
                 self._connection.execute(sql.PUT_META, ("stage", stage))
@@ -52,7 +52,7 @@ class BaseBuilder:
 
     def add(self, step: Step, rows: Iterable[tuple[object, ...]], position: int) -> None:
         """Append a batch after which `position` rows of the step are there, in one transaction."""
-        with self._transaction():
+        with transaction(self._connection):
             self._connection.executemany(_STATEMENTS[step], rows)
             self._connection.execute(sql.PUT_PROGRESS, (step, position))
 
@@ -61,7 +61,7 @@ class BaseBuilder:
         for statement in sql.BASE_INDEXES.strip().split(";"):
             self._connection.execute(statement)
         self._connection.executescript(sql.ANALYZE_BASE)
-        with self._transaction():
+        with transaction(self._connection):
             for key, value in {"schema_version": str(sql.BASE_SCHEMA_VERSION), **meta}.items():
                 self._connection.execute(sql.PUT_META, (key, value))
             self._connection.execute(sql.DROP_PROGRESS)
@@ -70,17 +70,6 @@ class BaseBuilder:
 
     def close(self) -> None:
         self._connection.close()
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:  # a full disk has rolled back already
-                self._connection.execute("ROLLBACK")
-            raise
 
 
 def _is_of(path: Path, stage: str) -> bool:

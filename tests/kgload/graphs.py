@@ -59,11 +59,8 @@ def rows(login: Neo4jLogin, statement: str) -> list[dict[str, Any]]:
         return [dict(record) async for record in await tx.run(statement)]  # type: ignore[arg-type]
 
     async def read() -> list[dict[str, Any]]:
-        connection = Connection(login)
-        try:
+        async with Connection(login) as connection:
             return await connection.write(work, PATIENCE_S)
-        finally:
-            await connection.close()
 
     return asyncio.run(read())
 

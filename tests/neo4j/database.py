@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from kgload.offline import JVM_FLAGS
 from server.lm.folders import cache_folder
 from server.stores.neo4j_connection import Neo4jLogin
 
@@ -36,14 +37,6 @@ CONTAINER_CONF = Path(__file__).parent.parent.parent / "docker" / "neo4j.conf"
 START_S = 300.0
 NEEDED = "Neo4j tests need a Docker engine, or Java 17 and Maven (apt install openjdk-17-jre-headless maven)"
 NEEDED_FOR_CALENDAR = "Neo4j's calendar releases need Java 21 or later and Maven"
-
-_OPENED = (
-    "--add-opens=java.base/java.nio=ALL-UNNAMED",
-    "--add-opens=java.base/java.io=ALL-UNNAMED",
-    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
-    "-Dio.netty.tryReflectionSetAccessible=true",
-    "-Dlog4j2.disable.jmx=true",
-)
 
 
 class Unobtainable(Exception):
@@ -215,7 +208,7 @@ class ProcessNeo4j:
 
     def start(self) -> None:
         said, ended = threading.Event(), threading.Event()
-        command = [self._java, f"-Xmx{self._heap}", *_OPENED, "-cp", self._classpath, self._main]
+        command = [self._java, f"-Xmx{self._heap}", *JVM_FLAGS, "-cp", self._classpath, self._main]
         places = [f"--home-dir={self._folder}", f"--config-dir={self._folder / 'conf'}", "--console-mode"]
         self._process = subprocess.Popen(
             [*command, *places], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,13 +26,10 @@ async def fill(
         build_base(folder, base, vocabulary)
         base = folder / BASE_FILE
     reader = BaseReader(base)
-    connection = Connection(login)
-    try:
-        await prepare_graph(connection)
-        return await load_base(connection, SqliteSource(reader), vocabulary, replace=True)
-    finally:
-        await connection.close()
-        reader.close()
+    with contextlib.closing(reader):
+        async with Connection(login) as connection:
+            await prepare_graph(connection)
+            return await load_base(connection, SqliteSource(reader), vocabulary, replace=True)
 
 
 async def forget_users(login: Neo4jLogin) -> None:
@@ -41,9 +39,6 @@ async def forget_users(login: Neo4jLogin) -> None:
 
 async def run(login: Neo4jLogin, *statements: str, **parameters: Any) -> None:
     """Run statements, a transaction each."""
-    connection = Connection(login)
-    try:
+    async with Connection(login) as connection:
         for statement in statements:
             await connection.write(lambda tx, s=statement: done(tx, s, **parameters), PATIENCE_S)  # type: ignore[misc]
-    finally:
-        await connection.close()
