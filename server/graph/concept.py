@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass, field
-
-_BLANKS = re.compile(r"[\s_]+")
 
 ARTICLES = frozenset({"a", "an", "the"})
 POSSESSIVES = frozenset({"my", "your", "his", "her", "its", "our", "their", "mine", "whose"})
@@ -15,8 +12,14 @@ DETERMINERS = ARTICLES | POSSESSIVES
 
 def concept_key(text: str) -> str:
     """The key of the concept that `text` names: NFKC, casefold, runs of spaces and underscores as one space."""
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
-    return _BLANKS.sub(" ", folded).strip()
+    if text.isascii():  # NFKC leaves it as it is
+        return _spaced(text.casefold())
+    return _spaced(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()))
+
+
+def _spaced(text: str) -> str:
+    """`text` with one space for each run of blanks and underscores, and none at its ends."""
+    return " ".join(text.replace("_", " ").split())
 
 
 def strip_determiners(text: str) -> str:
@@ -41,7 +44,7 @@ class Concept:
     @classmethod
     def of(cls, text: str) -> Concept:
         """The concept that `text` names, shown as it was typed (underscores and runs of blanks become one space)."""
-        return cls(concept_key(text), _BLANKS.sub(" ", text).strip())
+        return cls(concept_key(text), _spaced(text))
 
     def __str__(self) -> str:
         return self.text

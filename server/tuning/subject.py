@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from server.errors import SubjectNotFound
 from server.graph.concept import ARTICLES, Concept, concept_key
@@ -92,11 +92,22 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A run of words, `first` to `last` (inclusive), and how it reads."""
+    """A run of words, `first` to `last` (inclusive), how it reads, and the keys by which concepts are looked up for it."""
 
     first: int
     last: int
     text: str
+    key: str = field(init=False)
+    singulars: tuple[str, ...] = field(init=False)
+    """What it may be the plural of."""
+    verbs: tuple[str, ...] = field(init=False)
+    """What it may be the -ing form of."""
+
+    def __post_init__(self) -> None:
+        key = concept_key(self.text)
+        object.__setattr__(self, "key", key)
+        object.__setattr__(self, "singulars", tuple(_singulars_of(key)))
+        object.__setattr__(self, "verbs", tuple(_verbs_of(key)))
 
     @property
     def words(self) -> int:
@@ -168,7 +179,7 @@ async def find_subject(store: GraphStore, user: str, query: str, at_revision: in
     ]
     if not any(c.proper or c.owned or not _is_framed(words, c.span) for c in candidates):
         if (run := _content_run(words)) is not None:
-            entry = entries.get(concept_key(run.text)) or _unknown(run)
+            entry = entries.get(run.key) or _unknown(run)
             chosen = Match(entry.concept, not entry.in_base)
             others = [m for m in _matches(candidates, words, asking) if m != chosen]
             return SubjectChoice(chosen, tuple(others[:_ALTERNATIVES]))
@@ -185,7 +196,7 @@ def _matches(candidates: Sequence[_Candidate], words: Sequence[Word], asking: Co
 
 def _owned_candidate(span: Span, plain: Iterable[Span], entries: Mapping[str, ConceptEntry]) -> _Candidate:
     """What somebody's own is, as far as a concept reaches that starts with it ("my point of view")."""
-    longer = [s for s in plain if s.first == span.first and s.last > span.last and concept_key(s.text) in entries]
+    longer = [s for s in plain if s.first == span.first and s.last > span.last and s.key in entries]
     span = max(longer, key=lambda s: s.last, default=span)
     return _Candidate(span, _best_known(span, entries) or _unknown(span), owned=True)
 
@@ -371,12 +382,11 @@ def _is_name(span: Span, words: Sequence[Word], query: str, entries: Mapping[str
     """
     if span.words > 1 or not _starts_sentence(words, span.first):
         return True
-    key = concept_key(span.text)
     following = words[span.last + 1].key if span.last + 1 < len(words) else ""
     may_be_plural = (
         following not in ("is", "was", "has", "does") and query[words[span.last].end : words[span.last].end + 1] != ","
     )
-    known = [key, *_gerunds_of(key), *(_plurals_of(key) if may_be_plural else ())]
+    known = [span.key, *span.verbs, *(span.singulars if may_be_plural else ())]
     if any(entries[k].in_base for k in known if k in entries):
         return False
     no_name_before = ARTICLES | POSSESSIVES | QUESTION_WORDS | {"me", "us", "some", "to", ""}
@@ -444,7 +454,7 @@ def _is_question(words: Sequence[Word]) -> bool:
 # What the store knows
 
 
-def _plurals_of(key: str) -> list[str]:
+def _singulars_of(key: str) -> list[str]:
     """What the last word of a key may be the plural of; FormOf in the graph says more."""
     *before, last = key.split(" ")
     forms = [" ".join([*before, IRREGULAR_PLURALS[last]])] if last in IRREGULAR_PLURALS else []
@@ -459,7 +469,7 @@ def _plurals_of(key: str) -> list[str]:
     return forms
 
 
-def _gerunds_of(key: str) -> list[str]:
+def _verbs_of(key: str) -> list[str]:
     """What the first word of a key may be the -ing form of ("playing chess" -> "play chess")."""
     verb, _, rest = key.partition(" ")
     if not verb.endswith("ing") or len(verb) < 6:
@@ -473,7 +483,7 @@ async def _looked_up(
     store: GraphStore, user: str, spans: Iterable[Span], at_revision: int | None
 ) -> dict[str, ConceptEntry]:
     """The entries of all spans, of what they may be inflected from, and of what the graph says they are forms of."""
-    keys = dict.fromkeys(key for span in spans for key in (*_keys(span), *_gerunds_of(concept_key(span.text))))
+    keys = dict.fromkeys(key for span in spans for key in (span.key, *span.singulars, *span.verbs))
     if not keys:
         return {}
     entries = dict(await store.look_up(user, list(keys), at_revision))
@@ -481,11 +491,6 @@ async def _looked_up(
     if forms:
         entries |= await store.look_up(user, sorted(forms), at_revision)
     return entries
-
-
-def _keys(span: Span) -> list[str]:
-    key = concept_key(span.text)
-    return [key, *_plurals_of(key)]
 
 
 def _best_known(span: Span, entries: Mapping[str, ConceptEntry], *, verb: bool = False) -> ConceptEntry | None:
@@ -497,9 +502,9 @@ def _best_known(span: Span, entries: Mapping[str, ConceptEntry], *, verb: bool =
     def said(entry: ConceptEntry) -> tuple[int, int]:
         return entry.personal_triples, entry.retrievable_triples
 
-    keys = _keys(span)
-    if verb and concept_key(span.text) not in entries:
-        keys += _gerunds_of(concept_key(span.text))
+    keys = [span.key, *span.singulars]
+    if verb and span.key not in entries:
+        keys += span.verbs
     return max(_named_by(keys, entries), key=said, default=None)
 
 
@@ -512,7 +517,7 @@ def _named_by(keys: Iterable[str], entries: Mapping[str, ConceptEntry]) -> Itera
 
 def _named(span: Span, entries: Mapping[str, ConceptEntry]) -> ConceptEntry:
     """A name's own entry: names are not inflected."""
-    return entries.get(concept_key(span.text)) or _unknown(span)
+    return entries.get(span.key) or _unknown(span)
 
 
 def _unknown(span: Span) -> ConceptEntry:
