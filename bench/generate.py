@@ -12,11 +12,15 @@ starter graph's: its lines are among a large file's, and its commonest concepts 
 from __future__ import annotations
 
 import argparse
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 import duckdb
+
+from kgload.staging import quoted
 
 STARTER = Path(__file__).parent.parent / "kgload" / "starter" / "starter.csv"
 
@@ -87,6 +91,8 @@ FOREIGN: Mapping[str, int] = {
 }
 """Roughly what the rest of the dump is made of (`--all`): inflections, translations and links."""
 
+PART_LINES = 2_000_000
+"""A part of a file is made at a time; one has more lines only where a relation has."""
 CONCEPTS_PER_EDGE = 0.62
 TAIL_SKEW = 4.0
 HEAD_SKEW = 2.6
@@ -143,7 +149,7 @@ SELECT i, relation, english,
   floor({concepts} * pow(chance(i, 't'), CASE WHEN chance(i, 'r') < 0.2 THEN 1.0 ELSE {tail_skew} END))::BIGINT AS tail,
   CASE WHEN chance(i, 'w') < 0.855 THEN 1.0 WHEN chance(i, 'w') < 0.95 THEN 2.0
     ELSE round(0.1 + 9 * chance(i, 'v'), 3) END AS weight
-FROM (SELECT relation, english, unnest(range(first, first + count)) AS i FROM wanted)
+FROM (SELECT relation, english, unnest(range(first, first + count)) AS i FROM wanted WHERE list_contains(getvariable('relations'), relation))
 """
 
 _URIS = """
@@ -154,9 +160,10 @@ SELECT i, '/r/' || relation AS r, weight, relation,
     WHEN english THEN '/c/en/' || concept_text(tail)
     ELSE '/c/' || CASE WHEN tail % 2 = 0 THEN 'en/' || concept_text(tail) ELSE language(tail) || '/' || foreign_text(tail) END
     END || CASE WHEN relation <> 'ExternalURL' AND chance(i, 'q') > 0.9 THEN '/n' ELSE '' END AS t
-FROM edges UNION ALL SELECT i, r, weight, relation, h, t FROM told
+FROM edges UNION ALL SELECT i, r, weight, relation, h, t FROM told WHERE list_contains(getvariable('relations'), relation)
 """
 
+_ORDERED = "CREATE OR REPLACE TABLE ordered AS SELECT * FROM uris ORDER BY r, h, t, i"
 _LINES = """
 SELECT '/a/[' || r || '/,' || h || '/,' || t || '/]' AS uri, r, h, t,
   CASE WHEN relation IN ('RelatedTo', 'FormOf', 'DerivedFrom', 'Synonym', 'HasContext', 'EtymologicallyRelatedTo',
@@ -171,13 +178,13 @@ SELECT '/a/[' || r || '/,' || h || '/,' || t || '/]' AS uri, r, h, t,
       || '"surfaceEnd": "' || surface(t) || '", "surfaceStart": "' || surface(h)
       || '", "surfaceText": "[[' || surface(h) || ']] and [[' || surface(t) || ']]", "weight": '
       || weight || '}' END AS metadata
-FROM (SELECT * FROM uris ORDER BY r, h, t, i)
+FROM ordered
 """
 
 _PLAIN = """
 SELECT relation, replace(split_part(h, '/', 4), '_', ' ') AS head, replace(split_part(t, '/', 4), '_', ' ') AS tail,
   max(weight) AS weight
-FROM uris WHERE relation <> 'ExternalURL' GROUP BY ALL ORDER BY ALL
+FROM ordered WHERE relation <> 'ExternalURL' GROUP BY ALL ORDER BY ALL
 """
 
 
@@ -197,6 +204,8 @@ def main() -> None:
 def generate(file: Path, edges: int, *, whole: bool = False, plain: bool = False, memory: str = "4GB") -> None:
     """Write `edges` lines to `file`: ConceptNet's format, or tab-separated triples when `plain` (then merged)."""
     with duckdb.connect() as connection:
+        # One thread: with more, DuckDB 2.0 writes wide lines out of order, a chunk at a time.
+        connection.execute("SET threads = 1")
         connection.execute("SET memory_limit = ?", [memory])
         connection.execute("SET temp_directory = ?", [f"{file}.tmp"])
         _everyday(connection)
@@ -210,15 +219,44 @@ def generate(file: Path, edges: int, *, whole: bool = False, plain: bool = False
         shape = _EDGES.format(concepts=concepts, head_skew=HEAD_SKEW, tail_skew=TAIL_SKEW)
         connection.execute(f"CREATE VIEW edges AS {shape}")
         connection.execute(f"CREATE VIEW uris AS {_URIS}")
-        target = str(file).replace("'", "''")
-        form = "(FORMAT csv, DELIMITER '\t', HEADER false, QUOTE '', ESCAPE '')"
-        connection.execute(f"COPY ({_PLAIN if plain else _LINES}) TO '{target}' {form}")
+        draft = Path(f"{file}.new")
+        with draft.open("wb") as out:
+            for relations in _parts(connection):
+                _append(connection, _PLAIN if plain else _LINES, relations, out, Path(f"{file}.part"))
+    draft.replace(file)
+
+
+def _parts(connection: duckdb.DuckDBPyConnection) -> Iterator[list[str]]:
+    """The relations, by which a dump is ordered first, some at a time: all at once would be sorted in more memory."""
+    rows = connection.execute(
+        """SELECT relation, sum(count) FROM (SELECT relation, count FROM wanted UNION ALL SELECT relation, 1 FROM told)
+        GROUP BY relation ORDER BY relation"""
+    )
+    part, lines = [], 0
+    for relation, count in rows.fetchall():
+        part.append(relation)
+        lines += count
+        if lines > PART_LINES:
+            yield part
+            part, lines = [], 0
+    yield part
+
+
+def _append(
+    connection: duckdb.DuckDBPyConnection, query: str, relations: list[str], out: BinaryIO, scratch: Path
+) -> None:
+    connection.execute("SET VARIABLE relations = ?", [relations])
+    connection.execute(_ORDERED)
+    form = "(FORMAT csv, DELIMITER '\t', HEADER false, QUOTE '', ESCAPE '')"
+    connection.execute(f"COPY ({query}) TO {quoted(scratch)} {form}")
+    with scratch.open("rb") as lines:
+        shutil.copyfileobj(lines, out, 1 << 20)
+    scratch.unlink()
 
 
 def _everyday(connection: duckdb.DuckDBPyConnection) -> None:
     """Read the starter graph, and name the first concepts after its commonest."""
-    starter = str(STARTER).replace("'", "''")
-    connection.execute(_TOLD.format(file=f"'{starter}'"))
+    connection.execute(_TOLD.format(file=quoted(STARTER)))
     found = connection.execute(_EVERYDAY.format(count=EVERYDAY_CONCEPTS)).fetchall()
     connection.execute("SET VARIABLE everyday = ?", found[0])
     connection.execute(_FUNCTIONS.format(first=EVERYDAY_FIRST, step=EVERYDAY_STEP))

@@ -174,11 +174,20 @@ def test_any_text_gets_the_key_that_python_gives(file: Path, data: Path, tmp_pat
     assert comparable(data) == comparable(tmp_path / "reference")
 
 
-def test_a_generated_dump_loads_as_python_loads_it(file: Path, data: Path, tmp_path: Path) -> None:
-    generate(file, 3000)
+@pytest.mark.parametrize("lines", [3_000, 150_000], ids=["one chunk", "several chunks, in the threads of DuckDB"])
+def test_a_generated_dump_loads_as_python_loads_it(file: Path, data: Path, tmp_path: Path, lines: int) -> None:
+    generate(file, lines)
     load("conceptnet", file, data=data)
     reference(file.read_text(encoding="utf-8").splitlines(), tmp_path / "reference")
     assert comparable(data) == comparable(tmp_path / "reference")
+
+
+def test_a_generated_dump_is_in_the_order_of_the_real_one(file: Path) -> None:
+    generate(file, 20_000)
+    with file.open(encoding="utf-8") as lines:
+        keys = [tuple(text.split("\t")[1:4]) for text in lines]
+    assert len(keys) == 20_000
+    assert keys == sorted(keys)
 
 
 @pytest.mark.skipif(not SAMPLE.exists(), reason=f"needs {SAMPLE.name} under ../shared/data")
