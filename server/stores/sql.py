@@ -104,6 +104,12 @@ INSERT_EDGES = "INSERT INTO edges (head, relation, rank, tail, weight, source, m
 ANALYZE_BASE = "PRAGMA analysis_limit = 1000; ANALYZE;"
 
 
+def with_rows(statement: str, count: int) -> str:
+    """An INSERT of one row as one of `count` rows."""
+    insert, values, row = statement.rpartition(" VALUES ")
+    return insert + values + ", ".join([row] * count)
+
+
 PUT_META = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)"
 GET_META = "SELECT value FROM meta WHERE key = ?"
 ALL_RELATIONS = "SELECT id, name, edges FROM relations"

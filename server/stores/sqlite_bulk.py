@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +27,8 @@ _STATEMENTS: Mapping[Step, str] = {
 }
 """relations: (id, negative where symmetric; name; edges). sources: (id, dataset, license). concepts: (id, key, text,
 retrievable triples). edges: (head, relation, rank, tail, weight, source, merged)."""
+_VALUES = 1400
+"""Of one statement: with many rows in each, inserting takes half the time that it takes with one."""
 
 
 class BaseBuilder:
@@ -38,6 +41,7 @@ class BaseBuilder:
             remove(path)
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.executescript(sql.BULK_PRAGMAS)
+        self._most_values = min(_VALUES, self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER))
         if self._connection.execute("PRAGMA user_version").fetchone()[0] == 0:
             with transaction(self._connection):
                 for statement in (*sql.BASE_SCHEMA.split(";"), sql.BULK_PROGRESS):
@@ -50,10 +54,15 @@ class BaseBuilder:
         row = self._connection.execute(sql.GET_PROGRESS, (step,)).fetchone()
         return row[0] if row else 0
 
-    def add(self, step: Step, rows: Iterable[tuple[object, ...]], position: int) -> None:
+    def add(self, step: Step, rows: Sequence[tuple[object, ...]], position: int) -> None:
         """Append a batch after which `position` rows of the step are there, in one transaction."""
+        statement = _STATEMENTS[step]
+        many = max(1, self._most_values // statement.count("?"))
         with transaction(self._connection):
-            self._connection.executemany(_STATEMENTS[step], rows)
+            for start in range(0, len(rows), many):
+                part = rows[start : start + many]
+                values = list(chain.from_iterable(part))
+                self._connection.execute(sql.with_rows(statement, len(part)), values)
             self._connection.execute(sql.PUT_PROGRESS, (step, position))
 
     def finish(self, meta: Mapping[str, str]) -> None:
