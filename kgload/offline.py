@@ -24,7 +24,7 @@ from server.stores.neo4j_base import type_of
 from server.stores.neo4j_rows import LONGEST_URI_BYTES, uri_of
 
 DATABASE = "neo4j"
-CONCEPT_HEADER = "id:ID(concept),uri,text,language,retrievable:long,generation:long\n"
+CONCEPT_HEADER = ":ID(concept),uri,text,language,retrievable:long,generation:long\n"
 EDGE_HEADER = (
     ":START_ID(concept),:END_ID(concept),:TYPE,rank:long,back_rank:long,weight:double,dataset,license,surface_text,"
     "merged:long,relation\n"
@@ -45,9 +45,15 @@ test -e ../kgload.importing || test ! -e ../../data/databases/neo4j || {{
   exit 1
 }}
 touch ../kgload.importing
+export HEAP_SIZE="${{HEAP_SIZE:-{heap}}}"
 neo4j-admin {command}
 rm -r ../kgload.importing {folder}
 """
+_HEAP_SHARE, _OFF_HEAP_SHARE = 0.25, 0.625
+"""Of the memory that a load may take; Java itself takes the rest. Off its heap neo4j-admin keeps where each concept's edges
+are, a part of them at a time where they do not fit: linking 3.4 M edges takes 20 s with 1 GiB, 4 s with 1.25 GiB."""
+_LEAST_HEAP = 256 << 20
+"""With half of it neo4j-admin cannot import ten lines."""
 JVM_FLAGS = (
     "--add-opens=java.base/java.nio=ALL-UNNAMED",
     "--add-opens=java.base/java.io=ALL-UNNAMED",
@@ -95,11 +101,12 @@ def load_offline(stage: Stage, home: Path, vocabulary: Vocabulary, limits: Limit
         tool = find_tool(home, limits)
         if tool is None:
             script = folder / SCRIPT
-            script.write_text(_SCRIPT.format(folder=shlex.quote(str(folder)), command=shlex.join(arguments)))
+            text = _SCRIPT.format(folder=shlex.quote(str(folder)), heap=_heap(limits), command=shlex.join(arguments))
+            script.write_text(text)
             return ["sh", str(script)]
         _unfinished(home).touch()
         with report.phase("importing with neo4j-admin", stage.concepts + stage.edges):
-            _run([*tool, *arguments], home, lock)
+            _run([*tool, *arguments], home, limits, lock)
         _unfinished(home).unlink()
         shutil.rmtree(folder)
     return None
@@ -173,7 +180,7 @@ def _arguments(folder: Path, limits: Limits) -> list[str]:
         f"--relationships={folder / 'edges-header.csv'},{folder / 'edges.csv'}",
         "--id-type=integer",
         "--array-delimiter=U+001F",
-        f"--max-off-heap-memory={limits.memory_bytes // 2 >> 20}m",
+        f"--max-off-heap-memory={int(limits.memory_bytes * _OFF_HEAP_SHARE) >> 20}m",
         f"--threads={limits.threads}",
         f"--report-file={folder / 'import.report'}",
         "--overwrite-destination=true",
@@ -186,18 +193,31 @@ def find_tool(home: Path, limits: Limits) -> list[str] | None:
     if own.exists():
         return [str(own)]
     if (home / "lib").is_dir() and any((home / "lib").glob("neo4j-*.jar")) and (java := shutil.which("java")):
-        heap = f"-Xmx{limits.memory_bytes // 2 >> 20}m"
-        return [java, heap, *JVM_FLAGS, "-cp", f"{home / 'lib'}/*", "org.neo4j.cli.AdminTool"]
+        return [
+            java,
+            f"-Xmx{_heap(limits)}",
+            "-XX:+UseParallelGC",
+            *JVM_FLAGS,
+            "-cp",
+            f"{home / 'lib'}/*",
+            "org.neo4j.cli.AdminTool",
+        ]
     if on_path := shutil.which("neo4j-admin"):
         return [on_path]
     return None
 
 
-def _run(command: list[str], home: Path, lock: TextIO) -> None:
+def _heap(limits: Limits) -> str:
+    return f"{max(_LEAST_HEAP, int(limits.memory_bytes * _HEAP_SHARE)) >> 20}m"
+
+
+def _run(command: list[str], home: Path, limits: Limits, lock: TextIO) -> None:
     environment = {**os.environ, "NEO4J_HOME": str(home), "NEO4J_CONF": str(home / "conf")}
+    environment.setdefault("HEAP_SIZE", _heap(limits))
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, pass_fds=(lock.fileno(),)
     )
     if done.returncode != 0:
-        last = "\n".join((done.stderr or done.stdout).strip().splitlines()[-6:])
+        told = (done.stderr or done.stdout).strip().splitlines()
+        last = "\n".join([line for line in told if not line.startswith(("\tat ", "\t... "))][-6:])
         raise LoadError(f"neo4j-admin failed ({shlex.join(command[:1])} ...): {last}")
