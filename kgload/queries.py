@@ -109,15 +109,20 @@ DISTINCT_RELATIONS = "SELECT DISTINCT relation FROM raw WHERE why = 0 AND relati
 RELATIONS = "CREATE TABLE relations (name VARCHAR, graph_name VARCHAR, id INTEGER, retrievable BOOLEAN)"
 ADD_RELATION = "INSERT INTO relations VALUES (?, ?, ?, ?)"
 
-# Concepts. A tidy ASCII text is its own text and, in lower case, its key; any other goes through Python, each once.
+# Concepts. A tidy text is its own text and, in lower case, its key; any other goes through Python, each once.
 
-TEXTS = """
+TIDY = (
+    "!-^`-~"  # and letters that casefolding and NFKC change as lower() does: Latin, Cyrillic, kana, Han and Hangul
+    r"\x{C0}-\x{D6}\x{D8}-\x{DE}\x{E0}-\x{F6}\x{F8}-\x{12F}\x{134}-\x{13E}\x{141}-\x{148}\x{14A}-\x{17E}"
+    r"\x{400}-\x{45F}\x{3041}-\x{3096}\x{30A1}-\x{30FA}\x{4E00}-\x{9FFF}\x{AC00}-\x{D7A3}"
+)
+TEXTS = f"""
 CREATE TABLE texts AS
 SELECT t, line, language, CASE WHEN tidy THEN lower(t) ELSE key_in_python(t) END AS key,
   CASE WHEN tidy THEN t ELSE text_in_python(t) END AS text
 FROM (
   SELECT t, min(line) AS line, arg_min(language, line) AS language,
-    regexp_full_match(t, '[!-~]+( [!-~]+)*') AND strlen(t) <= 512 AS tidy
+    regexp_full_match(t, '[{TIDY}]+( [{TIDY}]+)*') AND strlen(t) <= 512 AS tidy
   FROM (
     SELECT head AS t, 2 * line AS line, head_language AS language FROM raw WHERE why = 0
     UNION ALL SELECT tail, 2 * line + 1, tail_language FROM raw WHERE why = 0
@@ -273,6 +278,7 @@ COPY (
   FROM read_parquet({{concepts}})
 ) TO {{target}} (FORMAT csv, HEADER false, FORCE_QUOTE (uri, text, language))
 """
+# In the order of heads: neo4j-admin writes them as they come, and those of a concept are then read side by side.
 OFFLINE_EDGES = (
     """
 COPY (
@@ -281,6 +287,7 @@ COPY (
 """
     + _GRAPH_EDGES
     + """
+  ORDER BY e.head, e.relation, e.rank
 ) TO {target} (FORMAT csv, HEADER false, FORCE_QUOTE (dataset, license, surface))
 """
 )

@@ -12,12 +12,13 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from bench.generate import generate
-from kgload import embedded
+from kgload import embedded, queries
 from kgload.lines import conceptnet_fault
-from server.graph.concept import concept_key
+from server.graph.concept import Concept, concept_key
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
 from server.stores import sql
@@ -172,6 +173,21 @@ def test_any_text_gets_the_key_that_python_gives(file: Path, data: Path, tmp_pat
     load("conceptnet", dump(file, lines), data=data)
     reference(lines, tmp_path / "reference")
     assert comparable(data) == comparable(tmp_path / "reference")
+
+
+def test_what_is_folded_in_sql_is_folded_as_python_folds_it() -> None:
+    with duckdb.connect() as database:
+        rows = database.execute(
+            "SELECT c, lower(c) FROM (SELECT chr(unnest($points)) AS c)"
+            f" WHERE regexp_full_match(c, '[{queries.TIDY}]')",
+            {"points": [*range(0x21, 0xD800), *range(0xE000, 0x20000)]},
+        ).fetchall()
+    assert len(rows) > 30_000
+    concepts = [(text, key, Concept.of(text)) for text, key in rows]
+    assert [text for text, key, concept in concepts if (concept.text, concept.key) != (text, key)] == []
+    chance = random.Random(7)
+    pairs = [(chance.choice(rows), chance.choice(rows)) for _ in range(50_000)]
+    assert [(a, b) for a, b in pairs if concept_key(a[0] + b[0]) != a[1] + b[1]] == [], "no two make one"
 
 
 @pytest.mark.parametrize("lines", [3_000, 150_000], ids=["one chunk", "several chunks, in the threads of DuckDB"])
