@@ -415,12 +415,12 @@ UNWIND $rows AS row
 MATCH (s) WHERE id(s) = row[0]
 MATCH (o) WHERE id(o) = row[1]
 CREATE (s)-[:$($types[row[2]]) {
-  relation: row[9], rank: row[3], back_rank: row[4], weight: row[5], dataset: $sources[row[6]][0],
-  license: $sources[row[6]][1], merged: row[7], surface_text: row[8]
+  rank: row[3], weight: row[4], dataset: $sources[row[5]][0], license: $sources[row[5]][1], merged: row[6],
+  back_rank: row[7], surface_text: row[8], relation: row[9]
 }]->(o)
 RETURN count(*) AS made
 """
-"""`types` are of BASE_TYPES."""
+"""`types` are of BASE_TYPES. What is past a row's end is null."""
 REHOME_OVERLAYS = tuple(
     f"""
 MATCH (c:Concept) WHERE c.generation < $generation

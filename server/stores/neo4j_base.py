@@ -426,7 +426,21 @@ class _Loading:
                 kinds[relation] = (types.setdefault(kind, len(types)), relation if kind == cypher.CUSTOM else None)
             number, custom = kinds[relation]
             source = sources.setdefault((dataset, license), len(sources))
-            rows.append([ids[head], ids[tail], number, rank, back_rank, weight, source, merged, surface_text, custom])
+            row: list[object] = [
+                ids[head],
+                ids[tail],
+                number,
+                rank,
+                weight,
+                source,
+                merged,
+                back_rank,
+                surface_text,
+                custom,
+            ]
+            while row[-1] is None:  # most edges have none of the last three
+                row.pop()
+            rows.append(row)
         return {"rows": rows, "types": list(types), "sources": [list(source) for source in sources]}
 
 
