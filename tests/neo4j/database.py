@@ -272,6 +272,7 @@ def _container() -> Iterator[Database]:
     # Wherever it thinks it is itself: the ports are on this machine's loopback.
     testcontainers_config.connection_mode_override = ConnectionMode.docker_host
     testcontainers_config.tc_host_override = "127.0.0.1"
+    testcontainers_config.ryuk_disabled = testcontainers_config.ryuk_disabled or not _reaper_can_be_had()
     bolt, http = free_port(), free_port()
     password = new_password()
     container = (
@@ -285,6 +286,23 @@ def _container() -> Iterator[Database]:
     with container:
         login = Neo4jLogin(f"bolt://127.0.0.1:{bolt}", "neo4j", password)
         yield ContainerNeo4j(container.get_wrapped_container(), login, f"http://127.0.0.1:{http}/browser/")
+
+
+def _reaper_can_be_had() -> bool:
+    """Whether the image is there, or can be fetched, with which testcontainers removes what a killed run leaves behind."""
+    from docker.errors import DockerException, ImageNotFound  # type: ignore[import-not-found]
+    from testcontainers.core.config import testcontainers_config
+    from testcontainers.core.docker_client import DockerClient
+
+    images = DockerClient().client.images
+    try:
+        images.get(testcontainers_config.ryuk_image)
+    except ImageNotFound:
+        try:
+            images.pull(testcontainers_config.ryuk_image)
+        except DockerException:
+            return False
+    return True
 
 
 def bolt_answers(login: Neo4jLogin) -> bool:
