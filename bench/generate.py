@@ -197,7 +197,7 @@ FROM ordered
 _PLAIN = """
 SELECT relation, replace(split_part(h, '/', 4), '_', ' ') AS head, replace(split_part(t, '/', 4), '_', ' ') AS tail,
   max(weight) AS weight
-FROM ordered WHERE relation <> 'ExternalURL' GROUP BY ALL ORDER BY ALL
+FROM uris WHERE relation <> 'ExternalURL' GROUP BY ALL ORDER BY ALL
 """
 
 
@@ -236,7 +236,10 @@ def generate(file: Path, edges: int, *, whole: bool = False, plain: bool = False
         draft = Path(f"{file}.new")
         with draft.open("wb") as out:
             for relations in _parts(connection):
-                _append(connection, _PLAIN if plain else _LINES, relations, out, Path(f"{file}.part"))
+                connection.execute("SET VARIABLE relations = ?", [relations])
+                if not plain:
+                    connection.execute(_ORDERED)
+                _append(connection, _PLAIN if plain else _LINES, out, Path(f"{file}.part"))
     draft.replace(file)
 
 
@@ -256,11 +259,7 @@ def _parts(connection: duckdb.DuckDBPyConnection) -> Iterator[list[str]]:
     yield part
 
 
-def _append(
-    connection: duckdb.DuckDBPyConnection, query: str, relations: list[str], out: BinaryIO, scratch: Path
-) -> None:
-    connection.execute("SET VARIABLE relations = ?", [relations])
-    connection.execute(_ORDERED)
+def _append(connection: duckdb.DuckDBPyConnection, query: str, out: BinaryIO, scratch: Path) -> None:
     form = "(FORMAT csv, DELIMITER '\t', HEADER false, QUOTE '', ESCAPE '')"
     connection.execute(f"COPY ({query}) TO {quoted(scratch)} {form}")
     with scratch.open("rb") as lines:

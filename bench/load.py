@@ -1,6 +1,6 @@
 """How long loading takes, beside the floors of the engines. The last line of output is one JSON document.
 
-python -m bench.load                      3,423,004 English edges by all routes, in 15 minutes on 2 cores
+python -m bench.load                      3,423,004 English edges by all routes
 python -m bench.load --full               34,074,917 lines of all languages, for SQLite and the offline route
 python -m bench.load --edges 50000 --live-edges 5000      a quick look
 python -m bench.load --only sqlite        one part: sqlite, offline or live; what is not measured is null

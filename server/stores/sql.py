@@ -6,6 +6,8 @@ changed; `overlays.db` holds the users' logs of edits, which are the truth, and 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 BASE_SCHEMA_VERSION = 3
 """1 had no edges.merged; what reads a base for users does not need it. 2 had every edge in two indexes of tails. The
 queries below read all three."""
@@ -104,6 +106,7 @@ INSERT_EDGES = "INSERT INTO edges (head, relation, rank, tail, weight, source, m
 ANALYZE_BASE = "PRAGMA analysis_limit = 1000; ANALYZE;"
 
 
+@lru_cache(maxsize=16)  # a loader asks for the same few, thousands of times
 def with_rows(statement: str, count: int) -> str:
     """An INSERT of one row as one of `count` rows."""
     insert, values, row = statement.rpartition(" VALUES ")
