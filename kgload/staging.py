@@ -513,24 +513,28 @@ def execute(
 ) -> None:
     """Run a statement in a thread of its own and show how far it is; Ctrl-C interrupts it."""
     outcome: list[BaseException] = []
+    ended = threading.Event()
 
     def run() -> None:
         try:
             db.execute(query, parameters) if parameters else db.execute(query)
         except BaseException as error:
             outcome.append(error)
+        finally:
+            ended.set()
 
-    worker = threading.Thread(target=run, name="duckdb")
-    worker.start()
+    # An event: a thread whose join is interrupted counts as ended in Python 3.11, and its connection is closed under it.
+    threading.Thread(target=run, name="duckdb").start()
     try:
-        while worker.is_alive():
-            worker.join(_POLL_S)
+        while not ended.wait(_POLL_S):
             fraction = db.query_progress() / 100
-            if worker.is_alive() and 0 <= fraction <= 1:
+            if 0 <= fraction <= 1:
                 phase.at(fraction)
     except BaseException:
-        db.interrupt()
-        worker.join()
+        while not ended.is_set():  # whoever presses Ctrl-C again waits too
+            with contextlib.suppress(KeyboardInterrupt):
+                db.interrupt()
+                ended.wait(_POLL_S)
         raise
     if outcome:
         raise outcome[0]
