@@ -18,7 +18,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from demo.processes import ROOT
-from tests.neo4j.database import docker_answers, free_port, until
+from tests.neo4j.database import docker_answers, free_port, new_password, until
 
 pytestmark = pytest.mark.story
 
@@ -57,9 +57,19 @@ class Compose:
         document: dict[str, Any] = json.loads(done.stdout)
         return document
 
+    def up(self, *arguments: str) -> None:
+        with self._logs_when_it_fails():
+            self.run("up", "-d", *arguments)
+        self.wait_until_it_serves()
+
     def wait_until_it_serves(self) -> None:
-        try:
+        with self._logs_when_it_fails():
             until(self.serving, "the server to serve", READY_S)
+
+    @contextlib.contextmanager
+    def _logs_when_it_fails(self) -> Iterator[None]:
+        try:
+            yield
         except AssertionError as error:
             raise AssertionError(f"{error}: {self.run('logs', '--tail', '20', check=False).stdout}") from error
 
@@ -92,7 +102,7 @@ def command() -> list[str]:
 @contextlib.contextmanager
 def project(command: list[str]) -> Iterator[Compose]:
     """A project of its own, of which nothing stays."""
-    compose = Compose(command, secrets.token_urlsafe(12))
+    compose = Compose(command, new_password())
     try:
         yield compose
     finally:
@@ -102,8 +112,7 @@ def project(command: list[str]) -> Iterator[Compose]:
 @pytest.fixture(scope="module")
 def compose(command: list[str]) -> Iterator[Compose]:
     with project(command) as compose:
-        compose.run("up", "-d", "--build")
-        compose.wait_until_it_serves()
+        compose.up("--build")
         yield compose
 
 
@@ -134,8 +143,7 @@ def test_an_empty_graph_is_filled_by_neo4j_admin_once(command: list[str]) -> Non
     with project(command) as compose:
         compose.run("build")
         compose.run("--profile", "offline", "up", "offline")
-        compose.run("up", "-d")
-        compose.wait_until_it_serves()
+        compose.up()
         assert compose.run("logs", "--no-color", "loader").stdout.splitlines()[1:] == [], "the loader found it there"
         assert compose.kgt("answer", "-u", "alice", ENJOY)["text"]
         again = compose.run("--profile", "offline", "up", "offline", check=False)
