@@ -13,6 +13,7 @@ import argparse
 import asyncio
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from pathlib import Path
 from kgload import live
 from kgload.embedded import BATCH, present_base
 from kgload.errors import LoadError
+from kgload.interrupts import QUERY_INTERRUPTED, run_async
 from kgload.lines import COLUMNS, BadLine, Row, comma_rows, json_rows, tabbed_rows
 from kgload.live import load_live
 from kgload.load import CONCEPTNET_ATTRIBUTION, Plan, load_embedded, load_graph, summarize
@@ -50,8 +52,17 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"kgload: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("kgload: stopped; the same command goes on where this one was", file=sys.stderr)
-        return 130
+        return _stopped()
+    except RuntimeError as error:
+        if str(error) != QUERY_INTERRUPTED:
+            raise
+        return _stopped()
+
+
+def _stopped() -> int:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses again is about to be served
+    print("kgload: stopped; the same command goes on where this one was", file=sys.stderr)
+    return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -183,7 +194,7 @@ def _holds_a_base(options: argparse.Namespace) -> bool:
         return False
     if options.store == EMBEDDED:
         return bool(present_base(options.data).fingerprint)
-    return bool(asyncio.run(live.present_fingerprint(login_from_environment(options.store))))
+    return bool(run_async(live.present_fingerprint(login_from_environment(options.store))))
 
 
 def _conceptnet(options: argparse.Namespace, report: Report) -> None:
@@ -278,15 +289,15 @@ def _load_graph(options: argparse.Namespace, plan: Plan, report: Report) -> Stag
 
         return load_graph(plan, report, _rows_of(plan.recipe), put)
     login = login_from_environment(options.store)
-    asyncio.run(live.require_usable(login))
+    run_async(live.require_usable(login))
     with ThreadPoolExecutor(1) as beside:  # a Neo4j that has just started takes seconds for its schema
         prepared = beside.submit(lambda: asyncio.run(live.prepare(login)))
 
         def put_live(stage: Stage) -> None:
             prepared.result()
             batch = options.batch or live.BATCH
-            loading = load_live(stage, login, plan.vocabulary, plan.limits, report, replace=plan.replace, batch=batch)
-            if asyncio.run(loading).unchanged:
+            base = load_live(stage, login, plan.vocabulary, plan.limits, report, replace=plan.replace, batch=batch)
+            if base.unchanged:
                 report.line(f"{options.store} holds this graph already; nothing was changed")
 
         return load_graph(plan, report, _rows_of(plan.recipe), put_live)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString
 
 from kgload.embedded import PresentBase, described
 from kgload.errors import LoadError
+from kgload.interrupts import run_async
 from server.stores import cypher
 from server.stores.neo4j_base import PATIENCE_S, Tx, present_graph
 from server.stores.neo4j_connection import Connection, Neo4jLogin
@@ -21,7 +21,7 @@ class GraphBase:
 
     def __init__(self, login: Neo4jLogin) -> None:
         self._login = login
-        self.graph = asyncio.run(self._graph())
+        self.graph = run_async(self._graph())
         if self.graph.get("state") == cypher.LOADING:
             raise LoadError(f"a base is being loaded into {login.url}: let it end, or run the same load again")
         if not self.graph.get("fingerprint"):
@@ -72,7 +72,7 @@ class GraphBase:
 
     def rows(self, statement: LiteralString, **parameters: Any) -> list[dict[str, Any]]:
         """The rows of a reading statement of server.stores.cypher."""
-        return asyncio.run(self._read(statement, parameters))
+        return run_async(self._read(statement, parameters))
 
     async def _read(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
         async def work(tx: Tx) -> list[dict[str, Any]]:

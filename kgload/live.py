@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from kgload import queries
+from kgload.interrupts import run_async
 from kgload.report import Report
 from kgload.staging import Limits, Stage, connect, execute, quoted
 from server.graph.relation import Vocabulary
@@ -53,6 +54,10 @@ class StagedSource:
     ) -> None:
         self._database.remove_function("uri_in_python")
         self._database.close()
+
+    def interrupt(self) -> None:
+        """Stop what is under way, from another thread."""
+        self._database.interrupt()
 
     def concepts(self, lane: int, start: int) -> Iterator[BaseConcept]:
         query = queries.LIVE_CONCEPTS.format(file=quoted(self._stage.concepts_file), longest=LONGEST_URI_BYTES)
@@ -118,7 +123,7 @@ async def prepare(login: Neo4jLogin) -> None:
         await prepare_graph(connection, cypher.BASE_SCHEMA)
 
 
-async def load_live(
+def load_live(
     stage: Stage,
     login: Neo4jLogin,
     vocabulary: Vocabulary,
@@ -134,17 +139,21 @@ async def load_live(
     another base is there and `replace` is not set.
     """
     rows = stage.concepts + stage.edges
-    async with Connection(login) as connection:
-        with StagedSource(stage, limits, report) as source, report.phase("loading the graph", rows) as phase:
-            return await load_base(
-                connection,
-                source,
-                vocabulary,
-                replace=replace,
-                batch=batch,
-                notes=notes_of(stage),
-                progress=lambda put: phase.at(put / rows),
-            )
+    with StagedSource(stage, limits, report) as source, report.phase("loading the graph", rows) as phase:
+
+        async def load() -> LoadedBase:
+            async with Connection(login) as connection:
+                return await load_base(
+                    connection,
+                    source,
+                    vocabulary,
+                    replace=replace,
+                    batch=batch,
+                    notes=notes_of(stage),
+                    progress=lambda put: phase.at(put / rows),
+                )
+
+        return run_async(load(), source.interrupt)
 
 
 def notes_of(stage: Stage) -> BaseNotes:

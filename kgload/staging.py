@@ -15,7 +15,6 @@ import json
 import math
 import os
 import shutil
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -25,6 +24,7 @@ import duckdb
 
 from kgload import queries
 from kgload.errors import DiskFull, LoadError, TooManyErrors, WrongFile
+from kgload.interrupts import run_beside
 from kgload.lines import MAX_WEIGHT, BadLine, NoTriple, Row, checked, conceptnet_fault
 from kgload.report import Phase, Report
 from kgload.source import Identity, Source, truncated
@@ -39,7 +39,6 @@ VERSION = 2
 DUCKDB_SHARE = 0.6
 """DuckDB keeps its buffers to its limit; the process around it needs the rest."""
 SHOWN_ERRORS = 20
-_POLL_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -512,32 +511,15 @@ def execute(
     db: duckdb.DuckDBPyConnection, query: str, phase: Phase, parameters: Mapping[str, object] | None = None
 ) -> None:
     """Run a statement in a thread of its own and show how far it is; Ctrl-C interrupts it."""
-    outcome: list[BaseException] = []
-    ended = threading.Event()
 
-    def run() -> None:
-        try:
-            db.execute(query, parameters) if parameters else db.execute(query)
-        except BaseException as error:
-            outcome.append(error)
-        finally:
-            ended.set()
+    def show() -> None:
+        fraction = db.query_progress() / 100
+        if 0 <= fraction <= 1:
+            phase.at(fraction)
 
-    # An event: a thread whose join is interrupted counts as ended in Python 3.11, and its connection is closed under it.
-    threading.Thread(target=run, name="duckdb").start()
-    try:
-        while not ended.wait(_POLL_S):
-            fraction = db.query_progress() / 100
-            if 0 <= fraction <= 1:
-                phase.at(fraction)
-    except BaseException:
-        while not ended.is_set():  # whoever presses Ctrl-C again waits too
-            with contextlib.suppress(KeyboardInterrupt):
-                db.interrupt()
-                ended.wait(_POLL_S)
-        raise
-    if outcome:
-        raise outcome[0]
+    run_beside(
+        lambda: db.execute(query, parameters) if parameters else db.execute(query), lambda _: db.interrupt(), show
+    )
 
 
 def _key(text: str) -> str:

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from server.stores import cypher
 from server.stores.neo4j_connection import Neo4jLogin
 from tests.kgload import graphs
 from tests.kgload.graphs import content, empty
+from tests.kgload.interrupts import MOMENTS, interrupted, moments
 from tests.neo4j.database import JAVA, POMS, Database, ProcessNeo4j, Unobtainable, find_java, jars, until
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +101,28 @@ def test_a_killed_load_that_replaces_a_base_ends_in_the_new_one(
         killed(point, *arguments, "--data", data)
         assert main([*arguments, "--data", data, "--memory", "512MB"]) == 0, capsys.readouterr().err
         assert content(login) == expected, f"killed at point {point} of {points}"
+
+
+def test_a_live_load_may_be_interrupted_at_any_moment(
+    login: Neo4jLogin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "dump.csv"
+    generate(file, 5_000)
+    arguments = ["conceptnet", str(file), "--batch", "100"]
+    for name in ("warm", "whole"):
+        empty(login)
+        started = time.monotonic()
+        assert main([*arguments, "--data", str(tmp_path / name)]) == 0
+        whole_s = time.monotonic() - started
+    expected = content(login)
+    stopped = 0
+    for number, (after_s, presses) in enumerate(moments(whole_s, 8)):
+        empty(login)
+        data = str(tmp_path / str(number))
+        stopped += not interrupted(after_s, presses, *arguments, "--data", data)
+        assert main([*arguments, "--data", data]) == 0, capsys.readouterr().err
+        assert content(login) == expected, after_s
+    assert stopped >= MOMENTS // 2
 
 
 # Offline

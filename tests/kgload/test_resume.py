@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_base import BASE_FILE
 from tests.conformance.graph_store import VOCABULARY, add, remove
 from tests.kgload.dumps import content, dump, line, load
+from tests.kgload.interrupts import MOMENTS, interrupted, moments
 
 ROOT = Path(__file__).parents[2]
 KILLS = 20
@@ -71,6 +73,27 @@ def test_a_load_that_goes_on_does_not_read_the_file_again(
     monkeypatch.setattr(staging._Staging, "run", lambda *_: pytest.fail("staged again"))
     assert load("conceptnet", file, "--batch", "150", data=data) == 0
     assert content(data) == content(tmp_path / "whole")
+
+
+def test_a_load_may_be_interrupted_at_any_moment(tmp_path: Path) -> None:
+    file = tmp_path / "dump.csv"
+    generate(file, 150_000, whole=True)
+    arguments = ["conceptnet", str(file), "--language", "all"]
+    started = time.monotonic()
+    assert load(*arguments, data=tmp_path / "whole") == 0
+    whole_s = time.monotonic() - started
+    expected = content(tmp_path / "whole")
+    stopped = 0
+    for number, (after_s, presses) in enumerate(moments(whole_s, 6)):
+        data = tmp_path / str(number)
+        if interrupted(after_s, presses, *arguments, "--data", str(data)):
+            assert content(data) == expected, after_s
+        else:
+            stopped += 1
+        assert load(*arguments, data=data) == 0
+        assert content(data) == expected, after_s
+        shutil.rmtree(data)
+    assert stopped >= MOMENTS // 2
 
 
 def test_a_reader_sees_the_old_base_until_the_new_one_is_whole(file: Path, tmp_path: Path) -> None:
