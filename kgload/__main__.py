@@ -134,6 +134,11 @@ def add_filters(command: argparse.ArgumentParser) -> None:
         default=True,
         help="one concept a text, whatever its senses (default)",
     )
+    command.add_argument(
+        "--external-urls",
+        action="store_true",
+        help="take edges to addresses elsewhere too (ExternalURL): people see them in the graph, no answer is made of them",
+    )
 
 
 def _add_triples(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -212,6 +217,7 @@ def conceptnet_recipe(options: argparse.Namespace, vocabulary: Vocabulary) -> Re
         min_weight=options.min_weight,
         relations=_listed(options.relations),
         merge_senses=options.merge_senses,
+        external_urls=options.external_urls,
         vocabulary=vocabulary.fingerprint,
         attribution=CONCEPTNET_ATTRIBUTION,
     )

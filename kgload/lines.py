@@ -45,8 +45,8 @@ class NoTriple(ValueError):
     """The line is no triple; the message says why."""
 
 
-def conceptnet_fault(line: str) -> str:
-    """Why a line of ConceptNet's dump is malformed; empty when it is not (or leads out of ConceptNet)."""
+def conceptnet_fault(line: str, *, external_urls: bool = False) -> str:
+    """Why a line of ConceptNet's dump is malformed; empty when it is not (or is a link, and those are left out)."""
     fields = line.rstrip("\r\n").split("\t")
     if len(fields) != 5:
         return f"has {len(fields)} columns, not 5"
@@ -54,11 +54,11 @@ def conceptnet_fault(line: str) -> str:
     try:
         if not relation.startswith("/r/"):
             raise NoTriple(f"{relation[:80]!r} is no relation (/r/Name)")
-        if relation == EXTERNAL:
+        if relation == EXTERNAL and not external_urls:
             return ""
         checked(relation[3:], "relation", MAX_RELATION_BYTES)
-        for uri in (start, end):
-            checked(concept_text(uri), "concept", MAX_CONCEPT_BYTES)
+        for text in (concept_text(start), link_text(end) if relation == EXTERNAL else concept_text(end)):
+            checked(text, "concept", MAX_CONCEPT_BYTES)
         weight_of(metadata)
     except NoTriple as error:
         return str(error)
@@ -71,6 +71,13 @@ def concept_text(uri: str) -> str:
     if len(parts) < 4 or parts[0] or parts[1] != "c" or not parts[2]:
         raise NoTriple(f"{uri[:80]!r} is no concept URI (/c/language/text)")
     return parts[3].replace("_", " ")
+
+
+def link_text(url: str) -> str:
+    """The text of a concept that is an address elsewhere: its underscores escaped, for a text has none. Raises NoTriple."""
+    if not url.startswith(("http://", "https://")):
+        raise NoTriple(f"{url[:80]!r} is no address (http://...)")
+    return url.replace("_", "%5F")
 
 
 def weight_of(metadata: str) -> float:

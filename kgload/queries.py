@@ -27,6 +27,22 @@ SENSED_TEXT = """{0}_parts[4] || CASE WHEN coalesce({0}_parts[5], '') = '' THEN 
   ELSE ' (' || array_to_string({0}_parts[5:], ' ') || ')' END"""
 """The text of a concept whose senses are kept apart: "dog (n wn animal)"."""
 
+_LINK = "r = '/r/ExternalURL'"
+_NO_TAIL = "NOT starts_with(t, '/c/') OR len(t_parts) < 4 OR t_parts[3] = '' OR t_parts[4] = ''"
+WITHOUT_LINKS = {
+    "left_out": _LINK,
+    "no_tail": _NO_TAIL,
+    "tail": "replace({0}, '_', ' ')",
+    "tail_language": "t_parts[3]",
+}
+WITH_LINKS = {
+    "left_out": "false",
+    "no_tail": f"CASE WHEN {_LINK} THEN NOT regexp_matches(t, '^https?://') ELSE {_NO_TAIL} END",
+    "tail": f"CASE WHEN {_LINK} THEN replace(array_to_string(t_parts, '/'), '_', '%5F') ELSE replace({{0}}, '_', ' ') END",
+    "tail_language": f"CASE WHEN {_LINK} THEN NULL ELSE t_parts[3] END",
+}
+"""What becomes of edges to an address elsewhere, which has no language (kgload.lines.link_text)."""
+
 NO_SURFACE = "NULL::VARCHAR"
 SURFACE = "nullif(trim(regexp_replace(details[4] ->> '$', '[\\x00-\\x20]+', ' ', 'g')), '')"
 SURFACE_PATH = ", '$.surfaceText'"
@@ -38,12 +54,12 @@ COPY (
   WITH shaped AS (
     SELECT assertion, r, h_parts, t_parts, m, CASE
       WHEN more IS NOT NULL OR m IS NULL OR NOT starts_with(r, '/r/') OR strlen(r) < 4 THEN 5
-      WHEN r = '/r/ExternalURL' THEN 1
+      WHEN {left_out} THEN 1
       WHEN NOT starts_with(h, '/c/') OR len(h_parts) < 4 OR h_parts[3] = '' OR h_parts[4] = ''
-        OR NOT starts_with(t, '/c/') OR len(t_parts) < 4 OR t_parts[3] = '' OR t_parts[4] = ''
+        OR {no_tail}
         OR strlen(r) > 3 + {relation_bytes} THEN 5
       WHEN NOT $any_language
-        AND NOT (list_contains($languages, h_parts[3]) AND list_contains($languages, t_parts[3]))
+        AND NOT (list_contains($languages, h_parts[3]) AND list_contains($languages, coalesce({tail_language}, h_parts[3])))
         THEN 2
       WHEN NOT $any_relation AND NOT list_contains($relations, r[4:]) THEN 3
       ELSE 0 END AS why
@@ -70,7 +86,7 @@ COPY (
   )
   SELECT why, CASE WHEN starts_with(r, '/r/') THEN r[4:] END AS relation,
     CASE WHEN why = 0 THEN replace({text}, '_', ' ') END AS head, CASE WHEN why = 0 THEN h_parts[3] END AS head_language,
-    CASE WHEN why = 0 THEN replace({tail_text}, '_', ' ') END AS tail, CASE WHEN why = 0 THEN t_parts[3] END AS tail_language,
+    CASE WHEN why = 0 THEN {tail} END AS tail, CASE WHEN why = 0 THEN {tail_language} END AS tail_language,
     CASE WHEN why = 0 THEN weight END AS weight, CASE WHEN why = 0 THEN dataset END AS dataset,
     CASE WHEN why = 0 THEN license END AS license, CASE WHEN why = 0 THEN surface END AS surface,
     CASE WHEN why = 5 THEN coalesce(assertion, '') END AS assertion
@@ -100,7 +116,7 @@ SUSPECTS_AGAIN = (
 SELECT DISTINCT assertion FROM """
     + _PARTED
     + """
-WHERE replace({text}, '_', ' ') IN (SELECT t FROM unusable) OR replace({tail_text}, '_', ' ') IN (SELECT t FROM unusable)
+WHERE replace({text}, '_', ' ') IN (SELECT t FROM unusable) OR {tail} IN (SELECT t FROM unusable)
   OR r[4:] IN (SELECT relation FROM raw WHERE why = 0 AND relation NOT IN (SELECT name FROM relations))
 """
 )

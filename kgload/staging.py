@@ -52,6 +52,8 @@ class Recipe:
     relations: tuple[str, ...] = ()
     """Only these; empty: all."""
     merge_senses: bool = True
+    external_urls: bool = False
+    """Whether a dump's edges to addresses elsewhere are taken."""
     columns: tuple[str, ...] = ()
     layout: str = ""
     vocabulary: str = ""
@@ -338,13 +340,15 @@ class _Staging:
         return malformed
 
     def _dump(self) -> dict[str, str]:
-        """How the dump is named in a statement, and what its concepts' texts are."""
+        """How the dump is named in a statement, and what its ends are."""
         template = queries.TEXT if self._recipe.merge_senses else queries.SENSED_TEXT
+        links = queries.WITH_LINKS if self._recipe.external_urls else queries.WITHOUT_LINKS
         return {
+            **links,
             "file": quoted(self._source.path),
             "compression": "gzip" if self._source.compressed else "none",
             "text": template.format("h"),
-            "tail_text": template.format("t"),
+            "tail": links["tail"].format(template.format("t")),
         }
 
     def _read_rows(self, rows: Iterable[Row | BadLine]) -> int:
@@ -395,7 +399,10 @@ class _Staging:
                 if unreadable and not _is_utf8(raw):
                     reason = "is not UTF-8"
                 elif first in suspects:
-                    reason = conceptnet_fault(raw.decode("utf-8", "replace")) if raw.strip() else ""
+                    links = self._recipe.external_urls
+                    reason = (
+                        conceptnet_fault(raw.decode("utf-8", "replace"), external_urls=links) if raw.strip() else ""
+                    )
                 if reason:
                     bad.append(BadLine(number, reason, raw.decode("utf-8", "replace").rstrip("\r\n")))
                     if len(bad) >= min(expected, self._limits.max_errors + 1):

@@ -16,7 +16,7 @@ from kgload.__main__ import main
 
 CODE = (f"{os.sep}kgload{os.sep}", f"{os.sep}server{os.sep}stores{os.sep}")
 TELLING = (f"{os.sep}report.py", f"{os.sep}__main__.py")
-WAITING = ("execute", "summarize", "conceptnet_fault", "concept_text")
+WAITING = ("execute", "run_beside", "show", "summarize", "conceptnet_fault", "concept_text")
 """What only tells or looks how far a query is: a kill there shows nothing new, and there are many such points."""
 
 

@@ -17,7 +17,8 @@ import pytest
 
 from bench.generate import generate
 from kgload import embedded, queries
-from kgload.lines import conceptnet_fault
+from kgload.__main__ import main
+from kgload.lines import EXTERNAL, concept_text, conceptnet_fault, link_text
 from server.graph.concept import Concept, concept_key
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
@@ -83,6 +84,27 @@ def test_external_links_are_left_out_and_counted(file: Path, data: Path, capsys:
     assert "ExternalURL\t1\t0" in capsys.readouterr().out
 
 
+def test_external_links_can_be_taken(file: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [
+        line("IsA", "dog", "pet"),
+        line("ExternalURL", "dog/n", "http://dbpedia.org/resource/Big_Dog"),
+        line("ExternalURL", "/c/fr/chien", "https://fr.dbpedia.org/resource/Chien"),
+        line("ExternalURL", "dog", "/c/en/no_link"),
+        line("ExternalURL", "dog", "http://" + "x" * 520),
+    ]
+    assert load("conceptnet", dump(file, lines), "--external-urls", data=data) == 0
+    link = ("dog", "ExternalURL", "http://dbpedia.org/resource/big%5fdog")
+    assert edges(data) == {("dog", "IsA", "pet"), link}
+    assert "http://dbpedia.org/resource/Big%5FDog" in [text for _, _, text, _ in content(data)["concepts"]]
+    out, err = capsys.readouterr()
+    assert "rejected\t2" in out
+    assert "left out: --language\t1" in out
+    assert "line 4: '/c/en/no_link' is no address (http://...)" in err
+    assert "line 5: the concept is longer than 512 bytes" in err
+    assert load("conceptnet", file, data=data) == 2, "what other options make is another base"
+    assert main(["verify", "--data", str(data)]) == 0
+
+
 def test_both_ends_must_be_in_the_languages_asked_for(file: Path, data: Path) -> None:
     lines = [
         line("Synonym", "dog", "/c/fr/chien"),
@@ -119,9 +141,9 @@ def reference(lines: list[str], folder: Path) -> None:
     """Load by the store's own small route, keys and all from Python."""
     triples = []
     for text in lines:
-        assert conceptnet_fault(text) == ""
+        assert conceptnet_fault(text, external_urls=True) == ""
         _, relation, start, end, metadata = text.split("\t")
-        h, t = (uri.split("/")[3].replace("_", " ") for uri in (start, end))
+        h, t = concept_text(start), link_text(end) if relation == EXTERNAL else concept_text(end)
         details = json.loads(metadata)
         name = VOCABULARY.canonical_name(relation[3:])
         triples.append(BaseTriple(Triple.of(h, name, t), details["weight"], details["dataset"], details["license"]))
@@ -208,10 +230,14 @@ def test_a_generated_dump_is_in_the_order_of_the_real_one(file: Path) -> None:
 
 @pytest.mark.skipif(not SAMPLE.exists(), reason=f"needs {SAMPLE.name} under ../shared/data")
 def test_the_real_sample_loads_as_python_loads_it(data: Path, tmp_path: Path) -> None:
-    assert load("conceptnet", SAMPLE, "--language", "all", data=data) == 0
-    lines = [text for text in SAMPLE.read_text(encoding="utf-8").splitlines() if "\t/r/ExternalURL\t" not in text]
-    reference(lines, tmp_path / "reference")
-    assert comparable(data) == comparable(tmp_path / "reference")
+    lines = SAMPLE.read_text(encoding="utf-8").splitlines()
+    taken = {True: lines, False: [text for text in lines if text.split("\t")[1] != EXTERNAL]}
+    assert len(taken[True]) > len(taken[False])
+    for links, expected in taken.items():
+        options = ["--external-urls"] if links else []
+        assert load("conceptnet", SAMPLE, "--language", "all", "--replace", *options, data=data) == 0
+        reference(expected, tmp_path / str(links))
+        assert comparable(data) == comparable(tmp_path / str(links))
 
 
 # Malformed lines
