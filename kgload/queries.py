@@ -262,9 +262,10 @@ JOIN (SELECT unnest($sources, recursive := true)) s(id, dataset, license) ON s.i
 _URI = "CASE WHEN strlen({0}key) > {{longest}} THEN uri_in_python({0}key) ELSE {0}key END"
 _GRAPH_EDGES = """
 FROM (
-  SELECT *, CASE WHEN relation < 0 AND head <> tail THEN
-    row_number() OVER (PARTITION BY tail, relation, head = tail ORDER BY weight DESC, head) - 1 END AS back_rank
-  FROM read_parquet({edges})
+  SELECT *, NULL::BIGINT AS back_rank FROM read_parquet({edges}) WHERE relation >= 0 OR head = tail
+  UNION ALL
+  SELECT *, row_number() OVER (PARTITION BY tail, relation ORDER BY weight DESC, head) - 1
+  FROM read_parquet({edges}) WHERE relation < 0 AND head <> tail
 ) e
 JOIN (SELECT unnest($relations, recursive := true)) r(id, name, kind) ON r.id = e.relation
 JOIN (SELECT unnest($sources, recursive := true)) s(id, dataset, license) ON s.id = e.source
