@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import math
 import os
 import shlex
 import signal
@@ -51,6 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KgtError as error:
         print(f"kgload: {error}", file=sys.stderr)
         return 2
+    except OSError as error:  # of a file or folder that was named, or of the disk
+        print(f"kgload: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         return _stopped()
     except RuntimeError as error:
@@ -82,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--replace", action="store_true", help="put it in another base graph's place; overlays stay"
         )
-        command.add_argument("--batch", type=int, help="rows a commit")
+        command.add_argument("--batch", type=_whole(1), help="rows a commit")
         command.add_argument(
             "--offline",
             type=Path,
@@ -126,7 +130,7 @@ def add_filters(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--language", default="en", help="languages that both ends must be in, by comma; 'all' for any (default: en)"
     )
-    command.add_argument("--min-weight", type=float, help="leave out what weighs less")
+    command.add_argument("--min-weight", type=_finite, help="leave out what weighs less")
     command.add_argument("--relations", default="", help="only these relations, by comma")
     command.add_argument(
         "--merge-senses",
@@ -139,6 +143,29 @@ def add_filters(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="take edges to addresses elsewhere too (ExternalURL): people see them in the graph, no answer is made of them",
     )
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    """A type of options: a whole number from `least` on."""
+
+    def parse(text: str) -> int:
+        value = int(text) if text.strip().isdecimal() else -1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} on")
+        return value
+
+    return parse
+
+
+def _finite(text: str) -> float:
+    """A type of options: a number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number")
+    return value
 
 
 def _add_triples(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -160,7 +187,7 @@ def _add_triples(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
     command.add_argument("--memory", default="2GB", help="what the loader may use before it spills to disk")
-    command.add_argument("--max-errors", type=int, default=1000, help="stop at more malformed lines than this")
+    command.add_argument("--max-errors", type=_whole(0), default=1000, help="stop at more malformed lines than this")
     command.add_argument("--rejects", type=Path, help="where malformed lines are written (default: DATA/rejects.tsv)")
 
 
@@ -311,6 +338,8 @@ def _load_graph(options: argparse.Namespace, plan: Plan, report: Report) -> Stag
 
 def _limits(options: argparse.Namespace) -> Limits:
     rejects = options.rejects or options.data / "rejects.tsv"
+    if options.rejects and (options.rejects.is_dir() or not options.rejects.parent.is_dir()):
+        raise LoadError(f"--rejects {options.rejects}: name a file in a folder that is there")
     return Limits(parse_memory(options.memory), options.max_errors, rejects)
 
 

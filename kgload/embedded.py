@@ -78,11 +78,15 @@ def refuse_other(present: PresentBase, folder: Path, identity: Identity, recipe:
 def scratch_folder(folder: Path) -> Iterator[Path]:
     """The folder beside the base where a load works; one load at a time. It stays when a load is cut off.
 
-    Raises LoadError where another load is under way.
+    Raises LoadError where another load is under way, or nothing can be written.
     """
     scratch = folder / SCRATCH
-    scratch.mkdir(parents=True, exist_ok=True)
-    with (scratch / "lock").open("w") as lock:
+    try:
+        scratch.mkdir(parents=True, exist_ok=True)
+        lock = (scratch / "lock").open("w")
+    except OSError as error:
+        raise LoadError(f"--data {folder}: {error.strerror}; name a folder that can be written") from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -49,7 +49,6 @@ def load_embedded(
 
     The same graph again changes nothing. Raises LoadError and its kinds; the base in place is whole at any moment.
     """
-    plan.folder.mkdir(parents=True, exist_ok=True)
     with scratch_folder(plan.folder) as scratch:
         source = open_source(plan.file, scratch, report)
         present = present_base(plan.folder)
@@ -82,7 +81,6 @@ def load_graph(
     put: Callable[[Stage], None],
 ) -> Stage:
     """Load into a Neo4j: `put` brings the stage there. What was staged stays until it has. Raises LoadError and its kinds."""
-    plan.folder.mkdir(parents=True, exist_ok=True)
     with scratch_folder(plan.folder) as scratch:
         source = open_source(plan.file, scratch, report)
         stage = staged(plan, source, scratch / "stage", report, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -34,7 +35,7 @@ class Phase:
             self._bar.update(self._task, completed=self._furthest, rate=self._rate(fraction))
         elif self._out and fraction is not None and fraction - self._told >= _PLAIN_EVERY and fraction < 1:
             self._told = fraction
-            print(f"{self._name}: {fraction:.0%} {self._rate(fraction)}".rstrip(), file=self._out, flush=True)
+            _write(self._out, f"{self._name}: {fraction:.0%} {self._rate(fraction)}".rstrip())
 
     def _rate(self, fraction: float | None) -> str:
         elapsed = time.monotonic() - self._started
@@ -47,7 +48,7 @@ class Phase:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._furthest if failed else 1.0, rate=self._rate(1.0))
         elif self._out and not failed:
-            print(f"{self._name}: done in {time.monotonic() - self._started:.1f} s", file=self._out, flush=True)
+            _write(self._out, f"{self._name}: done in {time.monotonic() - self._started:.1f} s")
 
 
 class Report:
@@ -91,11 +92,11 @@ class Report:
 
     def line(self, text: str) -> None:
         """A line of the result."""
-        print(text, file=self._out)
+        _write(self._out, text)
 
     def note(self, text: str) -> None:
         """A line about the work."""
-        print(text, file=self._err, flush=True)
+        _write(self._err, text)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """A table: drawn on a terminal, tab-separated elsewhere. Numbers are set to the right."""
@@ -111,6 +112,16 @@ class Report:
         for row in rows:
             drawn.add_row(*(_cell(value) for value in row))
         self._console.print(drawn)
+
+
+def _write(out: TextIO, text: str) -> None:
+    """A line, at once. Where nobody reads on (`| head`), this and all that follows goes nowhere, and the work goes on."""
+    try:
+        print(text, file=out, flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, out.fileno())
+        os.close(nowhere)
 
 
 def _cell(value: object) -> str:

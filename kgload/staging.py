@@ -421,8 +421,11 @@ class _Staging:
         for line in bad[:SHOWN_ERRORS]:
             self._report.note(f"line {line.number}: {line.reason}")
         if self._limits.rejects is not None:
-            with self._limits.rejects.open("w", encoding="utf-8", errors="backslashreplace") as file:
-                file.writelines(f"{line.number}\t{line.reason}\t{line.text}\n" for line in bad)
+            try:
+                with self._limits.rejects.open("w", encoding="utf-8", errors="backslashreplace") as file:
+                    file.writelines(f"{line.number}\t{line.reason}\t{line.text}\n" for line in bad)
+            except OSError as error:
+                raise LoadError(f"--rejects {self._limits.rejects}: {error.strerror}; nothing was changed") from error
         if len(bad) > SHOWN_ERRORS or self._limits.rejects is not None:
             rest = f"... and {len(bad) - SHOWN_ERRORS} more; " if len(bad) > SHOWN_ERRORS else ""
             self._report.note(f"{rest}all malformed lines are in {self._limits.rejects}")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import random
 import shutil
+import subprocess
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -26,7 +28,8 @@ from server.stores import sql
 from server.stores.sqlite_base import BASE_FILE, BaseTriple, build_base
 from tests.kgload.dumps import HEAVY, content, dump, edges, line, load
 
-SAMPLE = Path(__file__).parents[3] / "shared" / "data" / "conceptnet5-sample.csv"
+ROOT = Path(__file__).parents[2]
+SAMPLE = ROOT.parent / "shared" / "data" / "conceptnet5-sample.csv"
 VOCABULARY = Vocabulary.built_in()
 
 
@@ -387,6 +390,57 @@ def test_a_wrong_file_is_named(
 def test_an_absent_file_is_named(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert load("conceptnet", "nowhere.csv", data=data) == 2
     assert "nowhere.csv: No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--data", "FILE"], "Not a directory; name a folder that can be written"),
+        (["--data", "FILE/below"], "Not a directory; name a folder that can be written"),
+        (["--rejects", "FILE/rejects.tsv"], "name a file in a folder that is there"),
+        (["--rejects", "FOLDER"], "name a file in a folder that is there"),
+        (["--batch", "0"], "'0' is no whole number from 1 on"),
+        (["--batch", "many"], "'many' is no whole number from 1 on"),
+        (["--max-errors", "-1"], "'-1' is no whole number from 0 on"),
+        (["--min-weight", "nan"], "'nan' is no number"),
+    ],
+)
+def test_an_option_that_cannot_be_is_told(
+    arguments: list[str], complaint: str, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dump(file, [GOOD])
+    given = [a.replace("FILE", str(file)).replace("FOLDER", str(tmp_path)) for a in arguments]
+    try:
+        status: object = main(["conceptnet", str(file), "--data", str(tmp_path / "data"), *given])
+    except SystemExit as refused:
+        status = refused.code
+    assert status == 2
+    assert complaint in capsys.readouterr().err
+    assert not (tmp_path / "data" / BASE_FILE).exists()
+
+
+def test_a_reader_that_has_seen_enough_stops_nothing(file: Path, data: Path) -> None:
+    dump(file, [line("IsA", f"dog {n}", "pet") for n in range(50)])
+    command = [sys.executable, "-m", "kgload", "conceptnet", str(file), "--data", str(data)]
+    near, far = os.pipe()
+    os.close(near)
+    done = subprocess.run(command, cwd=ROOT, stdout=far, stderr=far, timeout=120, check=False)
+    assert done.returncode == 0
+    assert len(edges(data)) == 50
+    stats = [sys.executable, "-m", "kgload", "stats", "--data", str(data)]
+    told = subprocess.run(stats, cwd=ROOT, stdout=far, stderr=subprocess.PIPE, timeout=120, check=False)
+    os.close(far)
+    assert (told.returncode, told.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_result_that_cannot_be_written_is_an_error(file: Path, data: Path) -> None:
+    load("conceptnet", dump(file, [GOOD]), data=data)
+    stats = [sys.executable, "-m", "kgload", "stats", "--data", str(data)]
+    with Path("/dev/full").open("w") as full:
+        told = subprocess.run(stats, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=120, check=False)
+    assert told.returncode == 2
+    assert told.stderr.decode().splitlines() == ["kgload: [Errno 28] No space left on device"]
 
 
 def test_nothing_kept_is_an_error(file: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
