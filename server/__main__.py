@@ -107,17 +107,17 @@ async def _watch_health(probes: Probes, use_cases: UseCases) -> None:
     """SERVING once the model has answered, and while the store does."""
     # One small question, so that the first user does not pay for the first use of the weights.
     await use_cases.model.score([Branch("To answer the query", (" ready",))])
-    was_serving = False
+    told: str | None = None
     while True:
         try:
             await use_cases.store.health()
-            serving = True
+            fault = ""
         except KgtError as error:
-            serving = False
-            _log.warning("not serving: %s", error)
-        if serving != was_serving:
-            await probes.set(serving=serving)
-            was_serving = serving
+            fault = str(error) or type(error).__name__
+        if fault != told:  # once, not for each look at a store that is away for an hour
+            await probes.set(serving=not fault)
+            _log.warning("not serving: %s", fault) if fault else _log.info("serving")
+            told = fault
         await asyncio.sleep(_HEALTH_INTERVAL_S)
 
 

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import grpc
 import pytest
@@ -16,6 +17,10 @@ import pytest
 from demo.processes import ROOT, server_process
 from kgt.client import AsyncClient, Client
 from kgt.errors import CallError
+from server.__main__ import _watch_health
+from server.errors import BaseLoading, StoreUnreachable
+from server.rpc.service import UseCases
+from server.rpc.serving import Probes
 from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_base import build_base
 from tests.rpc.running import BASE, ENJOY, VOCABULARY
@@ -158,3 +163,34 @@ def test_an_unreachable_server_is_unavailable() -> None:
         client.answer(user="alice", query=ENJOY)
     assert type(failed.value).__name__ in ("Unavailable", "DeadlineExceeded")
     assert isinstance(grpc.StatusCode.UNAVAILABLE, grpc.StatusCode)
+
+
+async def test_why_it_does_not_serve_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    loading, away = BaseLoading(), StoreUnreachable("is away")
+    found = iter([loading, loading, away, away, loading, None, None, away, None])
+    set_to: list[bool] = []
+
+    async def health() -> None:
+        if (fault := next(found, _Ended())) is not None:
+            raise fault
+
+    async def score(branches: object) -> None:
+        assert branches
+
+    async def set_probes(*, serving: bool) -> None:
+        set_to.append(serving)
+
+    use_cases = SimpleNamespace(store=SimpleNamespace(health=health), model=SimpleNamespace(score=score))
+    monkeypatch.setattr("server.__main__._HEALTH_INTERVAL_S", 0)
+    caplog.set_level("INFO", "kgt")
+    with pytest.raises(_Ended):
+        await _watch_health(cast(Probes, SimpleNamespace(set=set_probes)), cast(UseCases, use_cases))
+    told = [f"not serving: {fault}" if fault else "serving" for fault in (loading, away, loading, None, away, None)]
+    assert [record.getMessage() for record in caplog.records] == told
+    assert set_to == [False, False, False, True, False, True]
+
+
+class _Ended(Exception):
+    """The test has seen enough."""
