@@ -46,13 +46,10 @@ _ENDINGS = {".tsv": "tsv", ".tab": "tsv", ".txt": "tsv", ".csv": "csv", ".jsonl"
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    options = _parser().parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         return int(options.run(options, Report()) or 0)
-    except KgtError as error:
-        print(f"kgload: {error}", file=sys.stderr)
-        return 2
-    except OSError as error:  # of a file or folder that was named, or of the disk
+    except (KgtError, OSError) as error:  # OSError: of a file or folder that was named, or of the disk
         print(f"kgload: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

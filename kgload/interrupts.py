@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -26,26 +25,28 @@ def run_beside(work: Callable[[], T], stop: Callable[[int], None], poll: Callabl
     failure: list[BaseException] = []
     # An event: a thread whose join is interrupted counts as ended in Python 3.11.
     ended = threading.Event()
+    begun = threading.Lock()
+    """Whoever has it first decides: the thread, that it works, or who starts it, that it never will."""
 
     def run() -> None:
         try:
-            outcome.append(work())
+            if begun.acquire(blocking=False):
+                outcome.append(work())
         except BaseException as error:
             failure.append(error)
         finally:
             ended.set()
 
-    thread = threading.Thread(target=run, name="kgload")
-    presses = 0
     try:
-        with _held_back():
-            thread.start()
+        threading.Thread(target=run, name="kgload").start()
         while not ended.wait(_POLL_S):
             poll()
     except BaseException:
-        presses += 1
-        while thread.ident is not None and not ended.is_set():
+        presses = 1
+        while not ended.is_set():
             try:
+                if begun.acquire(blocking=False):
+                    break
                 stop(presses)
                 ended.wait(_POLL_S)
             except KeyboardInterrupt:
@@ -80,13 +81,3 @@ def run_async(work: Coroutine[Any, Any, T], stop: Callable[[], None] = lambda: N
 
 async def _result(task: asyncio.Task[T]) -> T:
     return await task
-
-
-@contextlib.contextmanager
-def _held_back() -> Iterator[None]:
-    """No Ctrl-C meanwhile: a thread is started or it is not."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

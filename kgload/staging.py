@@ -398,11 +398,9 @@ class _Staging:
                 reason = ""
                 if unreadable and not _is_utf8(raw):
                     reason = "is not UTF-8"
-                elif first in suspects:
-                    links = self._recipe.external_urls
-                    reason = (
-                        conceptnet_fault(raw.decode("utf-8", "replace"), external_urls=links) if raw.strip() else ""
-                    )
+                elif first in suspects and raw.strip():
+                    text = raw.decode("utf-8", "replace")
+                    reason = conceptnet_fault(text, external_urls=self._recipe.external_urls)
                 if reason:
                     bad.append(BadLine(number, reason, raw.decode("utf-8", "replace").rstrip("\r\n")))
                     if len(bad) >= min(expected, self._limits.max_errors + 1):

@@ -116,7 +116,10 @@ async def _watch_health(probes: Probes, use_cases: UseCases) -> None:
             fault = str(error) or type(error).__name__
         if fault != told:  # once, not for each look at a store that is away for an hour
             await probes.set(serving=not fault)
-            _log.warning("not serving: %s", fault) if fault else _log.info("serving")
+            if fault:
+                _log.warning("not serving: %s", fault)
+            else:
+                _log.info("serving")
             told = fault
         await asyncio.sleep(_HEALTH_INTERVAL_S)
 
