@@ -18,6 +18,7 @@ import duckdb
 import pytest
 
 from bench.generate import generate
+from demo.processes import ROOT
 from kgload import embedded, queries
 from kgload.__main__ import main
 from kgload.lines import EXTERNAL, concept_text, conceptnet_fault, link_text
@@ -28,7 +29,6 @@ from server.stores import sql
 from server.stores.sqlite_base import BASE_FILE, BaseTriple, build_base
 from tests.kgload.dumps import HEAVY, content, dump, edges, line, load
 
-ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT.parent / "shared" / "data" / "conceptnet5-sample.csv"
 VOCABULARY = Vocabulary.built_in()
 
@@ -419,16 +419,21 @@ def test_an_option_that_cannot_be_is_told(
     assert not (tmp_path / "data" / BASE_FILE).exists()
 
 
+def in_a_process(
+    *arguments: str | Path, data: Path, stdout: int, stderr: int = subprocess.PIPE
+) -> subprocess.CompletedProcess[bytes]:
+    """The loader, with a standard output of its own."""
+    command = [sys.executable, "-m", "kgload", *(str(a) for a in arguments), "--data", str(data)]
+    return subprocess.run(command, cwd=ROOT, stdout=stdout, stderr=stderr, timeout=120, check=False)
+
+
 def test_a_reader_that_has_seen_enough_stops_nothing(file: Path, data: Path) -> None:
     dump(file, [line("IsA", f"dog {n}", "pet") for n in range(50)])
-    command = [sys.executable, "-m", "kgload", "conceptnet", str(file), "--data", str(data)]
     near, far = os.pipe()
     os.close(near)
-    done = subprocess.run(command, cwd=ROOT, stdout=far, stderr=far, timeout=120, check=False)
-    assert done.returncode == 0
+    assert in_a_process("conceptnet", file, data=data, stdout=far, stderr=far).returncode == 0
     assert len(edges(data)) == 50
-    stats = [sys.executable, "-m", "kgload", "stats", "--data", str(data)]
-    told = subprocess.run(stats, cwd=ROOT, stdout=far, stderr=subprocess.PIPE, timeout=120, check=False)
+    told = in_a_process("stats", data=data, stdout=far)
     os.close(far)
     assert (told.returncode, told.stderr) == (0, b"")
 
@@ -436,9 +441,8 @@ def test_a_reader_that_has_seen_enough_stops_nothing(file: Path, data: Path) -> 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_result_that_cannot_be_written_is_an_error(file: Path, data: Path) -> None:
     load("conceptnet", dump(file, [GOOD]), data=data)
-    stats = [sys.executable, "-m", "kgload", "stats", "--data", str(data)]
     with Path("/dev/full").open("w") as full:
-        told = subprocess.run(stats, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, timeout=120, check=False)
+        told = in_a_process("stats", data=data, stdout=full.fileno())
     assert told.returncode == 2
     assert told.stderr.decode().splitlines() == ["kgload: [Errno 28] No space left on device"]
 

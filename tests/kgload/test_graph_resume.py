@@ -8,23 +8,22 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from bench.generate import generate
+from demo.processes import ROOT
 from kgload.__main__ import main
 from server.stores import cypher
 from server.stores.neo4j_connection import Neo4jLogin
 from tests.kgload import graphs
 from tests.kgload.graphs import content, empty
-from tests.kgload.interrupts import MOMENTS, interrupted, moments
+from tests.kgload.killed import interrupted, killed, points_of
 from tests.neo4j.database import JAVA, POMS, Database, ProcessNeo4j, Unobtainable, find_java, jars, until
 
-ROOT = Path(__file__).parents[2]
-KILLS = 20
+KILLS, INTERRUPTS = 20, 8
 
 
 @pytest.fixture(scope="module")
@@ -32,18 +31,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("dump") / "dump.csv"
     generate(file, 600)
     return file
-
-
-def killed(point: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The loader, killed at a point; at 0 it ends, and tells how many there are."""
-    command = [sys.executable, "-m", "tests.kgload.killed", str(point), *arguments, "--memory", "512MB"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
-
-
-def points_of(*arguments: str) -> int:
-    done = killed(0, *arguments)
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout.split("points ")[1])
 
 
 def spread(points: int, seed: int) -> Iterator[tuple[int, int]]:
@@ -103,26 +90,20 @@ def test_a_killed_load_that_replaces_a_base_ends_in_the_new_one(
         assert content(login) == expected, f"killed at point {point} of {points}"
 
 
-def test_a_live_load_may_be_interrupted_at_any_moment(
-    login: Neo4jLogin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_live_load_may_be_interrupted_at_any_point(
+    login: Neo4jLogin, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = tmp_path / "dump.csv"
-    generate(file, 5_000)
-    arguments = ["conceptnet", str(file), "--batch", "100"]
-    for name in ("warm", "whole"):
-        empty(login)
-        started = time.monotonic()
-        assert main([*arguments, "--data", str(tmp_path / name)]) == 0
-        whole_s = time.monotonic() - started
+    arguments = ["conceptnet", str(file), "--batch", "20"]
+    points = points_of(*arguments, "--data", str(tmp_path / "whole"))
     expected = content(login)
     stopped = 0
-    for number, (after_s, presses) in enumerate(moments(whole_s, 8)):
+    for number, point in enumerate(random.Random(8).sample(range(1, points), INTERRUPTS)):
         empty(login)
         data = str(tmp_path / str(number))
-        stopped += not interrupted(after_s, presses, *arguments, "--data", data)
+        stopped += not interrupted(point, number % 3 + 1, *arguments, "--data", data)
         assert main([*arguments, "--data", data]) == 0, capsys.readouterr().err
-        assert content(login) == expected, after_s
-    assert stopped >= MOMENTS // 2
+        assert content(login) == expected, f"interrupted at point {point} of {points}"
+    assert stopped >= INTERRUPTS // 2
 
 
 # Offline

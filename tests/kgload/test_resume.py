@@ -5,9 +5,6 @@ from __future__ import annotations
 import random
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,10 +16,9 @@ from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_base import BASE_FILE
 from tests.conformance.graph_store import VOCABULARY, add, remove
 from tests.kgload.dumps import content, dump, line, load
-from tests.kgload.interrupts import MOMENTS, interrupted, moments
+from tests.kgload.killed import interrupted, killed, points_of
 
-ROOT = Path(__file__).parents[2]
-KILLS = 20
+KILLS, INTERRUPTS = 20, 8
 
 
 @pytest.fixture(scope="module")
@@ -32,18 +28,15 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
-def killed(point: int, file: Path, data: Path) -> subprocess.CompletedProcess[str]:
-    """The load, killed at a point."""
-    arguments = ["conceptnet", str(file), "--data", str(data), "--memory", "512MB", "--batch", "150"]
-    command = [sys.executable, "-m", "tests.kgload.killed", str(point), *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+def loading(file: Path, data: Path) -> list[str]:
+    """The command that is cut off."""
+    return ["conceptnet", str(file), "--data", str(data), "--batch", "150"]
 
 
 def test_a_load_killed_at_any_point_ends_in_the_same_graph(
     file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = killed(0, file, tmp_path / "whole")
-    points = int(whole.stdout.split("points ")[1])
+    points = points_of(*loading(file, tmp_path / "whole"))
     expected = content(tmp_path / "whole")
     went_on = 0
     chance = random.Random(6)
@@ -51,7 +44,7 @@ def test_a_load_killed_at_any_point_ends_in_the_same_graph(
     while_loading = chance.sample(range(points * 3 // 4, points), KILLS // 2)
     for number, point in enumerate(sorted([*anywhere, *while_loading])):
         data = tmp_path / str(number)
-        first = killed(point, file, data)
+        first = killed(point, *loading(file, data))
         if first.returncode != -signal.SIGKILL:
             assert first.returncode == 0, first.stderr  # threads make the number of points vary a little
         capsys.readouterr()
@@ -68,47 +61,44 @@ def test_a_load_that_goes_on_does_not_read_the_file_again(
 ) -> None:
     load("conceptnet", file, data=tmp_path / "whole")
     data = tmp_path / "data"
-    point = int(killed(0, file, tmp_path / "counted").stdout.split("points ")[1]) - 60
-    assert killed(point, file, data).returncode == -signal.SIGKILL
+    point = points_of(*loading(file, tmp_path / "counted")) - 60
+    assert killed(point, *loading(file, data)).returncode == -signal.SIGKILL
     monkeypatch.setattr(staging._Staging, "run", lambda *_: pytest.fail("staged again"))
     assert load("conceptnet", file, "--batch", "150", data=data) == 0
     assert content(data) == content(tmp_path / "whole")
 
 
-def test_a_load_may_be_interrupted_at_any_moment(tmp_path: Path) -> None:
+@pytest.mark.parametrize("function", ["", "_number", "_pour"], ids=["anywhere", "in statements", "between batches"])
+def test_a_load_may_be_interrupted_at_any_point(function: str, tmp_path: Path) -> None:
     file = tmp_path / "dump.csv"
     generate(file, 150_000, whole=True)
     arguments = ["conceptnet", str(file), "--language", "all"]
-    started = time.monotonic()
-    assert load(*arguments, data=tmp_path / "whole") == 0
-    whole_s = time.monotonic() - started
+    points = points_of(*arguments, "--data", str(tmp_path / "whole"), function=function)
     expected = content(tmp_path / "whole")
     stopped = 0
-    for number, (after_s, presses) in enumerate(moments(whole_s, 6)):
+    for number, point in enumerate(random.Random(6).sample(range(1, points), INTERRUPTS)):
         data = tmp_path / str(number)
-        if interrupted(after_s, presses, *arguments, "--data", str(data)):
-            assert content(data) == expected, after_s
+        if interrupted(point, number % 3 + 1, *arguments, "--data", str(data), function=function):
+            assert content(data) == expected, point
         else:
             stopped += 1
         assert load(*arguments, data=data) == 0
-        assert content(data) == expected, after_s
+        assert content(data) == expected, f"interrupted at point {point} of {points}"
         shutil.rmtree(data)
-    assert stopped >= MOMENTS // 2
+    assert stopped >= INTERRUPTS // 2
 
 
 def test_a_reader_sees_the_old_base_until_the_new_one_is_whole(file: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     load("conceptnet", dump(tmp_path / "small.csv", [line("IsA", "dog", "pet")]), data=data)
     before = content(data)
-    arguments = ["conceptnet", str(file), "--data", str(data), "--memory", "512MB", "--batch", "150", "--replace"]
-    points = int(killed(0, file, tmp_path / "counted").stdout.split("points ")[1])
+    points = points_of(*loading(file, tmp_path / "counted"))
     new = content(tmp_path / "counted")
     for point in (points // 3, points * 2 // 3, points - 90, points - 60, points - 30):
-        command = [sys.executable, "-m", "tests.kgload.killed", str(point), *arguments]
-        status = subprocess.run(command, cwd=ROOT, capture_output=True, timeout=300, check=False).returncode
+        status = killed(point, *loading(file, data), "--replace").returncode
         assert status in (-signal.SIGKILL, 0)
         assert content(data) in (before, new), "the one or the other, whole"
-    assert load(*arguments[:2], "--replace", data=data) == 0
+    assert load("conceptnet", file, "--replace", data=data) == 0
     assert content(data) == new
 
 

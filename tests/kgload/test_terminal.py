@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 from bench.generate import generate
+from demo.processes import ROOT
 from kgload.report import Report
-
-ROOT = Path(__file__).parents[2]
 
 
 def on_a_terminal(*command: str) -> str:
