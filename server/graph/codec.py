@@ -440,12 +440,12 @@ def _require_evidence(evidence: Evidence) -> None:
 
 def names_concept(key: str) -> bool:
     """Whether a concept's key names something: a letter, a digit or a symbol is left of it, as of "C++" or an emoji."""
-    return any((_is_word(c) or _is_symbol(c)) and not has_invisible(c) for c in key)
+    return any(_is_word(c) or _is_symbol(c) for c in key)
 
 
 def names_relation(name: str) -> bool:
     """Whether a relation's name says something: it has a letter or a digit."""
-    return any(_is_word(c) and not has_invisible(c) for c in concept_key(name))
+    return any(_is_word(c) for c in concept_key(name))
 
 
 def printable(text: str) -> str:

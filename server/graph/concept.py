@@ -76,11 +76,6 @@ def has_invisible(text: str) -> bool:
     return not (text.isascii() and text.isprintable()) and _without_joiners(text.translate(_INVISIBLE)) != text
 
 
-def has_invisible(text: str) -> bool:
-    """Whether `text` holds characters that show nothing, so that another text could look like it."""
-    return any(unicodedata.category(c) == "Cf" or c in "\u034f\u115f\u1160\u3164\uffa0" for c in text)
-
-
 def _spaced(text: str) -> str:
     """`text` with one space for each run of blanks and underscores, and none at its ends."""
     return " ".join(text.replace("_", " ").split())
