@@ -311,14 +311,29 @@ o.origin IS NOT NULL AND o.revision <= :revision AND NOT EXISTS (
 
 
 def _timed(query: str) -> Timed:
-    return Timed(query.format(marks="overlay o", so="1"), query.format(marks="touches o", so=_AS_IT_WAS))
+    # The planner cannot know how many marks a user has, nor at how many concepts: it is told which index to take
+    now = query.format(
+        marks="overlay o",
+        at_head="overlay o INDEXED BY overlay_at_head",
+        at_tail="overlay o INDEXED BY overlay_at_tail",
+        by_age="overlay o INDEXED BY overlay_by_age",
+        so="1",
+    )
+    then = query.format(
+        marks="touches o",
+        at_head="touches o INDEXED BY sqlite_autoindex_touches_1",  # the primary key
+        at_tail="touches o INDEXED BY touches_by_tail",
+        by_age="touches o INDEXED BY touches_by_age",
+        so=_AS_IT_WAS,
+    )
+    return Timed(now, then)
 
 
 _MARK = "o.head, o.relation, o.tail, o.head_text, o.tail_text, o.origin, o.stamp_revision, o.stamp_position"
 # Marks of symmetric relations are seen from both ends.
-_AT_HEAD = f"SELECT {_MARK} FROM {{marks}} WHERE o.user = :user AND o.head = :head AND {{so}}"
+_AT_HEAD = f"SELECT {_MARK} FROM {{at_head}} WHERE o.user = :user AND o.head = :head AND {{so}}"
 _AT_TAIL = f"""
-SELECT {_MARK} FROM {{marks}} WHERE o.user = :user AND o.tail = :head AND o.head <> :head
+SELECT {_MARK} FROM {{at_tail}} WHERE o.user = :user AND o.tail = :head AND o.head <> :head
   AND o.relation IN (SELECT value FROM json_each(:symmetric)) AND {{so}}"""
 ALL_MARKS = f"SELECT {_MARK} FROM overlay o WHERE o.user = :user"
 MARKS_AT = _timed(f"{_AT_HEAD} UNION ALL {_AT_TAIL}")
@@ -342,7 +357,7 @@ SELECT * FROM (
 """)
 PAGE_OF_FACTS = _timed(f"""
 SELECT {_MARK}, e.id, e.time_ms
-FROM {{marks}} LEFT JOIN edits e ON e.user = o.user AND e.revision = o.stamp_revision
+FROM {{by_age}} LEFT JOIN edits e ON e.user = o.user AND e.revision = o.stamp_revision
 WHERE o.user = :user AND {{so}} AND (o.stamp_revision, o.stamp_position, o.head, o.relation, o.tail)
   < (:stamp_revision, :stamp_position, :head, :relation, :tail)
 ORDER BY o.stamp_revision DESC, o.stamp_position DESC, o.head DESC, o.relation DESC, o.tail DESC LIMIT :count
@@ -352,7 +367,7 @@ SELECT o.head, o.head_text, COUNT(*) FROM json_each(:keys) k CROSS JOIN {marks} 
 WHERE o.origin = 'added' AND {so} GROUP BY o.head
 """)
 PERSONAL_AT_TAILS = _timed("""
-SELECT o.tail, o.tail_text FROM json_each(:keys) k CROSS JOIN {marks} ON o.user = :user AND o.tail = k.value
+SELECT o.tail, o.tail_text FROM json_each(:keys) k CROSS JOIN {at_tail} ON o.user = :user AND o.tail = k.value
 WHERE o.origin = 'added' AND {so} GROUP BY o.tail
 """)
 EDIT_COLUMNS = "CAST(e.body AS BLOB), e.id, e.revision, e.time_ms"

@@ -83,7 +83,7 @@ class SqliteStore:
             raise StoreUnusable(f"the store at {self.folder} cannot be opened: {error}") from error
         except DataLoss as error:
             self._close_sessions()
-            raise StoreUnusable(str(error)) from error
+            raise StoreUnusable(f"{self.folder}: {error}") from error
         self._threads = Threads()
         self._maintenance = Maintenance(self._path)
 

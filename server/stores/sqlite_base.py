@@ -201,10 +201,10 @@ class BaseReader:
     def _require_readable(self, path: Path) -> None:
         version = self.meta("schema_version")
         if not (version.isascii() and version.isdigit()):
-            raise DataLoss(f"{path} is damaged or not a base graph (it has no schema version); load the base again")
+            raise DataLoss(f"{path.name} is damaged or not a base graph (it has no schema version); load the base again")
         if int(version[:9]) > sql.BASE_SCHEMA_VERSION:
             raise StoreUnusable(
-                f"{path} was written by a newer version of this service; update it, or load the base again"
+                f"{path.name} was written by a newer version of this service; update it, or load the base again"
             )
 
     def _rows(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
@@ -339,7 +339,7 @@ def _as_damage(path: Path) -> Iterator[None]:
         if is_locked(error):
             raise
         reason = str(error).partition(chr(10))[0]
-        raise DataLoss(f"{path} is damaged or not a base graph ({reason}); load the base again") from error
+        raise DataLoss(f"{path.name} is damaged or not a base graph ({reason}); load the base again") from error
 
 
 def declared_relations(folder: Path) -> str:
@@ -349,8 +349,8 @@ def declared_relations(folder: Path) -> str:
     """
     try:
         reader = BaseReader(folder / BASE_FILE)
-    except DataLoss as error:
-        raise StoreUnusable(str(error)) from error
+    except (DataLoss, StoreUnusable) as error:
+        raise StoreUnusable(f"{folder}: {error}") from error
     except OSError as error:
         raise StoreUnusable(f"the base graph in {folder} cannot be read: {error.strerror}") from error
     try:

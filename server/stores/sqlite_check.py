@@ -51,7 +51,7 @@ def check_base(path: Path) -> list[str]:
             found = base.integrity()
     except KgtError as error:
         return [str(error)]
-    return [] if found == "ok" else [f"{path} is damaged ({_one_line(found)}); load the base again"]
+    return [] if found == "ok" else [f"{path.name} is damaged ({_one_line(found)}); load the base again"]
 
 
 def check_overlays(path: Path) -> list[str]:
