@@ -312,6 +312,15 @@ def declared_relations(folder: Path) -> str:
         reader.close()
 
 
+def relation_names(folder: Path) -> list[str]:
+    """The names of the relations that the base in `folder` uses."""
+    reader = BaseReader(folder / BASE_FILE)
+    try:
+        return list(reader.relations)
+    finally:
+        reader.close()
+
+
 def file_identity(path: Path) -> tuple[int, int] | None:
     """Tells one base file from the next that takes its place; None where there is none."""
     try:
