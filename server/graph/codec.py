@@ -28,7 +28,7 @@ MAX_RELATION_BYTES = 64
 MAX_ID_BYTES = 64
 MAX_TEXT_BYTES = 1 << 18
 MAX_CHANGES = 500
-"""Triples that one edit changes."""
+"""Triples that one edit changes, or rests on."""
 MAX_RELATIONS = 100
 """Relations that one edit's evidence names."""
 MAX_EDIT_BYTES = 3 << 20
@@ -354,6 +354,15 @@ def checked_concept(text: str, field: str) -> Concept:
     return concept
 
 
+def is_concept_name(text: str) -> bool:
+    """Whether `text` may be a concept's."""
+    try:
+        checked_concept(text, "concept")
+    except InvalidRequest:
+        return False
+    return True
+
+
 def checked_relation(text: str, field: str, vocabulary: Vocabulary) -> str:
     """The name of the relation that `text` means. Raises InvalidRequest when it names nothing, or is no name."""
     _require_name(text, field)
@@ -379,6 +388,15 @@ def checked_relation_name(text: str, field: str) -> str:
     return text.strip()
 
 
+def is_relation_name(name: str) -> bool:
+    """Whether `name` may be a relation's."""
+    try:
+        checked_relation_name(name, "relation")
+    except InvalidRequest:
+        return False
+    return True
+
+
 def _require_relation(name: str, field: str) -> None:
     if not names_relation(name):
         raise InvalidRequest(field, "names nothing: it has no letter or digit")
@@ -395,20 +413,21 @@ def checked_triple(head: str, relation: str, tail: str, field: str, vocabulary: 
     )
 
 
-def checked_edit(edit: Edit, vocabulary: Vocabulary, least_changes: int = 1) -> Edit:
+def checked_edit(edit: Edit, vocabulary: Vocabulary, *, may_be_empty: bool = False) -> Edit:
     """An edit from outside as this service would have made it: its relations named, its triples in their one form.
 
-    `least_changes` is 0 where a log may hold edits that server.graph.rekeying left without any. Raises InvalidRequest naming the field where it is not what an RPC could have made.
+    `may_be_empty` is for logs that may hold edits which server.graph.rekeying left without a change. Raises
+    InvalidRequest naming the field where it is not what an RPC could have made, but for the number of triples.
     """
     for text, field in ((edit.id, "id"), (edit.reverts, "reverts")):
         if text is not None and checked_id(text, field) != text:
             raise InvalidRequest(field, "has blanks around it")
     if edit.time_ms > MAX_TIME_MS:
         raise InvalidRequest("time_ms", "is after the year 9999")
-    if not least_changes <= len(edit.changes) <= MAX_CHANGES or len(edit.relied_on) > MAX_CHANGES:
-        raise InvalidRequest("changes", f"holds {len(edit.changes)} triples; an edit has 1 to {MAX_CHANGES}")
-    if any(c.before == c.after for c in edit.changes):
-        raise InvalidRequest("changes", "holds one that changes nothing")
+    if not (edit.changes or may_be_empty) or any(c.before == c.after for c in edit.changes):
+        raise InvalidRequest("changes", "is empty, or holds one that changes nothing")
+    if len(edit.relied_on) > MAX_CHANGES:
+        raise InvalidRequest("relied_on", f"holds {len(edit.relied_on)} triples; at most {MAX_CHANGES}")
     if edit.evidence is not None:
         _require_evidence(edit.evidence)
     return replace(

@@ -17,8 +17,8 @@ from server.errors import EpsilonUnreachable, InvalidRequest
 from server.graph.codec import checked_concept, checked_relation, printable
 from server.graph.concept import Concept
 from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
-from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.marks import changes_to
+from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.triple import Origin, Stamp, Triple, canonical
 from server.tuning.algorithm import Facts, Problem, Removal, Solution, Stopping, facts_of, margin, solve
 from server.tuning.answer import Answerer
