@@ -235,6 +235,13 @@ def test_the_marks_of_earlier_edits_are_not_copied_for_each(monkeypatch: pytest.
     assert hashed <= 8 * 300, "a few look-ups for each change, however many there were before"
 
 
+def test_an_import_is_bounded_in_triples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "MAX_TRIPLES", 10)
+    assert len(parse_export(exported(chain(5, 2)), VOCABULARY).edits) == 5
+    with pytest.raises(MalformedExport, match="line 7:"):
+        parse_export(exported(chain(7, 2)), VOCABULARY)
+
+
 # Into a store
 
 
