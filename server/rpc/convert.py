@@ -37,7 +37,7 @@ _MOST_EDIT_BYTES = 3 << 20
 """Of an edit's message; what stands next to it in a response has the rest of MAX_RESPONSE_BYTES."""
 _PIECE_CHARACTERS = MAX_RESPONSE_BYTES // 4 - 64
 """Of a line of an export; a character takes up to four bytes."""
-_MOST_NAMED = 20
+MOST_NAMED = 20
 """Edits named for each triple that a revert left out."""
 
 _ORIGINS = {Origin.BASE: pb.ORIGIN_BASE, Origin.ADDED: pb.ORIGIN_ADDED, Origin.REMOVED: pb.ORIGIN_REMOVED}
@@ -355,7 +355,7 @@ def revert_response(reverted: Reverted) -> pb.RevertEditResponse:
     return pb.RevertEditResponse(
         edit=edit_message(reverted.edit),
         skipped=[
-            pb.SkippedTriple(triple=triple_message(s.triple), edit_ids=s.edit_ids[:_MOST_NAMED])
+            pb.SkippedTriple(triple=triple_message(s.triple), edit_ids=s.edit_ids[:MOST_NAMED])
             for s in reverted.skipped
         ],
     )
