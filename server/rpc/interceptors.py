@@ -174,7 +174,7 @@ async def _abort(context: Context, code: grpc.StatusCode, error: errors.KgtError
 def error_details(error: errors.KgtError) -> list[Any]:
     """google.rpc details: ErrorInfo always, BadRequest with the field, RetryInfo where waiting helps (AIP-193)."""
     metadata: dict[str, str] = {}
-    if isinstance(error, errors.TextTooLong):
+    if isinstance(error, errors.TextTooLong | errors.RequestTooLarge):
         metadata = {"tokens": str(error.tokens), "limit": str(error.limit)}
     elif isinstance(error, errors.RevisionMoved):
         metadata = {"expected_revision": str(error.expected), "revision": str(error.actual)}
