@@ -3,6 +3,7 @@
 KgtError
 ├── InvalidRequest            what was sent cannot be used; names the field
 │   ├── TextTooLong           more tokens than the model's context holds
+│   ├── RequestTooLarge       each text fits, but all of them together ask too much of the model
 │   ├── SubjectNotFound       the query names nothing a triple could start at
 │   ├── EpsilonUnreachable    a loss threshold below the loss's own minimum
 │   ├── MalformedMessage      bytes that are not the request's message
@@ -66,12 +67,27 @@ class InvalidRequest(KgtError):
 
 
 class TextTooLong(InvalidRequest):
-    """The text needs more tokens than the model reads at once."""
+    """The text needs more tokens than the model reads at once. Reading stops there: `tokens` are those found so far."""
 
     reason = "TEXT_TOO_LONG"
 
     def __init__(self, field: str, tokens: int, limit: int) -> None:
-        super().__init__(field, f"the prompt takes {tokens} tokens of the model's {limit}; shorten the {field}")
+        super().__init__(field, f"the text takes at least {tokens} tokens of the model's {limit}; shorten the {field}")
+        self.tokens = tokens
+        self.limit = limit
+
+
+class RequestTooLarge(InvalidRequest):
+    """Each text fits the model, but the request asks it to read more tokens than one request may."""
+
+    reason = "REQUEST_TOO_LARGE"
+
+    def __init__(self, field: str, tokens: int, limit: int) -> None:
+        super().__init__(
+            field,
+            f"the request has the model read at least {tokens} tokens, and {limit} are allowed;"
+            " send shorter texts or fewer of them",
+        )
         self.tokens = tokens
         self.limit = limit
 

@@ -97,7 +97,9 @@ def personalize_command(
         subject=limits.concept(request.subject, "subject") if request.HasField("subject") else None,
         object=limits.concept(request.object, "object") if request.HasField("object") else None,
         relations=_relations(request.relations),
-        answer_before=request.answer_before if request.HasField("answer_before") else None,
+        answer_before=limits.text_or_empty(request.answer_before, "answer_before")
+        if request.HasField("answer_before")
+        else None,
         expected_revision=_revision(request, "expected_revision"),
         preview=request.preview,
         verify=request.verify if request.HasField("verify") else True,

@@ -97,7 +97,7 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         def whole(behavior: Behavior) -> Callable[[object, Context], Awaitable[Any]]:
             async def call(_: object, context: Context) -> Any:
                 messages = Incoming(context, decode, self._load.idle_s)
-                return await self._guarded(lambda: behavior(messages, context), context, method)
+                return await _guarded(lambda: self._admitted(lambda: behavior(messages, context)), context, method)
 
             return call
 
@@ -108,12 +108,13 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             return grpc.stream_stream_rpc_method_handler(whole(streaming), None, encode)
         return grpc.stream_unary_rpc_method_handler(whole(_collecting(handler.stream_unary)), None, encode)
 
-    async def _guarded(self, work: Callable[[], Awaitable[Any]], context: Context, method: str) -> Any:
+    async def _admitted(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Do `work` unless as many calls are under way as the server takes on. Raises ServerBusy."""
         if self._calls >= self._load.calls:
-            await _abort(context, errors.ServerBusy())
+            raise errors.ServerBusy
         self._calls += 1
         try:
-            return await _guarded(work, context, method)
+            return await work()
         finally:
             self._calls -= 1
 
@@ -280,7 +281,7 @@ def error_details(error: errors.KgtError) -> list[Message]:
 
 
 def _metadata(error: errors.KgtError) -> dict[str, str]:
-    if isinstance(error, errors.TextTooLong):
+    if isinstance(error, errors.TextTooLong | errors.RequestTooLarge):
         return {"tokens": str(error.tokens), "limit": str(error.limit)}
     if isinstance(error, errors.ResponseTooLarge):
         return {"bytes": str(error.size), "limit": str(error.limit)}

@@ -29,6 +29,11 @@ def text(value: str, field: str, limit_bytes: int = MAX_TEXT_BYTES) -> str:
     return checked_text(value, field, limit_bytes)
 
 
+def text_or_empty(value: str, field: str) -> str:
+    """`value` stripped; not longer than a text may be."""
+    return text(value, field) if value.strip() else ""
+
+
 def concept(value: str, field: str) -> str:
     return checked_text(value, field, MAX_CONCEPT_BYTES)
 
