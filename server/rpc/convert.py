@@ -96,7 +96,7 @@ def personalize_command(
         answer=limits.text(request.answer, "answer"),
         subject=limits.concept(request.subject, "subject") if request.HasField("subject") else None,
         object=limits.concept(request.object, "object") if request.HasField("object") else None,
-        relations=_relations(request.relations),
+        relations=limits.relations(request.relations, "relations"),
         answer_before=limits.text_or_empty(request.answer_before, "answer_before")
         if request.HasField("answer_before")
         else None,
@@ -106,12 +106,6 @@ def personalize_command(
         rules=_rules(request.options, defaults),
         deadline=deadline,
     )
-
-
-def _relations(values: Sequence[str]) -> tuple[str, ...]:
-    if len(values) > limits.MAX_RELATIONS:
-        raise InvalidRequest("relations", f"holds {len(values)} relations; at most {limits.MAX_RELATIONS}")
-    return tuple(limits.relation(r, f"relations[{n}]") for n, r in enumerate(values))
 
 
 def _rules(options: pb.PersonalizeOptions, defaults: PersonalizeRules) -> PersonalizeRules:

@@ -64,7 +64,7 @@ def caller() -> str:
 
 def resolve_user(request: Any, context: Context) -> str:  # noqa: ARG001 - identity will read it
     """Who calls. Today: the request's own field. Raises InvalidRequest."""
-    return limits.text(request.user, "user", limits.MAX_USER_BYTES)
+    return limits.user(request.user)
 
 
 class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
@@ -255,7 +255,7 @@ def _capped(text: str) -> str:
 def _named(edit_ids: Sequence[str]) -> str:
     """The first ids, whole ones, as one value."""
     value = ""
-    for edit_id in edit_ids[: errors.RevertBlocked.MOST_NAMED]:
+    for edit_id in edit_ids:
         longer = f"{value},{edit_id}" if value else edit_id
         if len(longer) > _MOST_TEXT_BYTES:
             break
@@ -288,7 +288,7 @@ def _metadata(error: errors.KgtError) -> dict[str, str]:
     if isinstance(error, errors.RevisionMoved):
         return {"expected_revision": str(error.expected), "revision": str(error.actual)}
     if isinstance(error, errors.RevertBlocked):
-        return {"edit_ids": _named(error.edit_ids), "edits": str(len(error.edit_ids))}
+        return {"edit_ids": _named(error.edit_ids), "edits": str(error.count)}
     if isinstance(error, errors.UnreadableRecord):
         return {"edit_id": error.edit_id, "revision": str(error.revision)}
     if isinstance(error, errors.EpsilonUnreachable):

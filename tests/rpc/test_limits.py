@@ -86,7 +86,7 @@ def test_each_field_says_its_limit(field: str, says: str) -> None:
         f"about {Page(1).max_bytes >> 20} MiB",
         f"until {KEPT_RESPONSES:,} newer ones",
         f"for {KEPT_ERASURES_S // 86_400} days",
-        f"the first {RevertBlocked.MOST_NAMED} of the later edits",
+        f"the first {RevertBlocked.NAMED} of the later edits",
         f"The first {convert.MOST_NAMED}.",
         f"counts at least {spool.LEAST_MESSAGE_BYTES} bytes",
     ],
