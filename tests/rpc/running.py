@@ -12,6 +12,7 @@ from kgt.client import AsyncClient
 from server import assemble
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
+from server.rpc.load import Load
 from server.rpc.serving import Probes, new_server
 from server.settings import Settings
 from server.stores.sqlite import SqliteStore
@@ -53,7 +54,12 @@ class Running:
 
 @contextlib.asynccontextmanager
 async def running(
-    folder: Path, model: FixedModel | None = None, *, vocabulary: Vocabulary = VOCABULARY, **settings: Any
+    folder: Path,
+    model: FixedModel | None = None,
+    load: Load | None = None,
+    *,
+    vocabulary: Vocabulary = VOCABULARY,
+    **settings: Any,
 ) -> AsyncIterator[Running]:
     """A service over the dog's graph in `folder`."""
     if not (folder / "base.db").exists():
@@ -61,7 +67,7 @@ async def running(
     model = model or FixedModel(PHRASES)
     store = SqliteStore(folder, vocabulary)
     use_cases = assemble.use_cases(Settings(**settings), store, model, vocabulary)  # type: ignore[arg-type]
-    server, probes = new_server(use_cases)
+    server, probes = new_server(use_cases, load)
     port = server.add_insecure_port("127.0.0.1:0")
     await probes.set(serving=True)
     await server.start()
