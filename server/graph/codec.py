@@ -395,17 +395,17 @@ def checked_triple(head: str, relation: str, tail: str, field: str, vocabulary: 
     )
 
 
-def checked_edit(edit: Edit, vocabulary: Vocabulary) -> Edit:
+def checked_edit(edit: Edit, vocabulary: Vocabulary, least_changes: int = 1) -> Edit:
     """An edit from outside as this service would have made it: its relations named, its triples in their one form.
 
-    Raises InvalidRequest naming the field where it is not what an RPC could have made.
+    `least_changes` is 0 where a log may hold edits that server.graph.rekeying left without any. Raises InvalidRequest naming the field where it is not what an RPC could have made.
     """
     for text, field in ((edit.id, "id"), (edit.reverts, "reverts")):
         if text is not None and checked_id(text, field) != text:
             raise InvalidRequest(field, "has blanks around it")
     if edit.time_ms > MAX_TIME_MS:
         raise InvalidRequest("time_ms", "is after the year 9999")
-    if not 1 <= len(edit.changes) <= MAX_CHANGES or len(edit.relied_on) > MAX_CHANGES:
+    if not least_changes <= len(edit.changes) <= MAX_CHANGES or len(edit.relied_on) > MAX_CHANGES:
         raise InvalidRequest("changes", f"holds {len(edit.changes)} triples; an edit has 1 to {MAX_CHANGES}")
     if any(c.before == c.after for c in edit.changes):
         raise InvalidRequest("changes", "holds one that changes nothing")
@@ -440,12 +440,12 @@ def _require_evidence(evidence: Evidence) -> None:
 
 def names_concept(key: str) -> bool:
     """Whether a concept's key names something: a letter, a digit or a symbol is left of it, as of "C++" or an emoji."""
-    return any((_is_word(c) or _is_symbol(c)) and not has_invisible(c) for c in key)
+    return any(_is_word(c) or _is_symbol(c) for c in key)
 
 
 def names_relation(name: str) -> bool:
     """Whether a relation's name says something: it has a letter or a digit."""
-    return any(_is_word(c) and not has_invisible(c) for c in concept_key(name))
+    return any(_is_word(c) for c in concept_key(name))
 
 
 def printable(text: str) -> str:

@@ -11,6 +11,9 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 
+KEYS_VERSION = 2
+"""Of the rule that `concept_key` follows. What keeps keys, or a log in which they tell triples apart, says it."""
+
 ARTICLES = frozenset({"a", "an", "the"})
 POSSESSIVES = frozenset({"my", "your", "his", "her", "its", "our", "their", "mine", "whose"})
 DETERMINERS = ARTICLES | POSSESSIVES
@@ -33,7 +36,7 @@ _VARIATION_SELECTORS = {*range(0x180B, 0x180E), 0x180F, *range(0xFE00, 0xFE10), 
 
 _ONE_SIGN = {
     # Typed, typographic, as a modifier letter, as a prime, as a stray accent, Armenian, Hebrew
-    "'": "\u2018\u2019\u201a\u201b\u02bb\u02bc\u02bd\u2032\u2035\u00b4\u1ffd\u055a\u05f3",
+    "'": "\u2019\u2018\u201a\u201b\u02bb\u02bc\u02bd\u2032\u2035\u00b4\u1ffd\u055a\u05f3",
     '"': "\u201c\u201d\u201e\u201f\u2033\u2036\u301d\u301e\u301f\u05f4",
     "-": "\u2010\u2011\u2212",
 }
@@ -67,6 +70,32 @@ def concept_key(text: str) -> str:
     return key if key == text or not _UNDECIDED.search(key) else concept_key(key)
 
 
+def legacy_key(text: str) -> str:
+    """The key that `text` had before KEYS_VERSION 2, which knew NFKC, case and blanks only."""
+    return _spaced(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()))
+
+
+def legacy_spellings(key: str) -> tuple[str, ...]:
+    """Keys under which a base loaded before KEYS_VERSION 2 may keep the concept of `key`, the likeliest first.
+
+    With each sign in each of its other forms; characters that show nothing could be anywhere and are not tried.
+    """
+    spellings = [key.replace(sign, form) for sign, forms in _ONE_SIGN.items() if sign in key for form in forms]
+    if '"' in key:
+        spellings.append(re.sub('"([^"]*)"', "\u201c\\1\u201d", key))
+    if key and _is_pictorial(key[-1]):
+        spellings.append(f"{key}\ufe0f")
+    return tuple(dict.fromkeys(legacy_key(spelling) for spelling in spellings if spelling != key))
+
+
+def one_form(text: str) -> str:
+    """`text` with everything in the one form that keys have, but for its case."""
+    if text.isascii() and text.isprintable():
+        return _spaced(text)
+    visible = _without_joiners(text.translate(_FOLDED))
+    return _spaced(unicodedata.normalize("NFKC", visible).translate(_FOLDED))
+
+
 def has_invisible(text: str) -> bool:
     """Whether `text` holds characters that show nothing, so that another text could look like it.
 
@@ -74,11 +103,6 @@ def has_invisible(text: str) -> bool:
     and control characters are; blanks are not.
     """
     return not (text.isascii() and text.isprintable()) and _without_joiners(text.translate(_INVISIBLE)) != text
-
-
-def has_invisible(text: str) -> bool:
-    """Whether `text` holds characters that show nothing, so that another text could look like it."""
-    return any(unicodedata.category(c) == "Cf" or c in "\u034f\u115f\u1160\u3164\uffa0" for c in text)
 
 
 def _spaced(text: str) -> str:
@@ -146,12 +170,22 @@ def _last_shaped(text: str, rest: str) -> str:
 
 
 def strip_determiners(text: str) -> str:
-    """`text` without its leading articles and possessives ("my dog" -> "dog"); unchanged if nothing else is there."""
+    """`text` without its leading articles and possessives ("my dog" -> "dog"); unchanged if nothing else is there.
+
+    One before a capital or a figure is part of a name and stays: "The Who", "My Chemical Romance", "the 1975".
+    """
     words = text.split()
     start = 0
     while start < len(words) and words[start].casefold() in DETERMINERS:
         start += 1
-    return " ".join(words[start:]) if start < len(words) else text.strip()
+    if start == len(words) or not _is_small(words[start]):
+        return text.strip()
+    return " ".join(words[start:])
+
+
+def _is_small(word: str) -> bool:
+    """Whether a word begins with a letter that is not a capital, or of a script that has none."""
+    return word[0].isalpha() and not word[0].isupper() and not word[0].istitle()
 
 
 @dataclass(frozen=True, slots=True, order=True)

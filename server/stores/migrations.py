@@ -13,6 +13,7 @@ from pathlib import Path
 from server.errors import StoreUnusable
 from server.stores import sql
 from server.stores.private_files import create_private, keep_private
+from server.stores.rekeying import rekey
 from server.stores.sqlite_base import sync_file
 from server.stores.sqlite_connection import is_damage
 
@@ -23,6 +24,7 @@ Migration = str | Callable[[sqlite3.Connection], None]
 def _to_version_2(connection: sqlite3.Connection) -> None:
     for statement in _statements(sql.OVERLAY_INDEXES_2 + sql.RESPONSES_SCHEMA):
         connection.execute(statement)
+    rekey(connection)
 
 
 MIGRATIONS: Mapping[int, Migration] = {1: _to_version_2}

@@ -362,7 +362,7 @@ def test_an_edit_from_outside_is_held_to_what_rpcs_may_send(field: str, value: o
 
 
 @pytest.mark.parametrize(
-    "triple", [("_", "IsA", "b"), ("a", "...", "b"), ("a", "IsA", "?"), ("a\x9b", "IsA", "b"), ("a", "IsA", "b\u2066")]
+    "triple", [("_", "IsA", "b"), ("a", "...", "b"), ("a", "IsA", "?"), ("a\x9bc", "IsA", "b"), ("a", "IsA", "b\u2066c")]
 )
 def test_a_triple_from_outside_is_held_to_what_rpcs_may_send(triple: tuple[str, str, str]) -> None:
     change = Change(Triple.of(*triple), None, Mark(Origin.ADDED, Stamp(1, 0)))
