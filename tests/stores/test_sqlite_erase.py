@@ -120,13 +120,16 @@ async def test_erases_that_wait_together_are_answered_together(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries: list[float] = []
-    monkeypatch.setattr(Maintenance, "_fault", lambda self, until: tries.append(until))
+    gate = threading.Event()
+
+    def try_once(_: Maintenance, until: float) -> None:
+        gate.wait(60)
+        tries.append(until)
+
     users = [f"user {n}" for n in range(20)]
     for user in users:
         await add(store, user, CARROTS)
-    tries.clear()
-    gate = threading.Event()
-    monkeypatch.setattr(Maintenance, "_fault", lambda self, until: gate.wait(60) and tries.append(until))
+    monkeypatch.setattr(Maintenance, "_fault", try_once)
     erasing = [asyncio.create_task(store.erase(user)) for user in users]
     while any([(await store.snapshot(user)).revision for user in users]):
         pass
