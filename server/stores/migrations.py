@@ -15,7 +15,9 @@ from server.stores import sql
 from server.stores.private_files import create_private, keep_private
 from server.stores.rekeying import rekey
 from server.stores.sqlite_base import sync_file
-from server.stores.sqlite_connection import is_damage
+from server.stores.sqlite_connection import connect, is_damage
+
+_TIMEOUT_S = 10.0
 
 Migration = str | Callable[[sqlite3.Connection], None]
 """SQL, or what works inside the open transaction."""
@@ -38,9 +40,10 @@ def prepare_overlays(
     if not path.exists():
         _create(path, version)
     _require_not_cut(path)
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=10.0)) as connection:
+    with _damage(path):
+        connection = connect(path, _TIMEOUT_S)
+    with contextlib.closing(connection):
         with _damage(path):
-            connection.executescript(sql.CONNECTION_PRAGMAS)
             found = _version(connection)
         if found is None:
             raise StoreUnusable(f"{path} is damaged or not a store (it has no schema version); restore it")

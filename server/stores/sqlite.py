@@ -30,7 +30,7 @@ from server.stores.maintenance import Maintenance
 from server.stores.migrations import prepare_overlays
 from server.stores.private_files import keep_private, private_folder
 from server.stores.sqlite_base import BASE_FILE
-from server.stores.sqlite_check import OVERLAYS_FILE
+from server.stores.sqlite_check import OVERLAYS_FILE as OVERLAYS_FILE
 from server.stores.sqlite_connection import FileWatch, translated
 from server.stores.sqlite_session import Session
 from server.stores.sqlite_threads import Threads
