@@ -24,7 +24,12 @@ from tests.fuzz.messages import CANARY, KNOWN, METHODS, SERVICE
 from tests.rpc.running import Running, running
 
 DEADLINE_S = 30.0
-FORBIDDEN = (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.DATA_LOSS)
+FORBIDDEN = (
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.DATA_LOSS,
+)
 _WITNESS = "witness"
 
 
