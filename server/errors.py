@@ -24,6 +24,7 @@ KgtError
 │   ├── ShuttingDown
 │   └── DeadlinePassed        dropped before the model was asked
 ├── DataLoss                  the store holds what it should not
+│   └── UnreadableRecord      one edit's record; names the edit
 ├── Internal                  a defect in this service, with nothing private in its message
 └── StartupError              the server says so and exits before it listens
     ├── InvalidSetting
@@ -235,6 +236,18 @@ class DataLoss(KgtError):
     """The store holds what it should not: it was damaged from outside."""
 
     reason = "STORE_CORRUPT"
+
+
+class UnreadableRecord(DataLoss):
+    """The stored record of one edit cannot be read. Other edits are not affected."""
+
+    def __init__(self, edit_id: str, revision: int) -> None:
+        super().__init__(
+            f"the record of edit {edit_id} (revision {revision}) is damaged; "
+            "stop the server and run `python -m server check`"
+        )
+        self.edit_id = edit_id
+        self.revision = revision
 
 
 class Internal(KgtError):
