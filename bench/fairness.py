@@ -18,6 +18,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,16 @@ UNDONE = 200
 """How often one edit is undone and redone."""
 TIMEOUT_S = 300.0
 
-Attack = Callable[[AsyncClient, Path], Awaitable[None]]
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What an attack has: a channel of its own to the server, and the folder of the server's store."""
+
+    client: AsyncClient
+    data: Path
+
+
+Attack = Callable[[Scene], Awaitable[None]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -66,7 +76,10 @@ async def _measured(address: str, data: Path, names: Sequence[str], asks: int) -
         results.append(quiet)
         print(quiet, flush=True)
         for name in names:
-            async with AsyncClient(address, timeout_s=TIMEOUT_S) as attacker, _repeated(ATTACKS[name], attacker, data):
+            async with (
+                AsyncClient(address, timeout_s=TIMEOUT_S) as attacker,
+                _repeated(ATTACKS[name], Scene(attacker, data)),
+            ):
                 took = await _bystander(client, asks)
             results.append(_line(name, took, quiet["p99_ms"]))
             print(results[-1], flush=True)
@@ -92,13 +105,13 @@ def _line(name: str, took_ms: Sequence[float], quiet_p99_ms: float | None) -> di
 
 
 @contextlib.asynccontextmanager
-async def _repeated(attack: Attack, client: AsyncClient, data: Path) -> AsyncIterator[None]:
+async def _repeated(attack: Attack, scene: Scene) -> AsyncIterator[None]:
     """The attack again and again while the block runs. That the server refuses it is no reason to stop."""
 
     async def run() -> None:
         while True:
             with contextlib.suppress(CallError):
-                await attack(client, data)
+                await attack(scene)
             await asyncio.sleep(0.01)
 
     task = asyncio.create_task(run())
@@ -114,32 +127,32 @@ async def _repeated(attack: Attack, client: AsyncClient, data: Path) -> AsyncIte
 # The attacks
 
 
-async def _long_answer_before(client: AsyncClient, data: Path) -> None:
+async def _long_answer_before(scene: Scene) -> None:
     request = {
         "user": "mallory",
         "query": workload.query("dog"),
         "answer": "carrots",
         "answer_before": "word " * 230_000,
     }
-    await client.within(2).personalize(**request)
+    await scene.client.within(2).personalize(**request)
 
 
-async def _long_candidates(client: AsyncClient, data: Path) -> None:
+async def _long_candidates(scene: Scene) -> None:
     candidates = [f"{n} " + "word " * 50_000 for n in range(14)]
-    await client.within(2).answer(user="mallory", query=workload.query("dog"), candidates=candidates)
+    await scene.client.within(2).answer(user="mallory", query=workload.query("dog"), candidates=candidates)
 
 
-async def _long_answer(client: AsyncClient, data: Path) -> None:
+async def _long_answer(scene: Scene) -> None:
     request = {"user": "mallory", "query": workload.query("dog"), "answer": "word " * 50_000, "object": "carrots"}
-    await client.within(2).personalize(**request)
+    await scene.client.within(2).personalize(**request)
 
 
-async def _long_imports(client: AsyncClient, data: Path) -> None:
+async def _long_imports(scene: Scene) -> None:
     """Long exports whose last line is wrong, so that nothing is ever taken in."""
-    await client.import_overlay(user="mallory-imports", lines=[*_EXPORT[:-1], '{"edits":0,"sha256":""}'])
+    await scene.client.import_overlay(user="mallory-imports", lines=[*_EXPORT[:-1], '{"edits":0,"sha256":""}'])
 
 
-async def _half_open_imports(client: AsyncClient, data: Path) -> None:
+async def _half_open_imports(scene: Scene) -> None:
     async def half() -> AsyncIterator[pb.ImportOverlayRequest]:
         for _ in range(8):
             yield pb.ImportOverlayRequest(user="mallory", lines=["x" * 1_000_000])
@@ -147,44 +160,44 @@ async def _half_open_imports(client: AsyncClient, data: Path) -> None:
 
     async def one() -> None:
         with contextlib.suppress(Exception):
-            await client.stub.ImportOverlay(half(), timeout=5)
+            await scene.client.stub.ImportOverlay(half(), timeout=5)
 
     await asyncio.gather(*(one() for _ in range(10)))
 
 
-async def _large_neighborhoods(client: AsyncClient, data: Path) -> None:
-    await asyncio.gather(*(client.get_neighborhood(user="large", concept="hub", page_size=500) for _ in range(8)))
+async def _large_neighborhoods(scene: Scene) -> None:
+    await asyncio.gather(*(scene.client.get_neighborhood(user="large", concept="hub", page_size=500) for _ in range(8)))
 
 
-async def _all_facts(client: AsyncClient, data: Path) -> None:
+async def _all_facts(scene: Scene) -> None:
     token = ""
     while True:
-        page = await client.list_facts(user="large", page_token=token)
+        page = await scene.client.list_facts(user="large", page_token=token)
         token = page.next_page_token
         if not token:
             return
 
 
-async def _large_corrections(client: AsyncClient, data: Path) -> None:
+async def _large_corrections(scene: Scene) -> None:
     request = {"user": "large", "query": "What does a hub need?", "subject": "hub", "answer": "oil", "verify": False}
-    await client.personalize(**request, preview=True)
+    await scene.client.personalize(**request, preview=True)
 
 
-async def _deep_reverts(client: AsyncClient, data: Path) -> None:
-    first = (await client.list_edits(user="undone", page_size=1)).edits[0]
-    await client.revert_edit(user="undone", edit_id=first.reverted_edit_id, skip_conflicts=True)
+async def _deep_reverts(scene: Scene) -> None:
+    first = (await scene.client.list_edits(user="undone", page_size=1)).edits[0]
+    await scene.client.revert_edit(user="undone", edit_id=first.reverted_edit_id, skip_conflicts=True)
 
 
-async def _erasing_beside_a_reader(client: AsyncClient, data: Path) -> None:
+async def _erasing_beside_a_reader(scene: Scene) -> None:
     """Another process's reader holds the overlays' file while users are erased."""
-    reader = sqlite3.connect(data / "overlays.db", isolation_level=None)
+    reader = sqlite3.connect(scene.data / "overlays.db", isolation_level=None)
     try:
         reader.execute("BEGIN")
         reader.execute("SELECT COUNT(*) FROM edits").fetchone()
         for number in range(3):
-            await client.edit_facts(user=f"erased-{number}", add=[("cup", "AtLocation", "shelf")])
+            await scene.client.edit_facts(user=f"erased-{number}", add=[("cup", "AtLocation", "shelf")])
             with contextlib.suppress(CallError):
-                await client.within(10).erase_user(user=f"erased-{number}")
+                await scene.client.within(10).erase_user(user=f"erased-{number}")
     finally:
         reader.close()
 
