@@ -1,9 +1,9 @@
-"""python -m bench.fairness: how long one user's Answer takes while another user attacks the server.
+"""python -m bench.fairness: how long one user's Answer and write take while another user attacks the server.
 
-A process `python -m server` on the embedded store over loopback, with the model that the settings name. A bystander asks
-one question after the other: first while nothing else happens, then during each attack. Every attack is bounded in count
+A process `python -m server` on the embedded store over loopback, with the model that the settings name. A bystander asks a
+question and adds a fact, again and again: first while nothing else happens, then during each attack. Every attack is bounded in count
 and time, and runs again from its start until the bystander has asked enough. The last line is JSON: for each attack the
-bystander's p50 and p99 in ms and the ratio of its p99 to the quiet one's.
+bystander's p50 and p99 in ms and the ratio of each p99 to the quiet one's.
 
 `--checkout FOLDER` measures the server of another version's source, from the same client.
 """
@@ -17,6 +17,7 @@ import json
 import sqlite3
 import tempfile
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,8 @@ HISTORY = 5_000
 UNDONE = 200
 """How often one edit is undone and redone."""
 TIMEOUT_S = 300.0
+ATTACKER_S = 10.0
+"""An attacker gives up a call after this, and goes on with the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,14 @@ class Scene:
 
     client: AsyncClient
     data: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """How long each of the bystander's questions and writes took."""
+
+    answers_ms: list[float]
+    writes_ms: list[float]
 
 
 Attack = Callable[[Scene], Awaitable[None]]
@@ -72,36 +83,46 @@ async def _measured(address: str, data: Path, names: Sequence[str], asks: int) -
         await until_serving(client)
         await _prepared(client, names)
         await _bystander(client, 5)
-        quiet = _line("quiet", await _bystander(client, asks), None)
-        results.append(quiet)
-        print(quiet, flush=True)
+        quiet = await _bystander(client, asks)
+        results.append(_line("quiet", quiet, None))
+        print(results[-1], flush=True)
         for name in names:
             async with (
                 AsyncClient(address, timeout_s=TIMEOUT_S) as attacker,
                 _repeated(ATTACKS[name], Scene(attacker, data)),
             ):
                 took = await _bystander(client, asks)
-            results.append(_line(name, took, quiet["p99_ms"]))
+            results.append(_line(name, took, quiet))
             print(results[-1], flush=True)
     return results
 
 
-async def _bystander(client: AsyncClient, asks: int) -> list[float]:
-    """How long each of the questions took, in ms."""
-    took = []
+async def _bystander(client: AsyncClient, asks: int) -> Took:
+    """Ask and write, one after the other."""
+    took = Took([], [])
     for number in range(asks):
         subject = workload.subjects(SUBJECTS)[number % SUBJECTS]
         started = time.perf_counter()
         await client.answer(user="bystander", query=workload.query(subject))
-        took.append((time.perf_counter() - started) * 1000)
+        answered = time.perf_counter()
+        await client.edit_facts(user="bystander", add=[("bystander", "HasA", f"thought {uuid.uuid4()}")])
+        took.answers_ms.append((answered - started) * 1000)
+        took.writes_ms.append((time.perf_counter() - answered) * 1000)
     return took
 
 
-def _line(name: str, took_ms: Sequence[float], quiet_p99_ms: float | None) -> dict[str, Any]:
-    ordered = sorted(took_ms)
-    p99 = ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)]
-    line = {"attack": name, "p50_ms": round(ordered[len(ordered) // 2], 1), "p99_ms": round(p99, 1)}
-    return line if quiet_p99_ms is None else {**line, "p99_over_quiet": round(p99 / quiet_p99_ms, 2)}
+def _line(name: str, took: Took, quiet: Took | None) -> dict[str, Any]:
+    line: dict[str, Any] = {"attack": name}
+    for kind, own in (("answer", took.answers_ms), ("write", took.writes_ms)):
+        line |= {f"{kind}_p50_ms": round(_quantile(own, 0.5), 1), f"{kind}_p99_ms": round(_quantile(own, 0.99), 1)}
+        if quiet is not None:
+            calm = quiet.answers_ms if kind == "answer" else quiet.writes_ms
+            line[f"{kind}_p99_over_quiet"] = round(_quantile(own, 0.99) / _quantile(calm, 0.99), 2)
+    return line
+
+
+def _quantile(values: Sequence[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
 @contextlib.asynccontextmanager
