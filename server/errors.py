@@ -161,11 +161,18 @@ class RevertBlocked(Conflict):
 
     reason = "REVERT_BLOCKED"
 
+    NAMED = 20
+    """How many of the edits are named: messages and metadata have to fit the caller's limits."""
+
     def __init__(self, edit_ids: Sequence[str]) -> None:
+        self.edit_ids = tuple(edit_ids[: self.NAMED])
+        """The first of them."""
+        self.count = len(edit_ids)
+        """All of them."""
+        more = f" and {self.count - self.NAMED} more" if self.count > self.NAMED else ""
         super().__init__(
-            f"later edits rely on this one: {', '.join(edit_ids)}; revert them first, or set skip_conflicts"
+            f"later edits rely on this one: {', '.join(self.edit_ids)}{more}; revert them first, or set skip_conflicts"
         )
-        self.edit_ids = tuple(edit_ids)
 
 
 class OverlayNotEmpty(Conflict):

@@ -426,7 +426,7 @@ class GraphStoreConformance(ABC):
         exported = await courier.export("ann")
         with pytest.raises(UnreadableRecord):
             for line in exported:
-                lines.append(line)  # noqa: PERF402: what came before the error counts
+                lines.append(line)  # noqa: PERF402 (what came before the error counts)
         assert lines[1:] == [edit_to_json(made[0]), edit_to_json(made[2])]
 
     async def test_a_record_that_cannot_be_read_hinders_nobody_else(self, store: GraphStore) -> None:
