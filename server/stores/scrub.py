@@ -9,8 +9,16 @@ changes nothing that SQLite sees, at whatever moment a process dies.
 from __future__ import annotations
 
 import os
+import sqlite3
 import struct
 from dataclasses import dataclass
+from pathlib import Path
+
+from server.stores import sql
+from server.stores.sqlite_base import transaction
+
+SLICE_PAGES = 16_384
+"""Pages whose gaps are zeroed under one write lock: 64 MiB, some 50 ms."""
 
 _FILE_HEADER_BYTES = 100
 _BTREE_KINDS = frozenset((2, 5, 10, 13))
@@ -30,6 +38,71 @@ class Scrubbed:
 
     zeroed_bytes: int
     next_page: int | None
+
+
+class Scrubber:
+    """Zeroes the gaps of one overlays' file while servers use it.
+
+    An erase notes in its own transaction that the file has to be scrubbed (`sql.OWE_SCRUB`), so that a process that dies
+    in between leaves the note to the next one.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._log = path.with_name(f"{path.name}-wal")
+        self._descriptor: int | None = None
+
+    def scrub(self, connection: sqlite3.Connection) -> bool:
+        """Go on from where the note says, slice by slice; False where somebody else keeps the log in use.
+
+        Raises sqlite3.Error and OSError.
+        """
+        while connection.execute(sql.GET_SCRUB).fetchone() is not None:
+            if not emptied(connection):
+                return False
+            with transaction(connection):
+                if self._log.stat().st_size:
+                    return False  # somebody wrote between the two statements
+                self._scrub_slice(connection)
+        return emptied(connection)
+
+    def _scrub_slice(self, connection: sqlite3.Connection) -> None:
+        """One slice under the write lock. Its commit makes every connection forget the pages that it keeps."""
+        noted = connection.execute(sql.GET_SCRUB).fetchone()
+        if noted is None:
+            return  # another process was faster
+        done = zero_gaps(self._opened(), int(noted[0]), SLICE_PAGES)
+        if done.next_page is None:
+            connection.execute(sql.DROP_SCRUB)
+        else:
+            connection.execute(sql.PUT_SCRUB, (done.next_page,))
+
+    def _opened(self) -> int:
+        """The file's descriptor, which stays open as long as this process uses the file.
+
+        Closing any descriptor of a file ends all of the process's locks on it, SQLite's among them (POSIX).
+        """
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        return self._descriptor
+
+    def close(self) -> None:
+        """Let go of the file, after every connection to it is closed. Does nothing twice."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def emptied(connection: sqlite3.Connection) -> bool:
+    """Write the log back and empty it. False where a reader or a writer hinders it.
+
+    What a reader hinders is seen without taking the write lock, so that it delays no writer.
+    """
+    _, pages, written_back = connection.execute(sql.CHECKPOINT).fetchone()
+    if pages != written_back:
+        return False
+    busy: int = connection.execute(sql.TRUNCATE_WAL).fetchone()[0]
+    return not busy
 
 
 def zero_gaps(descriptor: int, first_page: int, pages: int) -> Scrubbed:

@@ -201,7 +201,9 @@ class BaseReader:
     def _require_readable(self, path: Path) -> None:
         version = self.meta("schema_version")
         if not (version.isascii() and version.isdigit()):
-            raise DataLoss(f"{path.name} is damaged or not a base graph (it has no schema version); load the base again")
+            raise DataLoss(
+                f"{path.name} is damaged or not a base graph (it has no schema version); load the base again"
+            )
         if int(version[:9]) > sql.BASE_SCHEMA_VERSION:
             raise StoreUnusable(
                 f"{path.name} was written by a newer version of this service; update it, or load the base again"
