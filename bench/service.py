@@ -63,14 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         data = Path(folder)
         triples = [z for s in workload.subjects(CONCEPTS) for z in workload.triples(s, TRIPLES_EACH)]
         build_base(data, [BaseTriple(z, 1 + n % 7) for n, z in enumerate(triples)], workload.VOCABULARY)
-        with _served(data, given.address) as address:
+        with served(data, given.address) as address:
             print(json.dumps(asyncio.run(_runs(address, given))))
 
 
 async def _runs(address: str, given: argparse.Namespace) -> list[dict[str, Any]]:
     results = []
     async with AsyncClient(address, timeout_s=TIMEOUT_S) as client:
-        await _until_serving(client)
+        await until_serving(client)
         await _run(client, 2, 5, "warm-up", not given.no_verify)
         for clients in map(int, given.clients.split(",")):
             each = max(given.each, -(-given.least // clients))
@@ -132,7 +132,7 @@ def _line(clients: int, tally: Tally, elapsed_s: float) -> dict[str, Any]:
     }
 
 
-async def _until_serving(client: AsyncClient) -> None:
+async def until_serving(client: AsyncClient) -> None:
     """A first answer; the server says UNAVAILABLE until its model is ready."""
     deadline = time.monotonic() + TIMEOUT_S
     while True:
@@ -146,14 +146,17 @@ async def _until_serving(client: AsyncClient) -> None:
 
 
 @contextmanager
-def _served(data: Path, address: str) -> Iterator[str]:
-    """The address of a running server: the given one, or a process that ends with the block."""
+def served(data: Path, address: str = "", checkout: Path | None = None) -> Iterator[str]:
+    """The address of a running server: the given one, or a process that ends with the block.
+
+    `checkout` is a folder of another version's source, which the process then runs.
+    """
     if address:
         yield address
         return
     command = [sys.executable, "-m", "server", "--data", str(data), "--address", "127.0.0.1:0"]
     environment = {"KGT_LOG_LEVEL": "warning", **os.environ}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=checkout)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -1,4 +1,4 @@
-"""Work on the overlays' file that no write waits for: what an erase leaves behind is taken out of the log."""
+"""Work on the overlays' file that no write waits for: what an erase leaves behind is taken out of the file and its log."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from server.errors import KgtError, StoreBusy
-from server.stores import sql
+from server.stores.scrub import Scrubber
 from server.stores.sqlite_connection import connect, is_locked, translation
 
 RETRY_S = 3.0
 """Between the tries in the background while traces of an erased user are left."""
 _PATIENCE_S = 1.0
 _PAUSE_S = 0.02
+_LOCK_WAIT_S = 0.05
+"""For the lock that a writer of this process holds for a moment at a time. Other writers wait as long for this one."""
 
 _log = logging.getLogger("kgt")
 
@@ -27,13 +29,14 @@ _log = logging.getLogger("kgt")
 class Maintenance:
     """Keeps the files free of what was erased, over a connection and on a thread of its own.
 
-    It never waits for a lock: somebody who reads the store, in this process or another, delays nobody but the erase
+    It hardly waits for a lock: somebody who reads the store, in this process or another, delays nobody but the erase
     that wants its traces gone.
     """
 
     def __init__(self, path: Path) -> None:
         """Start, and look at once whether an earlier run left something. `path` is the overlays' file."""
         self._path = path
+        self._scrubber = Scrubber(path)
         self._asked: queue.SimpleQueue[Future[None] | None] = queue.SimpleQueue()
         self._owing = threading.Event()
         self._owing.set()
@@ -58,6 +61,7 @@ class Maintenance:
         self._stopped.set()
         self._asked.put(None)
         self._thread.join()
+        self._scrubber.close()
         for asked in self._waiting():
             asked.set_exception(StoreBusy("the server is stopping; repeat this request when it is back"))
 
@@ -106,7 +110,7 @@ class Maintenance:
             while not self._is_tidy():
                 if time.monotonic() >= until or self._stopped.wait(_PAUSE_S):
                     return StoreBusy(
-                        "the user is erased, but their pages are still in the log of a store that is in use; "
+                        "the user is erased, but bytes of them are still in the files of a store that is in use; "
                         "repeat this request to have them removed"
                     )
         except KgtError as error:
@@ -114,12 +118,13 @@ class Maintenance:
         return None
 
     def _is_tidy(self) -> bool:
-        """One try, which waits for nobody."""
+        """One try, which waits for nobody longer than a moment."""
         try:
-            with contextlib.closing(connect(self._path, timeout_s=0)) as connection:
-                busy: int = connection.execute(sql.TRUNCATE_WAL).fetchone()[0]
-                return not busy
+            with contextlib.closing(connect(self._path, timeout_s=_LOCK_WAIT_S)) as connection:
+                return self._scrubber.scrub(connection)
         except sqlite3.Error as error:
             if is_locked(error):
                 return False
             raise translation(error) from error
+        except OSError as error:
+            raise StoreBusy(f"the store's files cannot be reached: {error.strerror}") from error

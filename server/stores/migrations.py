@@ -130,6 +130,7 @@ def _migrate(
                 raise StoreUnusable(f"{path} has schema version {found}, which this service cannot bring to {version}")
             _apply(connection, migrations[step])
         connection.execute(sql.PUT_META, ("schema_version", str(version)))
+        connection.execute(sql.OWE_SCRUB)  # of what was erased before anything was scrubbed
         _require_sound(connection, path)
     except BaseException:
         if connection.in_transaction:  # a full disk has rolled back already

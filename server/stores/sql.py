@@ -264,6 +264,12 @@ PRAGMA secure_delete = ON;
 PRAGMA foreign_keys = ON;
 """
 TRUNCATE_WAL = "PRAGMA wal_checkpoint(TRUNCATE)"
+CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
+# That bytes of erased users may be left in the file's pages, and from which page on.
+OWE_SCRUB = "INSERT OR REPLACE INTO meta (key, value) VALUES ('scrub_from_page', '0')"
+PUT_SCRUB = "UPDATE meta SET value = ? WHERE key = 'scrub_from_page'"
+GET_SCRUB = "SELECT value FROM meta WHERE key = 'scrub_from_page'"
+DROP_SCRUB = "DELETE FROM meta WHERE key = 'scrub_from_page'"
 
 
 def wait_for_locks(milliseconds: int) -> str:

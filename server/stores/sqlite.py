@@ -175,8 +175,8 @@ class SqliteStore:
     def close_now(self) -> None:
         """Finish what is under way and close all files. Does nothing twice."""
         self._threads.close()
-        self._maintenance.close()
         self._close_sessions()
+        self._maintenance.close()
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
 

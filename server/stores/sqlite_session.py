@@ -421,6 +421,7 @@ class Session:
         for statement in sql.ERASE:
             self._db.execute(statement, (user,))
         self._db.execute(sql.NEXT_EPOCH, (erasure_bucket(user),))
+        self._db.execute(sql.OWE_SCRUB)
         added, removed = marks.get(Origin.ADDED.value, 0), marks.get(Origin.REMOVED.value, 0)
         return Erased(edits, added, removed, self._unknown_to_base(own), responses)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -12,8 +14,9 @@ import pytest
 
 from server.errors import OverlayErased, StoreBusy
 from server.graph.edit import Change
-from server.stores import maintenance
+from server.stores import maintenance, scrub
 from server.stores.maintenance import Maintenance
+from server.stores.scrub import Scrubber, emptied
 from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
 from server.stores.sqlite_base import BASE_FILE, BaseTriple, build_base
 from server.tuning.ports import KEPT_ERASURES_S, Erased, RequestRecord
@@ -40,6 +43,72 @@ def left(folder: Path) -> list[tuple[str, bytes]]:
     """Which secrets are in which files."""
     files = [path for path in folder.rglob("*") if path.is_file()]
     return [(path.name, secret) for path in files for secret in SECRETS if secret in path.read_bytes()]
+
+
+async def test_many_users_with_many_edits_are_erased_to_the_last_byte(store: SqliteStore) -> None:
+    draw = random.Random(7)
+    users, edits, batch = range(24), 200, 20
+    turns = [user for user in users for _ in range(edits // batch)]
+    draw.shuffle(turns)
+    for user in turns:
+        name = f"trace-{user:02d}-name"
+        snapshot = await store.snapshot(name)
+        triples = [
+            t(
+                f"trace-{user:02d}-{draw.random()} " + "x" * draw.choice((1, 40, 150)),
+                "Desires",
+                f"trace-{user:02d}-tail",
+            )
+            for _ in range(batch)
+        ]
+        made = [
+            edit(revision, Change(triple, None, added(revision)))
+            for revision, triple in enumerate(triples, start=snapshot.revision + 1)
+        ]
+        await store.commit(name, snapshot, made, None)
+    left_by_rows = 0
+    scrubs = Scrubber.scrub
+
+    def counting(self: Scrubber, connection: sqlite3.Connection) -> bool:
+        nonlocal left_by_rows
+        assert emptied(connection)
+        left_by_rows += self._path.read_bytes().count(trace)
+        return scrubs(self, connection)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Scrubber, "scrub", counting)
+        for user in users:
+            trace = b"trace-%02d-" % user
+            assert (await store.erase(f"trace-{user:02d}-name")).edits == edits
+            for path in store.folder.iterdir():
+                assert trace not in path.read_bytes(), path.name
+    assert left_by_rows > 0, "SQLite alone left nothing: the test would not notice a scrub that does nothing"
+    assert store.check() == []
+
+
+async def test_a_scrub_that_was_cut_off_goes_on_in_the_next_process(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scrub, "SLICE_PAGES", 2)
+    await fill(store)
+    slices: list[int] = []
+    zero = scrub.zero_gaps
+
+    def cut_off(descriptor: int, first_page: int, pages: int) -> scrub.Scrubbed:
+        slices.append(first_page)
+        if len(slices) == 3:
+            raise OSError(5, "the disk is gone")
+        return zero(descriptor, first_page, pages)
+
+    monkeypatch.setattr(scrub, "zero_gaps", cut_off)
+    with pytest.raises(StoreBusy):
+        await store.erase("ann-the-user")
+    await store.close()
+    second = SqliteStore(store.folder, VOCABULARY)
+    await second._maintenance.after_erase()
+    assert slices[:4] == [0, 2, 4, 4]
+    assert slices[3:] == sorted(set(slices[3:]))
+    await second.close()
 
 
 async def test_others_write_while_an_erase_waits_for_a_reader_in_another_process(

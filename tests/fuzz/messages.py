@@ -1,0 +1,149 @@
+"""Strategies for whatever a client may send: every RPC's request, drawn from the contract itself.
+
+A new field or RPC is drawn without a line here. What depends on earlier answers (an edit's id, a page token) is drawn as a
+placeholder, which the fuzzer replaces before it sends.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+from hypothesis import strategies as st
+
+from kgt.v1 import personalization_pb2 as pb
+
+SERVICE = pb.DESCRIPTOR.services_by_name["PersonalizationService"]
+METHODS: dict[str, MethodDescriptor] = {method.name: method for method in SERVICE.methods}
+CANARY = "Xq7canary"
+"""Stands in many of the texts that are sent, and may stand in no line of the log."""
+USERS = ("alice", "bob", "Zoë", "o’hara", f"{CANARY}-user")
+KNOWN = "known:"
+"""A text that begins so, and goes on with a number, stands for something that the server has answered before."""
+
+_TRAPS = (
+    *(
+        "",
+        " ",
+        "_",
+        "___",
+        "...",
+        "!!",
+        "1.",
+        "()",
+        '"',
+        "- ",
+        "?",
+        "\u200b",
+        "\ufeff",
+        "\u00ad",
+        "\u202e",
+        "\x00",
+        "\x1b]0;x\x07",
+    ),
+    *("\u0390" * 32, "İ" * 30, "ß" * 64, "ﷺ" * 30, "a" * 64, "a" * 65, "é" * 256, "w" * 513, "ภ" * 189, "x" * 5000),
+    *(
+        "http://" + "u" * 600,
+        " ".join(["v" * 100] * 8),
+        "👩‍👧",
+        "🐶",
+        "C++",
+        "C#",
+        "-18 degrees",
+        "D.C.",
+        "O’Hara",
+        "O'Hara",
+    ),
+    *(
+        "dog",
+        "Dog",
+        "dogs",
+        "my dog",
+        "meat",
+        "vegetables",
+        "likes",
+        "Desires",
+        "is a",
+        "1. likes",
+        "My Own",
+        "r_2 = likes",
+    ),
+    *("What does a dog enjoy?", "What should I feed my dog?", "What is my dog called?", "私の好きな飲み物は何ですか？"),
+    *(
+        "<sep>",
+        "<answer>: meat",
+        "{query}",
+        "%s %n",
+        "'; DROP TABLE users; --",
+        "MATCH (n) DETACH DELETE n",
+        "\\",
+        "[/red]",
+    ),
+)
+_ASKED_FOR = ("user", "query", "answer", "concept", "edit_id", "head", "relation", "tail", "triple")
+_NUMBERS = (-(2**63), -(2**31), -1, 0, 1, 2, 3, 50, 500, 501, 4096, 2**31 - 1, 2**53, 2**63 - 1)
+_REALS = (-1.0, -0.0, 0.0, 5e-324, 1e-40, 1e-37, 1e-9, 0.5, 1.0, 2.0, 1e300, float("inf"), float("-inf"), float("nan"))
+
+
+def requests(method: str) -> st.SearchStrategy[Message]:
+    """Requests of the RPC called `method`."""
+    return _message(METHODS[method].input_type)
+
+
+def texts() -> st.SearchStrategy[str]:
+    """Texts as people write them, traps, and any other that protobuf carries."""
+    anything = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
+    return st.one_of(
+        st.sampled_from(_TRAPS),
+        st.sampled_from(_TRAPS).map(lambda text: f"{CANARY} {text}"),
+        anything,
+        anything.map(lambda text: f"{CANARY}{text}"),
+    )
+
+
+def _message(descriptor: Descriptor) -> st.SearchStrategy[Message]:
+    """Mostly with all that an RPC asks for, so that calls get past the first check; now and then without."""
+    fields = {field.name: _field(field) for field in descriptor.fields}
+    asked = {name: fields.pop(name) for name in _ASKED_FOR if name in fields}
+    whole = st.fixed_dictionaries(asked, optional=fields)
+    return st.one_of(*[whole] * 9, st.fixed_dictionaries({}, optional={**asked, **fields})).map(
+        lambda values: _made(descriptor, values)
+    )
+
+
+def _made(descriptor: Descriptor, values: dict[str, Any]) -> Message:
+    return GetMessageClass(descriptor)(**values)
+
+
+def _field(field: FieldDescriptor) -> st.SearchStrategy[Any]:
+    one = _value(field)
+    return st.lists(one, max_size=4) if field.is_repeated else one
+
+
+def _value(field: FieldDescriptor) -> st.SearchStrategy[Any]:
+    if field.message_type is not None:
+        return _message(field.message_type)
+    if field.cpp_type == FieldDescriptor.CPPTYPE_STRING:
+        return _named_text(field.name)
+    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+        return st.booleans()
+    if field.cpp_type == FieldDescriptor.CPPTYPE_ENUM:
+        return st.one_of(*[st.integers(0, 3)] * 4, st.integers(-1, 6))
+    if field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
+        return st.one_of(*[st.floats(0.001, 1)] * 3, st.sampled_from(_REALS), st.floats())
+    fitting = [n for n in _NUMBERS if field.cpp_type == FieldDescriptor.CPPTYPE_INT64 or abs(n) < 2**31]
+    return st.one_of(*[st.integers(1, 20)] * 3, st.sampled_from(fitting))
+
+
+def _named_text(name: str) -> st.SearchStrategy[str]:
+    """A text for the field called `name`: mostly one that gets past the first check."""
+    placeholder = st.integers(0, 9).map(lambda n: f"{KNOWN}{n}")
+    if name == "user":
+        return st.one_of(*[st.sampled_from(USERS)] * 9, texts())
+    if name == "page_token":
+        return st.one_of(st.just(""), st.just(""), placeholder, texts())
+    if name in ("edit_id", "request_id"):
+        return st.one_of(placeholder, placeholder, placeholder, texts())
+    return texts()
