@@ -11,7 +11,7 @@ from server.settings import Settings
 from server.stores import neo4j_base, sqlite_check
 from server.stores.neo4j import Neo4jStore
 from server.stores.sqlite import SqliteStore
-from server.stores.sqlite_base import declared_relations
+from server.stores.sqlite_base import declared_relations, relation_names
 from server.tuning.answer import Answerer, AnswerRules
 from server.tuning.facts import RetrievalRules
 from server.tuning.history import Historian
@@ -23,14 +23,18 @@ from server.tuning.writes import Writer
 
 
 async def vocabulary(settings: Settings) -> Vocabulary:
-    """The relations: the settings' file or the built-in ones, and those that the base graph brought along.
+    """The relations: the settings' file or the built-in ones, those that the base graph declares, and those it uses.
 
+    They are read once: a base that takes this one's place while the server runs brings its own at the next start.
     Raises InvalidVocabulary and StoreUnusable.
     """
     login = settings.neo4j_login
-    declared = declared_relations(settings.data) if login is None else await neo4j_base.declared_relations(login)
+    if login is None:
+        declared, used = declared_relations(settings.data), relation_names(settings.data)
+    else:
+        declared, used = await neo4j_base.declared_relations(login), await neo4j_base.relation_names(login)
     relations = _own_vocabulary(settings)
-    return relations.extended(declared) if declared else relations
+    return (relations.extended(declared) if declared else relations).with_base_names(used)
 
 
 def _own_vocabulary(settings: Settings) -> Vocabulary:

@@ -28,7 +28,7 @@ MAX_RELATION_BYTES = 64
 MAX_ID_BYTES = 64
 MAX_TEXT_BYTES = 1 << 18
 MAX_CHANGES = 500
-"""Triples that one edit changes."""
+"""Triples that one edit changes, or rests on."""
 MAX_RELATIONS = 100
 """Relations that one edit's evidence names."""
 MAX_EDIT_BYTES = 3 << 20
@@ -354,6 +354,15 @@ def checked_concept(text: str, field: str) -> Concept:
     return concept
 
 
+def is_concept_name(text: str) -> bool:
+    """Whether `text` may be a concept's."""
+    try:
+        checked_concept(text, "concept")
+    except InvalidRequest:
+        return False
+    return True
+
+
 def checked_relation(text: str, field: str, vocabulary: Vocabulary) -> str:
     """The name of the relation that `text` means. Raises InvalidRequest when it names nothing, or is no name."""
     _require_name(text, field)
@@ -379,6 +388,15 @@ def checked_relation_name(text: str, field: str) -> str:
     return text.strip()
 
 
+def is_relation_name(name: str) -> bool:
+    """Whether `name` may be a relation's."""
+    try:
+        checked_relation_name(name, "relation")
+    except InvalidRequest:
+        return False
+    return True
+
+
 def _require_relation(name: str, field: str) -> None:
     if not names_relation(name):
         raise InvalidRequest(field, "names nothing: it has no letter or digit")
@@ -398,17 +416,17 @@ def checked_triple(head: str, relation: str, tail: str, field: str, vocabulary: 
 def checked_edit(edit: Edit, vocabulary: Vocabulary) -> Edit:
     """An edit from outside as this service would have made it: its relations named, its triples in their one form.
 
-    Raises InvalidRequest naming the field where it is not what an RPC could have made.
+    Raises InvalidRequest naming the field where it is not what an RPC could have made, but for the number of triples.
     """
     for text, field in ((edit.id, "id"), (edit.reverts, "reverts")):
         if text is not None and checked_id(text, field) != text:
             raise InvalidRequest(field, "has blanks around it")
     if edit.time_ms > MAX_TIME_MS:
         raise InvalidRequest("time_ms", "is after the year 9999")
-    if not 1 <= len(edit.changes) <= MAX_CHANGES or len(edit.relied_on) > MAX_CHANGES:
-        raise InvalidRequest("changes", f"holds {len(edit.changes)} triples; an edit has 1 to {MAX_CHANGES}")
-    if any(c.before == c.after for c in edit.changes):
-        raise InvalidRequest("changes", "holds one that changes nothing")
+    if not edit.changes or any(c.before == c.after for c in edit.changes):
+        raise InvalidRequest("changes", "is empty, or holds one that changes nothing")
+    if len(edit.relied_on) > MAX_CHANGES:
+        raise InvalidRequest("relied_on", f"holds {len(edit.relied_on)} triples; at most {MAX_CHANGES}")
     if edit.evidence is not None:
         _require_evidence(edit.evidence)
     return replace(
@@ -440,12 +458,12 @@ def _require_evidence(evidence: Evidence) -> None:
 
 def names_concept(key: str) -> bool:
     """Whether a concept's key names something: a letter, a digit or a symbol is left of it, as of "C++" or an emoji."""
-    return any((_is_word(c) or _is_symbol(c)) and not has_invisible(c) for c in key)
+    return any(_is_word(c) or _is_symbol(c) for c in key)
 
 
 def names_relation(name: str) -> bool:
     """Whether a relation's name says something: it has a letter or a digit."""
-    return any(_is_word(c) and not has_invisible(c) for c in concept_key(name))
+    return any(_is_word(c) for c in concept_key(name))
 
 
 def printable(text: str) -> str:

@@ -67,6 +67,14 @@ def concept_key(text: str) -> str:
     return key if key == text or not _UNDECIDED.search(key) else concept_key(key)
 
 
+def one_form(text: str) -> str:
+    """`text` with everything in the one form that keys have, but for its case."""
+    if text.isascii() and text.isprintable():
+        return _spaced(text)
+    visible = _without_joiners(text.translate(_FOLDED))
+    return _spaced(unicodedata.normalize("NFKC", visible).translate(_FOLDED))
+
+
 def has_invisible(text: str) -> bool:
     """Whether `text` holds characters that show nothing, so that another text could look like it.
 
@@ -74,11 +82,6 @@ def has_invisible(text: str) -> bool:
     and control characters are; blanks are not.
     """
     return not (text.isascii() and text.isprintable()) and _without_joiners(text.translate(_INVISIBLE)) != text
-
-
-def has_invisible(text: str) -> bool:
-    """Whether `text` holds characters that show nothing, so that another text could look like it."""
-    return any(unicodedata.category(c) == "Cf" or c in "\u034f\u115f\u1160\u3164\uffa0" for c in text)
 
 
 def _spaced(text: str) -> str:
@@ -146,12 +149,22 @@ def _last_shaped(text: str, rest: str) -> str:
 
 
 def strip_determiners(text: str) -> str:
-    """`text` without its leading articles and possessives ("my dog" -> "dog"); unchanged if nothing else is there."""
+    """`text` without its leading articles and possessives ("my dog" -> "dog"); unchanged if nothing else is there.
+
+    One before a capital or a figure is part of a name and stays: "The Who", "My Chemical Romance", "the 1975".
+    """
     words = text.split()
     start = 0
     while start < len(words) and words[start].casefold() in DETERMINERS:
         start += 1
-    return " ".join(words[start:]) if start < len(words) else text.strip()
+    if start == len(words) or not _is_small(words[start]):
+        return text.strip()
+    return " ".join(words[start:])
+
+
+def _is_small(word: str) -> bool:
+    """Whether a word begins with a letter that is not a capital, or of a script that has none."""
+    return word[0].isalpha() and not word[0].isupper() and not word[0].istitle()
 
 
 @dataclass(frozen=True, slots=True, order=True)

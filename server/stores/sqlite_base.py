@@ -201,7 +201,9 @@ class BaseReader:
     def _require_readable(self, path: Path) -> None:
         version = self.meta("schema_version")
         if not (version.isascii() and version.isdigit()):
-            raise DataLoss(f"{path.name} is damaged or not a base graph (it has no schema version); load the base again")
+            raise DataLoss(
+                f"{path.name} is damaged or not a base graph (it has no schema version); load the base again"
+            )
         if int(version[:9]) > sql.BASE_SCHEMA_VERSION:
             raise StoreUnusable(
                 f"{path.name} was written by a newer version of this service; update it, or load the base again"
@@ -347,6 +349,18 @@ def declared_relations(folder: Path) -> str:
 
     Raises StoreUnusable when there is something else in the base's place.
     """
+    with _base_in(folder) as reader:
+        return reader.meta("declared")
+
+
+def relation_names(folder: Path) -> list[str]:
+    """The names of the relations that the base in `folder` uses. Raises StoreUnusable as `declared_relations` does."""
+    with _base_in(folder) as reader:
+        return list(reader.relations)
+
+
+@contextlib.contextmanager
+def _base_in(folder: Path) -> Iterator[BaseReader]:
     try:
         reader = BaseReader(folder / BASE_FILE)
     except (DataLoss, StoreUnusable) as error:
@@ -354,7 +368,7 @@ def declared_relations(folder: Path) -> str:
     except OSError as error:
         raise StoreUnusable(f"the base graph in {folder} cannot be read: {error.strerror}") from error
     try:
-        return reader.meta("declared")
+        yield reader
     finally:
         reader.close()
 

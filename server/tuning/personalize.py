@@ -17,8 +17,8 @@ from server.errors import EpsilonUnreachable, InvalidRequest
 from server.graph.codec import checked_concept, checked_relation, printable
 from server.graph.concept import Concept
 from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
-from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.marks import changes_to
+from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.triple import Origin, Stamp, Triple, canonical
 from server.tuning.algorithm import Facts, Problem, Removal, Solution, Stopping, facts_of, margin, solve
 from server.tuning.answer import Answerer
@@ -38,7 +38,7 @@ from server.tuning.relations import TOKENS_PER_RELATION, filled_up, parse_relati
 from server.tuning.scoring import Scorer, ScoringBudget, grouped, longest_field, triples_to_score, unscored_mass
 from server.tuning.subject import Match, SubjectChoice
 from server.tuning.templates import extraction_prompt
-from server.tuning.texts import object_text, says
+from server.tuning.texts import object_text, same_answer, says
 from server.tuning.writes import RequestKey, Write, Writer
 
 _LEAVES_PER_TRIPLE = 4
@@ -161,7 +161,7 @@ class _Personalization:
             await self._retrieve()
         with self._meter.stage("answer_before"):
             before = await self._answer_before()
-        if before is not None and says(before, self._feedback):
+        if before is not None and self._is_feedback(before):
             return await self._unchanged(before)
         with self._meter.stage("relations"):
             personalized = await self._personalized()
@@ -169,7 +169,7 @@ class _Personalization:
             await self._score(personalized, before)
             if before is None:
                 before = self._most_probable_tail(self._view) or ""
-                if says(before, self._feedback):
+                if self._is_feedback(before):
                     return await self._unchanged(before)
         problem = self._problem(personalized, before or None)
         solution, answer_after, converged = await self._decided(problem)
@@ -199,7 +199,7 @@ class _Personalization:
         c = self._command
         before = c.answer_before.strip() if c.answer_before is not None else ""
         ranked = not self._named and self._rules.relation_source is RelationSource.RANKED
-        if not before or says(before, self._feedback) or not (self._named or ranked):
+        if not before or self._is_feedback(before) or not (self._named or ranked):
             return
         names = self._named or tuple(r.name for r in self._vocabulary.retrievable())
         candidates = personalized_triples(self._view.head, names, self._object)
@@ -211,7 +211,7 @@ class _Personalization:
         companions = possible_companions(self._view, self._scorer.remembered(seen), self._answerer.rules.retrieval)
         facts = {*candidates, *(v.triple for v in companions)}
         tails = dict.fromkeys(v.triple.tail.text for v in companions)
-        rivals = [tail for tail in tails if not says(tail, self._feedback)]
+        rivals = [tail for tail in tails if not same_answer(tail, self._feedback)]
         if len(facts) * len(rivals) > _LEAVES_PER_TRIPLE * budget:
             rivals = []  # to be asked for when it is known which of them count
         wanted = {z: list(dict.fromkeys([self._feedback, before, *(rivals if z in facts else [])])) for z in triples}
@@ -231,6 +231,10 @@ class _Personalization:
             request = GenerateRequest(prompt, self._answerer.rules.max_tokens)
             self._answers[prompt] = await self._answerer.generated(request, self._meter, self._command.deadline)
         return self._answers[prompt]
+
+    def _is_feedback(self, answer: str) -> bool:
+        """Whether `answer` says the feedback, and is not another fact's tail that only begins like it."""
+        return says(answer, self._feedback, {v.triple.tail.text for v in self._view})
 
     def _facts(self, view: Neighborhood) -> tuple[ViewedTriple, ...]:
         return facts_for_answer(view, self._known.relations, self._answerer.rules.retrieval)
@@ -268,7 +272,7 @@ class _Personalization:
         facts = [v.triple for v in self._facts(self._view)]
         expected = self._expected_facts(personalized)
         rivals = [z.tail.text for z in (expected if before else [*expected, *facts])]
-        rivals = [tail for tail in rivals if not says(tail, self._feedback)]
+        rivals = [tail for tail in rivals if not same_answer(tail, self._feedback)]
         wanted: dict[Triple, list[str]] = {}
         for z in [*personalized, *triples_to_score(self._view, self._known, self._rules.budget), *facts, *expected]:
             answers = [self._feedback, *([before] if before else [])]
@@ -319,7 +323,7 @@ class _Personalization:
                 solution = await self._solved(problem, rejected)
             with self._meter.stage("answer_after"):
                 answer = await self._answer_after(solution.view)
-            if solution.holds and (not self._command.verify or says(answer, self._feedback)):
+            if solution.holds and (not self._command.verify or self._is_feedback(answer)):
                 return solution, answer, True
             tried.append(solution)
             if not solution.holds or len(tried) > MAX_RESUMES:
@@ -395,7 +399,9 @@ class _Personalization:
         mass_before, mass_after = (unscored_mass(v, self._known, self._feedback) for v in (self._view, solution.view))
         return replace(
             self._outcome(edit, evidence),
-            explanation="" if converged else _explanation(after, solution, self._command.verify),
+            explanation=""
+            if converged
+            else _explanation(after, self._is_feedback(after), solution, self._command.verify),
             considered=tuple((z, self._probabilities(z, solution.view, before)) for z in problem.personalized),
             unscored_mass_before=mass_before,
             unscored_mass_after=mass_after,
@@ -468,9 +474,12 @@ def _object_concept(command: PersonalizeCommand) -> Concept:
         raise InvalidRequest("answer", f"as an object it {error.description}; send the object too") from error
 
 
-def _explanation(answer: str, solution: Solution, verified: bool) -> str:
+def _explanation(answer: str, says_feedback: bool, solution: Solution, verified: bool) -> str:
+    """Why a request did not converge: the condition that failed."""
     if solution.holds:
         return f"by probability the feedback leads, but the model still answers {answer!r}"
+    if verified and says_feedback:
+        return "nothing was left to change; the model answers so, but by probability another answer still leads"
     if verified:
         return f"nothing was left to change, and the model still answers {answer!r}"
     return "nothing was left to change, and by probability another answer still leads"
