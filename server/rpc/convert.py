@@ -358,12 +358,11 @@ def revert_response(reverted: Reverted) -> pb.RevertEditResponse:
 
 
 def import_response(imported: Imported) -> pb.ImportOverlayResponse:
-    merged = (imported.merged,) if imported.merged else ()
     return pb.ImportOverlayResponse(
         imported_edits=imported.edits,
         revision=imported.revision,
-        edit=edit_message(merged[-1]) if merged else None,
-        merged_edit_ids=[edit.id for edit in merged if edit.id],
+        edit=edit_message(imported.merged) if imported.merged else None,
+        merged_edit_ids=[edit.id for edit in imported.merged_edits],
     )
 
 

@@ -27,6 +27,8 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 Behavior: TypeAlias = "Callable[[Incoming, Context], Awaitable[Any]]"
 
+_END: Any = grpc.aio.EOF  # type: ignore[attr-defined]
+
 DOMAIN = "kgt"
 _RETRYABLE_MOST_S = 30.0
 _PATIENCE_WITH_ERRORS_S = 1.0
@@ -134,7 +136,7 @@ class Incoming:
         """The next message. Raises CallStalled and MalformedMessage."""
         async with _patience(self._idle_s):
             data = await self._context.read()
-        if data is grpc.aio.EOF:
+        if data is _END:
             raise StopAsyncIteration
         try:
             return self._decode(data)
@@ -225,7 +227,9 @@ def status_of(error: errors.KgtError) -> grpc.StatusCode:
 
 async def _abort(context: Context, error: errors.KgtError) -> None:
     code, message = status_of(error), _capped(str(error))
-    trailing = [("grpc-status-details-bin", _status(code, message, error_details(error)))]
+    trailing: list[tuple[str, str | bytes]] = [
+        ("grpc-status-details-bin", _status(code, message, error_details(error)))
+    ]
     if isinstance(error, errors.Unavailable) and error.retry_after_s is not None:
         trailing.append(("grpc-retry-pushback-ms", str(int(min(error.retry_after_s, _RETRYABLE_MOST_S) * 1000))))
     try:
@@ -243,7 +247,7 @@ def _status(code: grpc.StatusCode, message: str, details: Sequence[Message]) -> 
         packed.Pack(detail)
         if status.ByteSize() + packed.ByteSize() <= _MOST_STATUS_BYTES:
             status.details.append(packed)
-    return status.SerializeToString()
+    return bytes(status.SerializeToString())
 
 
 def _capped(text: str) -> str:

@@ -16,7 +16,6 @@ _IN_MEMORY_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 20
 LEAST_MESSAGE_BYTES = 2048
 """What a message counts at least, since many small ones cost more than a large one."""
-_BYTE_ORDER_MARK = "\ufeff"
 
 
 class Imports:
@@ -60,8 +59,7 @@ class Spool:
         self._hash = hashlib.sha256()
         self._lines = 0
         self._counted = 0
-        self._at_start = True
-        self._in_line = False
+        self._in_line = True
 
     def count(self, lines: int, size: int) -> None:
         """Count a message before its lines are added. Raises InvalidRequest and ImportsBusy."""
@@ -84,9 +82,7 @@ class Spool:
         if not lines:
             return
         start = "" if self._in_line else "\n"
-        if self._at_start:
-            start, lines = "", [lines[0].removeprefix(_BYTE_ORDER_MARK), *lines[1:]]
-        self._at_start, self._in_line = False, continued
+        self._in_line = continued
         data = (start + "\n".join(lines)).encode()
         self._hash.update(data)
         try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.errors import RevertBlocked
-from server.graph.codec import MAX_CONCEPT_BYTES, MAX_RELATION_BYTES
+from server.graph.codec import MAX_CONCEPT_BYTES, MAX_EDIT_BYTES, MAX_RELATION_BYTES, MAX_TEXT_BYTES
 from server.rpc import convert, limits, spool
 from server.rpc.load import Load
 from server.tuning.ports import KEPT_ERASURES_S, KEPT_RESPONSES, Page
@@ -25,7 +25,7 @@ LOAD = Load()
         "request_id, edit_id": limits.MAX_REQUEST_ID_BYTES,
         "concept (head, tail, subject, object)": MAX_CONCEPT_BYTES,
         "relation": MAX_RELATION_BYTES,
-        "query, answer, answer_before, a candidate": limits.MAX_TEXT_BYTES,
+        "query, answer, answer_before, a candidate": MAX_TEXT_BYTES,
         "triples of an EditFacts": limits.MAX_TRIPLES,
         "relations of a Personalize": limits.MAX_RELATIONS,
         "candidates of an Answer": limits.MAX_CANDIDATES,
@@ -81,8 +81,9 @@ def test_each_field_says_its_limit(field: str, says: str) -> None:
     "words",
     [
         f"at most {limits.MAX_RELATIONS}, each at most {MAX_RELATION_BYTES} bytes",
-        f"At most {limits.MAX_TEXT_BYTES} bytes",
+        f"At most {MAX_TEXT_BYTES} bytes",
         f"At most {limits.MAX_CANDIDATES}.",
+        f"more than {limits.MAX_TRIPLES} triples or {MAX_EDIT_BYTES >> 20} MiB",
         f"about {Page(1).max_bytes >> 20} MiB",
         f"until {KEPT_RESPONSES:,} newer ones",
         f"for {KEPT_ERASURES_S // 86_400} days",
