@@ -302,7 +302,7 @@ async def test_the_services_errors_name_reason_and_field(
 
 
 def test_the_client_loads_nothing_of_the_server() -> None:
-    code = "import kgt.client, kgt.__main__, sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    code = "import kgt.client, kgt.command, kgt.__main__, sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert {"kgt", "grpc"} <= loaded
