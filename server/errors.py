@@ -4,7 +4,11 @@ KgtError
 ├── InvalidRequest            what was sent cannot be used; names the field
 │   ├── TextTooLong           more tokens than the model's context holds
 │   ├── SubjectNotFound       the query names nothing a triple could start at
-│   └── EpsilonUnreachable    a loss threshold below the loss's own minimum
+│   ├── EpsilonUnreachable    a loss threshold below the loss's own minimum
+│   ├── MalformedMessage      bytes that are not the request's message
+│   ├── MalformedEdit         JSON that is not an edit (server.graph.codec)
+│   ├── MalformedExport       lines that are not an export (server.tuning.transfer)
+│   └── ResponseTooLarge      what would be done could not be told in one message
 ├── NotFound                  unknown, or another user's
 │   ├── UnknownEdit
 │   ├── UnknownRevision
@@ -21,9 +25,13 @@ KgtError
 │   ├── StoreUnreachable      the database does not answer
 │   ├── BaseLoading           the base graph is being loaded
 │   ├── ModelBusy             the model's queue is full
+│   ├── ServerBusy            too many calls are under way
+│   ├── ImportsBusy           too many imports are under way
 │   ├── ShuttingDown
-│   └── DeadlinePassed        dropped before the model was asked
+│   ├── DeadlinePassed        dropped before the model was asked
+│   └── CallStalled           the caller neither sends nor reads
 ├── DataLoss                  the store holds what it should not
+│   └── UnreadableRecord      one edit's record; names the edit
 ├── Internal                  a defect in this service, with nothing private in its message
 └── StartupError              the server says so and exits before it listens
     ├── InvalidSetting
@@ -87,6 +95,26 @@ class EpsilonUnreachable(InvalidRequest):
         self.minimum = minimum
 
 
+class MalformedMessage(InvalidRequest):
+    """The bytes of a message cannot be decoded."""
+
+    reason = "MALFORMED_MESSAGE"
+
+    def __init__(self) -> None:
+        super().__init__("message", "cannot be decoded: its texts are UTF-8, its fields those of the contract")
+
+
+class ResponseTooLarge(InvalidRequest):
+    """The response would not fit a message that every client takes. Nothing was written."""
+
+    reason = "RESPONSE_TOO_LARGE"
+
+    def __init__(self, field: str, size: int, limit: int) -> None:
+        super().__init__(field, f"the response would take {size} bytes of at most {limit}; ask for less at once")
+        self.size = size
+        self.limit = limit
+
+
 class NotFound(KgtError):
     """No such thing for this user. Another user's things are not found either."""
 
@@ -112,7 +140,7 @@ class UnknownRevision(NotFound):
 
 
 class UnknownPageToken(NotFound):
-    """A page token of another user, another request or another server."""
+    """A page token of another user, another request or another server process, or from before an erase."""
 
     reason = "UNKNOWN_PAGE_TOKEN"
 
@@ -156,14 +184,16 @@ class OverlayErased(Conflict):
 
 
 class RevertBlocked(Conflict):
-    """Later edits changed, or relied on, triples that this revert would restore."""
+    """Later edits changed, or relied on, triples that this revert would restore. Names the first ones."""
 
     reason = "REVERT_BLOCKED"
 
+    MOST_NAMED = 20
+
     def __init__(self, edit_ids: Sequence[str]) -> None:
-        super().__init__(
-            f"later edits rely on this one: {', '.join(edit_ids)}; revert them first, or set skip_conflicts"
-        )
+        named = ", ".join(edit_ids[: self.MOST_NAMED])
+        more = f" and {len(edit_ids) - self.MOST_NAMED} more" if len(edit_ids) > self.MOST_NAMED else ""
+        super().__init__(f"later edits rely on this one; revert them first, or set skip_conflicts: {named}{more}")
         self.edit_ids = tuple(edit_ids)
 
 
@@ -219,6 +249,24 @@ class ModelBusy(Unavailable):
     reason = "MODEL_BUSY"
 
 
+class ServerBusy(Unavailable):
+    """As many calls are under way as the server takes on."""
+
+    reason = "SERVER_BUSY"
+
+    def __init__(self) -> None:
+        super().__init__("the server has as many calls under way as it takes on; try again in a moment")
+
+
+class ImportsBusy(Unavailable):
+    """As many imports are under way, of this user or of all, as the server takes on."""
+
+    reason = "IMPORTS_BUSY"
+
+    def __init__(self) -> None:
+        super().__init__("the server has as many imports under way as it takes on; try again", retry_after_s=5.0)
+
+
 class ShuttingDown(Unavailable):
     """The server is stopping and takes no new work."""
 
@@ -231,10 +279,31 @@ class DeadlinePassed(Unavailable):
     reason = "DEADLINE_PASSED"
 
 
+class CallStalled(Unavailable):
+    """The caller neither sent the next message nor took the last one in time."""
+
+    reason = "CALL_STALLED"
+
+    def __init__(self, waited_s: float) -> None:
+        super().__init__(f"nothing came from the caller for {waited_s:g} s", retry_after_s=None)
+
+
 class DataLoss(KgtError):
     """The store holds what it should not: it was damaged from outside."""
 
     reason = "STORE_CORRUPT"
+
+
+class UnreadableRecord(DataLoss):
+    """The stored record of one edit cannot be read. Other edits are not affected."""
+
+    def __init__(self, edit_id: str, revision: int) -> None:
+        super().__init__(
+            f"the record of edit {edit_id} (revision {revision}) is damaged; "
+            "stop the server and run `python -m server check`"
+        )
+        self.edit_id = edit_id
+        self.revision = revision
 
 
 class Internal(KgtError):

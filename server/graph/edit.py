@@ -104,6 +104,15 @@ class Edit:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadableEdit:
+    """A stored edit whose record was damaged: what is still known of it."""
+
+    id: str
+    revision: int
+    time_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Overlay:
     """A user's added and removed triples at one revision."""
 

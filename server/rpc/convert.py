@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from kgt.v1 import personalization_pb2 as pb
-from server.errors import InvalidRequest
+from server.errors import InvalidRequest, ResponseTooLarge
 from server.graph.edit import Change, Edit, EditKind, StopReason, TripleProbabilities
 from server.graph.neighborhood import ViewedTriple
 from server.graph.triple import Origin, Triple
@@ -30,6 +30,12 @@ from server.tuning.transfer import Imported
 from server.tuning.writes import RequestKey
 
 Choice = TypeVar("Choice")
+Sent = TypeVar("Sent", bound=Message)
+
+_MOST_EDIT_BYTES = 3 << 20
+"""Of an edit's message; what stands next to it in a response has the rest of MAX_RESPONSE_BYTES."""
+_MOST_NAMED = 20
+"""Edits named for each triple that a revert left out."""
 
 _ORIGINS = {Origin.BASE: pb.ORIGIN_BASE, Origin.ADDED: pb.ORIGIN_ADDED, Origin.REMOVED: pb.ORIGIN_REMOVED}
 _KINDS = {
@@ -98,8 +104,8 @@ def personalize_command(
 
 
 def _relations(values: Sequence[str]) -> tuple[str, ...]:
-    if len(values) > 20:
-        raise InvalidRequest("relations", f"holds {len(values)} relations; at most 20")
+    if len(values) > limits.MAX_RELATIONS:
+        raise InvalidRequest("relations", f"holds {len(values)} relations; at most {limits.MAX_RELATIONS}")
     return tuple(limits.relation(r, f"relations[{n}]") for n, r in enumerate(values))
 
 
@@ -168,6 +174,18 @@ def answer_query(request: pb.AnswerRequest | pb.StreamAnswerRequest, user: str, 
 # Responses
 
 
+def encoded(response: Message, field: str) -> bytes:
+    """A write's response as it is kept and sent. Raises ResponseTooLarge naming the `field` that asks for so much."""
+    return fitting(response, field).SerializeToString()
+
+
+def fitting(response: Sent, field: str) -> Sent:
+    """`response`. Raises ResponseTooLarge when it is larger than what every client takes."""
+    if (size := response.ByteSize()) > limits.MAX_RESPONSE_BYTES:
+        raise ResponseTooLarge(field, size, limits.MAX_RESPONSE_BYTES)
+    return response
+
+
 def triple_message(triple: Triple) -> pb.Triple:
     return pb.Triple(head=triple.head.text, relation=triple.relation, tail=triple.tail.text)
 
@@ -198,7 +216,7 @@ def change_message(triple: Triple, p: TripleProbabilities | None) -> pb.TripleCh
 
 
 def edit_message(edit: Edit) -> pb.Edit:
-    """An edit, whole."""
+    """An edit, whole, or without triples and texts where these would not fit a message."""
 
     def changes(of: Sequence[Change]) -> list[pb.TripleChange]:
         return [change_message(c.triple, c.probabilities) for c in of]
@@ -219,7 +237,20 @@ def edit_message(edit: Edit) -> pb.Edit:
         message.answer_before, message.answer_after = e.answer_before, e.answer_after
         if not math.isnan(e.loss_before):
             message.loss_before, message.loss_after = e.loss_before, e.loss_after
-    return message
+    return message if message.ByteSize() <= _MOST_EDIT_BYTES else _cut(message)
+
+
+def _cut(edit: pb.Edit) -> pb.Edit:
+    return pb.Edit(
+        id=edit.id,
+        revision=edit.revision,
+        kind=edit.kind,
+        create_time=edit.create_time,
+        stop_reason=edit.stop_reason,
+        converged=edit.converged,
+        reverted_edit_id=edit.reverted_edit_id,
+        triples_left_out=len(edit.added) + len(edit.removed),
+    )
 
 
 def personalize_response(outcome: PersonalizeOutcome, fingerprints: pb.Fingerprints) -> pb.PersonalizeResponse:
@@ -308,15 +339,20 @@ def personal_fact_message(fact: PersonalFact) -> pb.PersonalFact:
 def revert_response(reverted: Reverted) -> pb.RevertEditResponse:
     return pb.RevertEditResponse(
         edit=edit_message(reverted.edit),
-        skipped=[pb.SkippedTriple(triple=triple_message(s.triple), edit_ids=s.edit_ids) for s in reverted.skipped],
+        skipped=[
+            pb.SkippedTriple(triple=triple_message(s.triple), edit_ids=s.edit_ids[:_MOST_NAMED])
+            for s in reverted.skipped
+        ],
     )
 
 
 def import_response(imported: Imported) -> pb.ImportOverlayResponse:
+    merged = (imported.merged,) if imported.merged else ()
     return pb.ImportOverlayResponse(
         imported_edits=imported.edits,
         revision=imported.revision,
-        edit=edit_message(imported.merged) if imported.merged else None,
+        edit=edit_message(merged[-1]) if merged else None,
+        merged_edit_ids=[edit.id for edit in merged if edit.id],
     )
 
 
