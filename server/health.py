@@ -11,9 +11,10 @@ import sys
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from kgt.addresses import DEFAULT_ADDRESS, InvalidAddress, channel_options, for_client, named_address
+from kgt.addresses import DEFAULT_ADDRESS, Address, InvalidAddress, channel_options, for_client, named_address
 
 _TIMEOUT_S = 4.0
+SERVING = health_pb2.HealthCheckResponse.ServingStatus.Name(health_pb2.HealthCheckResponse.SERVING)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,14 +25,19 @@ def main(arguments: list[str] | None = None) -> int:
     except InvalidAddress as error:
         print(f"kgt: the address {error}", file=sys.stderr)
         return 2
+    status = status_of(address)
+    print(f"{address.text}: {status}")
+    return 0 if status == SERVING else 1
+
+
+def status_of(address: Address) -> str:
+    """What a server's health service says, or the gRPC status of not being answered."""
     with grpc.insecure_channel(address.text, options=channel_options(address)) as channel:
         try:
             response = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=_TIMEOUT_S)
         except grpc.RpcError as error:
-            print(f"{address.text}: {error.code().name}")
-            return 1
-    print(f"{address.text}: {health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)}")
-    return 0 if response.status == health_pb2.HealthCheckResponse.SERVING else 1
+            return str(error.code().name)
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(response.status))
 
 
 if __name__ == "__main__":

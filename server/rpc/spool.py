@@ -70,7 +70,9 @@ class Spool:
         self._counted += max(size, _LEAST_MESSAGE_BYTES)
         if self._lines > load.import_lines or self._counted > load.import_bytes:
             limits = f"{load.import_lines} lines or {load.import_bytes >> 20} MiB"
-            raise InvalidRequest("lines", f"are more than {limits}; a message counts {_LEAST_MESSAGE_BYTES} bytes or more")
+            raise InvalidRequest(
+                "lines", f"are more than {limits}; a message counts {_LEAST_MESSAGE_BYTES} bytes or more"
+            )
         self._imports.take(size)
         self.bytes += size
 

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from demo.processes import ROOT
+from kgt.addresses import for_client
+from server.health import SERVING, status_of
 from tests.neo4j.database import docker_answers, free_port, new_password, until
 
 pytestmark = pytest.mark.story
@@ -74,12 +74,7 @@ class Compose:
             raise AssertionError(f"{error}: {self.run('logs', '--tail', '20', check=False).stdout}") from error
 
     def serving(self) -> bool:
-        with grpc.insecure_channel(self.address) as channel:
-            try:
-                response = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
-            except grpc.RpcError:
-                return False
-            return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
+        return status_of(for_client(self.address)) == SERVING
 
 
 def compose_command() -> list[str] | None:
