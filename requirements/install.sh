@@ -7,7 +7,8 @@ set -eu
 here=$(dirname "$0")
 python=$1
 
-locked() { "$python" -m pip install -q --require-hashes --no-deps "$@"; }
+# Wheels only: to build one, pip would fetch tools that nothing pins.
+locked() { "$python" -m pip install -q --require-hashes --no-deps --only-binary :all: "$@"; }
 
 if [ -n "${KGT_TORCH_INDEX:-}" ]; then
   torch=$(sed -n 's/^\(torch==[^ ;]*\).*/\1/p' "$here/torch.txt")
