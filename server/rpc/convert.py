@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -14,10 +14,11 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from kgt.v1 import personalization_pb2 as pb
 from server.errors import InvalidRequest, ResponseTooLarge
-from server.graph.edit import Change, Edit, EditKind, StopReason, TripleProbabilities
+from server.graph.edit import Change, Edit, EditKind, StopReason, TripleProbabilities, UnreadableEdit
 from server.graph.neighborhood import ViewedTriple
 from server.graph.triple import Origin, Triple
 from server.rpc import limits
+from server.rpc.limits import MAX_RESPONSE_BYTES
 from server.tuning.algorithm import Removal, Stopping
 from server.tuning.answer import AnswerQuery, Evidence, RetrievedFact
 from server.tuning.cost import Cost
@@ -34,6 +35,8 @@ Sent = TypeVar("Sent", bound=Message)
 
 _MOST_EDIT_BYTES = 3 << 20
 """Of an edit's message; what stands next to it in a response has the rest of MAX_RESPONSE_BYTES."""
+_PIECE_CHARACTERS = MAX_RESPONSE_BYTES // 4 - 64
+"""Of a line of an export; a character takes up to four bytes."""
 _MOST_NAMED = 20
 """Edits named for each triple that a revert left out."""
 
@@ -181,8 +184,8 @@ def encoded(response: Message, field: str) -> bytes:
 
 def fitting(response: Sent, field: str) -> Sent:
     """`response`. Raises ResponseTooLarge when it is larger than what every client takes."""
-    if (size := response.ByteSize()) > limits.MAX_RESPONSE_BYTES:
-        raise ResponseTooLarge(field, size, limits.MAX_RESPONSE_BYTES)
+    if (size := response.ByteSize()) > MAX_RESPONSE_BYTES:
+        raise ResponseTooLarge(field, size, MAX_RESPONSE_BYTES)
     return response
 
 
@@ -213,6 +216,18 @@ def change_message(triple: Triple, p: TripleProbabilities | None) -> pb.TripleCh
         if p.reasoning_answer_before is not None:
             message.answer_before_probability = p.reasoning_answer_before
     return message
+
+
+def listed_message(edit: Edit | UnreadableEdit) -> pb.Edit:
+    """A stored edit, or what is still known of it."""
+    if isinstance(edit, Edit):
+        return edit_message(edit)
+    return pb.Edit(
+        id=edit.id,
+        revision=edit.revision,
+        kind=pb.EDIT_KIND_UNREADABLE,
+        create_time=_timestamp(edit.time_ms),
+    )
 
 
 def edit_message(edit: Edit) -> pb.Edit:
@@ -354,6 +369,14 @@ def import_response(imported: Imported) -> pb.ImportOverlayResponse:
         edit=edit_message(merged[-1]) if merged else None,
         merged_edit_ids=[edit.id for edit in merged if edit.id],
     )
+
+
+def line_messages(line: str) -> Iterator[pb.ExportOverlayResponse]:
+    """A line of an export in messages that every client takes: nearly always one."""
+    last = (len(line) - 1) // _PIECE_CHARACTERS * _PIECE_CHARACTERS
+    for start in range(0, last, _PIECE_CHARACTERS):
+        yield pb.ExportOverlayResponse(line=line[start : start + _PIECE_CHARACTERS], continued=True)
+    yield pb.ExportOverlayResponse(line=line[last:])
 
 
 def erase_response(erased: Erased) -> pb.EraseUserResponse:

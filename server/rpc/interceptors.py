@@ -29,6 +29,8 @@ Behavior: TypeAlias = "Callable[[Incoming, Context], Awaitable[Any]]"
 
 DOMAIN = "kgt"
 _RETRYABLE_MOST_S = 30.0
+_PATIENCE_WITH_ERRORS_S = 1.0
+"""A status waits behind the messages that a caller does not read. The call ends without it then."""
 _MOST_TEXT_BYTES = 1024
 _MOST_STATUS_BYTES = 3500
 """In base64, and next to a message of 1 KiB, under 6 KiB: clients take 8 KiB of trailers in all."""
@@ -92,9 +94,9 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     def _wrapped(self, handler: Any, method: str) -> Handler:
         decode, encode = handler.request_deserializer, handler.response_serializer
 
-        def whole(behavior: Behavior) -> Callable[[AsyncIterator[bytes], Context], Awaitable[Any]]:
-            async def call(raw: AsyncIterator[bytes], context: Context) -> Any:
-                messages = Incoming(raw, decode, self._load.idle_s)
+        def whole(behavior: Behavior) -> Callable[[object, Context], Awaitable[Any]]:
+            async def call(_: object, context: Context) -> Any:
+                messages = Incoming(context, decode, self._load.idle_s)
                 return await self._guarded(lambda: behavior(messages, context), context, method)
 
             return call
@@ -119,8 +121,8 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 class Incoming:
     """The messages of one call, decoded, each waited for a while at most."""
 
-    def __init__(self, raw: AsyncIterator[bytes], decode: Callable[[bytes], Any], idle_s: float) -> None:
-        self._raw = aiter(raw)
+    def __init__(self, context: Context, decode: Callable[[bytes], Any], idle_s: float) -> None:
+        self._context = context
         self._decode = decode
         self._idle_s = idle_s
 
@@ -130,18 +132,20 @@ class Incoming:
     async def __anext__(self) -> Any:
         """The next message. Raises CallStalled and MalformedMessage."""
         async with _patience(self._idle_s):
-            data = await anext(self._raw)
+            data = await self._context.read()
+        if data is grpc.aio.EOF:
+            raise StopAsyncIteration
         try:
             return self._decode(data)
         except DecodeError:
             raise errors.MalformedMessage from None
 
-    async def first(self, context: Context) -> Any:
+    async def first(self) -> Any:
         """The first message, which names the caller. Raises InvalidRequest."""
         message = await anext(self, None)
         if message is None:
             raise errors.InvalidRequest("user", "is missing: the call holds no message")
-        _caller.set(resolve_user(message, context))
+        _caller.set(resolve_user(message, self._context))
         return message
 
 
@@ -157,7 +161,7 @@ async def _patience(idle_s: float) -> AsyncIterator[None]:
 
 def _unary(behavior: Callable[..., Awaitable[Any]]) -> Behavior:
     async def call(messages: Incoming, context: Context) -> Any:
-        return await behavior(await messages.first(context), context)
+        return await behavior(await messages.first(), context)
 
     return call
 
@@ -165,7 +169,7 @@ def _unary(behavior: Callable[..., Awaitable[Any]]) -> Behavior:
 def _streaming(behavior: Callable[..., AsyncGenerator[Any, None]], idle_s: float) -> Behavior:
     async def call(messages: Incoming, context: Context) -> None:
         # Closed here and now when the caller leaves, so that nothing read for it outlives the call.
-        async with contextlib.aclosing(behavior(await messages.first(context), context)) as responses:
+        async with contextlib.aclosing(behavior(await messages.first(), context)) as responses:
             async for response in responses:
                 async with _patience(idle_s):
                     await context.write(response)
@@ -175,7 +179,7 @@ def _streaming(behavior: Callable[..., AsyncGenerator[Any, None]], idle_s: float
 
 def _collecting(behavior: Callable[..., Awaitable[Any]]) -> Behavior:
     async def call(messages: Incoming, context: Context) -> Any:
-        return await behavior(_again(await messages.first(context), messages), context)
+        return await behavior(_again(await messages.first(), messages), context)
 
     return call
 
@@ -223,7 +227,11 @@ async def _abort(context: Context, error: errors.KgtError) -> None:
     trailing = [("grpc-status-details-bin", _status(code, message, error_details(error)))]
     if isinstance(error, errors.Unavailable) and error.retry_after_s is not None:
         trailing.append(("grpc-retry-pushback-ms", str(int(min(error.retry_after_s, _RETRYABLE_MOST_S) * 1000))))
-    await context.abort(code, message, tuple(trailing))
+    try:
+        async with asyncio.timeout(_PATIENCE_WITH_ERRORS_S):
+            await context.abort(code, message, tuple(trailing))
+    except TimeoutError:
+        raise asyncio.CancelledError from None
 
 
 def _status(code: grpc.StatusCode, message: str, details: Sequence[Message]) -> bytes:
@@ -280,6 +288,8 @@ def _metadata(error: errors.KgtError) -> dict[str, str]:
         return {"expected_revision": str(error.expected), "revision": str(error.actual)}
     if isinstance(error, errors.RevertBlocked):
         return {"edit_ids": _named(error.edit_ids), "edits": str(len(error.edit_ids))}
+    if isinstance(error, errors.UnreadableRecord):
+        return {"edit_id": error.edit_id, "revision": str(error.revision)}
     if isinstance(error, errors.EpsilonUnreachable):
         return {"minimum": repr(error.minimum)}
     return {}

@@ -139,7 +139,7 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
         page = Page(limits.page_size(request.page_size), at.cursor)
         listing = await self._use.store.edits(user, page, at.revision)
         return pb.ListEditsResponse(
-            edits=[convert.edit_message(e) for e in listing.items],
+            edits=[convert.listed_message(e) for e in listing.items],
             next_page_token=self._next(at, listing.next_cursor, user, "edits"),
             revision=at.revision,
         )
@@ -158,7 +158,8 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
         self, request: pb.ExportOverlayRequest, context: Context
     ) -> AsyncGenerator[pb.ExportOverlayResponse, None]:
         for line in await self._use.courier.export(caller()):
-            yield pb.ExportOverlayResponse(line=line)
+            for message in convert.line_messages(line):
+                yield message
 
     async def ImportOverlay(
         self, requests: AsyncIterator[pb.ImportOverlayRequest], context: Context

@@ -75,5 +75,8 @@ def _options(load: Load) -> list[tuple[str, int]]:
         ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
         # Connections that say nothing: those without a call, and those that never say they speak HTTP/2.
         ("grpc.max_connection_idle_ms", 15 * 60_000),
+        # The longest that a caller who stopped reading can hold a connection. Others open a new one without a word.
+        ("grpc.max_connection_age_ms", 60 * 60_000),
+        ("grpc.max_connection_age_grace_ms", 15 * 60_000),
         ("grpc.server_handshake_timeout_ms", 20_000),
     ]
