@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -133,6 +133,16 @@ class _AsyncStreamed(Generic[P, R]):
                 raise from_rpc_error(error) from None
 
         return call
+
+
+def whole_lines(messages: Iterable[pb.ExportOverlayResponse]) -> Iterator[str]:
+    """The lines of an export; a line that does not fit a message comes in several."""
+    pieces: list[str] = []
+    for message in messages:
+        pieces.append(message.line)
+        if not message.continued:
+            yield "".join(pieces)
+            pieces.clear()
 
 
 class Client:

@@ -10,12 +10,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, NoReturn
-
-from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
+from typing import IO, Any, NoReturn
 
 from kgt.addresses import DEFAULT_ADDRESS, VARIABLES, InvalidAddress, for_client, named_address
-from kgt.client import DEFAULT_TIMEOUT_S, Client
+from kgt.client import DEFAULT_TIMEOUT_S, Client, whole_lines
 from kgt.errors import CallError, DataLoss
 from kgt.output import Output, drop_unwritten, forgive_streams, moment, visible
 from kgt.v1 import personalization_pb2 as pb
@@ -205,7 +203,7 @@ def revert(client: Client, options: argparse.Namespace, output: Output) -> None:
 
 def export(client: Client, options: argparse.Namespace, output: Output) -> None:
     """kgt export -u alice alice.jsonl"""
-    lines = (message.line for message in client.export_overlay(user=options.user))
+    lines = whole_lines(client.export_overlay(user=options.user))
     if options.file is None:
         for line in lines:
             output.raw(line)
@@ -246,6 +244,8 @@ def import_(client: Client, options: argparse.Namespace, output: Output) -> None
 
     def show() -> None:
         output.line(f"{response.imported_edits} edits taken in; the overlay is at revision {response.revision}")
+        if len(response.merged_edit_ids) > 1:
+            output.line(f"as edits {', '.join(response.merged_edit_ids)}, of which this is the last:")
         if response.HasField("edit"):
             show_edit(response.edit, output)
 
@@ -310,7 +310,7 @@ def show_personalize(r: pb.PersonalizeResponse, output: Output) -> None:
         if r.edit.id
         else "nothing to change"
     )
-    reason = _name(pb.StopReason, r.stop_reason, "STOP_REASON_")
+    reason = _name(pb.StopReason.Name, r.stop_reason, "STOP_REASON_")
     output.line(
         f"subject {r.subject.concept!r}, stopped: {reason}, {state}" + (f", edit {r.edit.id}" if r.edit.id else "")
     )
@@ -344,10 +344,12 @@ def show_edit(e: pb.Edit, output: Output) -> None:
     if not e.id:
         output.line("nothing to change", "dim")
         return
-    kind = _name(pb.EditKind, e.kind, "EDIT_KIND_")
+    kind = _name(pb.EditKind.Name, e.kind, "EDIT_KIND_")
     what = f"  {e.query} -> {e.answer}" if e.query else f"  of {e.reverted_edit_id}" if e.reverted_edit_id else ""
     output.line(f"revision {e.revision}  {moment(e.create_time)}  {kind}  {e.id}{what}", "bold")
     show_changes(e, output)
+    if e.triples_left_out:
+        output.line(f"  and {e.triples_left_out} triples more, which only an export shows", "yellow")
 
 
 def show_answer(r: pb.AnswerResponse, output: Output) -> None:
@@ -373,11 +375,12 @@ def cost_line(cost: pb.Cost) -> str:
     )
 
 
-def _name(kind: EnumTypeWrapper, value: int, prefix: str) -> str:
-    """A value's name as people read it; its number where a newer server has given it a name since."""
-    if value not in kind.values():
+def _name(name_of: Callable[[Any], str], value: int, prefix: str) -> str:
+    """A value of an enum as people read it; its number where a newer server has given it a name since."""
+    try:
+        return name_of(value).removeprefix(prefix).lower().replace("_", " ")
+    except ValueError:
         return str(value)
-    return kind.Name(value).removeprefix(prefix).lower().replace("_", " ")
 
 
 def _triple(t: pb.Triple) -> str:

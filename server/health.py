@@ -14,7 +14,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kgt.addresses import DEFAULT_ADDRESS, Address, InvalidAddress, channel_options, for_client, named_address
 
 _TIMEOUT_S = 4.0
-SERVING = health_pb2.HealthCheckResponse.ServingStatus.Name(health_pb2.HealthCheckResponse.SERVING)
+SERVING: str = health_pb2.HealthCheckResponse.ServingStatus.Name(health_pb2.HealthCheckResponse.SERVING)
 
 
 def main(arguments: list[str] | None = None) -> int:

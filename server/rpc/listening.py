@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
+from typing import Any
 
 import grpc.aio
 
@@ -42,7 +43,7 @@ def _require_free(address: Address) -> None:
         raise StartupError(f"cannot listen on {address.text}: this machine has no such address (KGT_ADDRESS)")
 
 
-def _refusal(family: int, at: object) -> int | None:
+def _refusal(family: int, at: Any) -> int | None:
     """Why a socket cannot be bound there, as an errno; None if it can."""
     try:
         with contextlib.closing(socket.socket(family, socket.SOCK_STREAM)) as probe:

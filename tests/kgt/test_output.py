@@ -6,13 +6,14 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import pytest
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.json_format import Parse
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,7 +54,7 @@ def filled(kind: type[Message], text: str = NASTY, depth: int = 4) -> Any:
         if field.message_type is not None:
             if depth == 0 or field.message_type.GetOptions().map_entry:
                 continue
-            value = filled(field.message_type._concrete_class, text, depth - 1)
+            value = filled(GetMessageClass(cast(Descriptor, field.message_type)), text, depth - 1)
             if field.is_repeated:
                 getattr(message, field.name).append(value)
             else:
@@ -144,6 +145,19 @@ def test_a_server_s_message_is_one_line(shown: Callable[..., str], script: Scrip
 def test_a_time_that_no_calendar_has_does_not_break_a_page(shown: Callable[..., str], command: str) -> None:
     assert f"{YEAR_287396} s after 1970" in shown(command)
     assert "create_time" not in shown(command, "--json")
+
+
+def test_an_edit_that_cannot_be_read_is_shown_as_that(shown: Callable[..., str], script: Script) -> None:
+    edit = pb.Edit(id="e-1", revision=7, kind=pb.EDIT_KIND_UNREADABLE)
+    script.responses["ListEdits"] = [pb.ListEditsResponse(edits=[edit, pb.Edit(id="e-0", revision=6)])]
+    lines = shown("edits").splitlines()
+    assert re.search(r"^revision 7 .* unreadable  e-1$", lines[0])
+    assert re.search(r"^revision 6 .*  e-0$", lines[1])
+
+
+def test_an_edit_too_large_to_be_shown_whole_says_so(shown: Callable[..., str], script: Script) -> None:
+    script.responses["ListEdits"] = [pb.ListEditsResponse(edits=[pb.Edit(id="e-1", revision=7, triples_left_out=9)])]
+    assert "and 9 triples more, which only an export shows" in shown("edits")
 
 
 def test_an_edit_of_a_kind_that_is_new_is_shown(shown: Callable[..., str], script: Script) -> None:
