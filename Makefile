@@ -43,7 +43,8 @@ serve: model ## serve on 127.0.0.1:50051 (settings: README.md)
 	@exec $(RUN) -m server
 
 up: .env ## Neo4j, a loader and the server in containers (docker-compose.yml); KGT_LOAD says what to load
-	$(COMPOSE) up -d --build
+	$(COMPOSE) build
+	$(COMPOSE) up -d
 
 down: ## stop them; the graph stays in its volume
 	$(COMPOSE) down

@@ -57,9 +57,11 @@ class Compose:
         document: dict[str, Any] = json.loads(done.stdout)
         return document
 
-    def up(self, *arguments: str) -> None:
+    def up(self) -> None:
+        """As `make up` does: built first, for compose 1 would pull the loader's image, which is the server's."""
+        self.run("build")
         with self._logs_when_it_fails():
-            self.run("up", "-d", *arguments)
+            self.run("up", "-d")
         self.wait_until_it_serves()
 
     def wait_until_it_serves(self) -> None:
@@ -107,7 +109,7 @@ def project(command: list[str]) -> Iterator[Compose]:
 @pytest.fixture(scope="module")
 def compose(command: list[str]) -> Iterator[Compose]:
     with project(command) as compose:
-        compose.up("--build")
+        compose.up()
         yield compose
 
 
