@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from server.errors import InvalidVocabulary
 from server.graph.relation import Vocabulary
 from server.rpc.service import UseCases, fingerprints
 from server.settings import Settings
-from server.stores import neo4j_base
+from server.stores import neo4j_base, sqlite_check
 from server.stores.neo4j import Neo4jStore
 from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_base import declared_relations
@@ -47,12 +49,15 @@ async def open_store(settings: Settings, relations: Vocabulary) -> GraphStore:
     return SqliteStore(settings.data, relations)
 
 
-async def checked(store: GraphStore) -> tuple[list[str], dict[str, int]]:
-    """What a check of the store found, in words, and what the store holds."""
-    if isinstance(store, Neo4jStore):
+async def checked(settings: Settings) -> tuple[list[str], dict[str, int]]:
+    """What a check of the store found, in words, and what the store holds. The embedded store may be damaged."""
+    if settings.neo4j_login is None:
+        return await asyncio.to_thread(sqlite_check.check_folder, settings.data)
+    store = await Neo4jStore.open(settings.neo4j_login, await vocabulary(settings))
+    try:
         return await store.check(), await store.counts()
-    assert isinstance(store, SqliteStore)
-    return store.check(), store.counts()
+    finally:
+        await store.close()
 
 
 def model(settings: Settings) -> LanguageModel:

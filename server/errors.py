@@ -3,6 +3,7 @@
 KgtError
 ├── InvalidRequest            what was sent cannot be used; names the field
 │   ├── TextTooLong           more tokens than the model's context holds
+│   ├── RequestTooLarge       each text fits, but all of them together ask too much of the model
 │   ├── SubjectNotFound       the query names nothing a triple could start at
 │   ├── EpsilonUnreachable    a loss threshold below the loss's own minimum
 │   ├── MalformedMessage      bytes that are not the request's message
@@ -67,12 +68,27 @@ class InvalidRequest(KgtError):
 
 
 class TextTooLong(InvalidRequest):
-    """The text needs more tokens than the model reads at once."""
+    """The text needs more tokens than the model reads at once. Reading stops there: `tokens` are those found so far."""
 
     reason = "TEXT_TOO_LONG"
 
     def __init__(self, field: str, tokens: int, limit: int) -> None:
-        super().__init__(field, f"the prompt takes {tokens} tokens of the model's {limit}; shorten the {field}")
+        super().__init__(field, f"the text takes at least {tokens} tokens of the model's {limit}; shorten the {field}")
+        self.tokens = tokens
+        self.limit = limit
+
+
+class RequestTooLarge(InvalidRequest):
+    """Each text fits the model, but the request asks it to read more tokens than one request may."""
+
+    reason = "REQUEST_TOO_LARGE"
+
+    def __init__(self, field: str, tokens: int, limit: int) -> None:
+        super().__init__(
+            field,
+            f"the request has the model read at least {tokens} tokens, and {limit} are allowed;"
+            " send shorter texts or fewer of them",
+        )
         self.tokens = tokens
         self.limit = limit
 
@@ -189,13 +205,18 @@ class RevertBlocked(Conflict):
 
     reason = "REVERT_BLOCKED"
 
-    MOST_NAMED = 20
+    NAMED = 20
+    """How many of the edits are named: messages and metadata have to fit the caller's limits."""
 
     def __init__(self, edit_ids: Sequence[str]) -> None:
-        named = ", ".join(edit_ids[: self.MOST_NAMED])
-        more = f" and {len(edit_ids) - self.MOST_NAMED} more" if len(edit_ids) > self.MOST_NAMED else ""
-        super().__init__(f"later edits rely on this one; revert them first, or set skip_conflicts: {named}{more}")
-        self.edit_ids = tuple(edit_ids)
+        self.edit_ids = tuple(edit_ids[: self.NAMED])
+        """The first of them."""
+        self.count = len(edit_ids)
+        """All of them."""
+        more = f" and {self.count - self.NAMED} more" if self.count > self.NAMED else ""
+        super().__init__(
+            f"later edits rely on this one: {', '.join(self.edit_ids)}{more}; revert them first, or set skip_conflicts"
+        )
 
 
 class OverlayNotEmpty(Conflict):

@@ -37,7 +37,7 @@ _MOST_EDIT_BYTES = 3 << 20
 """Of an edit's message; what stands next to it in a response has the rest of MAX_RESPONSE_BYTES."""
 _PIECE_CHARACTERS = MAX_RESPONSE_BYTES // 4 - 64
 """Of a line of an export; a character takes up to four bytes."""
-_MOST_NAMED = 20
+MOST_NAMED = 20
 """Edits named for each triple that a revert left out."""
 
 _ORIGINS = {Origin.BASE: pb.ORIGIN_BASE, Origin.ADDED: pb.ORIGIN_ADDED, Origin.REMOVED: pb.ORIGIN_REMOVED}
@@ -96,20 +96,16 @@ def personalize_command(
         answer=limits.text(request.answer, "answer"),
         subject=limits.concept(request.subject, "subject") if request.HasField("subject") else None,
         object=limits.concept(request.object, "object") if request.HasField("object") else None,
-        relations=_relations(request.relations),
-        answer_before=request.answer_before if request.HasField("answer_before") else None,
+        relations=limits.relations(request.relations, "relations"),
+        answer_before=limits.text_or_empty(request.answer_before, "answer_before")
+        if request.HasField("answer_before")
+        else None,
         expected_revision=_revision(request, "expected_revision"),
         preview=request.preview,
         verify=request.verify if request.HasField("verify") else True,
         rules=_rules(request.options, defaults),
         deadline=deadline,
     )
-
-
-def _relations(values: Sequence[str]) -> tuple[str, ...]:
-    if len(values) > limits.MAX_RELATIONS:
-        raise InvalidRequest("relations", f"holds {len(values)} relations; at most {limits.MAX_RELATIONS}")
-    return tuple(limits.relation(r, f"relations[{n}]") for n, r in enumerate(values))
 
 
 def _rules(options: pb.PersonalizeOptions, defaults: PersonalizeRules) -> PersonalizeRules:
@@ -355,7 +351,7 @@ def revert_response(reverted: Reverted) -> pb.RevertEditResponse:
     return pb.RevertEditResponse(
         edit=edit_message(reverted.edit),
         skipped=[
-            pb.SkippedTriple(triple=triple_message(s.triple), edit_ids=s.edit_ids[:_MOST_NAMED])
+            pb.SkippedTriple(triple=triple_message(s.triple), edit_ids=s.edit_ids[:MOST_NAMED])
             for s in reverted.skipped
         ],
     )

@@ -64,7 +64,7 @@ def caller() -> str:
 
 def resolve_user(request: Any, context: Context) -> str:  # noqa: ARG001 - identity will read it
     """Who calls. Today: the request's own field. Raises InvalidRequest."""
-    return limits.text(request.user, "user", limits.MAX_USER_BYTES)
+    return limits.user(request.user)
 
 
 class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
@@ -97,7 +97,7 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         def whole(behavior: Behavior) -> Callable[[object, Context], Awaitable[Any]]:
             async def call(_: object, context: Context) -> Any:
                 messages = Incoming(context, decode, self._load.idle_s)
-                return await self._guarded(lambda: behavior(messages, context), context, method)
+                return await _guarded(lambda: self._admitted(lambda: behavior(messages, context)), context, method)
 
             return call
 
@@ -108,12 +108,13 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             return grpc.stream_stream_rpc_method_handler(whole(streaming), None, encode)
         return grpc.stream_unary_rpc_method_handler(whole(_collecting(handler.stream_unary)), None, encode)
 
-    async def _guarded(self, work: Callable[[], Awaitable[Any]], context: Context, method: str) -> Any:
+    async def _admitted(self, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Do `work` unless as many calls are under way as the server takes on. Raises ServerBusy."""
         if self._calls >= self._load.calls:
-            await _abort(context, errors.ServerBusy())
+            raise errors.ServerBusy
         self._calls += 1
         try:
-            return await _guarded(work, context, method)
+            return await work()
         finally:
             self._calls -= 1
 
@@ -254,7 +255,7 @@ def _capped(text: str) -> str:
 def _named(edit_ids: Sequence[str]) -> str:
     """The first ids, whole ones, as one value."""
     value = ""
-    for edit_id in edit_ids[: errors.RevertBlocked.MOST_NAMED]:
+    for edit_id in edit_ids:
         longer = f"{value},{edit_id}" if value else edit_id
         if len(longer) > _MOST_TEXT_BYTES:
             break
@@ -280,14 +281,14 @@ def error_details(error: errors.KgtError) -> list[Message]:
 
 
 def _metadata(error: errors.KgtError) -> dict[str, str]:
-    if isinstance(error, errors.TextTooLong):
+    if isinstance(error, errors.TextTooLong | errors.RequestTooLarge):
         return {"tokens": str(error.tokens), "limit": str(error.limit)}
     if isinstance(error, errors.ResponseTooLarge):
         return {"bytes": str(error.size), "limit": str(error.limit)}
     if isinstance(error, errors.RevisionMoved):
         return {"expected_revision": str(error.expected), "revision": str(error.actual)}
     if isinstance(error, errors.RevertBlocked):
-        return {"edit_ids": _named(error.edit_ids), "edits": str(len(error.edit_ids))}
+        return {"edit_ids": _named(error.edit_ids), "edits": str(error.count)}
     if isinstance(error, errors.UnreadableRecord):
         return {"edit_id": error.edit_id, "revision": str(error.revision)}
     if isinstance(error, errors.EpsilonUnreachable):

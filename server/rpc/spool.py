@@ -14,7 +14,7 @@ from server.rpc.load import Load
 
 _IN_MEMORY_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 20
-_LEAST_MESSAGE_BYTES = 2048
+LEAST_MESSAGE_BYTES = 2048
 """What a message counts at least, since many small ones cost more than a large one."""
 _BYTE_ORDER_MARK = "\ufeff"
 
@@ -67,11 +67,11 @@ class Spool:
         """Count a message before its lines are added. Raises InvalidRequest and ImportsBusy."""
         load = self._imports.load
         self._lines += lines
-        self._counted += max(size, _LEAST_MESSAGE_BYTES)
+        self._counted += max(size, LEAST_MESSAGE_BYTES)
         if self._lines > load.import_lines or self._counted > load.import_bytes:
             limits = f"{load.import_lines} lines or {load.import_bytes >> 20} MiB"
             raise InvalidRequest(
-                "lines", f"are more than {limits}; a message counts {_LEAST_MESSAGE_BYTES} bytes or more"
+                "lines", f"are more than {limits}; a message counts {LEAST_MESSAGE_BYTES} bytes or more"
             )
         self._imports.take(size)
         self.bytes += size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from server.errors import InvalidRequest, RevertBlocked
@@ -125,19 +125,25 @@ class Historian:
         triples = [c.triple for c in edit.changes]
         later = await self._store.edits_since(user, edit.revision, triples)
         reverted = await self._standing_reverts(user)
-        standing = [e for e in later if e.id not in reverted]
+        touching = _ids_by_triple(later, lambda e: (*(c.triple for c in e.changes), *e.relied_on))
+        relying = _ids_by_triple((e for e in later if e.id not in reverted), lambda e: e.relied_on)
         now = {t: mark for t, (_, mark) in (await self._store.find(user, triples)).items()}
         skipped = []
         for change in edit.changes:
             changed = now[change.triple] != change.after
-            blocking = [
-                e.id
-                for e in (later if changed else standing)
-                if (changed and any(c.triple == change.triple for c in e.changes)) or change.triple in e.relied_on
-            ]
+            blocking = (touching if changed else relying).get(change.triple, ())
             if changed or blocking:
                 skipped.append(Skipped(change.triple, tuple(blocking)))
         return skipped
+
+
+def _ids_by_triple(edits: Iterable[Edit], triples_of: Callable[[Edit], Iterable[Triple]]) -> dict[Triple, list[str]]:
+    """Of each triple the ids of the edits that have it, in their order."""
+    ids: dict[Triple, list[str]] = {}
+    for edit in edits:
+        for triple in dict.fromkeys(triples_of(edit)):
+            ids.setdefault(triple, []).append(edit.id)
+    return ids
 
 
 def _edit(snapshot: Snapshot, kind: EditKind, changes: tuple[Change, ...], reverts: str | None = None) -> Edit:

@@ -79,10 +79,11 @@ async def test_an_unknown_method_is_unimplemented(service: Running) -> None:
 
 @pytest.mark.parametrize("rpc", RPCS)
 async def test_a_caller_who_sends_nothing_is_not_waited_for(tmp_path: Path, rpc: str) -> None:
-    async with running(tmp_path, load=Load(idle_s=0.01)) as service:
-        async with grpc.aio.insecure_channel(service.address) as channel:
-            call = channel.stream_stream(f"/kgt.v1.PersonalizationService/{rpc}")(timeout=10)
-            ended = await failure(call)
+    async with (
+        running(tmp_path, load=Load(idle_s=0.01)) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        ended = await failure(channel.stream_stream(f"/kgt.v1.PersonalizationService/{rpc}")(timeout=10))
     assert isinstance(ended, DeadlineExceeded)
     assert ended.reason == "CALL_STALLED"
 
