@@ -2,8 +2,11 @@
 #
 #   docker build -t kgt .
 #   docker build -t kgt --build-arg TORCH_INDEX=ADDRESS .    PyTorch's own index of CPU builds: 4.5 GB less
+#   docker build -t kgt --build-arg PYTHON=python:3.11-slim@sha256:... .    exactly this base, not what its tag means today
 #
-# Stages: `packages` installs what others wrote, in pinned versions, `model` converts the default model, `code` is this
+# `make up` takes these from KGT_TORCH_INDEX and KGT_PYTHON_IMAGE; `make pin-images` writes the digests to .env.
+#
+# Stages: `packages` installs what others wrote, from the lock that `make` installs from, too; `model` converts the default model, `code` is this
 # project; the last one only copies, in the order in which things change, so that a change of the code is built in seconds.
 
 ARG PYTHON=python:3.11-slim
@@ -13,10 +16,8 @@ ARG TORCH_INDEX=
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python3 -m venv /opt/kgt/venv
 ENV PATH=/opt/kgt/venv/bin:$PATH
-COPY docker/constraints.txt /src/docker/
-RUN torch=$(grep '^torch==' /src/docker/constraints.txt) \
- && ${TORCH_INDEX:+env PIP_INDEX_URL="$TORCH_INDEX"} pip install -q "$torch" \
- && pip install -q -r /src/docker/constraints.txt
+COPY requirements/install.sh requirements/torch.txt requirements/server.txt /src/requirements/
+RUN KGT_TORCH_INDEX="$TORCH_INDEX" sh /src/requirements/install.sh python3
 
 FROM packages AS model
 ENV KGT_CACHE=/opt/kgt/cache
@@ -29,7 +30,7 @@ COPY pyproject.toml LICENSE NOTICE README.md /src/
 COPY kgt /src/kgt
 COPY kgload /src/kgload
 COPY server /src/server
-RUN pip install -q --no-deps --target /opt/kgt/code /src
+RUN pip install -q --no-deps --no-build-isolation --target /opt/kgt/code /src
 
 FROM ${PYTHON}
 RUN groupadd -g 10001 kgt && useradd -u 10001 -g kgt -d /nonexistent -s /usr/sbin/nologin kgt \
@@ -37,9 +38,10 @@ RUN groupadd -g 10001 kgt && useradd -u 10001 -g kgt -d /nonexistent -s /usr/sbi
 COPY --from=packages /opt/kgt/venv /opt/kgt/venv
 COPY --from=model /opt/kgt/cache /opt/kgt/cache
 COPY --from=code /opt/kgt/code /opt/kgt/code
-# The server may listen beyond its container: who reaches it is decided where its port is published.
+# Like anywhere else, the server listens on loopback and nothing beyond, here its container's, unless whoever runs it sets
+# KGT_ADDRESS and KGT_INSECURE_BIND, as docker-compose.yml does: there is no authentication yet.
 ENV PATH=/opt/kgt/venv/bin:/opt/kgt/code/bin:$PATH PYTHONPATH=/opt/kgt/code PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1 \
-    KGT_CACHE=/opt/kgt/cache KGT_DATA=/data KGT_ADDRESS=0.0.0.0:50051 KGT_INSECURE_BIND=1
+    KGT_CACHE=/opt/kgt/cache KGT_DATA=/data
 VOLUME /data
 USER 10001:10001
 WORKDIR /tmp

@@ -10,23 +10,28 @@ STORE ?= sqlite
 BENCH ?= engine
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 BUF := @bufbuild/buf@1.75.0
+UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help install model demo serve up down test lint format proto train train-report bench picture clean
+.PHONY: help install lock model demo serve up down pin-images test fuzz lint format proto train train-report bench picture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): pyproject.toml
+$(STAMP): pyproject.toml requirements/torch.txt requirements/server.txt requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or later is needed; name one: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV) (torch is large: some minutes, once) ..."
-	$(RUN) -m pip install -qq --upgrade pip
-	$(RUN) -m pip install -qq --editable '.[server,dev]'
+	sh requirements/install.sh $(RUN) dev
+	$(RUN) -m pip install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
-install: $(STAMP) ## create .venv with everything in it
+install: $(STAMP) ## create .venv with everything in it, as locked; KGT_TORCH_INDEX: another index for torch
+
+lock: $(STAMP) ## resolve pyproject.toml's requirements into requirements/; UPGRADE=1 takes the newest versions
+	$(RUN) -m pip install -qq $(UV)
+	$(RUN) requirements/lock.py $(if $(UPGRADE),--upgrade)
 
 model: $(STAMP) ## fetch and convert the default model (93 MB, once)
 	@$(RUN) -m server.lm.fetch
@@ -38,16 +43,23 @@ serve: model ## serve on 127.0.0.1:50051 (settings: README.md)
 	@exec $(RUN) -m server
 
 up: .env ## Neo4j, a loader and the server in containers (docker-compose.yml); KGT_LOAD says what to load
-	$(COMPOSE) up -d --build
+	$(COMPOSE) build
+	$(COMPOSE) up -d
 
 down: ## stop them; the graph stays in its volume
 	$(COMPOSE) down
+
+pin-images: .env ## write the digests of the base images, as this machine's engine gets them, to .env
+	@sh docker/pin-images.sh docker-compose.yml $<
 
 .env: # a random password, readable by this user alone
 	@umask 077; $(PYTHON) -c 'import secrets; print("KGT_NEO4J_PASSWORD=k" + secrets.token_urlsafe(24))' > $@
 
 test: model ## all tests, the default model's among them
 	$(RUN) -m pytest
+
+fuzz: $(STAMP) ## a longer run of the fuzzer
+	$(RUN) -m tests.fuzz
 
 lint: $(STAMP) ## ruff, mypy --strict, import-linter; buf where npm is found
 	$(VENV)/bin/ruff check .

@@ -14,9 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from demo.processes import ROOT, ServerProcess
-from kgt.__main__ import Output, show_personalize
 from kgt.client import Client
+from kgt.command import show_personalize
 from kgt.errors import CallError
+from kgt.output import Output
 from kgt.v1 import personalization_pb2 as pb
 from server.tuning.texts import says
 
@@ -64,7 +65,8 @@ class Story:
         self._output.line(f"{user:>6}: undo {edit_id} -> revision {response.edit.revision}")
 
     def heading(self, text: str) -> None:
-        self._output.line(f"\n{text}", "cyan")
+        self._output.line()
+        self._output.line(text, "cyan")
 
 
 def tell(start: Callable[[], ServerProcess], output: Output) -> None:
@@ -139,7 +141,8 @@ def main() -> int:
     except KeyboardInterrupt:
         print("demo: stopped", file=sys.stderr)
         return 130
-    output.line(f"\nAll as told, in {time.monotonic() - started:.0f} s.", "green")
+    output.line()
+    output.line(f"All as told, in {time.monotonic() - started:.0f} s.", "green")
     return 0
 
 

@@ -9,14 +9,15 @@
 
 Methods are named as the RPCs, take the arguments in kgt.requests and return the RPCs' messages; streams are iterators.
 Every call has a deadline. UNAVAILABLE is retried, never after the first message of a stream; writes carry a request id,
-so that a retry cannot be made twice. What a call fails with is in kgt.errors.
+so that a retry cannot be made twice. What a call fails with is in kgt.errors. A server on this machine is never reached
+through a proxy, whatever http_proxy says.
 """
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Generic, ParamSpec, TypeVar
 
@@ -24,11 +25,11 @@ import grpc
 import grpc.aio
 
 from kgt import requests
+from kgt.addresses import DEFAULT_ADDRESS, channel_options, for_client
 from kgt.errors import from_rpc_error
 from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
 
-DEFAULT_ADDRESS = "127.0.0.1:50051"
 DEFAULT_TIMEOUT_S = 60.0
 
 SERVICE_CONFIG = json.dumps(
@@ -47,10 +48,16 @@ SERVICE_CONFIG = json.dumps(
         ]
     }
 )
-_OPTIONS = [("grpc.service_config", SERVICE_CONFIG), ("grpc.enable_retries", 1)]
+_OPTIONS: list[tuple[str, str | int]] = [("grpc.service_config", SERVICE_CONFIG), ("grpc.enable_retries", 1)]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def _target(address: str) -> tuple[str, list[tuple[str, str | int]]]:
+    """What a channel to `address` is made from. Raises InvalidAddress."""
+    checked = for_client(address)
+    return checked.text, [*_OPTIONS, *channel_options(checked)]
 
 
 class _Unary(Generic[P, R]):
@@ -128,8 +135,18 @@ class _AsyncStreamed(Generic[P, R]):
         return call
 
 
+def whole_lines(messages: Iterable[pb.ExportOverlayResponse]) -> Iterator[str]:
+    """The lines of an export; a line that does not fit a message comes in several."""
+    pieces: list[str] = []
+    for message in messages:
+        pieces.append(message.line)
+        if not message.continued:
+            yield "".join(pieces)
+            pieces.clear()
+
+
 class Client:
-    """The blocking client. Use it as a context manager, or call `close`."""
+    """The blocking client. Use it as a context manager, or call `close`. Raises InvalidAddress (a ValueError)."""
 
     personalize = _Unary("Personalize", requests.personalize, pb.PersonalizeResponse)
     answer = _Unary("Answer", requests.answer, pb.AnswerResponse)
@@ -145,7 +162,8 @@ class Client:
 
     def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
         self.timeout_s = timeout_s
-        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+        target, options = _target(address)
+        self._channel = grpc.insecure_channel(target, options=options)
         self.stub = pb_grpc.PersonalizationServiceStub(self._channel)
 
     def within(self, timeout_s: float) -> Client:
@@ -167,7 +185,7 @@ class Client:
 
 
 class AsyncClient:
-    """The asynchronous client. Use it as an asynchronous context manager, or await `close`."""
+    """The asynchronous client. Use it as an asynchronous context manager, or await `close`. Raises InvalidAddress."""
 
     personalize = _AsyncUnary("Personalize", requests.personalize, pb.PersonalizeResponse)
     answer = _AsyncUnary("Answer", requests.answer, pb.AnswerResponse)
@@ -183,7 +201,8 @@ class AsyncClient:
 
     def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
         self.timeout_s = timeout_s
-        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        target, options = _target(address)
+        self._channel = grpc.aio.insecure_channel(target, options=options)
         self.stub = pb_grpc.PersonalizationServiceStub(self._channel)
 
     def within(self, timeout_s: float) -> AsyncClient:

@@ -11,6 +11,8 @@ TripleLike = pb.Triple | tuple[str, str, str]
 """A triple as a message or as (head, relation, tail)."""
 
 _IMPORT_CHUNK_BYTES = 1 << 20
+_IMPORT_PIECE_CHARACTERS = _IMPORT_CHUNK_BYTES // 4
+"""A character takes four bytes at most."""
 
 
 def new_request_id() -> str:
@@ -160,13 +162,23 @@ def import_overlay(
     message = pb.ImportOverlayRequest(user=user, merge=merge, request_id=request_id or new_request_id())
     size = 0
     for line in lines:
-        line = line.rstrip("\n")
-        if size + len(line) > _IMPORT_CHUNK_BYTES and message.lines:
-            yield message
-            message, size = pb.ImportOverlayRequest(user=user), 0
-        message.lines.append(line)
-        size += len(line.encode())
+        for piece, continued in _pieces(line.rstrip("\n")):
+            piece_bytes = len(piece.encode())
+            if message.lines and (message.continued or size + piece_bytes > _IMPORT_CHUNK_BYTES):
+                yield message
+                message, size = pb.ImportOverlayRequest(user=user), 0
+            message.lines.append(piece)
+            message.continued = continued
+            size += piece_bytes
     yield message
+
+
+def _pieces(line: str) -> Iterator[tuple[str, bool]]:
+    """A line in pieces that each fit a message, and whether it goes on after each: nearly always one."""
+    last = max(len(line) - 1, 0) // _IMPORT_PIECE_CHARACTERS * _IMPORT_PIECE_CHARACTERS
+    for start in range(0, last, _IMPORT_PIECE_CHARACTERS):
+        yield line[start : start + _IMPORT_PIECE_CHARACTERS], True
+    yield line[last:], False
 
 
 def erase_user(*, user: str, request_id: str | None = None) -> pb.EraseUserRequest:

@@ -5,17 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
+from collections.abc import Callable
 
+from kgt.addresses import Address
 from server import assemble
 from server.errors import KgtError, StartupError
-from server.rpc.service import UseCases
-from server.rpc.serving import Probes, new_server
+from server.rpc.listening import listen
+from server.rpc.load import Load
+from server.rpc.service import PersonalizationService, UseCases
+from server.rpc.serving import Probes, server_of
 from server.settings import Settings, read_settings
-from server.tuning.ports import Branch
+from server.tuning.ports import Branch, LanguageModel
 
 _HEALTH_INTERVAL_S = 2.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _log = logging.getLogger("kgt")
 
@@ -34,6 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"kgt: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
+        print("kgt: stopped", file=sys.stderr)
         return 130
 
 
@@ -52,40 +59,70 @@ async def check(settings: Settings) -> int:
     return 1 if problems else 0
 
 
-async def serve(settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; requests in flight get the grace time. Returns the exit status."""
-    relations = await assemble.vocabulary(settings)
-    store = await assemble.open_store(settings, relations)
+async def serve(settings: Settings, load_model: Callable[[Settings], LanguageModel] = assemble.model) -> int:
+    """Serve until SIGTERM or SIGINT; requests in flight get the grace time. Returns the exit status.
+
+    The port comes first: who cannot have it should not wait for a model to learn so, and probes are answered from then
+    on. Raises StartupError.
+    """
+    load = Load()
+    service = PersonalizationService(None, load)
+    server, probes = server_of(service, load)
+    await probes.set(serving=False)
+    port = listen(server, Address.parse(settings.address))
+    await server.start()
     try:
-        model = await asyncio.to_thread(assemble.model, settings)
-        await serve_until_stopped(settings, assemble.use_cases(settings, store, model, relations))
+        _leave_on_signal()
+        use_cases = await _assembled(settings, load_model)
+        stopped = _stop_signal()
+        try:
+            service.start(use_cases)
+            print(f"kgt: listening on {settings.host}:{port}", flush=True)
+            await _watch_until(stopped, probes, use_cases)
+            _log.info("stopping: requests in flight have %g s", settings.grace_s)
+            await probes.stop()
+            await server.stop(settings.grace_s)
+        finally:
+            await asyncio.to_thread(use_cases.model.close)
+            await use_cases.store.close()
     finally:
-        await store.close()
+        await server.stop(None)
     return 0
 
 
-async def serve_until_stopped(settings: Settings, use_cases: UseCases) -> None:
-    """Listen, watch, and on the first signal stop with grace. Raises StartupError when the port is taken."""
-    server, probes = new_server(use_cases)
-    await probes.set(serving=False)
+async def _assembled(settings: Settings, load_model: Callable[[Settings], LanguageModel]) -> UseCases:
+    """The store and the model, opened and loaded, in a service's use cases. Raises StartupError."""
+    relations = await assemble.vocabulary(settings)
+    store = await assemble.open_store(settings, relations)
     try:
-        port = server.add_insecure_port(settings.address)
-    except RuntimeError as error:
-        raise StartupError(f"cannot listen on {settings.address}: is another server there? (KGT_ADDRESS)") from error
-    stopped = _stop_signal()
-    await server.start()
-    print(f"kgt: listening on {settings.host}:{port}", flush=True)
+        model = await asyncio.to_thread(load_model, settings)
+    except BaseException:
+        await store.close()
+        raise
+    return assemble.use_cases(settings, store, model, relations)
+
+
+async def _watch_until(stopped: asyncio.Event, probes: Probes, use_cases: UseCases) -> None:
+    """Tell the probes how things are, until it is time to stop."""
     if not use_cases.store.base_fingerprint:
         _log.warning("the base graph is empty; load one with `python -m kgload starter`")
     watch = asyncio.create_task(_watch_health(probes, use_cases))
     await stopped.wait()
-    _log.info("stopping: requests in flight have %g s", settings.grace_s)
     watch.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await watch
-    await probes.stop()
-    await server.stop(settings.grace_s)
-    await asyncio.to_thread(use_cases.model.close)
+
+
+def _leave_on_signal() -> None:
+    """Let a signal end the process while it starts: nothing is in flight, and loading a model cannot be interrupted."""
+    loop = asyncio.get_running_loop()
+
+    def leave(number: signal.Signals) -> None:
+        print("kgt: stopped while it was starting", file=sys.stderr, flush=True)
+        os._exit(128 + number)
+
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, leave, number)
 
 
 def _stop_signal() -> asyncio.Event:
@@ -97,7 +134,7 @@ def _stop_signal() -> asyncio.Event:
         stopped.set()
         loop.remove_signal_handler(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _SIGNALS:
         loop.add_signal_handler(number, on_signal, number)
     return stopped
 

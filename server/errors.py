@@ -28,6 +28,7 @@ KgtError
 │   ├── ModelBusy             the model's queue is full
 │   ├── ServerBusy            too many calls are under way
 │   ├── ImportsBusy           too many imports are under way
+│   ├── Starting              the model is being loaded
 │   ├── ShuttingDown
 │   ├── DeadlinePassed        dropped before the model was asked
 │   └── CallStalled           the caller neither sends nor reads
@@ -286,6 +287,15 @@ class ImportsBusy(Unavailable):
 
     def __init__(self) -> None:
         super().__init__("the server has as many imports under way as it takes on; try again", retry_after_s=5.0)
+
+
+class Starting(Unavailable):
+    """The server listens, so that probes and a second server can tell, but has not loaded its store or model yet."""
+
+    reason = "STARTING"
+
+    def __init__(self) -> None:
+        super().__init__("the server is starting and loads its model; try again in a moment", retry_after_s=2.0)
 
 
 class ShuttingDown(Unavailable):

@@ -1,6 +1,6 @@
 """python -m server.health [HOST:PORT]: ask a running server whether it serves; exit status 0 when it does.
 
-For health checks of containers. The port is KGT_ADDRESS's when none is given.
+For health checks of containers. Without an argument it asks the server that KGT_ADDRESS (or KGT_SERVER) names.
 """
 
 from __future__ import annotations
@@ -11,22 +11,33 @@ import sys
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from kgt.addresses import DEFAULT_ADDRESS, Address, InvalidAddress, channel_options, for_client, named_address
+
 _TIMEOUT_S = 4.0
+SERVING: str = health_pb2.HealthCheckResponse.ServingStatus.Name(health_pb2.HealthCheckResponse.SERVING)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status."""
+    """The command line; returns the exit status: 1 where nobody serves, 2 where the address is none."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    address = arguments[0] if arguments else os.environ.get("KGT_ADDRESS", "127.0.0.1:50051")
-    address = address.replace("0.0.0.0:", "127.0.0.1:", 1)
-    with grpc.insecure_channel(address) as channel:
+    try:
+        address = for_client(arguments[0] if arguments else named_address(os.environ) or DEFAULT_ADDRESS)
+    except InvalidAddress as error:
+        print(f"kgt: the address {error}", file=sys.stderr)
+        return 2
+    status = status_of(address)
+    print(f"{address.text}: {status}")
+    return 0 if status == SERVING else 1
+
+
+def status_of(address: Address) -> str:
+    """What a server's health service says, or the gRPC status of not being answered."""
+    with grpc.insecure_channel(address.text, options=channel_options(address)) as channel:
         try:
             response = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=_TIMEOUT_S)
         except grpc.RpcError as error:
-            print(f"{address}: {error.code().name}")
-            return 1
-    print(f"{address}: {health_pb2.HealthCheckResponse.ServingStatus.Name(response.status)}")
-    return 0 if response.status == health_pb2.HealthCheckResponse.SERVING else 1
+            return str(error.code().name)
+    return str(health_pb2.HealthCheckResponse.ServingStatus.Name(response.status))
 
 
 if __name__ == "__main__":

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import ipaddress
+import os
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 
+from kgt.addresses import DEFAULT_ADDRESS, VARIABLES, Address, named_address
 from server.errors import InvalidSetting
 from server.lm.folders import DEFAULT_MODEL, cache_folder
 from server.stores.neo4j_connection import EMBEDDED, Neo4jLogin, checked_login
 from server.stores.sqlite import data_folder
-
-_LOOPBACK_NAMES = ("localhost",)
 
 
 class Settings(BaseSettings):
@@ -33,7 +32,7 @@ class Settings(BaseSettings):
         protected_namespaces=(),
     )
 
-    address: str = Field("127.0.0.1:50051", description="host:port to listen on; port 0 takes a free one")
+    address: str = Field(DEFAULT_ADDRESS, description="host:port to listen on; port 0 takes a free one")
     insecure_bind: bool = Field(
         False, description="allow an address beyond this machine, although there is no authentication yet"
     )
@@ -82,17 +81,23 @@ class Settings(BaseSettings):
     def _expanded(cls, value: Path | None) -> Path | None:
         return value.expanduser() if value is not None else None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_one_variable(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """KGT_SERVER, the clients' name for it, counts too, unless a flag says the address."""
+        if given.get("address") not in (None, os.environ.get(VARIABLES[0])):
+            return given
+        named = named_address(os.environ)
+        return given if named is None else {**given, "address": named}
+
     @field_validator("address")
     @classmethod
     def _host_and_port(cls, value: str) -> str:
-        host, separator, port = value.rpartition(":")
-        if not separator or not host or not port.isdigit() or int(port) > 65535:
-            raise ValueError("is host:port, such as 127.0.0.1:50051")
-        return value
+        return Address.parse(value).text
 
     @model_validator(mode="after")
     def _loopback_unless_allowed(self) -> Settings:
-        if not self.insecure_bind and not _is_loopback(self.address.rpartition(":")[0]):
+        if not self.insecure_bind and not Address.parse(self.address).is_loopback:
             raise ValueError(
                 f"address {self.address} can be reached from other machines, and there is no authentication yet:"
                 " anyone could act as any user. Set KGT_INSECURE_BIND=1 to allow it, or use 127.0.0.1"
@@ -117,7 +122,8 @@ class Settings(BaseSettings):
 
     @property
     def host(self) -> str:
-        return self.address.rpartition(":")[0].strip("[]")
+        """The host of the address as it is written there."""
+        return self.address.rpartition(":")[0]
 
 
 def read_settings(arguments: list[str]) -> Settings:
@@ -133,13 +139,3 @@ def _complaint(error: object) -> str:
     name = ".".join(str(part) for part in error["loc"])
     message = str(error["msg"]).removeprefix("Value error, ")
     return f"KGT_{name.upper()}: {message}" if name else message
-
-
-def _is_loopback(host: str) -> bool:
-    host = host.strip("[]")
-    if host in _LOOPBACK_NAMES:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

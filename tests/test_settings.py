@@ -81,6 +81,7 @@ def given(name: str) -> str:
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(f"KGT_{name.upper()}", raising=False)
+    monkeypatch.delenv("KGT_SERVER", raising=False)
 
 
 def test_these_tests_know_every_setting() -> None:
@@ -141,15 +142,45 @@ def test_another_interface_needs_to_be_allowed(address: str) -> None:
     assert read_settings(["--address", address, "--insecure-bind", "true"]).address == address
 
 
-@pytest.mark.parametrize("address", ["localhost:0", "127.0.0.1:50051", "127.8.8.8:1", "[::1]:50051"])
+@pytest.mark.parametrize(
+    "address",
+    ["localhost:0", "LOCALHOST.:1", "127.0.0.1:50051", "127.8.8.8:1", "[::1]:50051", "[::ffff:127.0.0.1]:1"],
+)
 def test_this_machine_needs_no_permission(address: str) -> None:
     assert read_settings(["--address", address]).address == address
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", ":50051", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:http"])
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", ":50051", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:http", "127.0.0.1:\uff15", "127.1:50051",
+     "::1:50051", "unix:/run/kgt.sock"],
+)  # fmt: skip
 def test_an_address_is_host_and_port(address: str) -> None:
     with pytest.raises(InvalidSetting, match="KGT_ADDRESS"):
         read_settings(["--address", address])
+
+
+def test_the_clients_variable_names_the_server_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KGT_SERVER", "127.0.0.1:1234")
+    assert read_settings([]).address == "127.0.0.1:1234"
+    assert read_settings(["--address", "127.0.0.1:1"]).address == "127.0.0.1:1", "a flag counts before variables"
+    monkeypatch.setenv("KGT_ADDRESS", "127.0.0.1:1234")
+    assert read_settings([]).address == "127.0.0.1:1234"
+
+
+def test_variables_that_name_different_servers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KGT_SERVER", "127.0.0.1:1234")
+    monkeypatch.setenv("KGT_ADDRESS", "127.0.0.1:4321")
+    with pytest.raises(InvalidSetting, match="KGT_ADDRESS and KGT_SERVER name different servers"):
+        read_settings([])
+    assert read_settings(["--address", "127.0.0.1:1"]).address == "127.0.0.1:1"
+
+
+@pytest.mark.parametrize("address", ["[::]:50051", "[::ffff:192.0.2.1]:1", "localhost.example.org:1"])
+def test_the_clients_variable_is_checked_as_the_server_s(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KGT_SERVER", address)
+    with pytest.raises(InvalidSetting, match="KGT_INSECURE_BIND=1"):
+        read_settings([])
 
 
 def test_settings_are_frozen() -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
-from server.errors import CallStalled, InvalidRequest, UnknownPageToken
+from server.errors import CallStalled, InvalidRequest, Starting, UnknownPageToken
 from server.graph.concept import Concept
 from server.graph.relation import Vocabulary
 from server.rpc import convert, limits
@@ -42,13 +42,24 @@ class UseCases:
 
 
 class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
-    """kgt.v1.PersonalizationService over the use cases."""
+    """kgt.v1.PersonalizationService over the use cases; without them, it refuses calls until it is given some."""
 
-    def __init__(self, use_cases: UseCases, load: Load) -> None:
-        self._use = use_cases
+    def __init__(self, use_cases: UseCases | None, load: Load) -> None:
+        self._use_cases = use_cases
         self._load = load
         self._imports = Imports(load)
         self._tokens = PageTokens()
+
+    def start(self, use_cases: UseCases) -> None:
+        """Serve calls from now on."""
+        self._use_cases = use_cases
+
+    @property
+    def _use(self) -> UseCases:
+        """The use cases. Raises Starting."""
+        if self._use_cases is None:
+            raise Starting
+        return self._use_cases
 
     async def Personalize(self, request: pb.PersonalizeRequest, context: Context) -> pb.PersonalizeResponse:
         deadline = convert.deadline_of(context.time_remaining())

@@ -39,6 +39,11 @@ class Probes:
 def new_server(use_cases: UseCases, load: Load | None = None) -> tuple[grpc.aio.Server, Probes]:
     """A server without a port yet, and its probes, which answer UNKNOWN until set."""
     load = load or Load()
+    return server_of(PersonalizationService(use_cases, load), load)
+
+
+def server_of(service: PersonalizationService, load: Load) -> tuple[grpc.aio.Server, Probes]:
+    """A server of this service, and its probes."""
     server = grpc.aio.server(
         interceptors=[Boundary("kgt.v1", load)],
         options=_options(load),
@@ -46,7 +51,7 @@ def new_server(use_cases: UseCases, load: Load | None = None) -> tuple[grpc.aio.
         maximum_concurrent_rpcs=load.calls + load.probes,
     )
     probes = Probes()
-    pb_grpc.add_PersonalizationServiceServicer_to_server(PersonalizationService(use_cases, load), server)
+    pb_grpc.add_PersonalizationServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(probes.servicer, server)
     reflection.enable_server_reflection((SERVICE, _HEALTH, reflection.SERVICE_NAME), server)
     return server, probes

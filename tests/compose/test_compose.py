@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from demo.processes import ROOT
+from kgt.addresses import for_client
+from server.health import SERVING, status_of
 from tests.neo4j.database import docker_answers, free_port, new_password, until
 
 pytestmark = pytest.mark.story
@@ -57,9 +57,11 @@ class Compose:
         document: dict[str, Any] = json.loads(done.stdout)
         return document
 
-    def up(self, *arguments: str) -> None:
+    def up(self) -> None:
+        """As `make up` does: built first, for compose 1 would pull the loader's image, which is the server's."""
+        self.run("build")
         with self._logs_when_it_fails():
-            self.run("up", "-d", *arguments)
+            self.run("up", "-d")
         self.wait_until_it_serves()
 
     def wait_until_it_serves(self) -> None:
@@ -74,12 +76,7 @@ class Compose:
             raise AssertionError(f"{error}: {self.run('logs', '--tail', '20', check=False).stdout}") from error
 
     def serving(self) -> bool:
-        with grpc.insecure_channel(self.address) as channel:
-            try:
-                response = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
-            except grpc.RpcError:
-                return False
-            return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
+        return status_of(for_client(self.address)) == SERVING
 
 
 def compose_command() -> list[str] | None:
@@ -112,7 +109,7 @@ def project(command: list[str]) -> Iterator[Compose]:
 @pytest.fixture(scope="module")
 def compose(command: list[str]) -> Iterator[Compose]:
     with project(command) as compose:
-        compose.up("--build")
+        compose.up()
         yield compose
 
 

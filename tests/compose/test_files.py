@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import re
-import tomllib
+import stat
+import subprocess
+from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from demo.processes import ROOT
 from kgload.offline import SCRIPT
 
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 
 
@@ -34,7 +39,7 @@ def test_server_and_loader_run_with_nothing_to_write_and_nothing_to_gain() -> No
         assert service["cap_drop"] == ["ALL"]
         assert service["depends_on"]["neo4j"] == {"condition": "service_healthy"}
     assert COMPOSE["services"]["server"]["depends_on"]["loader"] == {"condition": "service_completed_successfully"}
-    assert re.search(r"^USER \d+:\d+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert re.search(r"^USER \d+:\d+$", DOCKERFILE, re.MULTILINE)
 
 
 def test_the_offline_route_is_two_steps_that_run_when_asked_for_and_find_each_other_s_files() -> None:
@@ -51,9 +56,83 @@ def test_the_offline_route_is_two_steps_that_run_when_asked_for_and_find_each_ot
     assert importing["depends_on"] == {"offline-files": {"condition": "service_completed_successfully"}}
 
 
-def test_the_image_s_packages_are_pinned() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["server"]]
-    names = {re.split(r"[^A-Za-z0-9-]", requirement)[0].lower() for requirement in wanted}
-    pinned = {line.partition("==")[0] for line in (ROOT / "docker" / "constraints.txt").read_text().splitlines()}
-    assert names <= pinned, "add them to docker/constraints.txt"
+OURS = ("server", "loader", "offline-files")
+CAPABILITIES = {
+    "neo4j": {"CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"},
+    "offline": {"CHOWN", "DAC_OVERRIDE", "FOWNER"},
+}
+"""What a service that begins as root needs of root's rights."""
+
+
+@pytest.mark.parametrize("name", COMPOSE["services"])
+def test_each_service_has_few_rights_and_bounds(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["cap_drop"] == ["ALL"]
+    assert set(service.get("cap_add", [])) == CAPABILITIES.get(name, set())
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert re.fullmatch(r"\$\{KGT_[A-Z0-9_]*MEMORY:-\d+g\}", service["mem_limit"])
+    assert 0 < service["pids_limit"] <= 1024
+    assert service["stop_grace_period"]
+    assert "privileged" not in service
+    assert not any("docker.sock" in volume for volume in service.get("volumes", []))
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_is_of_this_project_writes_nothing_but_a_bounded_tmp(name: str) -> None:
+    service = COMPOSE["services"][name]
+    assert service["read_only"] is True
+    assert service["tmpfs"] == ["/tmp:size=1g"]
+    assert service.get("cap_add") is None
+
+
+def test_the_image_listens_on_its_own_loopback_unless_it_is_told() -> None:
+    for variable in ("KGT_ADDRESS", "KGT_INSECURE_BIND", "KGT_SERVER"):
+        assert not re.search(rf"^[^#]*{variable}", DOCKERFILE, re.MULTILINE), variable
+    environment = COMPOSE["services"]["server"]["environment"]
+    assert (environment["KGT_ADDRESS"], environment["KGT_INSECURE_BIND"]) == ("0.0.0.0:50051", "1")
+    assert all(port.startswith("127.0.0.1:") for port in COMPOSE["services"]["server"]["ports"])
+    others = [s for name, s in COMPOSE["services"].items() if name != "server"]
+    assert all("KGT_INSECURE_BIND" not in service.get("environment", {}) for service in others)
+
+
+# Base images
+
+
+def test_each_base_image_is_named_by_a_variable_that_can_hold_a_digest() -> None:
+    assert {line for line in DOCKERFILE.splitlines() if line.startswith("FROM")} == {
+        "FROM ${PYTHON} AS packages", "FROM packages AS model", "FROM packages AS code", "FROM ${PYTHON}",
+    }  # fmt: skip
+    (default,) = re.findall(r"^ARG PYTHON=(.*)$", DOCKERFILE, re.MULTILINE)
+    assert COMPOSE["services"]["server"]["build"]["args"]["PYTHON"] == f"${{KGT_PYTHON_IMAGE:-{default}}}"
+    images = {service["image"] for service in COMPOSE["services"].values()}
+    assert images == {"${KGT_IMAGE:-kgt:latest}", "${KGT_NEO4J_IMAGE:-neo4j:5.26.30-community}"}
+
+
+def pin_images(folder: Path, inspected: str) -> subprocess.CompletedProcess[str]:
+    """Pins with an engine that knows for each image what `inspected` says, over an .env with a password."""
+    engine = folder / "docker"
+    engine.write_text(f'#!/bin/sh\n[ "$1" = pull ] || printf "{inspected}"\n')
+    engine.chmod(0o700)
+    (folder / ".env").write_text("KGT_NEO4J_PASSWORD=secret\nKGT_NEO4J_IMAGE=old\n")
+    command = ["sh", str(ROOT / "docker" / "pin-images.sh"), str(ROOT / "docker-compose.yml"), str(folder / ".env")]
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_pinned_images_are_in_the_environment_beside_the_password(tmp_path: Path) -> None:
+    digest = f"sha256:{'0' * 64}"
+    done = pin_images(tmp_path, f"somewhere/image@{digest}\\n")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / ".env").read_text().splitlines() == [
+        "KGT_NEO4J_PASSWORD=secret",
+        f"KGT_NEO4J_IMAGE=neo4j:5.26.30-community@{digest}",
+        f"KGT_PYTHON_IMAGE=python:3.11-slim@{digest}",
+    ]
+    assert stat.S_IMODE((tmp_path / ".env").stat().st_mode) == 0o600
+
+
+def test_an_image_without_a_digest_is_told_and_changes_nothing(tmp_path: Path) -> None:
+    done = pin_images(tmp_path, "")
+    assert done.returncode != 0
+    assert "neo4j:5.26.30-community has no digest" in done.stderr
+    assert (tmp_path / ".env").read_text() == "KGT_NEO4J_PASSWORD=secret\nKGT_NEO4J_IMAGE=old\n"

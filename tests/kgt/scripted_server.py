@@ -35,6 +35,10 @@ class Script:
     trailing: tuple[tuple[str, str | bytes], ...] = (AT_ONCE,)
     messages_before_failure: int = 0
     """Of a stream, how many messages come before it fails."""
+    responses: dict[str, list[Any]] = field(default_factory=dict)
+    """Of an RPC what it responds with; an empty message where nothing is said."""
+    details: str = "as the script says"
+    """The message of a failure."""
     hangs: bool = False
     """Whether calls are not answered until the client gives up."""
     calls: list[list[Any]] = field(default_factory=list)
@@ -55,11 +59,11 @@ class Script:
 
     def fail(self, context: grpc.ServicerContext) -> None:
         context.set_trailing_metadata(self.trailing)
-        context.abort(self.code, "as the script says")
+        context.abort(self.code, self.details)
 
 
 def _behavior(rpc: MethodDescriptor, script: Script) -> Callable[..., Any]:
-    response = getattr(pb, rpc.output_type.name)
+    responses = script.responses.get(rpc.name) or [getattr(pb, rpc.output_type.name)()]
 
     def received(request: Any) -> list[Any]:
         return list(request) if rpc.client_streaming else [request]
@@ -67,27 +71,27 @@ def _behavior(rpc: MethodDescriptor, script: Script) -> Callable[..., Any]:
     def unary(_self: object, request: Any, context: grpc.ServicerContext) -> Any:
         if script.enter(received(request), context):
             script.fail(context)
-        return response()
+        return responses[0]
 
     def streaming(_self: object, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         if script.enter(received(request), context):
-            for _ in range(script.messages_before_failure):
-                yield response()
+            for n in range(script.messages_before_failure):
+                yield responses[n % len(responses)]
             script.fail(context)
-        yield response()
+        yield from responses
 
     return streaming if rpc.server_streaming else unary
 
 
 @contextlib.contextmanager
-def scripted_server(script: Script) -> Iterator[str]:
+def scripted_server(script: Script, host: str = "127.0.0.1") -> Iterator[str]:
     """The address of a server that does as `script` says."""
     behaviors = {rpc.name: _behavior(rpc, script) for rpc in RPCS}
     servicer = type("Scripted", (pb_grpc.PersonalizationServiceServicer,), behaviors)()
     with ThreadPoolExecutor(4) as threads:
         server = grpc.server(threads)
         pb_grpc.add_PersonalizationServiceServicer_to_server(servicer, server)
-        port = server.add_insecure_port("127.0.0.1:0")
+        port = server.add_insecure_port(f"{host}:0")
         server.start()
         try:
             yield f"127.0.0.1:{port}"

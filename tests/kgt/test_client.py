@@ -17,7 +17,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 
 from kgt import errors, requests
-from kgt.client import DEFAULT_TIMEOUT_S, AsyncClient, Client
+from kgt.client import DEFAULT_TIMEOUT_S, AsyncClient, Client, whole_lines
 from kgt.v1 import personalization_pb2 as pb
 from tests.kgt.scripted_server import RPCS, Script, scripted_server, snake_case
 from tests.rpc.running import ENJOY, FEED, Running, running
@@ -111,7 +111,43 @@ async def test_each_method_calls_its_rpc_and_returns_its_message(asker: Asker, s
 @pytest.mark.parametrize("rpc", RPCS, ids=lambda rpc: str(rpc.name))
 def test_a_method_takes_its_requests_fields(rpc: MethodDescriptor) -> None:
     builder = getattr(requests, snake_case(rpc.name))
-    assert set(builder.__annotations__) - {"return"} == set(rpc.input_type.fields_by_name)
+    # A line that continues is the wire's matter: the builder is given whole ones.
+    assert set(builder.__annotations__) - {"return"} == set(rpc.input_type.fields_by_name) - {"continued"}
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [],
+        ["{}"],
+        ["", "{}\n", "x" * 5],
+        ["é" * 3_000_000],
+        ["🙂" * 700_000, "{}", "x" * (1 << 20)],
+        ["x" * (1 << 18), "y" * ((1 << 18) + 1)],
+    ],
+)
+def test_an_import_s_lines_arrive_whole_in_messages_that_fit(lines: list[str]) -> None:
+    messages = list(requests.import_overlay(user="alice", lines=lines))
+    assert all(message.ByteSize() < 2 << 20 for message in messages)
+    assert all(message.lines for message in messages[1:])
+    joined: list[str] = []
+    continued = False
+    for message in messages:
+        for line in message.lines:
+            if continued:
+                joined[-1] += line
+            else:
+                joined.append(line)
+            continued = False
+        continued = message.continued
+    assert not continued
+    assert joined == [line.rstrip("\n") for line in lines]
+
+
+def test_an_export_s_lines_are_put_together() -> None:
+    pieces = [("a", False), ("b", True), ("c", True), ("d", False), ("", False), ("cut", True)]
+    messages = [pb.ExportOverlayResponse(line=line, continued=continued) for line, continued in pieces]
+    assert list(whole_lines(messages)) == ["a", "bcd", ""]
 
 
 # Deadlines
@@ -302,7 +338,7 @@ async def test_the_services_errors_name_reason_and_field(
 
 
 def test_the_client_loads_nothing_of_the_server() -> None:
-    code = "import kgt.client, kgt.__main__, sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    code = "import kgt.client, kgt.command, kgt.__main__, sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
     assert {"kgt", "grpc"} <= loaded

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import json
+import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import grpc
 import pytest
 
-from demo.processes import server_process
-from kgt.__main__ import _parser, main
+from demo.processes import ROOT, server_process
+from kgt.__main__ import main
+from kgt.command import _parser
+from kgt.v1 import personalization_pb2 as pb
 from server.stores.sqlite_base import build_base
 from tests.kgt.scripted_server import Script, scripted_server
 from tests.rpc.running import BASE, ENJOY, FEED, VOCABULARY
@@ -33,7 +41,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("KGT_USER", "KGT_SERVER"):
+    for name in ("KGT_USER", "KGT_SERVER", "KGT_ADDRESS"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -263,8 +271,7 @@ def test_a_command_without_a_user_says_so(capsys: pytest.CaptureFixture[str]) ->
         (["personalize", "--expected-revision", "1", ENJOY, "fish"], "kgt: Aborted (REVISION_MOVED): "),
         (["facts", "--page-token", "nonsense"], "kgt: NotFound (UNKNOWN_PAGE_TOKEN): "),
         (["answer", "--timeout", "0", ENJOY], "kgt: DeadlineExceeded"),
-        (["import", "missing.jsonl"], "kgt: "),
-        (["import", "latin.jsonl"], "kgt: 'utf-8' codec"),
+        (["edit", "--add", "dog", "likes", "\udcff"], "kgt: "),
         (["import", "other.jsonl"], "kgt: InvalidArgument (MALFORMED_EXPORT): lines"),
         (["export", "no/such/folder/file.jsonl"], "kgt: "),
     ],
@@ -281,7 +288,6 @@ def test_what_fails_is_said_on_stderr_without_a_trace(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "latin.jsonl").write_bytes('{"caf\xe9": 1}\n'.encode("latin-1"))
     (tmp_path / "other.jsonl").write_text('{"no": "header"}\n')
     command, *rest = arguments
     status = main([command, "-u", user[:50], "--server", address, *(["--json"] if as_json else []), *rest])
@@ -310,3 +316,183 @@ def test_an_export_that_breaks_off_leaves_no_file(tmp_path: Path, capfd: pytest.
         assert main(["export", "-u", "alice", "--server", address, str(file)]) == 1
     assert capfd.readouterr().err.startswith("kgt: Unavailable")
     assert file.read_text() == "the one before\n"
+
+
+@pytest.mark.parametrize("before", [None, "the one before\n"])
+def test_an_export_of_which_the_server_lost_a_part_keeps_the_rest_and_says_so(
+    before: str | None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "overlay.jsonl"
+    if before is not None:
+        file.write_text(before)
+    lines = [pb.ExportOverlayResponse(line=line) for line in ('{"kgt": 1}', '{"edit": "Zoë"}')]
+    script = Script(1, grpc.StatusCode.DATA_LOSS, messages_before_failure=2, responses={"ExportOverlay": lines})
+    with scripted_server(script) as address:
+        assert main(["export", "-u", "alice", "--server", address, str(file)]) == 1
+        printed = capfd.readouterr()
+        assert printed.out == ""
+        assert printed.err == f"kgt: DataLoss: as the script says; {file} has the lines that could be read\n"
+        assert file.read_text(encoding="utf-8") == '{"kgt": 1}\n{"edit": "Zoë"}\n'
+        script.failures, script.messages_before_failure = 1, 0
+        assert main(["export", "-u", "alice", "--server", address, str(file)]) == 1
+        assert capfd.readouterr().err == "kgt: DataLoss: as the script says\n"
+        assert "Zoë" in file.read_text(encoding="utf-8"), "what holds nothing replaces nothing"
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+# What was named wrongly
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("missing.jsonl", None, "No such file or directory"),
+        ("folder", "", "Is a directory"),
+        ("latin.jsonl", '{"caf\xe9": 1}\n'.encode("latin-1"), "is not UTF-8 text (byte 6)"),
+        ("utf16.jsonl", '{"kgt": 1}\n'.encode("utf-16"), "is UTF-16 text; save it as UTF-8"),
+        ("utf16le.jsonl", '{"kgt": 1}\n'.encode("utf-16-le"), "is UTF-16 text; save it as UTF-8"),
+        ("utf16be.jsonl", '{"kgt": 1}\n'.encode("utf-16-be"), "is UTF-16 text; save it as UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_told_in_a_line(
+    name: str, content: bytes | str | None, complaint: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / name
+    if content == "":
+        file.mkdir()
+    elif isinstance(content, bytes):
+        file.write_bytes(content)
+    assert main(["import", "-u", "alice", str(file)]) == 2
+    assert capfd.readouterr() == ("", f"kgt: {file}: {complaint}\n")
+
+
+@pytest.mark.parametrize(
+    ("mark", "line_end"), [(codecs.BOM_UTF8, "\n"), (b"", "\r\n"), (b"", "\r"), (codecs.BOM_UTF8, "\r\n")]
+)
+def test_marks_and_line_ends_of_other_programs_are_no_text(
+    run: Run, tmp_path: Path, user: str, mark: bytes, line_end: str
+) -> None:
+    corrected(run)
+    run("edit", "--add", "Zoë", "likes", "one\u2028two")
+    file = tmp_path / "overlay.jsonl"
+    run("export", str(file))
+    file.write_bytes(mark + file.read_text(encoding="utf-8").replace("\n", line_end).encode())
+    assert run("import", "-u", f"{user[:90]} other", str(file)).startswith("2 edits taken in")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ([], "kgt: the following arguments are required: COMMAND"),
+        (["sing"], "kgt: argument COMMAND: invalid choice: 'sing'"),
+        (["answer", "-u", "alice"], "kgt answer: the following arguments are required: query"),
+        (["facts", "-u", "alice", "--server", "nonsense"], "kgt facts: argument --server: is host:port"),
+        (["facts", "-u", "alice", "--server", "127.0.0.1:５"], "kgt facts: argument --server: is host:port"),
+        (["facts", "-u", "alice", "--server", "127.0.0.1:0"], "kgt facts: argument --server: has port 0"),
+        (["facts", "-u", "alice", "--timeout", "soon"], "kgt facts: argument --timeout: is a number of seconds"),
+        (["facts", "-u", "alice", "--timeout", "nan"], "kgt facts: argument --timeout: is a number of seconds"),
+        (["facts", "-u", "alice", "--timeout", "-1"], "kgt facts: argument --timeout: is a number of seconds"),
+        (["facts", "-u", "alice", "\x1b]0;x\x07\n"], r"kgt: unrecognized arguments: \x1b]0;x\x07\n"),
+    ],
+)
+def test_wrong_usage_is_told_in_a_line(arguments: list[str], complaint: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    printed = capfd.readouterr()
+    assert (ended.value.code, printed.out) == (2, "")
+    assert printed.err.startswith(complaint)
+    assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["KGT_ADDRESS", "KGT_SERVER"])
+def test_either_variable_names_the_server(
+    name: str, address: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, address.replace("127.0.0.1", "0.0.0.0"))
+    assert main(["facts", "-u", "alice"]) == 0
+    monkeypatch.setenv(name, "nonsense")
+    capfd.readouterr()
+    assert main(["facts", "-u", "alice"]) == 2
+    assert capfd.readouterr().err == (
+        "kgt: the server's address is host:port, such as 127.0.0.1:50051 (KGT_ADDRESS, KGT_SERVER)\n"
+    )
+    assert main(["facts", "-u", "alice", "--server", address]) == 0, "a flag counts before variables"
+
+
+def test_variables_that_name_different_servers_are_told(
+    address: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("KGT_ADDRESS", address)
+    monkeypatch.setenv("KGT_SERVER", "127.0.0.1:1")
+    assert main(["facts", "-u", "alice"]) == 2
+    printed = capfd.readouterr().err
+    assert "KGT_ADDRESS and KGT_SERVER name different servers" in printed
+    assert printed.count("\n") == 1
+
+
+# A proxy
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "grpc_proxy"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LocalHost", "127.1.2.3", "0.0.0.0"])
+def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
+    name: str, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("no_proxy", "NO_PROXY", "no_grpc_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with scripted_server(Script(), "0.0.0.0") as address:
+        assert main(["facts", "-u", "alice", "--server", address.replace("127.0.0.1", host)]) == 0
+
+
+# Ends
+
+
+@pytest.mark.parametrize("point", ["kgt.command.run", "kgt.command._parser", "kgt.command.Client", "kgt.command.facts"])
+def test_ctrl_c_at_any_moment_is_a_line(
+    point: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def pressed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    handler = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(point, pressed)
+    try:
+        assert main(["facts", "-u", "alice"]) == 130
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert capfd.readouterr() == ("", "kgt: stopped\n")
+
+
+@pytest.mark.parametrize("arguments", [["facts"], ["facts", "--json"], ["export"]])
+def test_a_full_disk_is_told_in_a_line(address: str, arguments: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = kgt(address, *arguments, stdout=full)
+    assert (done.returncode, done.stderr) == (1, "kgt: No space left on device\n")
+
+
+@pytest.mark.parametrize("arguments", [["facts"], ["facts", "--json"], ["export"]])
+def test_a_reader_that_has_seen_enough_is_no_failure(address: str, arguments: list[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = kgt(address, *arguments, stdout=writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_the_terminal_s_encoding_lacks_is_written_out(run: Run, address: str, user: str) -> None:
+    run("edit", "--add", "Zoë", "likes", "緑茶")
+    done = kgt(address, "facts", user=user, stdout=subprocess.PIPE, env={"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"(Zo\xeb, Desires, \u7dd1\u8336)" in done.stdout
+
+
+def kgt(
+    address: str, *arguments: str, stdout: Any, user: str = "somebody", env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own."""
+    command = [sys.executable, "-m", "kgt", *arguments, "-u", user, "--server", address]
+    return subprocess.run(
+        command, cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        env={**os.environ, **(env or {})},
+    )  # fmt: skip

@@ -10,14 +10,14 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
-import grpc
 import pytest
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from demo.processes import ServerProcess, server_process
+from kgt.addresses import for_client
 from kgt.client import AsyncClient, Client
 from kgt.errors import Aborted, CallError, Unavailable
 from server.graph.relation import Vocabulary
+from server.health import SERVING, status_of
 from server.stores.neo4j import Neo4jStore
 from server.stores.neo4j_connection import Neo4jLogin
 from tests.neo4j.database import Database, until
@@ -233,9 +233,4 @@ async def test_neo4j_stopped_and_started_under_load(login: Neo4jLogin, serve: Se
 
 
 def serving(server: ServerProcess) -> bool:
-    with grpc.insecure_channel(server.address) as channel:
-        try:
-            response = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
-        except grpc.RpcError:
-            return False
-        return bool(response.status == health_pb2.HealthCheckResponse.SERVING)
+    return status_of(for_client(server.address)) == SERVING

@@ -9,21 +9,21 @@ import asyncio
 import logging
 import sys
 
-from server import assemble
-from server.__main__ import serve_until_stopped
+from server.__main__ import serve
+from server.errors import StartupError
 from server.settings import read_settings
 from tests.fixed_model import FixedModel
 from tests.rpc.running import PHRASES
 
 
-async def main() -> None:
+def main() -> int:
     logging.basicConfig(level="INFO", stream=sys.stderr)
-    settings = read_settings(sys.argv[1:])
-    relations = await assemble.vocabulary(settings)
-    store = await assemble.open_store(settings, relations)
-    await serve_until_stopped(settings, assemble.use_cases(settings, store, FixedModel(PHRASES), relations))
-    await store.close()
+    try:
+        return asyncio.run(serve(read_settings(sys.argv[1:]), lambda _: FixedModel(PHRASES)))
+    except StartupError as error:
+        print(f"kgt: {error}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    raise SystemExit(main())

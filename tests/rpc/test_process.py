@@ -15,15 +15,23 @@ import grpc
 import pytest
 
 from demo.processes import ROOT, server_process
+from kgt import requests
+from kgt.addresses import channel_options, for_client
 from kgt.client import AsyncClient, Client
-from kgt.errors import CallError
-from server.__main__ import _watch_health
-from server.errors import BaseLoading, StoreUnreachable
+from kgt.errors import CallError, Unavailable, from_rpc_error
+from kgt.v1 import personalization_pb2_grpc as pb_grpc
+from server.__main__ import _watch_health, serve
+from server.errors import BaseLoading, StartupError, StoreUnreachable
+from server.health import status_of
 from server.rpc.service import UseCases
 from server.rpc.serving import Probes
+from server.settings import Settings
 from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_base import build_base
-from tests.rpc.running import BASE, ENJOY, VOCABULARY
+from server.tuning.ports import LanguageModel
+from tests.fixed_model import FixedModel
+from tests.neo4j.database import free_port
+from tests.rpc.running import BASE, ENJOY, PHRASES, VOCABULARY
 
 FIXED = "tests.rpc.fixed_server"
 KILLS = 50
@@ -141,14 +149,70 @@ def test_the_default_model_that_was_not_fetched_is_named_with_the_command(tmp_pa
     assert "python -m server.lm.fetch" in refused("--data", str(tmp_path), "--cache", str(tmp_path / "empty"))
 
 
-def test_a_second_server_on_the_same_port_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1:{}", "localhost:{}"])
+def test_a_second_server_on_the_same_port_is_refused(tmp_path: Path, address: str) -> None:
     with server_process(FIXED, tmp_path) as server:
-        done = subprocess.run(
-            [sys.executable, "-m", FIXED, "--data", str(tmp_path), "--address", server.address],
-            cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert done.returncode != 0
-        assert "cannot listen" in done.stderr
+        taken = address.format(server.address.rpartition(":")[2])
+        # The second one names a model that does not exist: it is not looked for.
+        said = refused("--data", str(tmp_path / "other"), "--address", taken, "--model", "/no/such/folder")
+        assert said == f"kgt: cannot listen on {taken}: another server is there (KGT_ADDRESS)\n"
+    assert not (tmp_path / "other").exists(), "it has not opened a store either"
+
+
+def test_an_address_that_this_machine_has_not_is_told(tmp_path: Path) -> None:
+    said = refused("--data", str(tmp_path), "--address", "192.0.2.1:50051", "--insecure-bind", "true")
+    assert said == "kgt: cannot listen on 192.0.2.1:50051: this machine has no such address (KGT_ADDRESS)\n"
+
+
+def unwanted(_: Settings) -> LanguageModel:
+    raise AssertionError("a model is loaded although the port is taken")
+
+
+async def refusal_of_a_first_try(address: str) -> CallError:
+    """What an Answer fails with, without the client's retries."""
+    options = [("grpc.enable_retries", 0), *channel_options(for_client(address))]
+    async with grpc.aio.insecure_channel(address, options=options) as channel:
+        with pytest.raises(grpc.RpcError) as failed:
+            await pb_grpc.PersonalizationServiceStub(channel).Answer(requests.answer(user="alice", query=ENJOY))
+    return from_rpc_error(failed.value)
+
+
+class Loading:
+    """A model's loading that takes until the test says so."""
+
+    def __init__(self) -> None:
+        self.begun, self.ended = threading.Event(), threading.Event()
+
+    def __call__(self, settings: Settings) -> LanguageModel:
+        self.begun.set()
+        assert self.ended.wait(60)
+        return FixedModel(PHRASES)
+
+
+async def test_while_its_model_is_loaded_a_server_says_so_and_keeps_its_port(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build_base(tmp_path, BASE, VOCABULARY)
+    loading, address = Loading(), f"127.0.0.1:{free_port()}"
+    settings = Settings(address=address, data=tmp_path)
+    first = asyncio.create_task(serve(settings, loading))
+    try:
+        assert await asyncio.to_thread(loading.begun.wait, 60)
+        assert await asyncio.to_thread(status_of, for_client(address)) == "NOT_SERVING"
+        with pytest.raises(StartupError, match="another server is there"):
+            await serve(settings, unwanted)
+        refusal = await refusal_of_a_first_try(address)
+        assert (type(refusal), refusal.reason) == (Unavailable, "STARTING")
+        assert refusal.retry_after_s
+        assert "listening" not in capsys.readouterr().out
+        loading.ended.set()
+        async with AsyncClient(address, timeout_s=60) as client:  # waits by itself
+            assert (await client.answer(user="alice", query=ENJOY)).text == "meat"
+        assert f"kgt: listening on {address}" in capsys.readouterr().out
+    finally:
+        loading.ended.set()
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
 
 
 def test_check_says_what_it_found(tmp_path: Path) -> None:

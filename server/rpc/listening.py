@@ -1,0 +1,55 @@
+"""A server's port, or in a line why it cannot have it."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+from typing import Any
+
+import grpc.aio
+
+from kgt.addresses import Address
+from server.errors import StartupError
+
+
+def listen(server: grpc.aio.Server, address: Address) -> int:
+    """Give `server` its port; returns it. Raises StartupError."""
+    _require_free(address)
+    try:
+        return server.add_insecure_port(address.text)
+    except RuntimeError as error:  # somebody was faster
+        raise StartupError(_TAKEN.format(address.text)) from error
+
+
+_TAKEN = "cannot listen on {}: another server is there (KGT_ADDRESS)"
+
+
+def _require_free(address: Address) -> None:
+    """Raises StartupError unless all that the host names can be had.
+
+    gRPC is content with one: a second server on localhost would get ::1 where the first one has 127.0.0.1 only.
+    """
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise StartupError(f"cannot listen on {address.text}: there is no such host (KGT_ADDRESS)") from error
+    refused = [why for family, _, _, _, at in found if (why := _refusal(family, at))]
+    if errno.EADDRINUSE in refused:
+        raise StartupError(_TAKEN.format(address.text))
+    if errno.EACCES in refused:
+        raise StartupError(f"cannot listen on {address.text}: this port is not for this user (KGT_ADDRESS)")
+    if len(refused) == len(found):
+        raise StartupError(f"cannot listen on {address.text}: this machine has no such address (KGT_ADDRESS)")
+
+
+def _refusal(family: int, at: Any) -> int | None:
+    """Why a socket cannot be bound there, as an errno; None if it can."""
+    try:
+        with contextlib.closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
+            # What gRPC sets, too: connections of a server that has just ended are in nobody's way.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(at)
+    except OSError as error:
+        return error.errno
+    return None

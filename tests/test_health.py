@@ -1,0 +1,44 @@
+"""The probe of containers: it asks the server that the environment names, and never through a proxy."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from server.health import main
+from tests.rpc.running import running
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KGT_ADDRESS", "KGT_SERVER", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize("name", ["KGT_ADDRESS", "KGT_SERVER"])
+async def test_a_server_that_serves_is_found_by_its_variable(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    async with running(tmp_path) as service:
+        monkeypatch.setenv(name, service.address.replace("127.0.0.1", "0.0.0.0"))
+        assert await asyncio.to_thread(main, []) == 0
+        assert capsys.readouterr().out == f"{service.address}: SERVING\n"
+        await service.probes.set(serving=False)
+        assert await asyncio.to_thread(main, [service.address]) == 1
+        assert capsys.readouterr().out == f"{service.address}: NOT_SERVING\n"
+
+
+def test_nobody_there_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["127.0.0.1:1"]) == 1
+    assert capsys.readouterr().out == "127.0.0.1:1: UNAVAILABLE\n"
+
+
+@pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:\uff15", "127.0.0.1:0"])
+def test_what_is_no_address_is_told_in_a_line(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([address]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("kgt: the address ")
+    assert printed.err.count("\n") == 1

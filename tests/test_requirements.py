@@ -1,0 +1,115 @@
+"""What is installed: one lock for image and development, with hashes and without addresses, of all that is required."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+ROOT = Path(__file__).parent.parent
+FILES = ("torch", "server", "dev")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PINS = {
+    name: re.findall(r"^(\S.*?) \\\n((?: +--hash=.*\n)+)", (ROOT / "requirements" / f"{name}.txt").read_text(), re.M)
+    for name in FILES
+}
+"""Of each file: (what is pinned, its hashes)."""
+
+
+def pinned(*files: str) -> dict[str, Requirement]:
+    found = [Requirement(pin) for name in files for pin, _ in PINS[name]]
+    return {canonicalize_name(r.name): r for r in found if r.marker is None or r.marker.evaluate()}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "files"),
+    [
+        (PROJECT["dependencies"] + PROJECT["optional-dependencies"]["server"], ("torch", "server")),
+        (PROJECT["optional-dependencies"]["dev"], FILES),
+    ],
+)
+def test_the_lock_has_what_pyproject_requires(wanted: list[str], files: tuple[str, ...]) -> None:
+    pins = pinned(*files)
+    for requirement in map(Requirement, wanted):
+        pin = pins.get(canonicalize_name(requirement.name))
+        assert pin is not None, f"{requirement} is not locked: `make lock`"
+        assert requirement.specifier.contains(_version(pin)), f"{requirement} is locked as {pin}: `make lock`"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_each_pin_is_one_version_with_the_hashes_of_its_files(name: str) -> None:
+    text = (ROOT / "requirements" / f"{name}.txt").read_text()
+    assert PINS[name]
+    for pin, hashes in PINS[name]:
+        assert [s.operator for s in Requirement(pin).specifier] == ["=="]
+        assert re.fullmatch(r"( +--hash=sha256:[0-9a-f]{64}( \\)?\n)+", hashes), pin
+    rest = re.sub(r"^\S.*? \\\n(?: +--hash=.*\n)+", "", text, flags=re.M)
+    assert all(line.startswith("#") for line in rest.splitlines()), "there is nothing without a hash"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_lock_names_no_address(name: str) -> None:
+    text = (ROOT / "requirements" / f"{name}.txt").read_text()
+    assert "://" not in text
+    assert re.findall(r"^\s*-(?!-hash)", text, re.M) == [], "no option, such as an index"
+
+
+def test_the_tests_run_on_what_is_shipped() -> None:
+    """What is installed here is what was locked. A build of torch from another index has a local version."""
+    differing = {
+        name: installed
+        for name, pin in pinned(*FILES).items()
+        if Version(installed := version(name)).public != str(_version(pin))
+    }
+    assert differing == {}, "`make install`"
+
+
+def test_image_and_make_install_from_the_lock_alone() -> None:
+    dockerfile, makefile = (ROOT / "Dockerfile").read_text(), (ROOT / "Makefile").read_text()
+    script = (ROOT / "requirements" / "install.sh").read_text()
+    for text in (dockerfile, makefile):
+        installs = [line for line in text.splitlines() if "pip install" in line]
+        assert len([line for line in installs if "--no-deps --no-build-isolation" in line]) == 1
+        assert all("--no-deps" in line or "$(UV)" in line for line in installs)
+        assert "requirements/install.sh" in text
+    assert "UV := uv==" in makefile
+    assert '--require-hashes --no-deps --only-binary :all: "$@"' in script
+
+
+def installing(tmp_path: Path, *arguments: str, **environment: str) -> list[str]:
+    """The commands that install.sh gives to a Python."""
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/said"\n')
+    python.chmod(0o700)
+    command = ["sh", str(ROOT / "requirements" / "install.sh"), str(python), *arguments]
+    subprocess.run(command, env={"PATH": "/usr/bin:/bin", **environment}, check=True, timeout=60)
+    said = (tmp_path / "said").read_text().replace(f"{ROOT}/requirements/", "")
+    return said.splitlines()
+
+
+LOCKED = "-m pip install -q --require-hashes --no-deps --only-binary :all:"
+
+
+def test_the_server_is_installed_without_what_development_needs(tmp_path: Path) -> None:
+    assert installing(tmp_path) == [f"{LOCKED} -r torch.txt", f"{LOCKED} -r server.txt"]
+
+
+def test_another_index_is_asked_for_torch_only(tmp_path: Path) -> None:
+    torch = pinned("torch")["torch"]
+    said = installing(tmp_path, "dev", KGT_TORCH_INDEX="https://example.org/cpu")
+    assert said == [
+        f"-m pip install -q --no-deps --index-url https://example.org/cpu torch{torch.specifier}",
+        f"{LOCKED} -r server.txt -r dev.txt",
+    ]
+
+
+def _version(pin: Requirement) -> Version:
+    (specifier,) = pin.specifier
+    return Version(specifier.version)
