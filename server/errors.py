@@ -24,6 +24,7 @@ KgtError
 │   ├── ShuttingDown
 │   └── DeadlinePassed        dropped before the model was asked
 ├── DataLoss                  the store holds what it should not
+│   └── UnreadableRecord      one edit's record; names the edit
 ├── Internal                  a defect in this service, with nothing private in its message
 └── StartupError              the server says so and exits before it listens
     ├── InvalidSetting
@@ -160,11 +161,18 @@ class RevertBlocked(Conflict):
 
     reason = "REVERT_BLOCKED"
 
+    NAMED = 20
+    """How many of the edits are named: messages and metadata have to fit the caller's limits."""
+
     def __init__(self, edit_ids: Sequence[str]) -> None:
+        self.edit_ids = tuple(edit_ids[: self.NAMED])
+        """The first of them."""
+        self.count = len(edit_ids)
+        """All of them."""
+        more = f" and {self.count - self.NAMED} more" if self.count > self.NAMED else ""
         super().__init__(
-            f"later edits rely on this one: {', '.join(edit_ids)}; revert them first, or set skip_conflicts"
+            f"later edits rely on this one: {', '.join(self.edit_ids)}{more}; revert them first, or set skip_conflicts"
         )
-        self.edit_ids = tuple(edit_ids)
 
 
 class OverlayNotEmpty(Conflict):
@@ -235,6 +243,18 @@ class DataLoss(KgtError):
     """The store holds what it should not: it was damaged from outside."""
 
     reason = "STORE_CORRUPT"
+
+
+class UnreadableRecord(DataLoss):
+    """The stored record of one edit cannot be read. Other edits are not affected."""
+
+    def __init__(self, edit_id: str, revision: int) -> None:
+        super().__init__(
+            f"the record of edit {edit_id} (revision {revision}) is damaged; "
+            "stop the server and run `python -m server check`"
+        )
+        self.edit_id = edit_id
+        self.revision = revision
 
 
 class Internal(KgtError):

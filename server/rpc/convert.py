@@ -87,20 +87,16 @@ def personalize_command(
         answer=limits.text(request.answer, "answer"),
         subject=limits.concept(request.subject, "subject") if request.HasField("subject") else None,
         object=limits.concept(request.object, "object") if request.HasField("object") else None,
-        relations=_relations(request.relations),
-        answer_before=request.answer_before if request.HasField("answer_before") else None,
+        relations=limits.relations(request.relations, "relations"),
+        answer_before=limits.text_or_empty(request.answer_before, "answer_before")
+        if request.HasField("answer_before")
+        else None,
         expected_revision=_revision(request, "expected_revision"),
         preview=request.preview,
         verify=request.verify if request.HasField("verify") else True,
         rules=_rules(request.options, defaults),
         deadline=deadline,
     )
-
-
-def _relations(values: Sequence[str]) -> tuple[str, ...]:
-    if len(values) > 20:
-        raise InvalidRequest("relations", f"holds {len(values)} relations; at most 20")
-    return tuple(limits.relation(r, f"relations[{n}]") for n, r in enumerate(values))
 
 
 def _rules(options: pb.PersonalizeOptions, defaults: PersonalizeRules) -> PersonalizeRules:

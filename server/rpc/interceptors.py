@@ -51,7 +51,7 @@ def caller() -> str:
 
 def resolve_user(request: Any, context: Context) -> str:  # noqa: ARG001 - identity will read it
     """Who calls. Today: the request's own field. Raises InvalidRequest."""
-    return limits.text(request.user, "user", limits.MAX_USER_BYTES)
+    return limits.user(request.user)
 
 
 class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]

@@ -128,7 +128,7 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
     async def RevertEdit(self, request: pb.RevertEditRequest, context: Context) -> pb.RevertEditResponse:
         response = await self._use.historian.revert(
             caller(),
-            limits.text(request.edit_id, "edit_id", limits.MAX_REQUEST_ID_BYTES),
+            limits.edit_id(request.edit_id),
             request.skip_conflicts,
             convert.request_key(request, request.request_id),
             lambda reverted: convert.revert_response(reverted).SerializeToString(),

@@ -11,7 +11,7 @@ from pathlib import Path
 from server.errors import StoreUnusable
 from server.stores import sql
 
-MIGRATIONS: Mapping[int, str] = {}
+MIGRATIONS: Mapping[int, str] = {1: sql.RESPONSES_SCHEMA}
 """version -> the SQL that brings a file of that version to the next one."""
 
 
@@ -50,7 +50,7 @@ def _version(connection: sqlite3.Connection) -> int | None:
 def _create(connection: sqlite3.Connection, version: int) -> None:
     connection.execute("BEGIN IMMEDIATE")
     if _version(connection) is None:  # another server may have been faster
-        for statement in _statements(sql.OVERLAY_SCHEMA):
+        for statement in _statements(sql.OVERLAY_SCHEMA + sql.RESPONSES_SCHEMA):
             connection.execute(statement)
         connection.execute(sql.PUT_META, ("schema_version", str(version)))
     connection.execute("COMMIT")

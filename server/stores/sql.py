@@ -11,7 +11,8 @@ from functools import lru_cache
 BASE_SCHEMA_VERSION = 3
 """1 had no edges.merged; what reads a base for users does not need it. 2 had every edge in two indexes of tails. The
 queries below read all three."""
-OVERLAY_SCHEMA_VERSION = 1
+OVERLAY_SCHEMA_VERSION = 2
+"""1 had neither `responses` nor `erased_requests`."""
 
 # The base. Symmetric relations have negative ids and are stored once, the concept with the smaller key as head.
 
@@ -217,6 +218,20 @@ CREATE TABLE overlay (
 CREATE INDEX overlay_by_tail ON overlay (user, tail, relation, head);
 CREATE INDEX overlay_by_age ON overlay (user, stamp_revision DESC, stamp_position DESC);
 """
+# What version 2 added.
+RESPONSES_SCHEMA = """
+-- of requests that changed nothing. `number` counts up, so that the oldest can be dropped
+CREATE TABLE responses (
+  user TEXT NOT NULL, request_id TEXT NOT NULL, number INTEGER NOT NULL, content_hash TEXT NOT NULL, response BLOB NOT NULL,
+  PRIMARY KEY (user, request_id)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX responses_by_age ON responses (user, number);
+-- what an erase with a request id removed, by a hash of user and id that names neither
+CREATE TABLE erased_requests (
+  digest BLOB PRIMARY KEY, time_ms INTEGER NOT NULL, edits INTEGER NOT NULL, added INTEGER NOT NULL,
+  removed INTEGER NOT NULL, concepts INTEGER NOT NULL, responses INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
 CONNECTION_PRAGMAS = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
@@ -273,17 +288,42 @@ PERSONAL_AT_TAILS = """
 SELECT o.tail, o.tail_text FROM json_each(?2) k JOIN overlay o ON o.user = ?1 AND o.tail = k.value
 WHERE o.origin = 'added' GROUP BY o.tail
 """
-EDITS_PAGE = "SELECT body FROM edits WHERE user = ? AND revision <= ? ORDER BY revision DESC LIMIT ?"
-EDITS_ALL = "SELECT body FROM edits WHERE user = ? ORDER BY revision"
-EDIT_BY_ID = "SELECT body FROM edits WHERE user = ? AND id = ?"
-EDITS_TOUCHING = """
-SELECT e.revision, e.body FROM touches t JOIN edits e ON e.user = t.user AND e.revision = t.revision
-WHERE t.user = ?1 AND t.head = ?2 AND t.relation = ?3 AND t.tail = ?4 AND t.revision > ?5
+# As bytes: a text that is not UTF-8 would end the statement instead of costing its own row.
+EDIT_COLUMNS = "CAST(e.body AS BLOB), CAST(e.id AS BLOB), e.revision, e.time_ms"
+EDITS_PAGE = f"SELECT {EDIT_COLUMNS} FROM edits e WHERE user = ? AND revision <= ? ORDER BY revision DESC LIMIT ?"
+EDITS_ALL = f"SELECT {EDIT_COLUMNS} FROM edits e WHERE user = ? ORDER BY revision"
+EDIT_BY_ID = f"SELECT {EDIT_COLUMNS} FROM edits e WHERE user = ? AND id = ?"
+EDITS_TOUCHING = f"""
+SELECT {EDIT_COLUMNS} FROM edits e WHERE e.user = ?1 AND e.revision IN (
+  SELECT t.revision FROM json_each(?2) z JOIN touches t ON t.user = ?1 AND t.head = z.value ->> 0
+    AND t.relation = z.value ->> 1 AND t.tail = z.value ->> 2
+  WHERE t.revision > ?3
+) ORDER BY e.revision
 """
-REVERTS_OF = "SELECT body FROM edits WHERE user = ? AND reverts = ? ORDER BY revision"
-RESPONSE = "SELECT request_id, content_hash, response FROM edits WHERE user = ? AND request_id = ?"
+REVERTS = "SELECT id, reverts FROM edits WHERE user = ? AND reverts IS NOT NULL ORDER BY revision"
+RESPONSE = """
+SELECT request_id, content_hash, response FROM edits WHERE user = ?1 AND request_id = ?2
+UNION ALL SELECT request_id, content_hash, response FROM responses WHERE user = ?1 AND request_id = ?2
+"""
+PUT_RESPONSE = """
+INSERT INTO responses (user, request_id, content_hash, response, number)
+SELECT ?1, ?2, ?3, ?4, COALESCE(MAX(number), 0) + 1 FROM responses WHERE user = ?1
+"""
+DROP_OLD_RESPONSES = """
+DELETE FROM responses WHERE user = ?1 AND number <= (SELECT MAX(number) FROM responses WHERE user = ?1) - ?2
+"""
 
-COUNT_USER_EDITS = "SELECT COUNT(*), COUNT(response) FROM edits WHERE user = ?"
+ERASED_REQUEST = """
+SELECT edits, added, removed, concepts, responses FROM erased_requests WHERE digest = ? AND time_ms > ?
+"""
+PUT_ERASED_REQUEST = """
+INSERT OR REPLACE INTO erased_requests (digest, time_ms, edits, added, removed, concepts, responses)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+DROP_OLD_ERASED_REQUESTS = "DELETE FROM erased_requests WHERE time_ms <= ?"
+COUNT_USER_EDITS = """
+SELECT COUNT(*), COUNT(response) + (SELECT COUNT(*) FROM responses WHERE user = ?1) FROM edits WHERE user = ?1
+"""
 COUNT_USER_MARKS = "SELECT origin, COUNT(*) FROM overlay WHERE user = ? GROUP BY origin"
 USER_CONCEPTS = """
 SELECT head FROM overlay WHERE user = ?1 AND origin = 'added' UNION SELECT tail FROM overlay WHERE user = ?1 AND origin = 'added'
@@ -292,6 +332,7 @@ ERASE = (
     "DELETE FROM overlay WHERE user = ?",
     "DELETE FROM touches WHERE user = ?",
     "DELETE FROM edits WHERE user = ?",
+    "DELETE FROM responses WHERE user = ?",
     "DELETE FROM users WHERE user = ?",
 )
 CHECKED_TOUCHES = """

@@ -19,8 +19,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from server.errors import (
     DataLoss,
@@ -34,17 +35,28 @@ from server.errors import (
     UnknownEdit,
     UnknownRevision,
 )
-from server.graph.codec import edit_from_json, edit_to_json
+from server.graph.codec import edit_to_json
 from server.graph.concept import Concept
-from server.graph.edit import Edit, Overlay
+from server.graph.edit import Edit, Overlay, UnreadableEdit
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple, canonical
 from server.stores import sql
 from server.stores.migrations import prepare_overlays
+from server.stores.records import all_readable, read_edit, readable
 from server.stores.sqlite_base import BASE_FILE, BaseReader, file_identity, transaction
-from server.stores.view import assemble_neighborhood, erasure_bucket, newest_first, seen_from
-from server.tuning.ports import ConceptEntry, Erased, Listing, Page, PersonalFact, RequestRecord, Snapshot
+from server.stores.view import assemble_neighborhood, erase_digest, erasure_bucket, newest_first, seen_from
+from server.tuning.ports import (
+    KEPT_ERASURES_S,
+    KEPT_RESPONSES,
+    ConceptEntry,
+    Erased,
+    Listing,
+    Page,
+    PersonalFact,
+    RequestRecord,
+    Snapshot,
+)
 
 OVERLAYS_FILE = "overlays.db"
 _READERS = 4
@@ -109,7 +121,7 @@ class SqliteStore:
     async def facts(self, user: str, page: Page, at_revision: int) -> Listing[PersonalFact]:
         return await self._read(lambda s: s.facts(user, page, at_revision))
 
-    async def edits(self, user: str, page: Page, at_revision: int) -> Listing[Edit]:
+    async def edits(self, user: str, page: Page, at_revision: int) -> Listing[Edit | UnreadableEdit]:
         return await self._read(lambda s: s.edits(user, page, at_revision))
 
     async def edit(self, user: str, edit_id: str) -> Edit:
@@ -118,11 +130,11 @@ class SqliteStore:
     async def edits_since(self, user: str, revision: int, triples: Sequence[Triple]) -> Sequence[Edit]:
         return await self._read(lambda s: s.edits_since(user, revision, triples))
 
-    async def reverts_of(self, user: str, edit_id: str) -> Sequence[Edit]:
-        return await self._read(lambda s: s.bodies(sql.REVERTS_OF, user, edit_id))
+    async def reverts(self, user: str) -> Sequence[tuple[str, str]]:
+        return await self._read(lambda s: s.reverts(user))
 
-    async def history(self, user: str) -> Sequence[Edit]:
-        return await self._read(lambda s: s.bodies(sql.EDITS_ALL, user))
+    async def history(self, user: str) -> Sequence[Edit | UnreadableEdit]:
+        return await self._read(lambda s: s.stored_edits(sql.EDITS_ALL, user))
 
     async def overlay(self, user: str) -> Overlay:
         return await self._read(lambda s: s.overlay(user))
@@ -133,8 +145,8 @@ class SqliteStore:
     async def commit(self, user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None) -> None:
         await self._write(lambda s: s.commit(user, snapshot, edits, request))
 
-    async def erase(self, user: str) -> Erased:
-        return await self._write(lambda s: s.erase(user))
+    async def erase(self, user: str, request_id: str | None = None) -> Erased:
+        return await self._write(lambda s: s.erase(user, request_id))
 
     async def health(self) -> None:
         await self._read(lambda s: s.health())
@@ -387,29 +399,40 @@ class _Session:
         facts = tuple(PersonalFact(t, m, *edits.get(m.stamp.revision, ("", 0))) for t, m in chosen)
         return Listing(facts, str(start + page.size) if start + page.size < len(marks) else "")
 
-    def edits(self, user: str, page: Page, at_revision: int) -> Listing[Edit]:
+    def edits(self, user: str, page: Page, at_revision: int) -> Listing[Edit | UnreadableEdit]:
         self._revision(user, at_revision)
         upto = min(at_revision, int(page.cursor)) if page.cursor else at_revision
-        edits = self.bodies(sql.EDITS_PAGE, user, upto, page.size + 1)
-        more = str(edits[page.size].revision) if len(edits) > page.size else ""
-        return Listing(tuple(edits[: page.size]), more)
+        rows, next_cursor = self._page_of_edits(user, page, upto)
+        return Listing(tuple(read_edit(*row) for row in rows), next_cursor)
 
-    def bodies(self, query: str, *arguments: object) -> list[Edit]:
-        return [edit_from_json(body) for (body,) in self._db.execute(query, arguments)]
+    def _page_of_edits(self, user: str, page: Page, upto: int) -> tuple[list[tuple[Any, ...]], str]:
+        """The rows of a page, and the revision that the next one starts with."""
+        rows: list[tuple[Any, ...]] = []
+        taken = 0
+        with contextlib.closing(self._db.execute(sql.EDITS_PAGE, (user, upto, page.size + 1))) as cursor:
+            for row in cursor:
+                taken += len(row[0])
+                if rows and (len(rows) == page.size or taken > page.max_bytes):
+                    return rows, str(row[2])
+                rows.append(row)
+        return rows, ""
+
+    def stored_edits(self, query: str, *arguments: object) -> list[Edit | UnreadableEdit]:
+        """All rows are there before the first is decoded: a damaged one leaves no statement open."""
+        return [read_edit(*row) for row in self._db.execute(query, arguments).fetchall()]
 
     def edit(self, user: str, edit_id: str) -> Edit:
-        found = self.bodies(sql.EDIT_BY_ID, user, edit_id)
+        found = self.stored_edits(sql.EDIT_BY_ID, user, edit_id)
         if not found:
             raise UnknownEdit
-        return found[0]
+        return readable(found[0])
 
     def edits_since(self, user: str, revision: int, triples: Sequence[Triple]) -> list[Edit]:
-        bodies: dict[int, str] = {}
-        for triple in triples:
-            stored = canonical(triple, self._vocabulary)
-            arguments = (user, stored.head.key, stored.relation, stored.tail.key, revision)
-            bodies |= dict(self._db.execute(sql.EDITS_TOUCHING, arguments).fetchall())
-        return [edit_from_json(bodies[r]) for r in sorted(bodies)]
+        keys = [_columns(canonical(triple, self._vocabulary))[:3] for triple in triples]
+        return all_readable(self.stored_edits(sql.EDITS_TOUCHING, user, json.dumps(keys), revision))
+
+    def reverts(self, user: str) -> list[tuple[str, str]]:
+        return self._db.execute(sql.REVERTS, (user,)).fetchall()
 
     def response(self, user: str, request_id: str) -> RequestRecord | None:
         row = self._db.execute(sql.RESPONSE, (user, request_id)).fetchone()
@@ -421,6 +444,11 @@ class _Session:
         with transaction(self._db):
             current = self.snapshot(user)
             self._require_unmoved(user, snapshot, current)
+            if request is not None:
+                self._require_unanswered(user, request)
+            if not edits:
+                self._keep_response(user, request)
+                return
             overlay_id = secrets.token_hex(16) if _is_new(current) else current.overlay_id
             for number, edit in enumerate(edits, start=1):
                 if edit.revision != current.revision + number:
@@ -437,11 +465,23 @@ class _Session:
                 raise OverlayErased
         raise RevisionMoved(snapshot.revision, current.revision)
 
+    def _require_unanswered(self, user: str, request: RequestRecord) -> None:
+        """An equal request through another server may have been faster; repeated, this one gets its response."""
+        if self.response(user, request.request_id) is not None:
+            raise StoreBusy("a request with this request_id was answered meanwhile; repeat it to get that response")
+
+    def _keep_response(self, user: str, request: RequestRecord | None) -> None:
+        if request is not None:
+            kept = (user, request.request_id, request.content_hash, request.response)
+            self._db.execute(sql.PUT_RESPONSE, kept)
+            self._db.execute(sql.DROP_OLD_RESPONSES, (user, KEPT_RESPONSES))
+
     def _insert_edit(self, user: str, edit: Edit, request: RequestRecord | None) -> None:
         kept = (request.request_id, request.content_hash, request.response) if request else (None, None, None)
-        self._db.execute(
-            sql.INSERT_EDIT, (user, edit.revision, edit.id, edit.time_ms, edit.reverts, *kept, edit_to_json(edit))
-        )
+        body = edit_to_json(edit)
+        if read_edit(body, edit.id, edit.revision, edit.time_ms) != edit:
+            raise Internal("an edit that could not be read back was not written")
+        self._db.execute(sql.INSERT_EDIT, (user, edit.revision, edit.id, edit.time_ms, edit.reverts, *kept, body))
         self._db.executemany(sql.INSERT_TOUCH, _touches(user, edit))
         for change in edit.changes:
             t, mark = change.triple, change.after
@@ -449,16 +489,27 @@ class _Session:
             if mark is not None:
                 self._db.execute(sql.PUT_MARK, (user, *_columns(t), *_mark_columns(mark)))
 
-    def erase(self, user: str) -> Erased:
+    def erase(self, user: str, request_id: str | None) -> Erased:
+        now_ms = time.time_ns() // 1_000_000
+        oldest_ms = now_ms - KEPT_ERASURES_S * 1000
+        digest = None if request_id is None else erase_digest(user, request_id)
         with transaction(self._db):
-            edits, responses = self._db.execute(sql.COUNT_USER_EDITS, (user,)).fetchone()
-            marks = dict(self._db.execute(sql.COUNT_USER_MARKS, (user,)).fetchall())
-            own = [key for (key,) in self._db.execute(sql.USER_CONCEPTS, (user,))]
-            personal = len(own) - len(self.base().concept_ids(own))
-            for statement in sql.ERASE:
-                self._db.execute(statement, (user,))
-            self._db.execute(sql.NEXT_EPOCH, (erasure_bucket(user),))
+            earlier = self._db.execute(sql.ERASED_REQUEST, (digest, oldest_ms)).fetchone()
+            erased = Erased(*earlier) if earlier else self._erase_rows(user)
+            self._db.execute(sql.DROP_OLD_ERASED_REQUESTS, (oldest_ms,))
+            if digest is not None and not earlier:
+                self._db.execute(sql.PUT_ERASED_REQUEST, (digest, now_ms, *astuple(erased)))
         self._truncate_log()
+        return erased
+
+    def _erase_rows(self, user: str) -> Erased:
+        edits, responses = self._db.execute(sql.COUNT_USER_EDITS, (user,)).fetchone()
+        marks = dict(self._db.execute(sql.COUNT_USER_MARKS, (user,)).fetchall())
+        own = [key for (key,) in self._db.execute(sql.USER_CONCEPTS, (user,)).fetchall()]
+        personal = len(own) - len(self.base().concept_ids(own))
+        for statement in sql.ERASE:
+            self._db.execute(statement, (user,))
+        self._db.execute(sql.NEXT_EPOCH, (erasure_bucket(user),))
         return Erased(edits, marks.get("added", 0), marks.get("removed", 0), personal, responses)
 
     def _truncate_log(self) -> None:
@@ -485,7 +536,7 @@ class _Session:
     def _check_user(self, user: str, revision: int) -> list[str]:
         problems = []
         overlay, touches = Overlay(), set()
-        for edit in self.bodies(sql.EDITS_ALL, user):
+        for edit in all_readable(self.stored_edits(sql.EDITS_ALL, user)):
             if edit.revision != overlay.revision + 1:
                 problems.append(f"the log goes from revision {overlay.revision} to {edit.revision}")
             if any(overlay.marks.get(change.triple) != change.before for change in edit.changes):

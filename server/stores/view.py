@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -89,6 +90,11 @@ def newest_first(marks: Mapping[Triple, Mark]) -> list[tuple[Triple, Mark]]:
 def erasure_bucket(user: str) -> int:
     """Which counter of erasures a user falls under: one of 4,096, so that a counter names no one."""
     return int.from_bytes(hashlib.sha256(user.encode()).digest()[:2], "big") % 4096
+
+
+def erase_digest(user: str, request_id: str) -> bytes:
+    """What is kept of an erase's request id: SHA-256 of user and id, from which neither can be read."""
+    return hashlib.sha256(json.dumps([user, request_id]).encode()).digest()
 
 
 def all_concepts(triples: Iterable[Triple]) -> set[Concept]:

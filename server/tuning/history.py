@@ -98,8 +98,8 @@ class Historian:
 
         async def compute(snapshot: Snapshot) -> Write:
             edit = await self._store.edit(user, edit_id)
-            if (earlier := await self._standing_revert(user, edit_id)) is not None:
-                return Write(render(Reverted(earlier, ())), ())
+            if (earlier := (await self._standing_reverts(user)).get(edit_id)) is not None:
+                return Write(render(Reverted(await self._store.edit(user, earlier), ())), ())
             skipped = await self._conflicts(user, edit)
             if skipped and not skip_conflicts:
                 raise RevertBlocked(list(dict.fromkeys(i for s in skipped for i in s.edit_ids)))
@@ -112,18 +112,20 @@ class Historian:
 
         return await self._writer.run(user, key, None, compute)
 
-    async def _standing_revert(self, user: str, edit_id: str) -> Edit | None:
-        """The revert of an edit that has not itself been reverted."""
-        for revert in reversed(await self._store.reverts_of(user, edit_id)):
-            if await self._standing_revert(user, revert.id) is None:
-                return revert
-        return None
+    async def _standing_reverts(self, user: str) -> dict[str, str]:
+        """Of each edit that is reverted now, the id of the revert: one that has not itself been reverted."""
+        standing: dict[str, str] = {}
+        for revert, reverted in reversed(await self._store.reverts(user)):  # later ones decide over earlier ones
+            if revert not in standing:
+                standing.setdefault(reverted, revert)
+        return standing
 
     async def _conflicts(self, user: str, edit: Edit) -> list[Skipped]:
         """The edit's triples that later edits changed, unless they were put back, or relied on."""
         triples = [c.triple for c in edit.changes]
         later = await self._store.edits_since(user, edit.revision, triples)
-        standing = [e for e in later if await self._standing_revert(user, e.id) is None]
+        reverted = await self._standing_reverts(user)
+        standing = [e for e in later if e.id not in reverted]
         now = {t: mark for t, (_, mark) in (await self._store.find(user, triples)).items()}
         skipped = []
         for change in edit.changes:

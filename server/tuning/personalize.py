@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from server.errors import EpsilonUnreachable, InvalidRequest
-from server.graph.codec import MAX_CONCEPT_BYTES
+from server.graph.codec import checked_concept, checked_relation, printable
 from server.graph.concept import Concept
 from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
 from server.graph.neighborhood import Neighborhood, ViewedTriple
-from server.graph.triple import Mark, Origin, Stamp, Triple, canonical
+from server.graph.marks import changes_to
+from server.graph.triple import Origin, Stamp, Triple, canonical
 from server.tuning.algorithm import Facts, Problem, Removal, Solution, Stopping, facts_of, margin, solve
 from server.tuning.answer import Answerer
 from server.tuning.cost import Cost, CostMeter
@@ -143,6 +144,12 @@ class _Personalization:
         self._meter = CostMeter()
         self._feedback = command.answer.strip()
         self._object = _object_concept(command)
+        self._named = tuple(
+            dict.fromkeys(
+                checked_relation(r, f"relations[{n}]", answerer.vocabulary) for n, r in enumerate(command.relations)
+            )
+        )
+        """The relations that the caller names."""
         self._answers: dict[str, str] = {}
         self._view: Neighborhood
         self._scorer: Scorer
@@ -176,8 +183,7 @@ class _Personalization:
         subject = self._choice.match.concept
         limit = max(self._answerer.rules.neighborhood_limit, self._rules.budget.triples + self._rules.max_removed)
         whole = await self._store.neighborhood(c.user, subject, limit)
-        asked_for = {self._vocabulary.relation_named(r) for r in c.relations}
-        self._view = retrievable_view(whole, self._vocabulary, asked_for)
+        self._view = retrievable_view(whole, self._vocabulary, self._named)
         self._scorer = self._answerer.scorer(c.user, c.query, subject, self._meter, c.deadline)
         await self._foresee()
         self._known = Probabilities(await self._scorer.relations([s.relation for s in self._view.slices]))
@@ -189,11 +195,10 @@ class _Personalization:
         """
         c = self._command
         before = c.answer_before.strip() if c.answer_before is not None else ""
-        ranked = not c.relations and self._rules.relation_source is RelationSource.RANKED
-        if not before or says(before, self._feedback) or not (c.relations or ranked):
+        ranked = not self._named and self._rules.relation_source is RelationSource.RANKED
+        if not before or says(before, self._feedback) or not (self._named or ranked):
             return
-        named = [self._vocabulary.relation_named(r) for r in c.relations]
-        names = named or [r.name for r in self._vocabulary.retrievable()]
+        names = self._named or tuple(r.name for r in self._vocabulary.retrievable())
         candidates = personalized_triples(self._view.head, names, self._object)
         triples = list(dict.fromkeys([*candidates, *(v.triple for v in self._view)]))
         budget = self._rules.budget.triples
@@ -238,10 +243,9 @@ class _Personalization:
     async def _personalized(self) -> tuple[Triple, ...]:
         """H: the caller's relations, else generated ones filled up by ranking, or ranked ones alone."""
         c, k, subject = self._command, self._rules.k, self._view.head
-        if c.relations:
-            names = tuple(dict.fromkeys(self._vocabulary.relation_named(r) for r in c.relations))
-            return personalized_triples(subject, names, self._object)
-        names = ()
+        if self._named:
+            return personalized_triples(subject, self._named, self._object)
+        names: tuple[str, ...] = ()
         if self._rules.relation_source is RelationSource.GENERATED:
             prompt = extraction_prompt(c.query, self._feedback, subject.text, self._object.text, k)
             request = GenerateRequest(prompt, k * TOKENS_PER_RELATION)
@@ -397,18 +401,15 @@ class _Personalization:
         )
 
     async def _changes(self, solution: Solution, before: str) -> tuple[Change, ...]:
-        marks = await self._store.find(self._command.user, [*solution.added, *solution.removed])
-        changes = []
-        for position, z in enumerate([*solution.added, *solution.removed]):
-            in_base, mark = marks[z]
-            stamp = Stamp(self._snapshot.revision + 1, position)
-            if z in solution.added:
-                after: Mark | None = Mark(Origin.ADDED, stamp)
-            else:
-                after = Mark(Origin.REMOVED, stamp) if in_base else None
-            probabilities = self._probabilities(z, solution.view, before)
-            changes.append(Change(canonical(z, self._vocabulary), mark, after, probabilities))
-        return tuple(changes)
+        wanted = {canonical(z, self._vocabulary): (z, Origin.ADDED) for z in solution.added}
+        wanted |= {canonical(z, self._vocabulary): (z, Origin.REMOVED) for z in solution.removed}
+        found = await self._store.find(self._command.user, list(wanted))
+        changes = changes_to(
+            [(stored, origin) for stored, (_, origin) in wanted.items()], found, self._snapshot.revision + 1, renew=True
+        )
+        return tuple(
+            replace(c, probabilities=self._probabilities(wanted[c.triple][0], solution.view, before)) for c in changes
+        )
 
     def _probabilities(self, z: Triple, after: Neighborhood, before: str) -> TripleProbabilities:
         return TripleProbabilities(
@@ -438,8 +439,8 @@ class _Personalization:
             loss_after=loss_after,
             stop_reason=reason,
             converged=converged,
-            answer_before=before,
-            answer_after=after,
+            answer_before=printable(before),
+            answer_after=printable(after),
         )
 
     def _outcome(self, edit: Edit, evidence: Evidence) -> PersonalizeOutcome:
@@ -454,10 +455,13 @@ class _Personalization:
 
 
 def _object_concept(command: PersonalizeCommand) -> Concept:
-    text = command.object if command.object is not None else object_text(command.answer)
-    if len(text.encode()) > MAX_CONCEPT_BYTES:
-        raise InvalidRequest("answer", f"names a concept of more than {MAX_CONCEPT_BYTES} bytes; send a shorter object")
-    return Concept.of(text)
+    """The object: as the caller says, else what the answer names. Raises InvalidRequest."""
+    if command.object is not None:
+        return checked_concept(command.object, "object")
+    try:
+        return checked_concept(object_text(command.answer), "answer")
+    except InvalidRequest as error:
+        raise InvalidRequest("answer", f"as an object it {error.description}; send the object too") from error
 
 
 def _explanation(answer: str, solution: Solution, verified: bool) -> str:

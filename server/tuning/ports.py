@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
 from server.graph.concept import Concept
-from server.graph.edit import Edit, Overlay
+from server.graph.edit import Edit, Overlay, UnreadableEdit
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.triple import Mark, Triple
 
@@ -152,10 +152,14 @@ class RequestRecord:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A piece of a listing: at most `size` items from behind `cursor` (empty: from the start)."""
+    """A piece of a listing: at most `size` items from behind `cursor` (empty: from the start).
+
+    It ends before the item that would take it past `max_bytes` as stored, but holds at least one.
+    """
 
     size: int
     cursor: str = ""
+    max_bytes: int = 3 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,11 +191,20 @@ class Erased:
     stored_responses: int = 0
 
 
+KEPT_RESPONSES = 1_000
+"""Responses of requests that changed nothing, a user: the newest are kept."""
+KEPT_ERASURES_S = 30 * 24 * 3600
+"""How long an erase's request id is known: by a hash of user and id, which names neither."""
+
+
 class GraphStore(Protocol):
     """A base graph shared by all, and each user's overlay with its history.
 
     The log of edits is the truth; each commit appends one edit with the next revision. `at_revision` is None for the
     latest, 0 for the base alone. Errors: UnknownRevision, StoreBusy, StoreFull, DataLoss.
+
+    A stored edit that cannot be read fails alone: listings show it as an UnreadableEdit and go on; what needs its
+    content raises UnreadableRecord.
     """
 
     @property
@@ -225,23 +238,26 @@ class GraphStore(Protocol):
         """All that the user added or removed, newest first."""
         ...
 
-    async def edits(self, user: str, page: Page, at_revision: int) -> Listing[Edit]:
-        """The user's edits up to a revision, newest first."""
+    async def edits(self, user: str, page: Page, at_revision: int) -> Listing[Edit | UnreadableEdit]:
+        """The user's edits up to a revision, newest first; `page.max_bytes` is applied to their stored form."""
         ...
 
     async def edit(self, user: str, edit_id: str) -> Edit:
-        """One edit. Raises UnknownEdit."""
+        """One edit. Raises UnknownEdit and UnreadableRecord."""
         ...
 
     async def edits_since(self, user: str, revision: int, triples: Sequence[Triple]) -> Sequence[Edit]:
-        """The edits after `revision` that changed or relied on one of `triples`, oldest first."""
+        """The edits after `revision` that changed or relied on one of `triples`, oldest first.
+
+        Raises UnreadableRecord when one of them cannot be read.
+        """
         ...
 
-    async def reverts_of(self, user: str, edit_id: str) -> Sequence[Edit]:
-        """The edits that reverted this one, oldest first."""
+    async def reverts(self, user: str) -> Sequence[tuple[str, str]]:
+        """(id of an edit that reverts, id of the edit that it reverted) of all the user's reverts, oldest first."""
         ...
 
-    async def history(self, user: str) -> Sequence[Edit]:
+    async def history(self, user: str) -> Sequence[Edit | UnreadableEdit]:
         """All of the user's edits, oldest first, of one moment."""
         ...
 
@@ -250,18 +266,25 @@ class GraphStore(Protocol):
         ...
 
     async def response(self, user: str, request_id: str) -> RequestRecord | None:
-        """What a request with this id was answered, if it committed."""
+        """What a request with this id was answered, if it committed, with edits or without."""
         ...
 
     async def commit(self, user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None) -> None:
         """Append `edits`, whose revisions follow the snapshot's, and the response, all or nothing.
 
-        Raises RevisionMoved when the overlay is not at the snapshot any more, OverlayErased when it was erased since.
+        Without edits, only the response is kept (the newest KEPT_RESPONSES a user), and neither an overlay nor a
+        revision comes of it. Raises RevisionMoved when the overlay is not at the snapshot any more, OverlayErased when
+        it was erased since, StoreBusy when the request's id was taken meanwhile, and Internal, with nothing written,
+        for an edit that could not be read back.
         """
         ...
 
-    async def erase(self, user: str) -> Erased:
-        """Remove everything that is kept about the user, on disk too."""
+    async def erase(self, user: str, request_id: str | None = None) -> Erased:
+        """Remove everything that is kept about the user, on disk too.
+
+        A repeated `request_id` removes nothing and returns what the first erase removed, for KEPT_ERASURES_S. Raises
+        StoreBusy when the user is erased but traces are still on disk; a repetition finishes the work.
+        """
         ...
 
     async def health(self) -> None:

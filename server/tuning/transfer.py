@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from server.errors import InvalidRequest, OverlayNotEmpty
+from server.errors import InvalidRequest, OverlayNotEmpty, UnreadableRecord
 from server.graph.codec import edit_from_json, edit_to_json
-from server.graph.edit import Change, Edit, EditKind, Overlay
+from server.graph.edit import Change, Edit, EditKind, Overlay, UnreadableEdit
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple, canonical
 from server.tuning.ports import GraphStore, Snapshot
@@ -103,8 +103,13 @@ class Courier:
         )
 
 
-def export_lines(edits: Sequence[Edit], fingerprints: Mapping[str, str]) -> Iterator[str]:
-    """Header, edits and footer, without line ends."""
+def export_lines(edits: Sequence[Edit | UnreadableEdit], fingerprints: Mapping[str, str]) -> Iterator[str]:
+    """Header, edits and footer, without line ends.
+
+    Raises UnreadableRecord in place of the footer when an edit could not be read: the others are exported before it.
+    """
+    unreadable = next((edit for edit in edits if isinstance(edit, UnreadableEdit)), None)
+    readable = [edit for edit in edits if isinstance(edit, Edit)]
     digest = hashlib.sha256()
     header = {
         "format": FORMAT,
@@ -112,9 +117,11 @@ def export_lines(edits: Sequence[Edit], fingerprints: Mapping[str, str]) -> Iter
         "revision": edits[-1].revision if edits else 0,
         "fingerprints": dict(fingerprints),
     }
-    for line in (json.dumps(header, sort_keys=True), *map(edit_to_json, edits)):
+    for line in (json.dumps(header, sort_keys=True), *map(edit_to_json, readable)):
         digest.update(line.encode() + b"\n")
         yield line
+    if unreadable is not None:
+        raise UnreadableRecord(unreadable.id, unreadable.revision)
     yield json.dumps({"edits": len(edits), "sha256": digest.hexdigest()})
 
 

@@ -1,12 +1,14 @@
+import contextlib
+import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from server.stores.sqlite import SqliteStore
+from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
 from server.stores.sqlite_base import BASE_FILE, BaseTriple, build_base
 from server.tuning.ports import GraphStore
-from tests.conformance.graph_store import BASE, VOCABULARY, GraphStoreConformance
+from tests.conformance.graph_store import BASE, BROKEN_BODY, VOCABULARY, GraphStoreConformance
 
 
 @pytest.fixture(scope="module")
@@ -24,3 +26,9 @@ class TestSqliteStore(GraphStoreConformance):
     async def opened(self, base: Sequence[BaseTriple]) -> GraphStore:
         (self.folder / BASE_FILE).write_bytes(self.base_file.read_bytes())
         return SqliteStore(self.folder, VOCABULARY)
+
+    async def damage(self, store: GraphStore, user: str, revision: int) -> None:
+        with contextlib.closing(sqlite3.connect(self.folder / OVERLAYS_FILE)) as connection, connection:
+            connection.execute(
+                "UPDATE edits SET body = ? WHERE user = ? AND revision = ?", (BROKEN_BODY, user, revision)
+            )
