@@ -7,14 +7,13 @@ read in Python altogether (rows.py) and checked here.
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from server.errors import InvalidRequest
-from server.graph.codec import MAX_CONCEPT_BYTES, MAX_RELATION_BYTES, checked_text
-from server.graph.concept import concept_key
+from server.graph import codec
+from server.graph.concept import Concept
 
 MAX_WEIGHT = 1e9
 """Of either sign. The fingerprint counts weights in millionths, as whole numbers of 64 bits."""
@@ -36,7 +35,7 @@ class BadLine:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A triple as given, within the limits; `lines` of the file, counted without blank ones, are covered by it."""
+    """A triple whose texts are as people see them, on one line each; `lines` of the file, counted without blank ones, are covered by it."""
 
     head: str
     relation: str
@@ -134,31 +133,17 @@ def checked_weight(value: Any) -> float:
     return float(value)
 
 
-def checked_concept(text: str, what: str = "concept") -> str:
-    """`text` as a concept within the limits of every store, which still names something as a key. Raises NoTriple."""
-    text = _checked(text, what, MAX_CONCEPT_BYTES)
-    if not concept_key(text):
-        raise NoTriple(f"the {what} is blank")
-    return text
+def checked_concept(text: str, what: str = "concept") -> Concept:
+    """The concept that `text` names, as RPCs and imports take it. Raises NoTriple."""
+    try:
+        return codec.checked_concept(text, what)
+    except InvalidRequest as error:
+        raise NoTriple(f"the {what} {error.description}") from error
 
 
 def checked_relation(text: str) -> str:
-    """`text` as a relation within the limits of every store, with a letter or digit to be said. Raises NoTriple."""
-    text = _checked(text, "relation", MAX_RELATION_BYTES)
-    if not any(character.isalnum() for character in concept_key(text)):
-        raise NoTriple("the relation has no letter or digit")
-    return text
-
-
-def _checked(text: str, what: str, limit_bytes: int) -> str:
+    """`text` as the name of a relation, as RPCs and imports take it. Raises NoTriple."""
     try:
-        text = checked_text(text, what, limit_bytes)
+        return codec.checked_relation_name(text, "relation")
     except InvalidRequest as error:
-        raise NoTriple(f"the {what} {error.description}") from error
-    for character in text if not text.isprintable() else "":
-        category = unicodedata.category(character)
-        if category == "Cs":  # JSON can write a lone surrogate, UTF-8 cannot
-            raise NoTriple(f"the {what} holds half a character")
-        if category == "Cc" and not character.isspace():  # a terminal would obey it
-            raise NoTriple(f"the {what} holds control characters")
-    return text
+        raise NoTriple(f"the relation {error.description}") from error

@@ -130,13 +130,15 @@ TIDY = (
     r"\x{C0}-\x{D6}\x{D8}-\x{DE}\x{E0}-\x{F6}\x{F8}-\x{12F}\x{134}-\x{13E}\x{141}-\x{148}\x{14A}-\x{17E}"
     r"\x{400}-\x{45F}\x{3041}-\x{3096}\x{30A1}-\x{30FA}\x{4E00}-\x{9FFF}\x{AC00}-\x{D7A3}"
 )
+NAMING = r"[^ !-/:-@\[-`{-~]"
+"""What is more than ASCII punctuation, and of tidy texts therefore a letter or a digit: without one Python decides."""
 TEXTS = f"""
 CREATE TABLE texts AS
 SELECT t, line, language, CASE WHEN tidy THEN lower(t) ELSE key_in_python(t) END AS key,
   CASE WHEN tidy THEN t ELSE text_in_python(t) END AS text
 FROM (
   SELECT t, min(line) AS line, arg_min(language, line) AS language,
-    regexp_full_match(t, '[{TIDY}]+( [{TIDY}]+)*') AND strlen(t) <= 512 AS tidy
+    regexp_full_match(t, '[{TIDY}]+( [{TIDY}]+)*') AND regexp_matches(t, '{NAMING}') AND strlen(t) <= 512 AS tidy
   FROM (
     SELECT head AS t, 2 * line AS line, head_language AS language FROM raw WHERE why = 0
     UNION ALL SELECT tail, 2 * line + 1, tail_language FROM raw WHERE why = 0

@@ -121,7 +121,8 @@ class Report:
 def _write(out: TextIO, text: str) -> None:
     """A line, at once. Where nobody reads on (`| head`), this and all that follows goes nowhere, and the work goes on."""
     try:
-        print(printable(text), file=out, flush=True)
+        out.write(printable(text) + "\n")  # at once: a Ctrl-C between the two would leave half a line
+        out.flush()
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, out.fileno())

@@ -105,9 +105,9 @@ def row_of(values: Mapping[str, Any]) -> Row:
         if not isinstance(values.get(name), str):
             raise NoTriple(f"the {name} is missing or no text")
     return Row(
-        head=checked_concept(values["head"], "head"),
-        relation=checked_relation(values["relation"]),
-        tail=checked_concept(values["tail"], "tail"),
+        head=checked_concept(values["head"], "head").text,
+        relation=" ".join(checked_relation(values["relation"]).split()),
+        tail=checked_concept(values["tail"], "tail").text,
         weight=checked_weight(values.get("weight", 1.0)),
     )
 

@@ -424,9 +424,7 @@ class _Staging:
                     if len(self._bad) > self._limits.max_errors:
                         break
                 elif not isinstance(row, Header):
-                    head, tail = Concept.of(row.head).text, Concept.of(row.tail).text
-                    relation = " ".join(row.relation.split())
-                    file.write(f"{row.weight!r}\t{relation}\t{head}\t{tail}\n")
+                    file.write(f"{row.weight!r}\t{row.relation}\t{row.head}\t{row.tail}\n")
                     kept += 1
         self._reject(self._bad)
         if len(self._bad) > self._limits.max_errors:
@@ -615,7 +613,7 @@ def execute(
 def _key(text: str) -> str:
     """The key of a concept, empty where no store takes the text. Called for what is not tidy ASCII."""
     try:
-        return Concept.of(checked_concept(text)).key
+        return checked_concept(text).key
     except NoTriple:
         return ""
 
