@@ -48,16 +48,13 @@ class Line:
 
 
 def blocks_of(file: BinaryIO) -> Iterator[bytes]:
-    """The file in blocks that begin and end where lines do, without byte order marks at its start."""
-    rest, cutting = file.read(_PROBED), False
-    while rest.startswith(codecs.BOM_UTF8):
-        rest = rest[len(codecs.BOM_UTF8) :]
+    """The file in blocks that begin and end where lines do, without the byte order mark that may begin it."""
+    rest, cutting = file.read(_PROBED).removeprefix(codecs.BOM_UTF8), False
     while chunk := file.read(_CHUNK):
         block = rest + chunk
         if cutting:
-            # A CR at the very end may have its LF in the next chunk.
-            end = _LINE_END.search(block, 0, len(block) - 1)
-            if end is None:
+            end = _LINE_END.search(block)
+            if end is None or end[0] == b"\r" and end.end() == len(block):  # its LF may be in the next chunk
                 rest = block[-1:]
                 continue
             block, cutting = block[end.end() :], False

@@ -59,17 +59,17 @@ class Columns:
 class Reader(Protocol):
     """Lines of one format, as rows."""
 
-    def __call__(self, lines: Iterable[Line], columns: Columns = ...) -> Iterator[Item]: ...
+    def __call__(self, lines: Iterable[Line], columns: Columns) -> Iterator[Item]: ...
 
 
-def tabbed_rows(lines: Iterable[Line], columns: Columns = Columns()) -> Iterator[Item]:
+def tabbed_rows(lines: Iterable[Line], columns: Columns) -> Iterator[Item]:
     """Tab-separated lines. Without a header or `--columns`, a fourth column is the weight."""
     table = _Table(columns, weight_may_follow=True)
     for line in lines:
         yield line_item(line, lambda line: table.read(line, line.text.split("\t")))
 
 
-def comma_rows(lines: Iterable[Line], columns: Columns = Columns()) -> Iterator[Item]:
+def comma_rows(lines: Iterable[Line], columns: Columns) -> Iterator[Item]:
     """CSV (RFC 4180). A malformed row costs the line in which it begins; the next line is read as a row of its own.
 
     So does a row whose quotes reach over several lines and that has other columns than are named: its quote was a stray
@@ -82,7 +82,7 @@ def comma_rows(lines: Iterable[Line], columns: Columns = Columns()) -> Iterator[
         yield replace(item, lines=1 + len(taken))
 
 
-def json_rows(lines: Iterable[Line], columns: Columns = Columns()) -> Iterator[Item]:
+def json_rows(lines: Iterable[Line], columns: Columns) -> Iterator[Item]:
     """JSON lines: objects whose keys are in `ALIASES`, or lists in the order of the columns."""
     table = _Table(columns, weight_may_follow=True, header=False)
     for line in lines:

@@ -194,7 +194,9 @@ def test_any_text_gets_the_key_that_python_gives(file: Path, data: Path, tmp_pat
         for c in range(low, high + 1)
         if unicodedata.category(chr(c)) not in ("Cn", "Cc", "Zl", "Zp")
     ]
-    turning = {chr(c) for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))}  # refused: they reverse what is written
+    turning = {
+        chr(c) for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    }  # refused: they reverse what is written
     letters = [c for c in letters if c not in {"/", "\x85", *turning}] + ["_"] * 200
     texts = ["x" + "".join(random_texts.choices(letters, k=random_texts.randint(1, 8))) for _ in range(3000)]
     lines = [line("IsA", a, b) for a, b in zip(texts, reversed(texts), strict=True)]
