@@ -54,7 +54,7 @@ def blocks_of(file: BinaryIO) -> Iterator[bytes]:
         block = rest + chunk
         if cutting:
             end = _LINE_END.search(block)
-            if end is None or end[0] == b"\r" and end.end() == len(block):  # its LF may be in the next chunk
+            if end is None or (end[0] == b"\r" and end.end() == len(block)):  # its LF may be in the next chunk
                 rest = block[-1:]
                 continue
             block, cutting = block[end.end() :], False
