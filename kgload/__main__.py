@@ -26,12 +26,12 @@ from kgload import live
 from kgload.embedded import BATCH, present_base
 from kgload.errors import LoadError
 from kgload.interrupts import QUERY_INTERRUPTED, run_async
-from kgload.lines import COLUMNS, BadLine, Row, comma_rows, json_rows, tabbed_rows
 from kgload.live import load_live
 from kgload.load import CONCEPTNET_ATTRIBUTION, Plan, load_embedded, load_graph, summarize
 from kgload.offline import load_offline, require_empty
-from kgload.report import Report
-from kgload.source import Source
+from kgload.report import Report, printable
+from kgload.rows import COLUMNS, NEEDED, Columns, Item, Reader, comma_rows, json_rows, tabbed_rows
+from kgload.source import Source, read_text
 from kgload.staging import SHOWN_ERRORS, Limits, Recipe, Stage, parse_memory
 from kgload.stats import graph_stats, show, stats
 from kgload.verify import EmbeddedBase, Neo4jBase, verify
@@ -40,7 +40,7 @@ from server.graph.relation import Vocabulary
 from server.stores.neo4j_connection import EMBEDDED, login_from_environment
 from server.stores.sqlite import data_folder
 
-_LAYOUTS = {"tsv": tabbed_rows, "csv": comma_rows, "jsonl": json_rows}
+_LAYOUTS: dict[str, Reader] = {"tsv": tabbed_rows, "csv": comma_rows, "jsonl": json_rows}
 _ENDINGS = {".tsv": "tsv", ".tab": "tsv", ".txt": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 
 
@@ -50,7 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         return int(options.run(options, Report()) or 0)
     except (KgtError, OSError) as error:  # OSError: of a file or folder that was named, or of the disk
-        print(f"kgload: {error}", file=sys.stderr)
+        print(f"kgload: {' '.join(printable(str(error)).splitlines())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return _stopped()
@@ -174,7 +174,8 @@ def _add_triples(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     command.set_defaults(run=_triples)
     command.add_argument("file", help="a file, plain or gzip; an http(s) URL; or - for standard input")
     command.add_argument(
-        "--columns", default="head,relation,tail", help="what the columns are: head, relation, tail, weight"
+        "--columns",
+        help="what the columns are: head, relation, tail, weight (default: what a header says, else head,relation,tail)",
     )
     command.add_argument("--format", choices=sorted(_LAYOUTS), help="how the lines are written (default: by the name)")
     command.add_argument(
@@ -248,12 +249,13 @@ def conceptnet_recipe(options: argparse.Namespace, vocabulary: Vocabulary) -> Re
 
 
 def _triples(options: argparse.Namespace, report: Report) -> None:
-    columns = _listed(options.columns, sort=False)
-    if not {"head", "relation", "tail"} <= set(columns) <= set(COLUMNS) or len(set(columns)) != len(columns):
+    given = options.columns is not None
+    columns = _listed(options.columns, sort=False) if given else NEEDED
+    if not set(NEEDED) <= set(columns) <= set(COLUMNS) or len(set(columns)) != len(columns):
         raise LoadError(
             f"--columns {options.columns}: name head, relation, tail, and weight if there is one, once each"
         )
-    declared = _read(options.declare) if options.declare else ""
+    declared = read_text(options.declare) if options.declare else ""
     vocabulary = _vocabulary(options)
     if declared:
         vocabulary = vocabulary.extended(declared)
@@ -262,6 +264,7 @@ def _triples(options: argparse.Namespace, report: Report) -> None:
         form="triples",
         languages=(),
         columns=columns,
+        columns_given=given,
         layout=layout,
         vocabulary=vocabulary.fingerprint,
         declared=declared,
@@ -269,12 +272,12 @@ def _triples(options: argparse.Namespace, report: Report) -> None:
     _load(options, options.file, recipe, vocabulary, report)
 
 
-def _rows_of(recipe: Recipe) -> Callable[[Source], Iterable[Row | BadLine]] | None:
+def _rows_of(recipe: Recipe) -> Callable[[Source], Iterable[Item]] | None:
     """How a recipe's lines are read in Python; None where DuckDB reads them."""
     if recipe.form == "conceptnet":
         return None
-    lines_of = _LAYOUTS[recipe.layout]
-    return lambda source: lines_of(source.text(), recipe.columns)
+    read, columns = _LAYOUTS[recipe.layout], Columns(recipe.columns, recipe.columns_given)
+    return lambda source: read(source.lines(), columns)
 
 
 def _layout(name: str) -> str:
@@ -348,16 +351,7 @@ def _listed(text: str, *, sort: bool = True) -> tuple[str, ...]:
 def _vocabulary(options: argparse.Namespace) -> Vocabulary:
     if options.vocabulary is None:
         return Vocabulary.built_in()
-    return Vocabulary.parse(_read(options.vocabulary))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise LoadError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise LoadError(f"{path} is not UTF-8 text") from error
+    return Vocabulary.parse(read_text(options.vocabulary))
 
 
 if __name__ == "__main__":

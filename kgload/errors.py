@@ -23,3 +23,7 @@ class OtherBase(LoadError):
 
 class DiskFull(LoadError):
     """The disk has not the room that the load takes."""
+
+
+class Miscounted(LoadError):
+    """Lines were neither kept nor rejected: a fault of the loader, which it tells rather than a wrong count."""

@@ -16,8 +16,8 @@ from kgload.embedded import (
     scratch_folder,
 )
 from kgload.errors import OtherBase
-from kgload.lines import BadLine, Row
 from kgload.report import Report
+from kgload.rows import Item
 from kgload.source import Source, open_source, require_conceptnet
 from kgload.staging import Limits, Recipe, Stage, stage_file
 from server.graph.relation import Vocabulary
@@ -42,9 +42,7 @@ class Plan:
     batch: int = BATCH
 
 
-def load_embedded(
-    plan: Plan, report: Report, rows: Callable[[Source], Iterable[Row | BadLine]] | None = None
-) -> Stage | None:
+def load_embedded(plan: Plan, report: Report, rows: Callable[[Source], Iterable[Item]] | None = None) -> Stage | None:
     """Load into the embedded store; None where it holds this very load already.
 
     The same graph again changes nothing. Raises LoadError and its kinds; the base in place is whole at any moment.
@@ -77,7 +75,7 @@ def load_embedded(
 def load_graph(
     plan: Plan,
     report: Report,
-    rows: Callable[[Source], Iterable[Row | BadLine]] | None,
+    rows: Callable[[Source], Iterable[Item]] | None,
     put: Callable[[Stage], None],
 ) -> Stage:
     """Load into a Neo4j: `put` brings the stage there. What was staged stays until it has. Raises LoadError and its kinds."""
@@ -94,7 +92,7 @@ def staged(
     source: Source,
     folder: Path,
     report: Report,
-    rows: Callable[[Source], Iterable[Row | BadLine]] | None = None,
+    rows: Callable[[Source], Iterable[Item]] | None = None,
 ) -> Stage:
     """The stage of a plan's file. Raises LoadError."""
     if source.path.exists():  # a download that was staged before the load was cut off is there no more

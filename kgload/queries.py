@@ -52,8 +52,8 @@ READ_CONCEPTNET = (
     """
 COPY (
   WITH shaped AS (
-    SELECT assertion, r, h_parts, t_parts, m, CASE
-      WHEN more IS NOT NULL OR m IS NULL OR NOT starts_with(r, '/r/') OR strlen(r) < 4 THEN 5
+    SELECT r, h_parts, t_parts, m, CASE
+      WHEN more IS NOT NULL OR m IS NULL OR r IS NULL OR h IS NULL OR t IS NULL OR NOT starts_with(r, '/r/') OR strlen(r) < 4 THEN 5
       WHEN {left_out} THEN 1
       WHEN NOT starts_with(h, '/c/') OR len(h_parts) < 4 OR h_parts[3] = '' OR h_parts[4] = ''
         OR {no_tail}
@@ -88,8 +88,7 @@ COPY (
     CASE WHEN why = 0 THEN replace({text}, '_', ' ') END AS head, CASE WHEN why = 0 THEN h_parts[3] END AS head_language,
     CASE WHEN why = 0 THEN {tail} END AS tail, CASE WHEN why = 0 THEN {tail_language} END AS tail_language,
     CASE WHEN why = 0 THEN weight END AS weight, CASE WHEN why = 0 THEN dataset END AS dataset,
-    CASE WHEN why = 0 THEN license END AS license, CASE WHEN why = 0 THEN surface END AS surface,
-    CASE WHEN why = 5 THEN coalesce(assertion, '') END AS assertion
+    CASE WHEN why = 0 THEN license END AS license, CASE WHEN why = 0 THEN surface END AS surface
   FROM judged
 ) TO {target} (FORMAT parquet)
 """
@@ -98,28 +97,26 @@ COPY (
 READ_ROWS = """
 COPY (
   SELECT 0::UTINYINT AS why, relation, head, NULL::VARCHAR AS head_language, tail, NULL::VARCHAR AS tail_language, weight,
-    NULL::VARCHAR AS dataset, NULL::VARCHAR AS license, NULL::VARCHAR AS surface, NULL::VARCHAR AS assertion
+    NULL::VARCHAR AS dataset, NULL::VARCHAR AS license, NULL::VARCHAR AS surface
   FROM read_csv({file}, delim = '\t', quote = '', escape = '', header = false, auto_detect = false, strict_mode = false,
-    columns = {{'relation': 'VARCHAR', 'head': 'VARCHAR', 'tail': 'VARCHAR', 'weight': 'DOUBLE'}})
+    columns = {{'weight': 'DOUBLE', 'relation': 'VARCHAR', 'head': 'VARCHAR', 'tail': 'VARCHAR'}})
 ) TO {target} (FORMAT parquet)
 """
-VIEW_RAW = "CREATE VIEW raw AS SELECT *, file_row_number AS line FROM read_parquet({file}, file_row_number = true)"
+VIEW_RAW = (
+    "CREATE OR REPLACE VIEW raw AS SELECT *, file_row_number AS line FROM read_parquet({file}, file_row_number = true)"
+)
 
+COUNT_LINES = "SELECT count(*) FROM raw"
 COUNT_MALFORMED = "SELECT count(*) FROM raw WHERE why = 5"
 COUNT_UNREADABLE = """
 SELECT CASE WHEN (SELECT count(*) FROM duckdb_tables() WHERE table_name = 'reject_errors') = 0 THEN 0
   ELSE (SELECT count(DISTINCT line) FROM reject_errors) END
 """
-SUSPECTS = "SELECT DISTINCT assertion FROM raw WHERE why = 5"
-SUSPECTS_AGAIN = (
-    """
-SELECT DISTINCT assertion FROM """
-    + _PARTED
-    + """
-WHERE replace({text}, '_', ' ') IN (SELECT t FROM unusable) OR {tail} IN (SELECT t FROM unusable)
-  OR r[4:] IN (SELECT relation FROM raw WHERE why = 0 AND relation NOT IN (SELECT name FROM relations))
+MALFORMED_LINES = "SELECT line FROM raw WHERE why = 5 ORDER BY line LIMIT ?"
+MALFORMED_OR_UNUSABLE_LINES = """
+SELECT line FROM raw WHERE why = 5 OR (why = 0 AND (head IN (SELECT t FROM unusable) OR tail IN (SELECT t FROM unusable)
+  OR relation NOT IN (SELECT name FROM relations))) ORDER BY line LIMIT ?
 """
-)
 
 DISTINCT_RELATIONS = "SELECT DISTINCT relation FROM raw WHERE why = 0 AND relation IS NOT NULL"
 RELATIONS = "CREATE TABLE relations (name VARCHAR, graph_name VARCHAR, id INTEGER, retrievable BOOLEAN)"
@@ -133,13 +130,15 @@ TIDY = (
     r"\x{C0}-\x{D6}\x{D8}-\x{DE}\x{E0}-\x{F6}\x{F8}-\x{12F}\x{134}-\x{13E}\x{141}-\x{148}\x{14A}-\x{17E}"
     r"\x{400}-\x{45F}\x{3041}-\x{3096}\x{30A1}-\x{30FA}\x{4E00}-\x{9FFF}\x{AC00}-\x{D7A3}"
 )
+NAMING = r"[^ !-/:-@\[-`{-~]"
+"""What is more than ASCII punctuation, and of tidy texts therefore a letter or a digit: without one Python decides."""
 TEXTS = f"""
 CREATE TABLE texts AS
 SELECT t, line, language, CASE WHEN tidy THEN lower(t) ELSE key_in_python(t) END AS key,
   CASE WHEN tidy THEN t ELSE text_in_python(t) END AS text
 FROM (
   SELECT t, min(line) AS line, arg_min(language, line) AS language,
-    regexp_full_match(t, '[{TIDY}]+( [{TIDY}]+)*') AND strlen(t) <= 512 AS tidy
+    regexp_full_match(t, '[{TIDY}]+( [{TIDY}]+)*') AND regexp_matches(t, '{NAMING}') AND strlen(t) <= 512 AS tidy
   FROM (
     SELECT head AS t, 2 * line AS line, head_language AS language FROM raw WHERE why = 0
     UNION ALL SELECT tail, 2 * line + 1, tail_language FROM raw WHERE why = 0
@@ -172,10 +171,15 @@ COUNT_CONCEPTS = "SELECT count(*) FROM concepts"
 DISTINCT_SOURCES = "SELECT DISTINCT dataset, license FROM raw WHERE why = 0"
 SOURCES = "CREATE TABLE sources (dataset VARCHAR, license VARCHAR, id INTEGER)"
 ADD_SOURCE = "INSERT INTO sources VALUES (?, ?, ?)"
-MERGED = """
+FOREMOST = "floor(weight * 1e6 + 0.5)::HUGEINT * 1099511627776 - line"
+"""The order of lines that are one edge: by weight in millionths, then the earliest (2 ** 40 is more than there are lines)."""
+MERGED = (
+    """
 CREATE TABLE merged AS
 SELECT head, relation, tail, max(weight) AS weight, min(line) AS line, count(*) AS merged,
-  arg_max(source, (floor(weight * 1e6 + 0.5)::HUGEINT << 40) - line) AS source{heaviest}
+  arg_max(source, """
+    + FOREMOST
+    + """) AS source{heaviest}
 FROM (
   SELECT CASE WHEN r.id < 0 THEN least(h.id, t.id) ELSE h.id END AS head, r.id AS relation,
     CASE WHEN r.id < 0 THEN greatest(h.id, t.id) ELSE t.id END AS tail, weight, s.id AS source, line
@@ -184,7 +188,8 @@ FROM (
   WHERE why = 0
 ) GROUP BY head, relation, tail
 """
-HEAVIEST = ", arg_max(line, (floor(weight * 1e6 + 0.5)::HUGEINT << 40) - line) AS heaviest"
+)
+HEAVIEST = f", arg_max(line, {FOREMOST}) AS heaviest"
 COUNT_MERGED = "SELECT count(*) FROM merged"
 RANKED = """
 COPY (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,10 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What a terminal would obey, or draw elsewhere than it stands; and what cannot be written."""
 _PLAIN_EVERY = 0.25
 """Off a terminal a phase tells how far it is at every quarter."""
 
@@ -110,18 +114,24 @@ class Report:
             numbers = rows and isinstance(rows[0][at], int | float)
             drawn.add_column(name, justify="right" if numbers else "left")
         for row in rows:
-            drawn.add_row(*(_cell(value) for value in row))
+            drawn.add_row(*(Text(printable(_cell(value))) for value in row))  # as texts, for "[red]" is a name too
         self._console.print(drawn)
 
 
 def _write(out: TextIO, text: str) -> None:
     """A line, at once. Where nobody reads on (`| head`), this and all that follows goes nowhere, and the work goes on."""
     try:
-        print(text, file=out, flush=True)
+        out.write(printable(text) + "\n")  # at once: a Ctrl-C between the two would leave half a line
+        out.flush()
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, out.fileno())
         os.close(nowhere)
+
+
+def printable(text: str) -> str:
+    """`text` with its control characters written as JSON writes them; line ends and tabs stay."""
+    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _cell(value: object) -> str:

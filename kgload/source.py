@@ -9,33 +9,39 @@ import http.client
 import json
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from kgload.errors import LoadError, WrongFile
 from kgload.lines import conceptnet_fault
+from kgload.plaintext import Line, Survey, decoded, lines_of, other_encoding, survey
 from kgload.report import Report
 
 _SAMPLE = 1 << 16
 _SAMPLES = 64
 _CHUNK = 1 << 20
+_URLS = ("http://", "https://")
 _GZIP = b"\x1f\x8b"
 _TIMEOUT_S = 60.0
 _PROBED_LINES = 200
-_BINARY = {
-    b"PK\x03\x04": "a zip archive",
-    b"BZh": "a bzip2 file",
-    b"\xfd7zXZ": "an xz file",
-    b"PAR1": "a Parquet file",
-    b"SQLite": "a SQLite file",
-    b"\x28\xb5\x2f\xfd": "a zstd file",
-    b"%PDF": "a PDF",
-    b"\x89PNG": "a picture",
-}
+_PROBED_BYTES = 4096
+_BINARY = (
+    (0, b"PK\x03\x04", "a zip archive"),
+    (0, b"BZh", "a bzip2 file"),
+    (0, b"\xfd7zXZ", "an xz file"),
+    (0, b"PAR1", "a Parquet file"),
+    (0, b"SQLite", "a SQLite file"),
+    (0, b"\x28\xb5\x2f\xfd", "a zstd file"),
+    (0, b"%PDF", "a PDF"),
+    (0, b"\x89PNG", "a picture"),
+    (257, b"ustar", "a tar archive"),
+)
+"""Where a file of that kind has which bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +76,63 @@ class Source:
         """About how large the text is: a dump in gzip has a tenth to a twentieth of its size."""
         return self.identity.bytes * (12 if self.compressed else 1)
 
-    def text(self) -> Iterator[str]:
-        """Its lines, decoded. Raises WrongFile where it is not UTF-8 text, or a gzip file that ends early."""
+    def survey(self) -> Survey:
+        """What there is to read, by a pass of its own. Raises WrongFile as `opened`, and where no line holds text."""
+        with self.opened() as file:
+            found = survey(file)
+        if not found.texts:
+            raise WrongFile(f"{self.identity.name} holds no line of text; nothing was changed")
+        return found
+
+    def raw_lines(self) -> Iterator[tuple[int, bytes]]:
+        """(number, bytes without the end) of its lines with text. Raises WrongFile as `opened`."""
+        with self.opened() as file:
+            yield from lines_of(file)
+
+    def lines(self) -> Iterator[Line]:
+        """Its lines with text, decoded. Raises WrongFile as `opened`."""
+        return (decoded(number, raw) for number, raw in self.raw_lines())
+
+    @contextlib.contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """Its bytes, unpacked. Raises WrongFile while they are read where a gzip file is cut or damaged."""
         try:
-            with self._opened() as file:
-                for line in file:
-                    yield line.decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise WrongFile(f"{self.identity.name} is not UTF-8 text") from error
+            with gzip.open(self.path, "rb") if self.compressed else self.path.open("rb") as file:
+                yield file  # type: ignore[misc]
         except EOFError as error:
             raise truncated(self.identity.name) from error
         except (zlib.error, gzip.BadGzipFile) as error:
-            raise WrongFile(f"{self.identity.name} is a damaged gzip file ({error}); fetch it again") from error
-
-    def raw_lines(self) -> Iterator[bytes]:
-        with self._opened() as file:
-            yield from file
-
-    def _opened(self) -> BinaryIO:
-        return gzip.open(self.path, "rb") if self.compressed else self.path.open("rb")  # type: ignore[return-value]
+            raise damaged(self.identity.name) from error
 
 
 def truncated(name: str) -> WrongFile:
     return WrongFile(f"{name} ends in the middle of its gzip stream: fetch it again (nothing was changed)")
+
+
+def damaged(name: str) -> WrongFile:
+    return WrongFile(f"{name} is a damaged gzip file: fetch it again (nothing was changed)")
+
+
+def read_text(path: Path) -> str:
+    """A small text file, without a byte order mark. Raises LoadError."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise LoadError(f"{path}: {error.strerror}") from error
+    _require_utf8(str(path), content[:_PROBED_BYTES])
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LoadError(f"{path} is not UTF-8 text") from error
+
+
+def _require_utf8(name: str, start: bytes) -> None:
+    """Raise WrongFile where a text begins as UTF-16 or UTF-32 does."""
+    encoding = other_encoding(start)
+    if encoding:
+        raise WrongFile(
+            f"{name} is {encoding}, not UTF-8 text: convert it (iconv -f {encoding} -t UTF-8) and load what comes out"
+        )
 
 
 def open_source(name: str, scratch: Path, report: Report) -> Source:
@@ -102,13 +142,16 @@ def open_source(name: str, scratch: Path, report: Report) -> Source:
     """
     if name == "-":
         return _spooled(name, sys.stdin.buffer, scratch, None, report)
-    if name.startswith(("http://", "https://")):
+    if name.startswith(_URLS):
         return _fetched(name, scratch, report)
     path = Path(name).expanduser()
     try:
         status = path.stat()
         if path.is_dir():
             raise LoadError(f"{name} is a folder; give the file")
+        if not path.is_file():  # a pipe can be read once
+            with path.open("rb") as stream:
+                return _spooled(name, stream, scratch, None, report)
         with path.open("rb") as file:
             digest = _sampled(file, status.st_size)
     except OSError as error:
@@ -130,7 +173,7 @@ def _fetched(url: str, scratch: Path, report: Report) -> Source:
             return _spooled(url, answer, scratch, int(length) if length else None, report)
     except urllib.error.HTTPError as error:
         raise LoadError(f"{url}: the server answers {error.code} {error.reason}") from error
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ValueError) as error:
         raise LoadError(f"{url}: {getattr(error, 'reason', error)}") from error
 
 
@@ -150,15 +193,28 @@ def _spooled(name: str, stream: BinaryIO, scratch: Path, length: int | None, rep
 
 
 def _checked(source: Source) -> Source:
+    """The source, if it looks like text or gzip of text. Raises WrongFile."""
     name = source.identity.name
     if source.identity.bytes == 0:
-        raise WrongFile(f"{name} is empty")
-    with source.path.open("rb") as file:
-        start = file.read(8)
-    for magic, kind in _BINARY.items():
-        if start.startswith(magic):
+        raise WrongFile(f"{name} is empty; nothing was changed")
+    if _is_gzip(source.path):
+        source = replace(source, compressed=True)
+    elif _path_of(name).casefold().endswith(".gz"):
+        raise WrongFile(
+            f"{name} is not a gzip file, as its name says: fetch it again, or rename it if it is plain text"
+        )
+    with source.opened() as file:
+        start = file.read(_PROBED_BYTES)
+    for at, magic, kind in _BINARY:
+        if start.startswith(magic, at):
             raise WrongFile(f"{name} is {kind}; give the text itself, plain or as gzip")
-    return Source(source.path, source.identity, start.startswith(_GZIP))
+    _require_utf8(name, start)
+    return source
+
+
+def _path_of(name: str) -> str:
+    """What ends as the file's name does: a URL may go on behind it."""
+    return urllib.parse.urlsplit(name).path if name.startswith(_URLS) else name
 
 
 def _is_gzip(path: Path) -> bool:
@@ -180,10 +236,8 @@ def _sampled(file: BinaryIO, size: int) -> str:
 def require_conceptnet(source: Source) -> None:
     """Raise WrongFile unless one of the first lines is a line of ConceptNet's dump."""
     fault, seen = "", 0
-    for line in source.text():
-        if not line.strip():
-            continue
-        why = conceptnet_fault(line)
+    for line in source.lines():
+        why = line.fault or conceptnet_fault(line.text)
         if not why:
             return
         fault = fault or why
@@ -193,7 +247,7 @@ def require_conceptnet(source: Source) -> None:
     name = source.identity.name
     if not seen:
         raise WrongFile(f"{name} holds no line of text")
-    hint = "triples of your own are loaded by `python -m kgload triples`" if "columns" in fault else ""
+    hint = "triples of your own are loaded by `python -m kgload triples`" if "column" in fault else ""
     raise WrongFile(
         f"{name} is not ConceptNet's dump (5 tab-separated columns: assertion, relation, start, end, JSON): "
         f"its first line {fault}" + (f"; {hint}" if hint else "")

@@ -23,19 +23,32 @@ from typing import Any, Literal, TypeVar
 import duckdb
 
 from kgload import queries
-from kgload.errors import DiskFull, LoadError, TooManyErrors, WrongFile
+from kgload.errors import DiskFull, LoadError, Miscounted, TooManyErrors
 from kgload.interrupts import run_beside
-from kgload.lines import MAX_WEIGHT, BadLine, NoTriple, Row, checked, conceptnet_fault
+from kgload.lines import (
+    CONCEPTNET_COLUMNS,
+    MAX_WEIGHT,
+    BadLine,
+    Header,
+    NoTriple,
+    bad_line,
+    checked_concept,
+    checked_relation,
+    conceptnet_fault,
+    has_columns,
+)
+from kgload.plaintext import decoded
 from kgload.report import Phase, Report
-from kgload.source import Identity, Source, truncated
-from server.graph.codec import MAX_CONCEPT_BYTES, MAX_RELATION_BYTES
+from kgload.rows import Item
+from kgload.source import Identity, Source, damaged, truncated
+from server.graph.codec import MAX_RELATION_BYTES
 from server.graph.concept import Concept
 from server.graph.relation import Vocabulary
 from server.stores.sqlite_base import base_fingerprint
 
 T = TypeVar("T")
 
-VERSION = 2
+VERSION = 3
 DUCKDB_SHARE = 0.6
 """DuckDB keeps its buffers to its limit; the process around it needs the rest."""
 SHOWN_ERRORS = 20
@@ -55,6 +68,8 @@ class Recipe:
     external_urls: bool = False
     """Whether a dump's edges to addresses elsewhere are taken."""
     columns: tuple[str, ...] = ()
+    columns_given: bool = False
+    """Whether the columns are as somebody asked for, so that a header does not change them."""
     layout: str = ""
     vocabulary: str = ""
     declared: str = ""
@@ -189,7 +204,7 @@ def stage_file(
     folder: Path,
     limits: Limits,
     report: Report,
-    rows: Iterable[Row | BadLine] = (),
+    rows: Iterable[Item] = (),
 ) -> Stage:
     """Stage `source` in `folder`, or take what an interrupted run has staged of it there.
 
@@ -221,7 +236,7 @@ def translated(error: Exception, name: str, folder: Path) -> LoadError:
     if "Unexpected end of GZIP" in text:
         return truncated(name)
     if "gzip" in text.casefold() or "miniz" in text.casefold():
-        return WrongFile(f"{name} is a damaged gzip file; fetch it again (nothing was changed)")
+        return damaged(name)
     if isinstance(error, duckdb.OutOfMemoryException):
         return LoadError("the memory limit is too small for this file: give --memory more")
     if isinstance(error, OSError):
@@ -240,6 +255,10 @@ class _Staging:
         self._db = connect(limits, folder / "spill")
         self._db.create_function("key_in_python", _key, ["VARCHAR"], "VARCHAR")
         self._db.create_function("text_in_python", _text, ["VARCHAR"], "VARCHAR")
+        self._bad: list[BadLine] = []
+        """Lines that Python rejected before DuckDB saw them."""
+        self._records = 0
+        """What there is to keep or to reject: the lines with text but for the header, a quoted row counting once."""
 
     def close(self) -> None:
         with contextlib.suppress(duckdb.Error):
@@ -249,20 +268,21 @@ class _Staging:
         shutil.rmtree(self._folder / "spill", ignore_errors=True)
         (self._folder / "raw.parquet").unlink(missing_ok=True)
         (self._folder / "rows.tsv").unlink(missing_ok=True)
+        (self._folder / "lines.tsv").unlink(missing_ok=True)
 
-    def run(self, rows: Iterable[Row | BadLine]) -> Stage:
+    def run(self, rows: Iterable[Item]) -> Stage:
         rejected = self._read_conceptnet() if self._recipe.form == "conceptnet" else self._read_rows(rows)
         with self._report.phase("finding the concepts") as phase:
             self._do(queries.TEXTS, phase)
             names = self._relations()
-            late = self._unusable()
-            if late:
-                rejected += late
-                if self._recipe.form == "conceptnet":
-                    self._write_rejects(rejected, late=True)
+            self._do(queries.UNUSABLE, phase)
+            if self._recipe.form == "conceptnet":  # of one's own triples each text is checked before it gets here
+                rejected += self._unusable()
             self._do(queries.CONCEPTS, phase)
             self._do(queries.IDS, phase)
             self._do(queries.DROP_TEXTS, phase)
+        if self._recipe.form == "conceptnet" and rejected:
+            self._write_rejects(queries.MALFORMED_OR_UNUSABLE_LINES)
         if rejected > self._limits.max_errors:
             self._too_many(rejected)
         with self._report.phase("merging and sorting the edges") as phase:
@@ -270,6 +290,7 @@ class _Staging:
             surfaces = self._recipe.surface_text
             self._do(queries.MERGED.format(heaviest=queries.HEAVIEST if surfaces else ""), phase)
             counts = self._counts(names)
+            self._require_all_counted(counts, rejected)
             edges = self._number(queries.COUNT_MERGED)
             if edges == 0:
                 raise LoadError(self._nothing(counts, rejected))
@@ -296,7 +317,7 @@ class _Staging:
             folder=self._folder,
             identity=self._source.identity,
             recipe=self._recipe,
-            read=kept + sum(left_out.values()) + rejected,
+            read=self._records,
             left_out=left_out,
             rejected=rejected,
             kept=kept,
@@ -311,11 +332,37 @@ class _Staging:
     # Reading
 
     def _read_conceptnet(self) -> int:
+        """Read the dump as it is; where DuckDB does not find exactly the lines that there are, a copy of them.
+
+        Returns how many are malformed.
+        """
+        with self._report.phase("counting the lines"):
+            survey = self._source.survey()
+        self._records = survey.texts
+        if survey.plain:
+            self._read_dump(self._source.path, compressed=self._source.compressed)
+        if not survey.plain or self._number(queries.COUNT_UNREADABLE) or self._lines() != survey.texts:
+            self._copy_lines()
+            self._read_dump(self._folder / "lines.tsv", compressed=False)
+        if self._lines() + len(self._bad) != survey.texts:
+            raise Miscounted(
+                f"{self._source.identity.name}: of {survey.texts:,} lines with text {self._lines():,} were read and"
+                f" {len(self._bad):,} rejected; nothing was changed. This is a fault of the loader: please report it"
+            )
+        malformed = len(self._bad) + self._number(queries.COUNT_MALFORMED)
+        if malformed > self._limits.max_errors:
+            self._write_rejects(queries.MALFORMED_LINES)
+            self._too_many(malformed)
+        return malformed
+
+    def _read_dump(self, path: Path, *, compressed: bool) -> None:
         languages, relations = list(self._recipe.languages), list(self._recipe.relations)
         with self._report.phase("reading and filtering") as phase:
             self._do(
                 queries.READ_CONCEPTNET.format(
                     **self._dump(),
+                    file=quoted(path),
+                    compression="gzip" if compressed else "none",
                     target=quoted(self._folder / "raw.parquet"),
                     max_weight=MAX_WEIGHT,
                     relation_bytes=MAX_RELATION_BYTES,
@@ -332,86 +379,102 @@ class _Staging:
                 },
             )
         self._view_raw()
-        malformed = self._number(queries.COUNT_MALFORMED) + self._number(queries.COUNT_UNREADABLE)
-        if malformed:
-            self._write_rejects(malformed)
-            if malformed > self._limits.max_errors:
-                self._too_many(malformed)
-        return malformed
+
+    def _copy_lines(self) -> None:
+        """Write the lines that DuckDB can read, each ended by LF, and reject the others."""
+        with (
+            self._report.phase("copying the lines that can be read"),
+            (self._folder / "lines.tsv").open("wb") as file,
+        ):
+            for number, raw in self._source.raw_lines():
+                line = decoded(number, raw)
+                columns = raw.count(b"\t") + 1
+                fault = line.fault or (
+                    has_columns(columns, CONCEPTNET_COLUMNS) if columns != CONCEPTNET_COLUMNS else ""
+                )
+                if not fault:
+                    file.write(raw + b"\n")
+                    continue
+                self._bad.append(bad_line(number, fault, line.text))
+                if len(self._bad) > self._limits.max_errors:
+                    self._reject(self._bad)
+                    self._too_many(len(self._bad))
 
     def _dump(self) -> dict[str, str]:
-        """How the dump is named in a statement, and what its ends are."""
+        """What the ends of a dump's line are, in a statement."""
         template = queries.TEXT if self._recipe.merge_senses else queries.SENSED_TEXT
         links = queries.WITH_LINKS if self._recipe.external_urls else queries.WITHOUT_LINKS
         return {
             **links,
-            "file": quoted(self._source.path),
-            "compression": "gzip" if self._source.compressed else "none",
             "text": template.format("h"),
             "tail": links["tail"].format(template.format("t")),
         }
 
-    def _read_rows(self, rows: Iterable[Row | BadLine]) -> int:
-        bad: list[BadLine] = []
+    def _read_rows(self, rows: Iterable[Item]) -> int:
+        """Write one's own triples for DuckDB to read. Returns how many lines are malformed."""
+        survey = self._source.survey()
+        covered = kept = 0
         spool = self._folder / "rows.tsv"
-        with self._report.phase("reading") as phase, spool.open("w", encoding="utf-8", newline="\n") as file:
+        with self._report.phase("reading"), spool.open("w", encoding="utf-8", newline="\n") as file:
             for row in rows:
+                covered += row.lines
+                self._records += not isinstance(row, Header)
                 if isinstance(row, BadLine):
-                    bad.append(row)
-                    if len(bad) > self._limits.max_errors:
+                    self._bad.append(row)
+                    if len(self._bad) > self._limits.max_errors:
                         break
-                else:
-                    head, tail = Concept.of(row.head).text, Concept.of(row.tail).text
-                    relation = " ".join(row.relation.split())
-                    file.write(f"{relation}\t{head}\t{tail}\t{row.weight!r}\n")
-        self._reject(bad)
-        if len(bad) > self._limits.max_errors:
-            self._too_many(len(bad))
-        if spool.stat().st_size == 0:
+                elif not isinstance(row, Header):
+                    file.write(f"{row.weight!r}\t{row.relation}\t{row.head}\t{row.tail}\n")
+                    kept += 1
+        self._reject(self._bad)
+        if len(self._bad) > self._limits.max_errors:
+            self._too_many(len(self._bad))
+        if not kept:
             raise LoadError(
-                f"{self._source.identity.name}: no line was a triple ({len(bad)} malformed lines); nothing was changed"
+                f"{self._source.identity.name}: no line was a triple ({len(self._bad):,} malformed lines); nothing was changed"
             )
         with self._report.phase("staging") as phase:
             query = queries.READ_ROWS.format(target=quoted(self._folder / "raw.parquet"), file=quoted(spool))
             self._do(query, phase)
         self._view_raw()
-        return len(bad)
+        if covered != survey.texts or self._lines() != kept:
+            raise Miscounted(
+                f"{self._source.identity.name}: of {survey.texts:,} lines with text {covered:,} were read, and of {kept:,}"
+                f" triples {self._lines():,} were staged; nothing was changed. This is a fault of the loader: please report it"
+            )
+        return len(self._bad)
 
     def _view_raw(self) -> None:
         self._db.execute(queries.VIEW_RAW.format(file=quoted(self._folder / "raw.parquet")))
+
+    def _lines(self) -> int:
+        return self._number(queries.COUNT_LINES)
 
     # Malformed lines
 
     def _unusable(self) -> int:
         """How many kept lines have a text or relation that no store takes. They join nothing below."""
-        self._db.execute(queries.UNUSABLE)
         return self._number(queries.COUNT_UNUSABLE) if self._number(queries.COUNT_BAD) else 0
 
-    def _write_rejects(self, expected: int, *, late: bool = False) -> None:
-        """Find the malformed lines of the dump by their first column, and write each with its number and reason."""
+    def _write_rejects(self, query: str) -> None:
+        """Find the dump's malformed lines by their place among those that DuckDB read; write number and reason of each."""
         with self._report.phase("finding the malformed lines"):
-            suspects = self._suspects(late)
-            unreadable = self._number(queries.COUNT_UNREADABLE)
-            bad: list[BadLine] = []
-            for number, raw in enumerate(self._source.raw_lines(), start=1):
-                first = raw[: raw.find(b"\t")] if b"\t" in raw else raw.rstrip(b"\r\n")
-                reason = ""
-                if unreadable and not _is_utf8(raw):
-                    reason = "is not UTF-8"
-                elif first in suspects and raw.strip():
-                    text = raw.decode("utf-8", "replace")
-                    reason = conceptnet_fault(text, external_urls=self._recipe.external_urls)
-                if reason:
-                    bad.append(BadLine(number, reason, raw.decode("utf-8", "replace").rstrip("\r\n")))
-                    if len(bad) >= min(expected, self._limits.max_errors + 1):
+            most = self._limits.max_errors + 1
+            places = {place for (place,) in self._db.execute(query, [most]).fetchall()}
+            unseen = {line.number for line in self._bad}
+            bad, place = list(self._bad), -1
+            for number, raw in self._source.raw_lines() if places else ():
+                if number in unseen:
+                    continue
+                place += 1
+                if place in places:
+                    places.remove(place)
+                    text = raw.decode("utf-8", "backslashreplace")
+                    fault = conceptnet_fault(text, external_urls=self._recipe.external_urls)
+                    bad.append(bad_line(number, fault or "the metadata is not JSON that can be read", text))
+                    if not places:
                         break
-        self._reject(bad)
-
-    def _suspects(self, late: bool) -> set[bytes]:
-        rows = self._db.execute(queries.SUSPECTS).fetchall()
-        if late:
-            rows += self._db.execute(queries.SUSPECTS_AGAIN.format(**self._dump())).fetchall()
-        return {text.encode("utf-8", "surrogatepass") for (text,) in rows if text is not None}
+        self._reject(sorted(bad, key=lambda line: line.number))
 
     def _reject(self, bad: list[BadLine]) -> None:
         if not bad:
@@ -419,20 +482,37 @@ class _Staging:
         for line in bad[:SHOWN_ERRORS]:
             self._report.note(f"line {line.number}: {line.reason}")
         if self._limits.rejects is not None:
-            try:
-                with self._limits.rejects.open("w", encoding="utf-8", errors="backslashreplace") as file:
-                    file.writelines(f"{line.number}\t{line.reason}\t{line.text}\n" for line in bad)
-            except OSError as error:
-                raise LoadError(f"--rejects {self._limits.rejects}: {error.strerror}; nothing was changed") from error
+            self._write_bad(bad, self._limits.rejects)
         if len(bad) > SHOWN_ERRORS or self._limits.rejects is not None:
             rest = f"... and {len(bad) - SHOWN_ERRORS} more; " if len(bad) > SHOWN_ERRORS else ""
             self._report.note(f"{rest}all malformed lines are in {self._limits.rejects}")
+
+    def _write_bad(self, bad: list[BadLine], path: Path) -> None:
+        """Number, reason and text of each, the text as its owner wrote it."""
+        try:
+            if path.exists() and path.samefile(self._source.path):
+                raise LoadError(f"--rejects {path} is the file that is loaded: name another; nothing was changed")
+            with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+                file.writelines(f"{line.number}\t{line.reason}\t{line.text}\n" for line in bad)
+        except OSError as error:
+            raise LoadError(f"--rejects {path}: {error.strerror}; nothing was changed") from error
 
     def _too_many(self, malformed: int) -> None:
         where = f"; the first are in {self._limits.rejects}" if self._limits.rejects else ""
         raise TooManyErrors(
             f"{malformed:,} malformed lines are more than --max-errors {self._limits.max_errors:,}{where}; nothing was changed"
         )
+
+    def _require_all_counted(self, counts: tuple[dict[str, RelationCounts], dict[str, int]], rejected: int) -> None:
+        """Raise Miscounted unless every line is kept, left out or rejected."""
+        by_relation, left_out = counts
+        kept = sum(c.kept for c in by_relation.values())
+        if kept + sum(left_out.values()) + rejected != self._records:
+            raise Miscounted(
+                f"{self._source.identity.name}: {self._records:,} lines were read, but {kept:,} kept,"
+                f" {sum(left_out.values()):,} left out and {rejected:,} rejected; nothing was changed."
+                " This is a fault of the loader: please report it"
+            )
 
     def _nothing(self, counts: tuple[dict[str, RelationCounts], dict[str, int]], rejected: int) -> str:
         left = ", ".join(f"{n:,} by {why}" for why, n in counts[1].items())
@@ -448,7 +528,7 @@ class _Staging:
         names: dict[str, str] = {}
         for (name,) in self._db.execute(queries.DISTINCT_RELATIONS).fetchall():
             try:
-                names[name] = self._vocabulary.canonical_name(checked(name, "relation", MAX_RELATION_BYTES))
+                names[name] = self._vocabulary.canonical_name(checked_relation(name))
             except NoTriple:
                 continue
         self._db.execute(queries.RELATIONS)
@@ -533,7 +613,7 @@ def execute(
 def _key(text: str) -> str:
     """The key of a concept, empty where no store takes the text. Called for what is not tidy ASCII."""
     try:
-        return Concept.of(checked(text, "concept", MAX_CONCEPT_BYTES)).key
+        return checked_concept(text).key
     except NoTriple:
         return ""
 
@@ -547,11 +627,3 @@ def _json_text(value: str | None) -> str:
         return ""
     decoded = json.loads(value)
     return decoded if isinstance(decoded, str) else value
-
-
-def _is_utf8(raw: bytes) -> bool:
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True

@@ -14,9 +14,9 @@ from kgload import queries
 from kgload.embedded import SCRATCH, PresentBase, present_base, scratch_folder
 from kgload.errors import LoadError
 from kgload.graph import GraphBase
-from kgload.lines import BadLine, Row
 from kgload.load import Plan, staged
 from kgload.report import Report
+from kgload.rows import Item
 from kgload.source import Source, open_source
 from kgload.staging import Limits, Recipe, Stage, connect, quoted
 from server.graph.relation import Vocabulary
@@ -136,7 +136,7 @@ def verify(
     vocabulary: Vocabulary,
     limits: Limits,
     report: Report,
-    rows_of: Callable[[Recipe], Callable[[Source], Iterable[Row | BadLine]] | None],
+    rows_of: Callable[[Recipe], Callable[[Source], Iterable[Item]] | None],
 ) -> Check:
     """Stage the base's file again, in `folder`, and compare. `file` is where it is now, if not where it was loaded from.
 

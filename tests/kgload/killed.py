@@ -17,7 +17,7 @@ from types import FrameType
 from demo.processes import ROOT
 from kgload.__main__ import main
 
-CODE = (f"{os.sep}kgload{os.sep}", f"{os.sep}server{os.sep}stores{os.sep}")
+CODE = (f"{ROOT}{os.sep}kgload{os.sep}", f"{ROOT}{os.sep}server{os.sep}stores{os.sep}")
 TELLING = (f"{os.sep}report.py", f"{os.sep}__main__.py")
 WAITING = ("execute", "run_beside", "show", "summarize", "conceptnet_fault", "concept_text")
 """What only tells or looks how far a query is: a kill there shows nothing new, and there are many such points."""
@@ -65,7 +65,7 @@ class Countdown:
         code = frame.f_code
         if code.co_name in WAITING or code.co_filename.endswith(TELLING):
             return
-        if self.function not in ("", code.co_name) or not any(part in code.co_filename for part in CODE):
+        if self.function not in ("", code.co_name) or not code.co_filename.startswith(CODE):
             return
         self.passed += 1
         if self.presses == 0 and self.passed == self.point:

@@ -23,8 +23,7 @@ from bench.generate import generate
 from demo.processes import ROOT
 from kgload import embedded, queries, staging
 from kgload.__main__ import main
-from kgload.lines import EXTERNAL, NoTriple, checked, concept_text, conceptnet_fault, link_text
-from server.graph.codec import MAX_CONCEPT_BYTES
+from kgload.lines import EXTERNAL, NoTriple, checked_concept, concept_text, conceptnet_fault, link_text
 from server.graph.concept import Concept, concept_key
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
@@ -195,7 +194,10 @@ def test_any_text_gets_the_key_that_python_gives(file: Path, data: Path, tmp_pat
         for c in range(low, high + 1)
         if unicodedata.category(chr(c)) not in ("Cn", "Cc", "Zl", "Zp")
     ]
-    letters = [c for c in letters if c != "/" and c != "\x85"] + ["_"] * 200
+    turning = {
+        chr(c) for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    }  # refused: they reverse what is written
+    letters = [c for c in letters if c not in {"/", "\x85", *turning}] + ["_"] * 200
     texts = ["x" + "".join(random_texts.choices(letters, k=random_texts.randint(1, 8))) for _ in range(3000)]
     lines = [line("IsA", a, b) for a, b in zip(texts, reversed(texts), strict=True)]
     load("conceptnet", dump(file, lines), data=data)
@@ -248,7 +250,7 @@ def test_the_staging_gives_each_text_the_key_that_python_gives(texts: list[str])
 
 def _is_refused(text: str) -> bool:
     try:
-        checked(text, "concept", MAX_CONCEPT_BYTES)
+        checked_concept(text)
     except NoTriple:
         return True
     return False

@@ -1,0 +1,131 @@
+"""Text as it lies in a file: where its lines end, which of them say something, and what is not UTF-8.
+
+A line ends at LF, CR LF or CR, as spreadsheets of any age write it, and at nothing else: U+2028, U+0085, VT and FF are
+text. Numbers are those of the file's lines, blank ones included. A byte order mark is no text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+MAX_LINE_BYTES = 8 << 20
+"""A longer line is cut one byte behind this, so that it is known, and no file fills the memory."""
+NOT_UTF8 = "is not UTF-8"
+_CHUNK = 1 << 20
+_PROBED = 1 << 12
+_SHARE_OF_ASCII = 0.2
+"""Tabs, line ends and names of relations are at least this much of a file of triples, whatever its script."""
+_LINE_END = re.compile(rb"\r\n?|\n")
+_MARKS = {  # UTF-32's first: the little-endian one begins with UTF-16's
+    codecs.BOM_UTF32_LE: "UTF-32",
+    codecs.BOM_UTF32_BE: "UTF-32",
+    codecs.BOM_UTF16_LE: "UTF-16",
+    codecs.BOM_UTF16_BE: "UTF-16",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a pass over a file says of its lines before anybody reads them."""
+
+    texts: int
+    """Lines that hold more than ASCII blanks."""
+    plain: bool
+    """Whether all lines are empty or text, none holds a NUL byte, and none is overlong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line with text, without its end; `fault` says why it cannot be read."""
+
+    number: int
+    text: str
+    fault: str = ""
+
+
+def blocks_of(file: BinaryIO) -> Iterator[bytes]:
+    """The file in blocks that begin and end where lines do, without the byte order mark that may begin it."""
+    rest, cutting = file.read(_PROBED).removeprefix(codecs.BOM_UTF8), False
+    while chunk := file.read(_CHUNK):
+        block = rest + chunk
+        if cutting:
+            end = _LINE_END.search(block)
+            if end is None or (end[0] == b"\r" and end.end() == len(block)):  # its LF may be in the next chunk
+                rest = block[-1:]
+                continue
+            block, cutting = block[end.end() :], False
+        cut = max(block.rfind(b"\n"), block.rfind(b"\r", 0, -1)) + 1
+        if cut:
+            yield block[:cut]
+        rest = block[cut:]
+        if len(rest) > MAX_LINE_BYTES + 1:
+            yield rest[: MAX_LINE_BYTES + 1] + b"\n"
+            rest, cutting = rest[-1:], True
+    if cutting:
+        end = _LINE_END.search(rest)
+        rest = rest[end.end() :] if end else b""
+    if rest:
+        yield rest
+
+
+def lines_of(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """(number, line without its end) of the lines with text."""
+    number = 0
+    for block in blocks_of(file):
+        for line in block.splitlines():
+            number += 1
+            if line.strip():
+                yield number, line
+
+
+def survey(file: BinaryIO) -> Survey:
+    """Count the lines with text."""
+    texts, plain = 0, True
+    for block in blocks_of(file):
+        lines = block.splitlines() if b"\r" in block else block.split(b"\n")
+        said = sum(map(bool, map(bytes.strip, lines)))
+        texts += said
+        plain = plain and said == sum(map(bool, lines)) and b"\0" not in block
+        if len(block) > MAX_LINE_BYTES:
+            plain = plain and max(map(len, lines)) <= MAX_LINE_BYTES
+    return Survey(texts, plain)
+
+
+def decoded(number: int, raw: bytes) -> Line:
+    """A line as text; bytes that are not UTF-8 are shown as \\xNN."""
+    fault = ""
+    if len(raw) > MAX_LINE_BYTES:
+        fault = f"is longer than {MAX_LINE_BYTES >> 20} MiB"
+    elif b"\0" in raw:
+        fault = "holds NUL bytes"
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return Line(number, raw.decode("utf-8", "backslashreplace"), fault or NOT_UTF8)
+    # Files that were joined have marks in the middle.
+    return Line(number, text.lstrip("\ufeff"), fault)
+
+
+def other_encoding(start: bytes) -> str:
+    """The name of the encoding that a text is in by its first bytes, where that is UTF-16 or UTF-32; else empty."""
+    for mark, name in _MARKS.items():
+        if start.startswith(mark):
+            return name
+    start = start[: _PROBED & ~3]
+    zeros = [start[at::4].count(0) for at in range(4)]
+    each = max(1, len(start) // 4)
+    # Text has no NUL characters, so that a place of four that is nearly always 0 is the upper half of a letter.
+    for name, upper, lower in (
+        ("UTF-32LE", (2, 3), (0,)),
+        ("UTF-32BE", (0, 1), (3,)),
+        ("UTF-16LE", (1, 3), (0, 2)),
+        ("UTF-16BE", (0, 2), (1, 3)),
+    ):
+        least = min(zeros[at] for at in upper)
+        if least >= each * _SHARE_OF_ASCII and all(zeros[at] * 8 <= least for at in lower):
+            return name
+    return ""
