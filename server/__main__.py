@@ -58,7 +58,7 @@ async def serve(settings: Settings) -> int:
     relations = await assemble.vocabulary(settings)
     store = await assemble.open_store(settings, relations)
     try:
-        model = await asyncio.to_thread(assemble.model, settings)
+        model = await assemble.loaded_model(settings)
         await serve_until_stopped(settings, assemble.use_cases(settings, store, model, relations))
     finally:
         await store.close()
