@@ -103,7 +103,9 @@ def _loaded(
     source: _Source, adapter: Path | None, device: torch.device, number_format: torch.dtype, progress: Progress
 ) -> LoadedModel:
     config = AutoConfig.from_pretrained(source.place, **source.options)
-    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING and "AutoModelForCausalLM" not in getattr(config, "auto_map", {}):
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING and "AutoModelForCausalLM" not in getattr(
+        config, "auto_map", {}
+    ):
         raise ModelUnusable(f"{source.place} holds a {config.model_type} model, which is not a causal language model")
     if source.folder is not None:
         require_whole_weights(source.folder)
@@ -259,7 +261,9 @@ def _whole_model(source: _Source, number_format: torch.dtype) -> PreTrainedModel
         **source.options,
     )
     if getattr(model, "_hf_peft_config_loaded", False):
-        raise ModelUnusable(f"{source.place}: an adapter was attached that KGT_ADAPTER does not name; move it elsewhere")
+        raise ModelUnusable(
+            f"{source.place}: an adapter was attached that KGT_ADAPTER does not name; move it elsewhere"
+        )
     weights = f"{source.place}: the weights do not make this model"
     if missing := report["missing_keys"]:
         raise ModelUnusable(f"{weights}: {named_few(missing)} missing; copy or download it again")
@@ -269,8 +273,10 @@ def _whole_model(source: _Source, number_format: torch.dtype) -> PreTrainedModel
             " copy or download it again"
         )
     if left_over := _of_this_model(model, report["unexpected_keys"]):
-        raise ModelUnusable(f"{weights}: config.json has no place for {named_few(left_over)}; copy or download it again")
-    return model  # type: ignore[no-any-return]
+        raise ModelUnusable(
+            f"{weights}: config.json has no place for {named_few(left_over)}; copy or download it again"
+        )
+    return model
 
 
 def _of_this_model(model: PreTrainedModel, left_over: Collection[str]) -> set[str]:
@@ -303,7 +309,9 @@ def _with_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # PEFT asks for what transformers has renamed; what is missing is told below
+            warnings.simplefilter(
+                "ignore"
+            )  # PEFT asks for what transformers has renamed; what is missing is told below
             config = PeftConfig.from_pretrained(str(folder))
             config.inference_mode = True
             adapted = PeftModel(model, config)
@@ -311,7 +319,10 @@ def _with_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
             merged: PreTrainedModel = adapted.merge_and_unload()
     except Exception as error:
         raise ModelUnusable(f"the adapter {folder} does not fit the model: {first_line(error)}") from error
-    for keys, wrong in ((report.missing_keys, "lacks"), (report.unexpected_keys, "does not fit the model: left over is")):
+    for keys, wrong in (
+        (report.missing_keys, "lacks"),
+        (report.unexpected_keys, "does not fit the model: left over is"),
+    ):
         if keys:
             raise ModelUnusable(f"the adapter {folder} {wrong} {named_few(keys)}; set KGT_ADAPTER to one made for it")
     return merged

@@ -73,7 +73,7 @@ def counting_tensors(progress: Progress) -> Iterator[None]:
     from transformers.utils import logging as transformers_logging
 
     def told(*arguments: Any, **options: Any) -> Any:
-        items = arguments[0] if arguments else options.get("iterable")
+        items: Any = arguments[0] if arguments else options.get("iterable")
         total = options.get("total") or (len(items) if hasattr(items, "__len__") else 0)
         counted = progress.counted(items, total, "tensor") if items is not None and total else items
         return transformers_logging.EmptyTqdm(counted)

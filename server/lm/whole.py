@@ -18,6 +18,9 @@ _SAFETENSORS, _TORCH = "model.safetensors", "pytorch_model.bin"
 _AGAIN = "copy or download it again"
 _MOST_HEADER_BYTES = 100_000_000
 """safetensors' own limit."""
+_GGUF_WIDTHS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+_GGUF_TEXT, _GGUF_ARRAY = 8, 9
+"""The types of GGUF's metadata: numbers by their bytes, texts, arrays."""
 
 
 def unusable(path: Path, wrong: str, remedy: str = _AGAIN) -> ModelUnusable:
@@ -108,9 +111,6 @@ def require_gguf(path: Path) -> None:
 class _GgufReader:
     """Walks over a GGUF file's metadata to where its tensors end, and keeps nothing of it."""
 
-    _WIDTHS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-    _TEXT, _ARRAY = 8, 9
-
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
         self._size = size
@@ -141,19 +141,19 @@ class _GgufReader:
         return int(offset) + elements // block * width
 
     def _skip_value(self, kind: int, name: bytes = b"") -> None:
-        if kind == self._TEXT:
+        if kind == _GGUF_TEXT:
             self._text()
-        elif kind == self._ARRAY:
+        elif kind == _GGUF_ARRAY:
             inner, count = self._numbers("<IQ")
-            if inner in self._WIDTHS:
-                self._skip(count * self._WIDTHS[inner])
+            if inner in _GGUF_WIDTHS:
+                self._skip(count * _GGUF_WIDTHS[inner])
             else:
                 for _ in range(count):
                     self._skip_value(inner)
         elif name == b"general.alignment" and kind == 4:
             self._alignment = max(self._numbers("<I")[0], 1)
-        elif kind in self._WIDTHS:
-            self._skip(self._WIDTHS[kind])
+        elif kind in _GGUF_WIDTHS:
+            self._skip(_GGUF_WIDTHS[kind])
         else:
             raise ValueError("an unknown type")
 

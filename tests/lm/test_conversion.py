@@ -54,7 +54,9 @@ def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
 
 
-def started(gguf: Path, cache: Path, number_format: str = "float32", stop: threading.Event | None = None) -> LoadedModel:
+def started(
+    gguf: Path, cache: Path, number_format: str = "float32", stop: threading.Event | None = None
+) -> LoadedModel:
     choice = ModelChoice(str(gguf), "none", cache, device="cpu", number_format=number_format)  # type: ignore[arg-type]
     return load(choice, stop)
 
@@ -80,9 +82,7 @@ def test_the_second_start_converts_nothing_and_says_the_same(
     assert torch.equal(logits(first), logits(second))
     assert first.fingerprint == second.fingerprint
     assert first.tokenizer("the dog likes").input_ids == second.tokenizer("the dog likes").input_ids
-    plain = AutoModelForCausalLM.from_pretrained(
-        gguf.parent, gguf_file=gguf.name, dtype=getattr(torch, number_format)
-    )
+    plain = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=getattr(torch, number_format))
     with torch.inference_mode():
         assert torch.equal(logits(first), plain(IDS).logits)
 
@@ -167,7 +167,7 @@ def test_a_conversion_that_nobody_waits_for_any_more_ends_at_the_next_tensor(ggu
     assert entries(cache) == []
 
 
-def test_of_two_starts_at_once_both_load_the_same(gguf: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_starts_at_once_both_get_the_whole_folder(cache: Path) -> None:
     both = threading.Barrier(2)
 
     def make(_: Path, folder: Path) -> None:

@@ -22,7 +22,27 @@ from server.tuning.templates import reasoning_prompt
 from tests.lm.tiny_models import CONTEXT, END, tiny_tokenizer
 
 TOKENIZERS = {begins: tiny_tokenizer(begins=begins) for begins in (False, True)}
-ALPHABET = ["dog", "likes", "a", " ", "  ", "\n", "'s", "42", "é", "e\u0301", "犬", "🐶", END, "<sep>", "İ", "_", "-", "\t", "x" * 30]
+ALPHABET = [
+    "dog",
+    "likes",
+    "a",
+    " ",
+    "  ",
+    "\n",
+    "'s",
+    "42",
+    "é",
+    "e\u0301",
+    "犬",
+    "🐶",
+    END,
+    "<sep>",
+    "İ",
+    "_",
+    "-",
+    "\t",
+    "x" * 30,
+]
 
 
 class Counting:
@@ -173,7 +193,8 @@ def test_a_request_of_too_many_tokens_in_all_is_refused(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize(
-    ("prompt", "long", "field"), [("dog", True, "candidates[1]"), ("dog " * 400, False, "query"), ("", True, "candidates[1]")]
+    ("prompt", "long", "field"),
+    [("dog", True, "candidates[1]"), ("dog " * 400, False, "query"), ("", True, "candidates[1]")],
 )
 def test_the_field_that_is_too_long_is_named(prompt: str, long: bool, field: str) -> None:
     _, tokenizer = counted()

@@ -358,7 +358,7 @@ def test_a_damaged_default_model_says_how_to_get_it_again(llama_folder: Path, tm
 
     folder = shutil.copytree(llama_folder, default_model_folder(tmp_path))
     cut(folder / WEIGHTS)
-    with pytest.raises(ModelUnusable, match="is cut.*python -m server.lm.fetch"):
+    with pytest.raises(ModelUnusable, match=r"is cut.*python -m server\.lm\.fetch"):
         load(ModelChoice(DEFAULT_MODEL, "none", tmp_path, device="cpu"))
 
 
@@ -375,7 +375,7 @@ def test_a_server_without_a_whole_model_says_so_in_one_line_and_exits_with_2(fol
     assert f"loading model {folder}" in done.stderr
 
 
-def test_a_word_that_only_the_tokenizer_knows_reaches_no_row(folder: Path) -> None:
+def test_a_word_that_only_the_tokenizer_knows_reaches_no_row() -> None:
     """A GGUF's tokenizer may have tokens of its own that the model has no weights for."""
     from server.lm.tokens import Tokenizer
 

@@ -56,5 +56,7 @@ async def test_an_answer_before_is_bounded_as_an_answer_is(client: AsyncClient, 
 
 async def test_an_answer_before_may_be_empty(client: AsyncClient) -> None:
     for before in ("", " "):
-        response = await client.personalize(user="alice", query=ENJOY, answer="fish", answer_before=before, preview=True)
+        response = await client.personalize(
+            user="alice", query=ENJOY, answer="fish", answer_before=before, preview=True
+        )
         assert response.answer_before == ""
