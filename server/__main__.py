@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 
 from kgt.addresses import Address
@@ -21,7 +22,12 @@ from server.settings import Settings, read_settings
 from server.tuning.ports import Branch, LanguageModel
 
 _HEALTH_INTERVAL_S = 2.0
+_LEAVE_S = 1.0
+"""What a start that is asked to stop gets to clean up."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+LoadModel = Callable[[Settings, threading.Event], LanguageModel]
+"""Loads the model that the settings name, or raises StartupError once the event is set."""
 
 _log = logging.getLogger("kgt")
 
@@ -59,7 +65,7 @@ async def check(settings: Settings) -> int:
     return 1 if problems else 0
 
 
-async def serve(settings: Settings, load_model: Callable[[Settings], LanguageModel] = assemble.model) -> int:
+async def serve(settings: Settings, load_model: LoadModel = assemble.model) -> int:
     """Serve until SIGTERM or SIGINT; requests in flight get the grace time. Returns the exit status.
 
     The port comes first: who cannot have it should not wait for a model to learn so, and probes are answered from then
@@ -72,8 +78,7 @@ async def serve(settings: Settings, load_model: Callable[[Settings], LanguageMod
     port = listen(server, Address.parse(settings.address))
     await server.start()
     try:
-        _leave_on_signal()
-        use_cases = await _assembled(settings, load_model)
+        use_cases = await _assembled(settings, load_model, _leave_on_signal())
         stopped = _stop_signal()
         try:
             service.start(use_cases)
@@ -90,12 +95,12 @@ async def serve(settings: Settings, load_model: Callable[[Settings], LanguageMod
     return 0
 
 
-async def _assembled(settings: Settings, load_model: Callable[[Settings], LanguageModel]) -> UseCases:
+async def _assembled(settings: Settings, load_model: LoadModel, stop: threading.Event) -> UseCases:
     """The store and the model, opened and loaded, in a service's use cases. Raises StartupError."""
     relations = await assemble.vocabulary(settings)
     store = await assemble.open_store(settings, relations)
     try:
-        model = await asyncio.to_thread(load_model, settings)
+        model = await asyncio.to_thread(load_model, settings, stop)
     except BaseException:
         await store.close()
         raise
@@ -113,16 +118,27 @@ async def _watch_until(stopped: asyncio.Event, probes: Probes, use_cases: UseCas
         await watch
 
 
-def _leave_on_signal() -> None:
-    """Let a signal end the process while it starts: nothing is in flight, and loading a model cannot be interrupted."""
-    loop = asyncio.get_running_loop()
+def _leave_on_signal() -> threading.Event:
+    """Let a signal end the process while it starts. The event, which it sets, asks whoever loads to stop.
+
+    What does not look at the event (reading large weights cannot be interrupted) has a moment, then the process ends all
+    the same: nothing is in flight yet.
+    """
+    loop, stop = asyncio.get_running_loop(), threading.Event()
 
     def leave(number: signal.Signals) -> None:
         print("kgt: stopped while it was starting", file=sys.stderr, flush=True)
         os._exit(128 + number)
 
+    def on_signal(number: signal.Signals) -> None:
+        if stop.is_set():
+            leave(number)
+        stop.set()
+        loop.call_later(_LEAVE_S, leave, number)
+
     for number in _SIGNALS:
-        loop.add_signal_handler(number, leave, number)
+        loop.add_signal_handler(number, on_signal, number)
+    return stop
 
 
 def _stop_signal() -> asyncio.Event:

@@ -19,7 +19,7 @@ from tests.rpc.running import PHRASES
 def main() -> int:
     logging.basicConfig(level="INFO", stream=sys.stderr)
     try:
-        return asyncio.run(serve(read_settings(sys.argv[1:]), lambda _: FixedModel(PHRASES)))
+        return asyncio.run(serve(read_settings(sys.argv[1:]), lambda *_: FixedModel(PHRASES)))
     except StartupError as error:
         print(f"kgt: {error}", file=sys.stderr)
         return 2
