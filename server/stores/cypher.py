@@ -3,14 +3,22 @@
     (:Concept {uri, text, language, retrievable, generation})        the base's; uri unique
     (:Concept)-[:IsA|UsedFor|... {weight, dataset, license, surface_text, merged, rank, back_rank}]->(:Concept)
     (:Concept)-[:CUSTOM {relation, ...the same}]->(:Concept)         a relation outside BASE_TYPES
-    (:PersonalConcept {user, uri, text})                             one user's own; (user, uri) unique
-    ()-[:ADDED|DELETED {user, subject, relation, object, subject_text, object_text, edit, revision, position, time_ms,
-        retrieval_before, retrieval_after, reasoning, reasoning_answer_before}]->()
-    (:User {id, revision, overlay_id})                               id unique
-    (:Edit {user, revision, id, kind, time_ms, body, ...})           the truth; see server.stores.neo4j_rows
+    (:PersonalConcept {owner, key, user, uri, text})                 one user's own; key unique
+    ()-[:ADDED|DELETED {owner, head, tail, triple, age, user, subject, relation, object, subject_text, object_text, edit,
+        revision, position, time_ms, retrieval_before, retrieval_after, reasoning, reasoning_answer_before}]->()
+    (:User {owner, id, revision, overlay_id})                        owner unique; without overlay_id before the first edit
+    (:Edit {owner, revision, key, id, kind, time_ms, body, ...})     the truth; see server.stores.neo4j_rows
+    (:Response {owner, number, request, request_id, content_hash, response})   of a request that changed nothing
+    (:ErasedRequest {digest, time_ms, ...})                          what an erase with a request id removed
+    (:Due {id: 1, texts, records})                                   how much was erased and has no blanks over it yet
+    (:Blank {...})                                                   over what was erased; see server.stores.neo4j_blanks
     (:Erasures {bucket, epoch})                                      counts erasures by a hash of the user
     (:Graph {id: 1, schema_version, state, fingerprint, ...})        what the base is, and whether it is being loaded
     (:Lane {number, generation, stage, position, put})               while it is: how far each lane of the load is
+
+Neo4j never clears an index's entry that is deleted, so indexes hold nothing of a user that can be read: `owner`, `head`,
+`tail`, `triple`, `key` and `request` are digests (server.stores.neo4j_rows), `age` is a mark's stamp in digits. The texts
+beside them are for people who look, and for the answer.
 
 A concept's `uri` is its key (server.graph.concept); one too long for an index is cut and ends in its hash. The
 properties of an overlay edge are the truth; its end nodes are there for people who look. `rank` is a base edge's place
@@ -21,7 +29,8 @@ symmetric relations alone, which are stored once and read from both ends. `surfa
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1 had users' texts in its indexes, and neither responses without an edit nor erased requests."""
 
 DIRECTED_TYPES = (
     "Desires", "NotDesires", "AtLocation", "IsA", "NotIsA", "InstanceOf", "HasProperty", "NotHasProperty", "HasA",
@@ -58,22 +67,43 @@ BASE_SCHEMA = (
 """What a base needs: a loader makes this alone, and the server the rest when it first starts."""
 SCHEMA = (
     *BASE_SCHEMA,
-    "CREATE CONSTRAINT personal_concept IF NOT EXISTS FOR (c:PersonalConcept) REQUIRE (c.user, c.uri) IS UNIQUE",
-    "CREATE CONSTRAINT user_id IF NOT EXISTS FOR (u:User) REQUIRE u.id IS UNIQUE",
-    "CREATE CONSTRAINT edit_revision IF NOT EXISTS FOR (e:Edit) REQUIRE (e.user, e.revision) IS UNIQUE",
-    "CREATE CONSTRAINT edit_request IF NOT EXISTS FOR (e:Edit) REQUIRE (e.user, e.request_id) IS UNIQUE",
-    "CREATE CONSTRAINT edit_id IF NOT EXISTS FOR (e:Edit) REQUIRE (e.user, e.id) IS UNIQUE",
-    "CREATE INDEX edit_reverts IF NOT EXISTS FOR (e:Edit) ON (e.user, e.reverts)",
+    "CREATE CONSTRAINT user_owner IF NOT EXISTS FOR (u:User) REQUIRE u.owner IS UNIQUE",
+    "CREATE CONSTRAINT personal_key IF NOT EXISTS FOR (c:PersonalConcept) REQUIRE c.key IS UNIQUE",
+    "CREATE INDEX personal_owner IF NOT EXISTS FOR (c:PersonalConcept) ON (c.owner)",
+    "CREATE CONSTRAINT edit_owner IF NOT EXISTS FOR (e:Edit) REQUIRE (e.owner, e.revision) IS UNIQUE",
+    "CREATE CONSTRAINT edit_key IF NOT EXISTS FOR (e:Edit) REQUIRE e.key IS UNIQUE",
+    "CREATE CONSTRAINT edit_answered IF NOT EXISTS FOR (e:Edit) REQUIRE e.request IS UNIQUE",
+    "CREATE INDEX edit_undoing IF NOT EXISTS FOR (e:Edit) ON (e.owner, e.undoing)",
+    "CREATE CONSTRAINT response_request IF NOT EXISTS FOR (r:Response) REQUIRE r.request IS UNIQUE",
+    "CREATE INDEX response_number IF NOT EXISTS FOR (r:Response) ON (r.owner, r.number)",
+    "CREATE CONSTRAINT erased_request IF NOT EXISTS FOR (r:ErasedRequest) REQUIRE r.digest IS UNIQUE",
+    "CREATE INDEX erased_time IF NOT EXISTS FOR (r:ErasedRequest) ON (r.time_ms)",
+    "CREATE CONSTRAINT due_id IF NOT EXISTS FOR (d:Due) REQUIRE d.id IS UNIQUE",
     "CREATE CONSTRAINT erasures_bucket IF NOT EXISTS FOR (b:Erasures) REQUIRE b.bucket IS UNIQUE",
-    "CREATE CONSTRAINT added_triple IF NOT EXISTS FOR ()-[m:ADDED]-()"
-    " REQUIRE (m.user, m.subject, m.relation, m.object) IS UNIQUE",
-    "CREATE CONSTRAINT deleted_triple IF NOT EXISTS FOR ()-[m:DELETED]-()"
-    " REQUIRE (m.user, m.subject, m.relation, m.object) IS UNIQUE",
-    "CREATE INDEX added_subject IF NOT EXISTS FOR ()-[m:ADDED]-() ON (m.user, m.subject)",
-    "CREATE INDEX added_object IF NOT EXISTS FOR ()-[m:ADDED]-() ON (m.user, m.object)",
-    "CREATE INDEX deleted_subject IF NOT EXISTS FOR ()-[m:DELETED]-() ON (m.user, m.subject)",
-    "CREATE INDEX deleted_object IF NOT EXISTS FOR ()-[m:DELETED]-() ON (m.user, m.object)",
+    "CREATE CONSTRAINT added_mark IF NOT EXISTS FOR ()-[m:ADDED]-() REQUIRE m.triple IS UNIQUE",
+    "CREATE CONSTRAINT deleted_mark IF NOT EXISTS FOR ()-[m:DELETED]-() REQUIRE m.triple IS UNIQUE",
+    "CREATE INDEX added_head IF NOT EXISTS FOR ()-[m:ADDED]-() ON (m.head, m.age)",
+    "CREATE INDEX added_tail IF NOT EXISTS FOR ()-[m:ADDED]-() ON (m.tail, m.age)",
+    "CREATE INDEX added_age IF NOT EXISTS FOR ()-[m:ADDED]-() ON (m.owner, m.age)",
+    "CREATE INDEX deleted_head IF NOT EXISTS FOR ()-[m:DELETED]-() ON (m.head, m.age)",
+    "CREATE INDEX deleted_tail IF NOT EXISTS FOR ()-[m:DELETED]-() ON (m.tail, m.age)",
+    "CREATE INDEX deleted_age IF NOT EXISTS FOR ()-[m:DELETED]-() ON (m.owner, m.age)",
 )
+OLD_SCHEMA = (
+    "DROP CONSTRAINT personal_concept IF EXISTS",
+    "DROP CONSTRAINT user_id IF EXISTS",
+    "DROP CONSTRAINT edit_revision IF EXISTS",
+    "DROP CONSTRAINT edit_request IF EXISTS",
+    "DROP CONSTRAINT edit_id IF EXISTS",
+    "DROP INDEX edit_reverts IF EXISTS",
+    "DROP CONSTRAINT added_triple IF EXISTS",
+    "DROP CONSTRAINT deleted_triple IF EXISTS",
+    "DROP INDEX added_subject IF EXISTS",
+    "DROP INDEX added_object IF EXISTS",
+    "DROP INDEX deleted_subject IF EXISTS",
+    "DROP INDEX deleted_object IF EXISTS",
+)
+"""What version 1 had besides; dropped when all its users are brought to version 2."""
 AWAIT_INDEXES = "CALL db.awaitIndexes(120)"
 CLAIM_GRAPH = """
 MERGE (g:Graph {id: 1}) ON CREATE SET g.schema_version = $version, g.state = 'ready', g.fingerprint = ''
@@ -84,7 +114,7 @@ RELATIONSHIP_TYPES = "CALL db.relationshipTypes() YIELD relationshipType RETURN 
 # Where things stand: first in every read and write, and last in every read.
 
 STAND = """
-OPTIONAL MATCH (u:User {id: $user})
+OPTIONAL MATCH (u:User {owner: $owner})
 OPTIONAL MATCH (b:Erasures {bucket: $bucket})
 OPTIONAL MATCH (g:Graph {id: 1})
 WITH coalesce(u.revision, 0) AS latest, u.overlay_id AS overlay_id, coalesce(b.epoch, 0) AS epoch,
@@ -96,7 +126,7 @@ WHERE_IT_STANDS = f"{STAND} RETURN {STAND_COLUMNS}"
 # What an overlay says. Each finds overlay edges by an index on their own properties and never expands a concept.
 
 _MARK = (
-    "m {.subject, .relation, .object, .subject_text, .object_text, .revision, .position, .edit, .time_ms,"
+    "m {.age, .subject, .relation, .object, .subject_text, .object_text, .revision, .position, .edit, .time_ms,"
     " type: type(m)}"
 )
 
@@ -106,38 +136,59 @@ def _marks(subquery: str) -> str:
     return f"{STAND} CALL () {{ CALL () {{ {subquery} }} RETURN collect({_MARK}) AS marks }}\nRETURN {STAND_COLUMNS}, marks"
 
 
-MARKS_AT = _marks("""
-  MATCH ()-[m:ADDED {user: $user, subject: $uri}]->() USING INDEX m:ADDED(user, subject) RETURN m
+# A concept's own marks: those of triples that start there, and symmetric ones that end there. `type` is a constant.
+
+
+def _at(type: str, rest: str = "") -> str:
+    return f"""
+  MATCH ()-[m:{type}]->() USING INDEX m:{type}(head, age) WHERE m.head = $key AND m.age < $before
+  RETURN m {rest}
   UNION ALL
-  MATCH ()-[m:DELETED {user: $user, subject: $uri}]->() USING INDEX m:DELETED(user, subject) RETURN m
-  UNION ALL
-  MATCH ()-[m:ADDED {user: $user, object: $uri}]->() USING INDEX m:ADDED(user, object)
-  WHERE m.relation IN $symmetric AND m.subject <> $uri RETURN m
-  UNION ALL
-  MATCH ()-[m:DELETED {user: $user, object: $uri}]->() USING INDEX m:DELETED(user, object)
-  WHERE m.relation IN $symmetric AND m.subject <> $uri RETURN m
-""")
+  MATCH ()-[m:{type}]->() USING INDEX m:{type}(tail, age)
+  WHERE m.tail = $key AND m.age < $before AND m.relation IN $symmetric AND m.head <> $key
+  RETURN m {rest}
+"""
+
+
+_NEWEST = "ORDER BY m.age DESC LIMIT $count"
+MARKS_AT = _marks(f"{_at(ADDED)} UNION ALL {_at(DELETED)}")
+MARKS_AT_PAGE = _marks(f"{_at(ADDED, _NEWEST)} UNION ALL {_at(DELETED, _NEWEST)}")
+"""The newest `count` of each kind that are older than the age `before`."""
 MARKS_ON = _marks("""
   UNWIND $triples AS t
-  MATCH ()-[m:ADDED {user: $user, subject: t.subject, relation: t.relation, object: t.object}]->()
-  USING INDEX m:ADDED(user, subject, relation, object) RETURN m
+  MATCH ()-[m:ADDED {triple: t.triple}]->() USING INDEX m:ADDED(triple) RETURN m
   UNION ALL
   UNWIND $triples AS t
-  MATCH ()-[m:DELETED {user: $user, subject: t.subject, relation: t.relation, object: t.object}]->()
-  USING INDEX m:DELETED(user, subject, relation, object) RETURN m
+  MATCH ()-[m:DELETED {triple: t.triple}]->() USING INDEX m:DELETED(triple) RETURN m
 """)
-MARKS_AMONG = _marks("""
-  UNWIND $uris AS uri
-  MATCH ()-[m:ADDED {user: $user, subject: uri}]->() USING INDEX m:ADDED(user, subject) RETURN m
-  UNION
-  UNWIND $uris AS uri
-  MATCH ()-[m:ADDED {user: $user, object: uri}]->() USING INDEX m:ADDED(user, object) RETURN m
+FACTS_PAGE = _marks("""
+  MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(owner, age) WHERE m.owner = $owner AND m.age < $before
+  RETURN m ORDER BY m.age DESC LIMIT $count
+  UNION ALL
+  MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(owner, age) WHERE m.owner = $owner AND m.age < $before
+  RETURN m ORDER BY m.age DESC LIMIT $count
 """)
 ALL_MARKS = _marks("""
-  MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(user, subject) WHERE m.user = $user AND m.subject IS NOT NULL RETURN m
+  MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(owner, age) WHERE m.owner = $owner AND m.age > '' RETURN m
   UNION ALL
-  MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(user, subject) WHERE m.user = $user AND m.subject IS NOT NULL RETURN m
+  MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(owner, age) WHERE m.owner = $owner AND m.age > '' RETURN m
 """)
+PERSONAL_AMONG = f"""
+{STAND}
+CALL () {{
+  UNWIND $keys AS key
+  MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(head, age) WHERE m.head = key AND m.age > ''
+  WITH m.subject AS uri, max(m.subject_text) AS text, count(*) AS triples
+  RETURN collect({{uri: uri, text: text, triples: triples}}) AS heads
+}}
+CALL () {{
+  UNWIND $keys AS key
+  MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(tail, age) WHERE m.tail = key AND m.age > ''
+  WITH m.object AS uri, max(m.object_text) AS text
+  RETURN collect({{uri: uri, text: text}}) AS tails
+}}
+RETURN {STAND_COLUMNS}, heads, tails
+"""
 
 # The base.
 
@@ -184,7 +235,7 @@ CALL () {{
 RETURN {STAND_COLUMNS}, in_base, slices
 """
 BASE_PAGE = f"""
-{STAND} {_IN_BASE}
+{STAND}
 CALL () {{
   {_EXPAND}
   WITH r, relation, side, rank
@@ -192,7 +243,7 @@ CALL () {{
   WITH r, relation, side, rank ORDER BY relation, side, rank LIMIT $count
   RETURN collect({_AS_ROW}) AS edges
 }}
-RETURN {STAND_COLUMNS}, in_base, edges
+RETURN {STAND_COLUMNS}, edges
 """
 CONCEPTS = f"""
 {STAND}
@@ -212,44 +263,60 @@ RETURN {STAND_COLUMNS}, concepts
 
 
 def _edits(subquery: str) -> str:
-    """A read of where things stand with the bodies of the edits that `subquery` (a constant of this file) yields."""
-    return f"{STAND} CALL () {{ {subquery} }}\nRETURN {STAND_COLUMNS}, bodies"
+    """A read of where things stand with the edits `e` that `subquery` (a constant of this file) matches and orders."""
+    return f"""{STAND} CALL () {{ {subquery}
+  RETURN collect(e {{.body, .id, .revision, .time_ms}}) AS edits }}
+RETURN {STAND_COLUMNS}, edits"""
 
 
-EDITS_PAGE = _edits("""
-  MATCH (e:Edit) USING INDEX e:Edit(user, revision) WHERE e.user = $user AND e.revision <= $revision
-  WITH e ORDER BY e.revision DESC LIMIT $count RETURN collect(e.body) AS bodies
+_OF_OWNER = "MATCH (e:Edit) USING INDEX e:Edit(owner, revision) WHERE e.owner = $owner AND"
+EDITS_PAGE = _edits(f"""
+  {_OF_OWNER} e.revision <= $revision
+  WITH e ORDER BY e.revision DESC LIMIT $count
 """)
-EDITS_ALL = _edits("""
-  MATCH (e:Edit) USING INDEX e:Edit(user, revision) WHERE e.user = $user AND e.revision >= 0
-  WITH e ORDER BY e.revision RETURN collect(e.body) AS bodies
+EDITS_ALL = _edits(f"{_OF_OWNER} e.revision >= 0 WITH e ORDER BY e.revision")
+EDITS_UP_TO = _edits(f"""
+  {_OF_OWNER} e.revision <= $revision AND ($uris IS NULL OR any(uri IN e.concepts WHERE uri IN $uris))
+  WITH e ORDER BY e.revision
 """)
-EDITS_UP_TO = _edits("""
-  MATCH (e:Edit) USING INDEX e:Edit(user, revision) WHERE e.user = $user AND e.revision <= $revision
-  AND ($uris IS NULL OR any(uri IN e.concepts WHERE uri IN $uris))
-  WITH e ORDER BY e.revision RETURN collect(e.body) AS bodies
+EDITS_TOUCHING = _edits(f"""
+  {_OF_OWNER} e.revision > $revision AND any(triple IN e.touches WHERE triple IN $touches)
+  WITH e ORDER BY e.revision
 """)
-EDITS_TOUCHING = _edits("""
-  MATCH (e:Edit) USING INDEX e:Edit(user, revision) WHERE e.user = $user AND e.revision > $revision
-  AND any(triple IN e.touches WHERE triple IN $touches)
-  WITH e ORDER BY e.revision RETURN collect(e.body) AS bodies
-""")
-EDIT_BY_ID = _edits("""
-  OPTIONAL MATCH (e:Edit {user: $user, id: $id}) RETURN collect(e.body) AS bodies
-""")
-REVERTS_OF = _edits("""
-  MATCH (e:Edit {user: $user, reverts: $id}) WITH e ORDER BY e.revision RETURN collect(e.body) AS bodies
-""")
+EDIT_BY_ID = _edits("MATCH (e:Edit {key: $key})")
+SIZES_OF_EDITS = f"""
+{STAND}
+CALL () {{
+  {_OF_OWNER} e.revision <= $revision
+  WITH e ORDER BY e.revision DESC LIMIT $count
+  RETURN collect({{revision: e.revision, bytes: coalesce(toIntegerOrNull(e.bytes), 0)}}) AS sizes
+}}
+RETURN {STAND_COLUMNS}, sizes
+"""
+REVERTS = f"""
+{STAND}
+CALL () {{
+  MATCH (e:Edit) USING INDEX e:Edit(owner, undoing) WHERE e.owner = $owner AND e.undoing > 0
+  WITH e ORDER BY e.undoing
+  RETURN collect({{id: e.id, reverts: e.reverts}}) AS reverts
+}}
+RETURN {STAND_COLUMNS}, reverts
+"""
 RESPONSE = f"""
 {STAND}
-OPTIONAL MATCH (e:Edit {{user: $user, request_id: $request_id}})
-RETURN {STAND_COLUMNS}, e.request_id AS request_id, e.content_hash AS content_hash, e.response AS response
+CALL () {{
+  OPTIONAL MATCH (e:Edit {{request: $request}})
+  OPTIONAL MATCH (r:Response {{request: $request}})
+  RETURN coalesce(e, r) AS kept
+}}
+RETURN {STAND_COLUMNS}, kept IS NOT NULL AS answered, kept.request_id AS request_id,
+       kept.content_hash AS content_hash, kept.response AS response
 """
 
 # Writing. The lock is a write that comes before the reading, so that what is compared after it cannot move.
 
 _LOCKED = """
-MERGE (u:User {id: $user}) ON CREATE SET u.revision = 0, u.overlay_id = $new_overlay_id
+MERGE (u:User {owner: $owner}) ON CREATE SET u.id = $user, u.revision = 0
 SET u.locked = true
 WITH u
 OPTIONAL MATCH (b:Erasures {bucket: $bucket})
@@ -265,9 +332,8 @@ RETURN {STAND_COLUMNS}
 def _delete(kind: str) -> str:
     """The part of COMMIT that takes the marks of one overlay type (a constant of this file) off the changed triples."""
     return f"""CALL () {{
-  UNWIND $changed AS t
-  MATCH ()-[m:{kind} {{user: $user, subject: t.subject, relation: t.relation, object: t.object}}]->()
-  USING INDEX m:{kind}(user, subject, relation, object) DELETE m
+  UNWIND $changed AS triple
+  MATCH ()-[m:{kind} {{triple: triple}}]->() USING INDEX m:{kind}(triple) DELETE m
 }}
 """
 
@@ -277,79 +343,128 @@ def _create(kind: str, marks: str) -> str:
     return f"""CALL () {{
   UNWIND {marks} AS mark
   OPTIONAL MATCH (sb:Concept {{uri: mark.subject}})
-  OPTIONAL MATCH (sp:PersonalConcept {{user: $user, uri: mark.subject}})
+  OPTIONAL MATCH (sp:PersonalConcept {{key: mark.head}})
   OPTIONAL MATCH (ob:Concept {{uri: mark.object}})
-  OPTIONAL MATCH (op:PersonalConcept {{user: $user, uri: mark.object}})
-  OPTIONAL MATCH (e:Edit {{user: $user, revision: mark.revision}})
+  OPTIONAL MATCH (op:PersonalConcept {{key: mark.tail}})
+  OPTIONAL MATCH (e:Edit {{owner: mark.owner, revision: mark.revision}})
   WITH mark, coalesce(sb, sp) AS s, coalesce(ob, op) AS o, e
   CREATE (s)-[m:{kind}]->(o) SET m = mark, m.edit = e.id, m.time_ms = e.time_ms
 }}
 """
 
 
-COMMIT = f"""{_LOCKED}
+_PUT_CONCEPTS = """CALL () {
+  UNWIND $concepts AS concept
+  OPTIONAL MATCH (c:Concept {uri: concept.uri})
+  WITH concept WHERE c IS NULL
+  MERGE (p:PersonalConcept {key: concept.key}) ON CREATE SET p.owner = $owner, p.user = $user, p.uri = concept.uri
+  SET p.text = concept.text
+}
+"""
+_ON_SNAPSHOT = f"""
 WITH u, coalesce(g.fingerprint, '') AS fingerprint
 WHERE coalesce(g.state, '') <> 'loading' AND u.revision = $computed_revision
-  AND $computed_overlay_id = CASE u.overlay_id WHEN $new_overlay_id
-    THEN '{UNNAMED}' + toString(coalesce(b.epoch, 0)) ELSE u.overlay_id END
-SET u.revision = $revision
+  AND $computed_overlay_id = coalesce(u.overlay_id, '{UNNAMED}' + toString(coalesce(b.epoch, 0)))
+  AND NOT EXISTS {{ MATCH (:Edit {{request: $request}}) }} AND NOT EXISTS {{ MATCH (:Response {{request: $request}}) }}
+"""
+COMMIT = f"""{_LOCKED}{_ON_SNAPSHOT}
+SET u.revision = $revision, u.overlay_id = coalesce(u.overlay_id, $new_overlay_id)
 REMOVE u.locked
 WITH fingerprint
 CALL () {{
   UNWIND $edits AS edit CREATE (e:Edit) SET e = edit
 }}
-{_delete("ADDED")}{_delete("DELETED")}CALL () {{
-  UNWIND $concepts AS concept
-  OPTIONAL MATCH (c:Concept {{uri: concept.uri}})
-  WITH concept WHERE c IS NULL
-  MERGE (p:PersonalConcept {{user: $user, uri: concept.uri}}) SET p.text = concept.text
-}}
-{_create("ADDED", "$added")}{_create("DELETED", "$deleted")}CALL () {{
-  UNWIND $left AS uri
-  MATCH (p:PersonalConcept {{user: $user, uri: uri}}) WHERE NOT EXISTS {{ (p)--() }}
+{_delete("ADDED")}{_delete("DELETED")}{_PUT_CONCEPTS}{_create("ADDED", "$added")}{_create("DELETED", "$deleted")}CALL () {{
+  UNWIND $left AS key
+  MATCH (p:PersonalConcept {{key: key}}) WHERE NOT EXISTS {{ (p)--() }}
   DELETE p
 }}
 RETURN fingerprint
 """
 """Locks, compares with what the edits were computed on, and only where that is so writes them and yields a row."""
-COUNT_OF_USER = """
-CALL () {
-  MATCH (e:Edit) USING INDEX e:Edit(user, revision) WHERE e.user = $user AND e.revision >= 0
-  RETURN count(e) AS edits, count(e.response) AS responses
-}
-CALL () {
-  MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(user, subject) WHERE m.user = $user AND m.subject IS NOT NULL
+COMMIT_RESPONSE = f"""{_LOCKED}{_ON_SNAPSHOT}
+REMOVE u.locked
+WITH fingerprint
+CALL () {{
+  OPTIONAL MATCH (r:Response) USING INDEX r:Response(owner, number) WHERE r.owner = $owner AND r.number > 0
+  RETURN coalesce(max(r.number), 0) + 1 AS number
+}}
+CALL (number) {{
+  CREATE (r:Response) SET r = $kept, r.owner = $owner, r.request = $request, r.number = number
+}}
+CALL (number) {{
+  MATCH (r:Response) USING INDEX r:Response(owner, number) WHERE r.owner = $owner AND r.number <= number - $most
+  DELETE r
+}}
+RETURN fingerprint
+"""
+"""The same for a request that changed nothing: its response is kept, and the newest `most` others."""
+ERASED_REQUEST = """
+MATCH (r:ErasedRequest {digest: $digest}) WHERE r.time_ms > $oldest_ms
+RETURN r {.edits, .added_triples, .removed_triples, .personal_concepts, .stored_responses} AS erased
+"""
+PUT_ERASED_REQUEST = """
+MERGE (r:ErasedRequest {digest: $digest}) SET r = $erased, r.digest = $digest, r.time_ms = $now_ms
+"""
+DROP_OLD_ERASED_REQUESTS = "MATCH (r:ErasedRequest) WHERE r.time_ms <= $oldest_ms DELETE r"
+COUNT_OF_USER = f"""
+CALL () {{
+  {_OF_OWNER} e.revision >= 0
+  RETURN count(e) AS edits, count(e.response) AS answered, sum(coalesce(toIntegerOrNull(e.bytes), 0)) AS bytes
+}}
+CALL () {{
+  MATCH (r:Response) USING INDEX r:Response(owner, number) WHERE r.owner = $owner AND r.number > 0
+  RETURN count(r) AS kept, sum(coalesce(size(r.response), 0)) AS kept_bytes
+}}
+CALL () {{
+  MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(owner, age) WHERE m.owner = $owner AND m.age > ''
   RETURN count(m) AS deleted
-}
-CALL () {
-  MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(user, subject) WHERE m.user = $user AND m.subject IS NOT NULL
+}}
+CALL () {{
+  MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(owner, age) WHERE m.owner = $owner AND m.age > ''
   RETURN count(m) AS added, collect(m.subject) + collect(m.object) AS ends
-}
-CALL (ends) {
+}}
+CALL (ends) {{
   UNWIND ends AS uri WITH DISTINCT uri
-  OPTIONAL MATCH (c:Concept {uri: uri})
+  OPTIONAL MATCH (c:Concept {{uri: uri}})
   WITH c WHERE c IS NULL RETURN count(*) AS personal
-}
-RETURN edits, responses, deleted, added, personal
+}}
+RETURN edits, answered + kept AS responses, deleted, added, personal, bytes + kept_bytes AS bytes
 """
 ERASE = (
-    "MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(user, subject) WHERE m.user = $user AND m.subject IS NOT NULL DELETE m",
-    "MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(user, subject)"
-    " WHERE m.user = $user AND m.subject IS NOT NULL DELETE m",
-    "MATCH (p:PersonalConcept) USING INDEX p:PersonalConcept(user, uri)"
-    " WHERE p.user = $user AND p.uri IS NOT NULL DELETE p",
-    "MATCH (e:Edit) USING INDEX e:Edit(user, revision) WHERE e.user = $user AND e.revision >= 0 DELETE e",
-    "MATCH (u:User {id: $user}) DELETE u",
+    "MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(owner, age) WHERE m.owner = $owner AND m.age > '' DELETE m",
+    "MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(owner, age) WHERE m.owner = $owner AND m.age > '' DELETE m",
+    "MATCH (p:PersonalConcept {owner: $owner}) USING INDEX p:PersonalConcept(owner) DELETE p",
+    f"{_OF_OWNER} e.revision >= 0 DELETE e",
+    "MATCH (r:Response) USING INDEX r:Response(owner, number) WHERE r.owner = $owner AND r.number > 0 DELETE r",
+    "MATCH (u:User {owner: $owner}) DELETE u",
     "MERGE (b:Erasures {bucket: $bucket}) ON CREATE SET b.epoch = 1 ON MATCH SET b.epoch = b.epoch + 1",
 )
+# Over what was erased (server.stores.neo4j_blanks).
+
+DUE = f"{STAND} OPTIONAL MATCH (d:Due {{id: 1}}) RETURN {STAND_COLUMNS}, coalesce(d.texts, 0) AS texts, coalesce(d.records, 0) AS records"
+ADD_DUE = """
+MERGE (d:Due {id: 1}) SET d.texts = coalesce(d.texts, 0) + $texts, d.records = coalesce(d.records, 0) + $records
+"""
+PUT_BLANKS = "UNWIND range(1, $count) AS n CREATE (b:Blank) SET b = $blank"
+REWRITE_BLANKS = "MATCH (b:Blank) WITH b LIMIT $count SET b += $blank"
+LOG_SETTINGS = """
+SHOW SETTINGS YIELD name, value WHERE name IN [
+  'db.tx_log.rotation.retention_policy', 'db.tx_log.rotation.size', 'db.checkpoint.interval.time'
+] RETURN name, value
+"""
+
+# Whether anything can be written: made and rolled back.
+
+PROBE = "CREATE (:Erasures)"
 
 # Checking.
 
-ALL_USERS = "MATCH (u:User) RETURN u.id AS user, u.revision AS revision ORDER BY user"
+ALL_USERS = "MATCH (u:User) WHERE u.overlay_id IS NOT NULL RETURN u.id AS user, u.revision AS revision ORDER BY user"
 COUNTS = """
 MATCH (g:Graph {id: 1})
 RETURN coalesce(g.concepts, 0) AS concepts, coalesce(g.edges, 0) AS triples,
-       COUNT { MATCH (:User) } AS users, COUNT { MATCH (:Edit) } AS edits
+       COUNT { MATCH (u:User) WHERE u.overlay_id IS NOT NULL } AS users, COUNT { MATCH (:Edit) } AS edits
 """
 
 # Loading the base. Each batch moves its lane's `position` in its own transaction, so that a load goes on where it was
@@ -429,14 +544,16 @@ WITH DISTINCT m LIMIT $count
 WITH m, startNode(m) AS s, endNode(m) AS o, properties(m) AS mark
 CALL (s, mark) {{
   WITH s, mark WHERE s.generation < $generation
-  MERGE (p:PersonalConcept {{user: mark.user, uri: s.uri}}) ON CREATE SET p.text = mark.subject_text
+  MERGE (p:PersonalConcept {{key: mark.head}})
+  ON CREATE SET p.owner = mark.owner, p.user = mark.user, p.uri = s.uri, p.text = mark.subject_text
 }}
 CALL (o, mark) {{
   WITH o, mark WHERE o.generation < $generation
-  MERGE (p:PersonalConcept {{user: mark.user, uri: o.uri}}) ON CREATE SET p.text = mark.object_text
+  MERGE (p:PersonalConcept {{key: mark.tail}})
+  ON CREATE SET p.owner = mark.owner, p.user = mark.user, p.uri = o.uri, p.text = mark.object_text
 }}
-OPTIONAL MATCH (sp:PersonalConcept {{user: mark.user, uri: s.uri}})
-OPTIONAL MATCH (op:PersonalConcept {{user: mark.user, uri: o.uri}})
+OPTIONAL MATCH (sp:PersonalConcept {{key: mark.head}})
+OPTIONAL MATCH (op:PersonalConcept {{key: mark.tail}})
 WITH m, mark, CASE WHEN s.generation < $generation THEN sp ELSE s END AS s2,
      CASE WHEN o.generation < $generation THEN op ELSE o END AS o2
 DELETE m
@@ -485,3 +602,35 @@ UNWIND $uris AS uri
 MATCH (c:Concept {{uri: uri}})
 RETURN c.uri AS uri, c.text AS text, COUNT {{ (c)-[:{_BASE}]->() }} + COUNT {{ (c)<-[:{_BASE}]-() }} AS edges
 """
+
+# From version 1 to 2 (server.stores.neo4j_upgrade): one user's transaction at a time, while version 1's indexes are there.
+
+USERS_BEFORE = "MATCH (u:User) WHERE u.owner IS NULL RETURN u.id AS user ORDER BY user LIMIT $count"
+LOCK_USER_BEFORE = "MATCH (u:User {id: $user}) WHERE u.owner IS NULL SET u.locked = true RETURN u.id AS user"
+MARKS_BEFORE = """
+MATCH ()-[m:ADDED]->() WHERE m.user = $user AND m.subject IS NOT NULL
+RETURN type(m) AS type, properties(m) AS mark
+UNION ALL
+MATCH ()-[m:DELETED]->() WHERE m.user = $user AND m.subject IS NOT NULL
+RETURN type(m) AS type, properties(m) AS mark
+"""
+EDITS_BEFORE = """
+MATCH (e:Edit) WHERE e.user = $user AND e.revision >= 0
+RETURN e.revision AS revision, e.id AS id, e.body AS body, e.request_id AS request_id, e.reverts AS reverts,
+       e.concepts AS concepts, e.touches AS touches
+"""
+FORGET_MARKS_BEFORE = (
+    "MATCH ()-[m:ADDED]->() WHERE m.user = $user AND m.subject IS NOT NULL DELETE m",
+    "MATCH ()-[m:DELETED]->() WHERE m.user = $user AND m.subject IS NOT NULL DELETE m",
+    "MATCH (p:PersonalConcept) WHERE p.user = $user AND p.uri IS NOT NULL DELETE p",
+)
+UPGRADE_USER = f"""
+MATCH (u:User {{id: $user}}) SET u.owner = $owner REMOVE u.locked
+WITH u
+CALL () {{
+  UNWIND $edits AS edit
+  MATCH (e:Edit {{user: $user, revision: edit.revision}}) SET e += edit
+}}
+{_PUT_CONCEPTS}{_create("ADDED", "$added")}{_create("DELETED", "$deleted")}RETURN u.owner AS owner
+"""
+SET_VERSION = "MATCH (g:Graph {id: 1}) SET g.schema_version = $version"

@@ -16,6 +16,7 @@ from server.graph.relation import Vocabulary
 from server.stores import cypher
 from server.stores.neo4j_connection import Connection, Neo4jLogin, done, one
 from server.stores.neo4j_rows import uri_of
+from server.stores.neo4j_upgrade import upgrade_overlays
 from server.stores.sqlite_base import BaseCounts, BaseReader
 
 BATCH = 5_000
@@ -151,13 +152,19 @@ class LoadedBase:
 
 
 async def prepare_graph(connection: Connection, schema: Sequence[LiteralString] = cypher.SCHEMA) -> None:
-    """Make the schema, or a part of it, where it is missing. Raises StoreUnusable: a newer schema, other people's data, no permission."""
+    """Make the schema, or a part of it, where it is missing, and bring overlays of an older one to it.
+
+    Raises StoreUnusable: a newer schema, other people's data, no permission.
+    """
     try:
         graph = await present_graph(connection)
-        _require_version(int(graph.get("schema_version", cypher.SCHEMA_VERSION)))
-        for statement in schema:
+        version = int(graph.get("schema_version", cypher.SCHEMA_VERSION))
+        _require_version(version)
+        for statement in schema if version == cypher.SCHEMA_VERSION else cypher.SCHEMA:
             await connection.run_schema(statement)
         await connection.run_schema(cypher.AWAIT_INDEXES)
+        if version < cypher.SCHEMA_VERSION:
+            await upgrade_overlays(connection)
 
         async def claim(tx: Tx) -> tuple[int, Sequence[str]]:
             version = (await one(tx, cypher.CLAIM_GRAPH, version=cypher.SCHEMA_VERSION))["schema_version"]

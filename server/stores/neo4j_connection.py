@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, LiteralString, Self, TypeVar
@@ -18,6 +19,7 @@ from neo4j.exceptions import (
     AuthError,
     ClientError,
     ConfigurationError,
+    ConnectionAcquisitionTimeoutError,
     DatabaseError,
     DriverError,
     IncompleteCommit,
@@ -41,11 +43,19 @@ from server.tuning.deadline import call_deadline
 SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 EMBEDDED = "sqlite"
 
+CONNECTIONS = 64
+"""How many transactions are under way at most."""
+CONNECTIONS_A_USER = CONNECTIONS // 2
+"""How many of them are one user's, so that no user takes all."""
 _CONNECT_S = 3.0
+_GRACE_S = 1.0
+"""By how much the database's own limit on a transaction is longer than this service's patience."""
 _MOST_S = 15.0
 """How long one read or write may take and be retried where the call has no earlier deadline."""
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.005, 0.5
 _NOT_UP = ("Neo.TransientError.General.DatabaseUnavailable", "Neo.TransientError.Database.DatabaseUnavailable")
+_READ_ONLY = ("ForbiddenOnReadOnlyDatabase", "WriteOnReadOnlyAccessDatabase", "ReadOnly")
+"""How the codes end of a database that takes no writes."""
 _FULL = ("Neo.TransientError.General.TransactionOutOfMemoryError", "Neo.TransientError.General.OutOfMemoryError")
 
 R = TypeVar("R")
@@ -90,19 +100,45 @@ def login_from_environment(store: str, environment: Mapping[str, str] = os.envir
     )
 
 
+class Shares:
+    """At most so many at a time under one name; the others wait until one of their own name is done."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._gates: dict[str, tuple[asyncio.Semaphore, int]] = {}
+
+    @contextlib.asynccontextmanager
+    async def of(self, name: str) -> AsyncIterator[None]:
+        gate, inside = self._gates.get(name, (asyncio.Semaphore(self._most), 0))
+        self._gates[name] = (gate, inside + 1)
+        try:
+            async with gate:
+                yield
+        finally:
+            gate, inside = self._gates.pop(name)
+            if inside > 1:
+                self._gates[name] = (gate, inside - 1)
+
+
 class Connection:
-    """A driver, and transactions over it."""
+    """A driver, and transactions over it.
+
+    No session or transaction outlives its call: each is closed on the way out, also by an error or a cancellation, and
+    the database itself ends one that takes longer than its caller waits, with the locks that it holds or waits for.
+    """
 
     def __init__(self, login: Neo4jLogin) -> None:
         # The driver's own log shows statements, parameters and messages, and with them what users wrote.
         logging.getLogger("neo4j").setLevel(logging.CRITICAL)
         self._login = login
+        self._shares = Shares(CONNECTIONS_A_USER)
         try:
             self._driver = neo4j.AsyncGraphDatabase.driver(
                 login.url,
                 auth=(login.user, login.password),
                 connection_timeout=_CONNECT_S,
                 connection_acquisition_timeout=_CONNECT_S + 2,
+                max_connection_pool_size=CONNECTIONS,
                 max_transaction_retry_time=0,  # retried here, where the call's deadline is known
                 notifications_min_severity="OFF",
                 telemetry_disabled=True,
@@ -154,26 +190,43 @@ class Connection:
                 f" for this service, and a user who may change its schema. Failed: {statement}"
             ) from error
 
-    async def read(self, work: Work[R], limit_s: float = _MOST_S) -> R:
-        """Run `work` in a read transaction; it may run more than once."""
-        return await self._retried(work, limit_s, writing=False)
+    async def read(self, work: Work[R], limit_s: float = _MOST_S, *, user: str = "") -> R:
+        """Run `work` for `user` in a read transaction; it may run more than once."""
+        return await self._retried(work, limit_s, user, writing=False)
 
-    async def write(self, work: Work[R], limit_s: float = _MOST_S) -> R:
-        """Run `work` in a write transaction; it may run more than once, also after a commit whose outcome got lost.
+    async def write(self, work: Work[R], limit_s: float = _MOST_S, *, user: str = "") -> R:
+        """Run `work` for `user` in a write transaction; it may run more than once, also after a commit whose outcome
+        got lost.
 
         Raises StoreUnreachable when time runs out before the outcome is known.
         """
-        return await self._retried(work, limit_s, writing=True)
+        return await self._retried(work, limit_s, user, writing=True)
 
-    async def _retried(self, work: Work[R], limit_s: float, *, writing: bool) -> R:
+    async def try_write(self, statement: LiteralString, limit_s: float) -> None:
+        """Run a statement that writes and take it back. Raises Unavailable when nothing can be written now."""
+        try:
+            async with (
+                asyncio.timeout(limit_s),
+                self._session() as session,
+                await session.begin_transaction(timeout=limit_s) as tx,
+            ):
+                await done(tx, statement)
+                await tx.rollback()
+        except TimeoutError as error:
+            raise StoreUnreachable("the graph database takes no writes in time; its log says why") from error
+        except (DriverError, Neo4jError, OSError) as error:
+            raise _translation(error, unknown=False) from error
+
+    async def _retried(self, work: Work[R], limit_s: float, user: str, *, writing: bool) -> R:
         given = call_deadline.get()
         end = time.monotonic() + limit_s
         end = end if given is None else min(end, given)
         delay, lost = _FIRST_DELAY_S, 0
         while True:
+            left_s = max(end - time.monotonic(), 0.0)
             try:
-                async with asyncio.timeout(max(end - time.monotonic(), 0.0)):
-                    return await self._once(work, writing=writing)
+                async with asyncio.timeout(left_s), self._share(user):
+                    return await self._once(work, left_s + _GRACE_S, writing=writing)
             except KgtError:
                 raise
             except TimeoutError as error:
@@ -186,9 +239,13 @@ class Connection:
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, _LONGEST_DELAY_S)
 
-    async def _once(self, work: Work[R], *, writing: bool) -> R:
+    async def _once(self, work: Work[R], limit_s: float, *, writing: bool) -> R:
+        limited = neo4j.unit_of_work(timeout=limit_s)(work)
         async with self._session() as session:
-            return await (session.execute_write(work) if writing else session.execute_read(work))
+            return await (session.execute_write(limited) if writing else session.execute_read(limited))
+
+    def _share(self, user: str) -> contextlib.AbstractAsyncContextManager[None]:
+        return self._shares.of(user) if user else contextlib.nullcontext()
 
     def _session(self) -> neo4j.AsyncSession:
         return self._driver.session(database=self._login.database)
@@ -217,6 +274,12 @@ def _translation(error: BaseException, *, unknown: bool) -> KgtError:
         return StoreUnreachable("the graph database went away during the commit; repeat with the same request_id")
     if _is_lost(error):
         return StoreUnreachable("the graph database cannot be reached now; try again")
+    if isinstance(error, ConnectionAcquisitionTimeoutError):
+        return StoreBusy("all connections to the graph database are in use; try again")
+    if code.endswith(_READ_ONLY):
+        return StoreUnreachable("the graph database takes no writes now; its log says why", 10.0)
+    if code.startswith("TransactionTimedOut"):
+        return StoreBusy("the graph database took too long; try again")
     if isinstance(error, AuthError):
         return StoreUnreachable(f"the graph database refuses this service ({code}); its password was changed?", 10.0)
     if isinstance(error, Neo4jError) and error.code in _FULL:
@@ -228,11 +291,15 @@ def _translation(error: BaseException, *, unknown: bool) -> KgtError:
     return Internal(f"the store failed ({code})")
 
 
-async def one(tx: neo4j.AsyncManagedTransaction, statement: LiteralString, **parameters: Any) -> neo4j.Record:
+async def one(
+    tx: neo4j.AsyncManagedTransaction | neo4j.AsyncTransaction, statement: LiteralString, **parameters: Any
+) -> neo4j.Record:
     """The one record that a statement yields."""
     return await (await tx.run(statement, parameters)).single(strict=True)
 
 
-async def done(tx: neo4j.AsyncManagedTransaction, statement: LiteralString, **parameters: Any) -> None:
+async def done(
+    tx: neo4j.AsyncManagedTransaction | neo4j.AsyncTransaction, statement: LiteralString, **parameters: Any
+) -> None:
     """Run a statement to its end."""
     await (await tx.run(statement, parameters)).consume()

@@ -14,7 +14,7 @@ from server.stores.sqlite_base import BASE_FILE, BaseReader, BaseTriple, build_b
 
 _OVERLAYS = (
     "MATCH ()-[m:ADDED|DELETED]->() DELETE m",
-    "MATCH (n:User|Edit|PersonalConcept|Erasures) DETACH DELETE n",
+    "MATCH (n:User|Edit|PersonalConcept|Response|ErasedRequest|Erasures) DETACH DELETE n",
 )
 
 

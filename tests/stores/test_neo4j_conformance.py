@@ -7,9 +7,9 @@ import pytest
 from server.stores.neo4j import Neo4jStore
 from server.stores.sqlite_base import BASE_FILE, BaseTriple, build_base
 from server.tuning.ports import GraphStore
-from tests.conformance.graph_store import BASE, VOCABULARY, GraphStoreConformance
+from tests.conformance.graph_store import BASE, BROKEN_BODY, VOCABULARY, GraphStoreConformance
 from tests.neo4j.database import Database, Unobtainable, neo4j_process
-from tests.neo4j.graphs import fill, forget_users
+from tests.neo4j.graphs import fill, forget_users, run
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +42,10 @@ class Neo4jConformance(GraphStoreConformance):
         await fill(self.database.login, self.base_file, VOCABULARY, self.folder)
         await forget_users(self.database.login)
         return await Neo4jStore.open(self.database.login, VOCABULARY)
+
+    async def damage(self, store: GraphStore, user: str, revision: int) -> None:
+        statement = "MATCH (e:Edit {user: $user, revision: $revision}) SET e.body = $body"
+        await run(self.database.login, statement, user=user, revision=revision, body=BROKEN_BODY)
 
 
 class TestNeo4jStore(Neo4jConformance):
