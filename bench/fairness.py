@@ -164,7 +164,12 @@ async def _long_candidates(scene: Scene) -> None:
 
 
 async def _long_answer(scene: Scene) -> None:
-    request = {"user": "mallory", "query": workload.query("dog"), "answer": "word " * 50_000, "object": "carrots"}
+    request: dict[str, Any] = {
+        "user": "mallory",
+        "query": workload.query("dog"),
+        "answer": "word " * 50_000,
+        "object": "carrots",
+    }
     await scene.client.within(2).personalize(**request)
 
 
@@ -200,7 +205,13 @@ async def _all_facts(scene: Scene) -> None:
 
 
 async def _large_corrections(scene: Scene) -> None:
-    request = {"user": "large", "query": "What does a hub need?", "subject": "hub", "answer": "oil", "verify": False}
+    request: dict[str, Any] = {
+        "user": "large",
+        "query": "What does a hub need?",
+        "subject": "hub",
+        "answer": "oil",
+        "verify": False,
+    }
     await scene.client.personalize(**request, preview=True)
 
 

@@ -65,7 +65,7 @@ async def checked(settings: Settings) -> tuple[list[str], dict[str, int]]:
         await store.close()
 
 
-def model(settings: Settings, stop: threading.Event) -> LanguageModel:
+def model(settings: Settings, stop: threading.Event | None = None) -> LanguageModel:
     """The language model, its weights in memory. Raises ModelUnusable, and StartupError once `stop` is set."""
     from server.lm.loading import ModelChoice, load  # torch takes seconds to import: only where a model is loaded
     from server.lm.transformers_model import TransformersModel

@@ -28,7 +28,7 @@ WORDS = "word " * 500
 async def test_personalize_names_the_text_that_is_too_long(
     client: AsyncClient, arguments: dict[str, Any], field: str, verify: bool
 ) -> None:
-    request = {"user": "alice", "query": ENJOY, "answer": "fish", "verify": verify} | arguments
+    request: dict[str, Any] = {"user": "alice", "query": ENJOY, "answer": "fish", "verify": verify} | arguments
     with pytest.raises(InvalidArgument) as refused:
         await client.personalize(**request)
     assert list(refused.value.fields) == [field]
@@ -48,8 +48,9 @@ async def test_answer_names_the_candidate_that_is_too_long(client: AsyncClient, 
 @pytest.mark.parametrize("long", ["a" * (1 << 18) + "a", "犬" * 90_000])
 async def test_an_answer_before_is_bounded_as_an_answer_is(client: AsyncClient, long: str) -> None:
     for field in ("answer", "answer_before"):
+        request: dict[str, Any] = {"user": "alice", "query": ENJOY, "answer": "fish", field: long}
         with pytest.raises(InvalidArgument) as refused:
-            await client.personalize(**{"user": "alice", "query": ENJOY, "answer": "fish"} | {field: long})
+            await client.personalize(**request)
         assert list(refused.value.fields) == [field]
         assert refused.value.reason == "INVALID_FIELD"
 

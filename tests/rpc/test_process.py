@@ -164,7 +164,7 @@ def test_an_address_that_this_machine_has_not_is_told(tmp_path: Path) -> None:
     assert said == "kgt: cannot listen on 192.0.2.1:50051: this machine has no such address (KGT_ADDRESS)\n"
 
 
-def unwanted(_: Settings) -> LanguageModel:
+def unwanted(*_: object) -> LanguageModel:
     raise AssertionError("a model is loaded although the port is taken")
 
 
@@ -183,7 +183,7 @@ class Loading:
     def __init__(self) -> None:
         self.begun, self.ended = threading.Event(), threading.Event()
 
-    def __call__(self, settings: Settings) -> LanguageModel:
+    def __call__(self, settings: Settings, stop: threading.Event) -> LanguageModel:
         self.begun.set()
         assert self.ended.wait(60)
         return FixedModel(PHRASES)
