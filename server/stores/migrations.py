@@ -15,7 +15,7 @@ from server.stores import sql
 from server.stores.private_files import create_private, keep_private
 from server.stores.rekeying import rekey
 from server.stores.sqlite_base import sync_file
-from server.stores.sqlite_connection import connect, is_damage
+from server.stores.sqlite_connection import connect, is_damage, log_of
 
 _TIMEOUT_S = 10.0
 
@@ -84,7 +84,7 @@ def _version(connection: sqlite3.Connection) -> int | None:
 
 def missing(path: Path) -> str | None:
     """What is wrong, if anything, with a folder that has no overlays' file."""
-    log = path.with_name(f"{path.name}-wal")
+    log = log_of(path)
     if log.exists() and log.stat().st_size:
         return f"{path} is missing, but its log is there; restore it, or delete {log.name} to begin anew"
     return None
