@@ -117,9 +117,7 @@ async def data(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("damage", [cut, empty, noise, folder, without_version, without_tables])
 @pytest.mark.parametrize("name", [BASE_FILE, OVERLAYS_FILE])
-def test_a_damaged_file_keeps_the_server_from_starting(
-    data: Path, name: str, damage: Callable[[Path], None]
-) -> None:
+def test_a_damaged_file_keeps_the_server_from_starting(data: Path, name: str, damage: Callable[[Path], None]) -> None:
     damage(data / name)
     with pytest.raises(StoreUnusable) as raised:
         SqliteStore(data, VOCABULARY)
