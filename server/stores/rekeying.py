@@ -48,7 +48,7 @@ def _users_with_other_keys(connection: sqlite3.Connection) -> set[object]:
 def _rekey_user(connection: sqlite3.Connection, user: object, vocabulary: Vocabulary) -> None:
     touches = connection.execute(sql.CHECKED_TOUCHES, (user,)).fetchall()
     bodies = connection.execute(sql.EDITS_ALL, (user,)).fetchall()
-    kept = [read_edit(*row, concept=legacy_concept) for row in bodies]
+    kept = [read_edit(body, edit_id, revision, time_ms, legacy_concept) for body, edit_id, revision, time_ms in bodies]
     log = [_as_indexed(edit, touches) if isinstance(edit, UnreadableEdit) else edit for edit in kept]
     rekeyed = list(_rekeyed(log, vocabulary))
     connection.execute(sql.DROP_TOUCHES, (user,))

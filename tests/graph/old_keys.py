@@ -23,7 +23,7 @@ def old_log(edits: Iterable[Iterable[Step]]) -> list[Edit]:
     marks: dict[Triple, Mark] = {}
     log: list[Edit] = []
     for steps in edits:
-        changes = []
+        changes: list[Change] = []
         for triple, adds in dict(steps).items():
             after = Mark(Origin.ADDED, Stamp(len(log) + 1, len(changes))) if adds else None
             if after != marks.get(triple):

@@ -17,8 +17,9 @@ from server.graph.edit import Edit, OverlayBuilder
 from server.graph.triple import Triple
 from server.stores import sql
 from server.stores import sqlite_rows as rows
-from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
+from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_base import BaseTriple, build_base
+from server.stores.sqlite_check import OVERLAYS_FILE
 from server.tuning.ports import Page
 from server.tuning.subject import find_subject
 from server.tuning.transfer import export_lines, parse_export
