@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from typing import Any, NoReturn, TypeVar
@@ -57,13 +57,16 @@ def edit_to_json(edit: Edit) -> str:
     return json.dumps(_edit(edit), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def edit_from_json(line: str) -> Edit:
-    """The edit that `edit_to_json` wrote. Raises MalformedEdit, and nothing else, whatever `line` is."""
+def edit_from_json(line: str, concept: Callable[[str], Concept] = Concept.of) -> Edit:
+    """The edit that `edit_to_json` wrote. Raises MalformedEdit, and nothing else, whatever `line` is.
+
+    `concept` says which one a text names: `legacy_concept` does as the service that wrote an old log did.
+    """
     try:
         document = json_document(line)
     except NotJson as error:
         raise MalformedEdit("edit", str(error)) from error
-    return _Reader(document).edit()
+    return _Reader(document, concept).edit()
 
 
 def require_readable(edit: Edit) -> str:
@@ -180,8 +183,9 @@ def _mark(mark: Mark | None) -> list[Any] | None:
 class _Reader:
     """Reads one JSON document as an edit, naming the field that does not fit."""
 
-    def __init__(self, document: Any) -> None:
+    def __init__(self, document: Any, concept: Callable[[str], Concept]) -> None:
         self._document = self._mapping(document, "edit")
+        self._concept = concept
 
     def edit(self) -> Edit:
         d = self._document
@@ -237,7 +241,7 @@ class _Reader:
         if len(parts) != 3:
             raise MalformedEdit("triple", "is [head, relation, tail]")
         head, relation, tail = (self._name(part, limit) for part, limit in zip(parts, _TRIPLE_LIMITS, strict=True))
-        return Triple(Concept.of(head), relation, Concept.of(tail))
+        return Triple(self._concept(head), relation, self._concept(tail))
 
     def _name(self, value: Any, limit: int) -> str:
         """The text of a concept or a relation, as this and every earlier version stores them."""

@@ -29,7 +29,7 @@ from server.graph.codec import (
     edit_to_json,
     json_document,
 )
-from server.graph.concept import KEYS_VERSION
+from server.graph.concept import KEYS_VERSION, legacy_concept
 from server.graph.edit import Edit, EditKind, Overlay, OverlayBuilder, UnreadableEdit
 from server.graph.marks import Found, changes_to
 from server.graph.rekeying import Rekeying
@@ -193,7 +193,7 @@ def parse_export(lines: Iterable[str], vocabulary: Vocabulary, merge: bool = Fal
     triples, is_history = 0, True
     for number, line in _numbered(lines):
         if header < number < footer:
-            written, edit, usual = _edit(number, line, vocabulary, may_be_empty=not has_old_keys)
+            written, edit, usual = _edit(number, line, vocabulary, has_old_keys=has_old_keys)
             if not (usual or merge):
                 raise MalformedExport(
                     number,
@@ -262,11 +262,12 @@ def _document(number: int, line: str) -> Mapping[str, Any]:
     return document
 
 
-def _edit(number: int, line: str, vocabulary: Vocabulary, *, may_be_empty: bool) -> tuple[Edit, Edit, bool]:
+def _edit(number: int, line: str, vocabulary: Vocabulary, *, has_old_keys: bool) -> tuple[Edit, Edit, bool]:
     """The edit in a line as it is written and as it would be stored, and whether it is of a size that RPCs make."""
     try:
-        written = edit_from_json(line)
-        edit = checked_edit(written, vocabulary, may_be_empty=may_be_empty)
+        read = edit_from_json(line)
+        edit = checked_edit(read, vocabulary, may_be_empty=not has_old_keys)
+        written = edit_from_json(line, legacy_concept) if has_old_keys else read
     except InvalidRequest as error:
         raise MalformedExport(number, str(error)) from error
     return written, edit, len(edit.changes) <= MAX_CHANGES and len(line.encode()) <= MAX_EDIT_BYTES
