@@ -35,7 +35,7 @@ from server.stores import cypher, sql
 from server.stores.neo4j import Neo4jStore
 from server.stores.neo4j_base import SqliteSource, load_base, prepare_graph
 from server.stores.neo4j_connection import Connection, Neo4jLogin, done, login_from_environment
-from server.stores.neo4j_rows import mark_row
+from server.stores.neo4j_rows import NEWEST, keyed_row, mark_row, owner_of, place_of
 from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
 from server.stores.sqlite_base import BASE_FILE, BaseReader, BaseTriple, build_base
 from server.stores.view import erasure_bucket
@@ -56,8 +56,9 @@ FOREIGN = """
 MATCH (hub:Concept {uri: 'hub'})
 UNWIND range($start, $start + $count - 1) AS n
 MATCH (leaf:Concept {uri: 'leaf ' + toString(n % $leaves)})
-CREATE (hub)-[:ADDED {user: 'other ' + toString(n), subject: 'hub', relation: 'HasA', object: leaf.uri,
-  subject_text: 'hub', object_text: leaf.uri, revision: 1, position: 0}]->(leaf)
+CREATE (hub)-[:ADDED {owner: 'other ' + toString(n), head: 'hub of ' + toString(n), tail: leaf.uri + toString(n),
+  triple: 'triple ' + toString(n), age: '1', user: 'other ' + toString(n), subject: 'hub', relation: 'HasA',
+  object: leaf.uri, subject_text: 'hub', object_text: leaf.uri, revision: 1, position: 0}]->(leaf)
 """
 FOREIGN_SQL = """
 INSERT INTO overlay (user, head, relation, tail, head_text, tail_text, origin, stamp_revision, stamp_position)
@@ -71,7 +72,7 @@ CREATE (s)-[m:ADDED]->(o) SET m = row
 """
 FORGET_MARKS = "MATCH ()-[m:ADDED|DELETED]->() WITH m LIMIT $count DELETE m RETURN count(*) AS gone"
 FORGET_NODES = (
-    "MATCH (n:User|Edit|PersonalConcept|Erasures) WITH n LIMIT $count DETACH DELETE n RETURN count(*) AS gone"
+    "MATCH (n:User|Edit|PersonalConcept|Response|ErasedRequest|Erasures) WITH n LIMIT $count DETACH DELETE n RETURN count(*) AS gone"
 )
 
 
@@ -220,15 +221,16 @@ async def _read(name: str, store: GraphStore, foreign: int, count: int, hits: in
 
 async def _db_hits(connection: Connection) -> int:
     """Of the two statements that a neighborhood takes."""
-    who = {"user": "ann", "bucket": erasure_bucket("ann"), "uri": "hub"}
-    triples = [{"subject": "hub", "relation": "HasA", "object": o} for o in ("leaf 1", "thing 0")]
+    who = {"owner": owner_of("ann"), "bucket": erasure_bucket("ann"), "uri": "hub"}
+    triples = [keyed_row("ann", Triple.of("hub", "HasA", o)) for o in ("leaf 1", "thing 0")]
+    mine = {"key": place_of("ann", "hub"), "before": NEWEST, "symmetric": sorted(VOCABULARY.symmetric_names())}
 
     async def hits(tx: Any, statement: str, **parameters: Any) -> int:
         result = await tx.run("PROFILE " + statement, {**who, **parameters})
         return _sum_of_hits((await result.consume()).profile)
 
     async def work(tx: Any) -> int:
-        marks = await hits(tx, cypher.MARKS_AT, uris=["hub"], symmetric=sorted(VOCABULARY.symmetric_names()))
+        marks = await hits(tx, cypher.MARKS_AT, **mine)
         return marks + await hits(tx, cypher.BASE_SLICES, limit=LIMIT + 2, triples=triples)
 
     await connection.read(work, 120.0)

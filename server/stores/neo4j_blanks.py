@@ -24,8 +24,11 @@ _log = logging.getLogger(__name__)
 
 _REUSABLE_AFTER_S = 2.0
 """When Neo4j gives a freed place out again: its own round for that comes once a second."""
+_REFILL_S = 0.4
+"""A pause between batches: what Neo4j gives out without looking for more is a small stock that it fills by itself."""
 _PATIENCE_S = 60.0
-_BATCH = 200
+_BATCHES = 6
+_LARGEST_BATCH = 200
 _RECORD_TEXT_CHARACTERS = 27
 """So many characters of Latin-1 fill the whole of a property record."""
 _RECORDS = 20
@@ -129,8 +132,9 @@ class Blanks:
 
     async def _put(self, due: Freed) -> None:
         left = due.blanks
+        batch = min(-(-left // _BATCHES), _LARGEST_BATCH)
         while left:
-            count = min(left, _BATCH)
+            count = min(left, batch)
             left -= count
 
             async def work(tx: Tx, count: int = count, last: bool = not left) -> None:
@@ -139,6 +143,7 @@ class Blanks:
                     await done(tx, cypher.ADD_DUE, texts=-due.texts, records=-due.records)
 
             await self._connection.write(work, _PATIENCE_S)
+            await asyncio.sleep(_REFILL_S)
 
     async def _move_log(self) -> None:
         """Write so much that Neo4j begins a new transaction log, where it is set to keep small ones.

@@ -19,7 +19,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -88,12 +88,14 @@ def running_neo4j(folder: Path) -> Iterator[Database]:
 
 
 @contextlib.contextmanager
-def neo4j_process(folder: Path, release: str, memory: Memory = FOR_TESTS) -> Iterator[Database]:
-    """A started Neo4j of this machine's Java. Raises Unobtainable."""
+def neo4j_process(
+    folder: Path, release: str, memory: Memory = FOR_TESTS, settings: Sequence[str] = ()
+) -> Iterator[ProcessNeo4j]:
+    """A started Neo4j of this machine's Java; `settings` are lines of its configuration. Raises Unobtainable."""
     java = find_java(JAVA[release])
     if java is None:
         raise Unobtainable(NEEDED if release == "lts" else NEEDED_FOR_CALENDAR)
-    process = ProcessNeo4j(folder, java, jars(POMS[release]), MAIN[release], memory=memory)
+    process = ProcessNeo4j(folder, java, jars(POMS[release]), MAIN[release], memory=memory, settings=settings)
     try:
         process.start()
         yield process
@@ -176,8 +178,16 @@ class ProcessNeo4j:
     """A Neo4j as a process of this machine's Java, on ports of its own."""
 
     def __init__(
-        self, folder: Path, java: str, lib: Path, main: str = MAIN["lts"], *, memory: Memory = FOR_TESTS
+        self,
+        folder: Path,
+        java: str,
+        lib: Path,
+        main: str = MAIN["lts"],
+        *,
+        memory: Memory = FOR_TESTS,
+        settings: Sequence[str] = (),
     ) -> None:
+        self.data = folder / "data"
         self._folder, self._java, self._classpath, self._main = folder, java, f"{lib}/*", main
         self._heap = memory.heap
         self._process: subprocess.Popen[str] | None = None
@@ -194,7 +204,7 @@ class ProcessNeo4j:
             "server.https.enabled=false\n"
             f"server.memory.heap.max_size={memory.heap}\n"
             f"server.memory.pagecache.size={memory.page_cache}\n"
-            "dbms.usage_report.enabled=false\n"
+            "dbms.usage_report.enabled=false\n" + "".join(f"{line}\n" for line in settings)
         )
         admin = ["org.neo4j.cli.AdminTool", "dbms", "set-initial-password", self.login.password]
         environment = {**os.environ, "NEO4J_HOME": str(folder), "NEO4J_CONF": str(folder / "conf")}
@@ -205,6 +215,11 @@ class ProcessNeo4j:
             timeout=START_S,
             check=True,
         )
+
+    def set(self, line: str) -> None:
+        """Add a line to the configuration, for the next start."""
+        with (self._folder / "conf" / "neo4j.conf").open("a") as conf:
+            conf.write(f"{line}\n")
 
     def start(self) -> None:
         said, ended = threading.Event(), threading.Event()

@@ -22,7 +22,7 @@ from server.stores import cypher
 from server.stores.neo4j import Neo4jStore
 from server.stores.neo4j_base import BaseConcept, RankedEdge, SqliteSource, load_base, meetings
 from server.stores.neo4j_connection import Connection, Neo4jLogin, checked_login
-from server.stores.neo4j_rows import uri_of
+from server.stores.neo4j_rows import NEWEST, keyed_row, owner_of, place_of, uri_of
 from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_base import BASE_FILE, BaseReader, BaseTriple, build_base
 from server.stores.view import erasure_bucket
@@ -120,8 +120,8 @@ async def test_reads_use_the_overlay_s_index_and_do_not_pay_for_other_users(
         assert sum("RelationshipIndexSeek" in name for name, _ in operators) == 4
         assert not any("Expand" in name or "Scan" in name for name, _ in operators), "never by expanding the hub"
         details = " ".join(details for _, details in operators)
-        assert "(user, subject)" in details
-        assert "(user, object)" in details
+        assert "(head, age)" in details
+        assert "(tail, age)" in details
     hits = {name: (db_hits(before[name]), db_hits(after[name])) for name in before}
     print(f"db hits without and with 100,000 edges of other users: {hits}")
     assert all(without == with_others for without, with_others in hits.values()), hits
@@ -130,25 +130,22 @@ async def test_reads_use_the_overlay_s_index_and_do_not_pay_for_other_users(
 FOREIGN_EDGES = """
 MATCH (hub:Concept {uri: 'dog'})
 UNWIND range($start, $start + $count - 1) AS n
-MERGE (leaf:PersonalConcept {user: 'foreign', uri: 'wish ' + toString(n % 100)})
-CREATE (hub)-[:ADDED {user: 'other ' + toString(n), subject: 'dog', relation: 'Desires', object: leaf.uri,
-  subject_text: 'dog', object_text: leaf.uri, revision: 1, position: 0}]->(leaf)
+MERGE (leaf:PersonalConcept {key: 'wish ' + toString(n % 100)}) ON CREATE SET leaf.owner = 'foreign'
+CREATE (hub)-[:ADDED {owner: 'other ' + toString(n), head: 'dog of ' + toString(n), tail: leaf.key + toString(n),
+  triple: 'triple ' + toString(n), age: '1', subject: 'dog', relation: 'Desires', object: leaf.key,
+  subject_text: 'dog', object_text: leaf.key, revision: 1, position: 0}]->(leaf)
 """
 FORGET_FOREIGN_EDGES = """
-MATCH (p:PersonalConcept {user: 'foreign'}) WITH p LIMIT 10 DETACH DELETE p
+MATCH (p:PersonalConcept {owner: 'foreign'}) WITH p LIMIT 10 DETACH DELETE p
 """
 
 
 async def profiled(connection: Connection) -> dict[str, Any]:
     """The plans, with their costs, of the two statements that a neighborhood takes."""
-    who = {"user": "ann", "bucket": erasure_bucket("ann"), "uri": "dog"}
-    marks = {**who, "uris": ["dog"], "symmetric": sorted(VOCABULARY.symmetric_names())}
-    triples = [{"subject": "dog", "relation": "Desires", "object": o} for o in ("carrots", "meat")]
-    base = {**who, "limit": 64, "triples": triples}
-
-    async def plan(tx: Any, statement: str, parameters: dict[str, Any]) -> Any:
-        result = await tx.run("PROFILE " + statement, parameters)
-        return (await result.consume()).profile
+    who = {"owner": owner_of("ann"), "bucket": erasure_bucket("ann")}
+    symmetric = sorted(VOCABULARY.symmetric_names())
+    marks = {**who, "key": place_of("ann", "dog"), "before": NEWEST, "symmetric": symmetric}
+    base = {**who, "uri": "dog", "limit": 64, "triples": [keyed_row("ann", triple) for triple in (CARROTS, MEAT)]}
 
     async def work(tx: Any) -> dict[str, Any]:
         return {
@@ -158,6 +155,11 @@ async def profiled(connection: Connection) -> dict[str, Any]:
 
     await connection.read(work)  # the first run plans, and reads what later ones find in caches
     return await connection.read(work)
+
+
+async def plan(tx: Any, statement: str, parameters: dict[str, Any]) -> Any:
+    result = await tx.run("PROFILE " + statement, parameters)
+    return (await result.consume()).profile
 
 
 def operators_of(plan: Any) -> list[tuple[str, str]]:

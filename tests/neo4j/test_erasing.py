@@ -1,0 +1,156 @@
+"""What the files of a real Neo4j hold of users who were erased, with the settings of docker/neo4j.conf but its clock."""
+
+from __future__ import annotations
+
+import uuid
+from array import array
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from server.errors import Unavailable
+from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason
+from server.graph.triple import Triple
+from server.stores.neo4j import Neo4jStore
+from server.stores.neo4j_blanks import advice_on_logs, log_settings
+from server.stores.neo4j_connection import Connection
+from server.tuning.ports import RequestRecord
+from tests.conformance.graph_store import CARROTS, VOCABULARY, add, added, t
+from tests.neo4j.database import ProcessNeo4j, Unobtainable, neo4j_process, until
+
+pytestmark = pytest.mark.story
+
+AS_IN_COMPOSE = ("db.tx_log.rotation.retention_policy=keep_none", "db.tx_log.rotation.size=1m")
+USERS = [f"Ursula {n} Über+" for n in range(6)]
+EDITS = 25
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessNeo4j]:
+    """A Neo4j that looks every few seconds whether a checkpoint is due."""
+    settings = (*AS_IN_COMPOSE, "db.checkpoint.interval.time=2s")
+    try:
+        with neo4j_process(tmp_path_factory.mktemp("erasing") / "neo4j", "lts", settings=settings) as started:
+            yield started
+    except Unobtainable as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture
+async def store(database: ProcessNeo4j) -> AsyncIterator[Neo4jStore]:
+    opened = await Neo4jStore.open(database.login, VOCABULARY)
+    yield opened
+    await opened.close()
+
+
+async def test_of_erased_users_the_files_hold_nothing_that_can_be_read(
+    store: Neo4jStore, database: ProcessNeo4j
+) -> None:
+    for number, user in enumerate(USERS):
+        await fill(store, user, number)
+        assert "transactions" in kinds(found(database.data, number))
+    until(lambda: all(found(database.data, n) for n in range(len(USERS))), "the pages to be written")
+    assert {"propertystore.db", "propertystore.db.strings", "propertystore.db.arrays"} <= kinds(
+        found(database.data, 0)
+    ), "the search sees each form in which Neo4j keeps texts"
+    for number, user in enumerate(USERS[:-1]):
+        await store.erase(user)
+        until(lambda number=number: found(database.data, number) == {}, "the erased texts to be gone")  # type: ignore[misc]
+        if number % 2 == 0:  # others go on meanwhile
+            await add(store, USERS[-1], t("dog", "HasA", f"idea {number}"))
+    assert found(database.data, len(USERS) - 1), "who is not erased is there"
+    assert await store.check() == []
+    database.stop()
+    left = [found(database.data, number) for number in range(len(USERS) - 1)]
+    database.start()
+    assert left == [{}] * (len(USERS) - 1)
+
+
+async def fill(store: Neo4jStore, user: str, number: int) -> None:
+    """A user's history in which every text says whose it is; short and long ones."""
+    for made in range(EDITS):
+        snapshot = await store.snapshot(user)
+        revision = snapshot.revision + 1
+        mark = f"Öwn{number}+"
+        triples = [t(f"{mark} {made}", f"rël{number}+", f"{mark} tail {made} {place}") for place in range(2)]
+        triples.append(t("dog", "HasA", f"{mark} {made} " + "a longer text of this user " * 9))
+        changes = tuple(_change(triple, revision, place) for place, triple in enumerate(triples))
+        why = Evidence(
+            f"What is {mark} {made}? " * 5, mark, mark, mark, (f"rël{number}+",), 1.0, 0.5, StopReason.LOSS, True,
+            mark * 9, mark * 90,
+        )  # fmt: skip
+        edit = Edit(uuid.uuid4().hex, revision, EditKind.PERSONALIZE, 1, changes, why)
+        record = RequestRecord(f"{mark} request {made}", "hash", f"{mark} response".encode() * 20)
+        await store.commit(user, snapshot, [edit], record)
+    nothing = RequestRecord(f"{mark} request", "hash", f"{mark} response".encode())
+    await store.commit(user, await store.snapshot(user), [], nothing)
+
+
+def _change(triple: Triple, revision: int, position: int) -> Change:
+    return Change(triple, None, added(revision, position))
+
+
+def found(data: Path, number: int) -> dict[str, int]:
+    """File -> how often it holds a text of the user: in UTF-8, and in the form of short texts within a record."""
+    texts = [text for word in (f"Öwn{number}+", f"rël{number}+", USERS[number]) for text in (word, word.lower())]
+    counts = {}
+    for path in sorted(data.rglob("*")):
+        if path.is_file() and "system" not in path.parts:
+            content = path.read_bytes()
+            count = sum(content.count(text.encode()) for text in texts)
+            if path.name == "neostore.propertystore.db" or "transactions" in path.parts:
+                count += sum(form.count(text.encode("latin-1")) for form in unpacked(content) for text in texts)
+            if count:
+                counts[str(path.relative_to(data))] = count
+    return counts
+
+
+def unpacked(content: bytes) -> Iterator[bytes]:
+    """The content with short texts in it as bytes: Latin-1, in big-endian words, from behind a header of 39 bits on."""
+    content = content.rstrip(b"\0")
+    for start in range(8):
+        words = array("Q", content[start : start + (len(content) - start) // 8 * 8])
+        words.byteswap()
+        bits = words.tobytes()
+        yield (int.from_bytes(bits, "little") >> 7).to_bytes(len(bits), "little")
+
+
+def kinds(counts: dict[str, int]) -> set[str]:
+    """What kinds of files these are."""
+    return {"transactions" if "transactions" in name else Path(name).name.removeprefix("neostore.") for name in counts}
+
+
+async def test_what_a_killed_service_left_is_covered_at_the_next_start(database: ProcessNeo4j) -> None:
+    left = await Neo4jStore.open(database.login, VOCABULARY)
+    await fill(left, "Ursula 7 Über+", 7)
+    erasing = left._connection.write(lambda tx: left._erase(tx, "Ursula 7 Über+", None))
+    await erasing
+    await left.close()
+    opened = await Neo4jStore.open(database.login, VOCABULARY)
+    await opened._blanks.cover()
+    assert (await opened._blanks._due()).records == 0
+    await opened.close()
+
+
+async def test_logs_that_keep_erased_texts_are_told(database: ProcessNeo4j) -> None:
+    async with Connection(database.login) as connection:
+        settings = await log_settings(connection)
+    assert advice_on_logs(settings) == ""
+    by_default = {"db.tx_log.rotation.retention_policy": "2 days 2G", "db.tx_log.rotation.size": "256.00MiB"}
+    assert "keep_none" in advice_on_logs(by_default)
+    assert "rotation.size=1m" in advice_on_logs({**settings, "db.tx_log.rotation.size": "256.00MiB"})
+
+
+async def test_a_database_that_takes_no_writes_is_not_well(database: ProcessNeo4j) -> None:
+    database.stop()
+    database.set("server.databases.read_only=neo4j")
+    database.start()
+    connection = Connection(database.login)
+    store = Neo4jStore(connection, VOCABULARY)
+    assert (await store.snapshot("ann")).revision == 0, "reads go on"
+    with pytest.raises(Unavailable):
+        await store.health()
+    with pytest.raises(Unavailable):
+        await add(store, "ann", CARROTS)
+    await store.close()
