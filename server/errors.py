@@ -30,6 +30,7 @@ KgtError
 │   ├── ImportsBusy           too many imports are under way
 │   ├── Starting              the model is being loaded
 │   ├── ShuttingDown
+│   ├── RevisionNotReached    an answer at a revision that is yet to come (server.tuning.answer)
 │   ├── DeadlinePassed        dropped before the model was asked
 │   └── CallStalled           the caller neither sends nor reads
 ├── DataLoss                  the store holds what it should not

@@ -1538,7 +1538,7 @@ class ImportOverlayRequest(_message.Message):
     """The last of `lines` goes on with the first of the next message's."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """At least one in each message after the first. A message counts at least 2048 bytes."""
+        """At least one in each message after the first."""
 
     def __init__(
         self,

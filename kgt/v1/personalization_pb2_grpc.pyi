@@ -43,8 +43,9 @@ class PersonalizationServiceStub:
       items of a page: 500, and no more than fit about 3 MiB
       message from a caller: 4194304 bytes
       message to a caller: 3670016 bytes, so that every client takes it
-      lines of an ImportOverlay: 200000
+      lines of an ImportOverlay: 100000
       bytes of an ImportOverlay: 67108864
+      triples that the edits of an ImportOverlay change: 200000
       imports under way, of one user: 2
       imports under way, of all users: 8
       seconds that an ImportOverlay may take to come in: 600
@@ -119,8 +120,9 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
       items of a page: 500, and no more than fit about 3 MiB
       message from a caller: 4194304 bytes
       message to a caller: 3670016 bytes, so that every client takes it
-      lines of an ImportOverlay: 200000
+      lines of an ImportOverlay: 100000
       bytes of an ImportOverlay: 67108864
+      triples that the edits of an ImportOverlay change: 200000
       imports under way, of one user: 2
       imports under way, of all users: 8
       seconds that an ImportOverlay may take to come in: 600
@@ -191,8 +193,9 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
       items of a page: 500, and no more than fit about 3 MiB
       message from a caller: 4194304 bytes
       message to a caller: 3670016 bytes, so that every client takes it
-      lines of an ImportOverlay: 200000
+      lines of an ImportOverlay: 100000
       bytes of an ImportOverlay: 67108864
+      triples that the edits of an ImportOverlay change: 200000
       imports under way, of one user: 2
       imports under way, of all users: 8
       seconds that an ImportOverlay may take to come in: 600

@@ -72,9 +72,9 @@ def resolve_user(request: Any, context: Context) -> str:  # noqa: ARG001 - ident
 class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Resolves the user, maps errors to statuses once, and logs method, status and time, never what users wrote.
 
-    Each method is served as one that takes a stream of bytes. The bytes of the wire are the same, and so are messages
-    decoded in here, where what cannot be decoded is a refusal like any other; grpc.aio logs it with its stack trace. It
-    also leaves a unary call without a message unanswered.
+    Each method is served as one that takes a stream of bytes, which looks the same on the wire. Messages are decoded here,
+    so that bytes which cannot be decoded are refused like anything else (grpc.aio would log a stack trace), and a unary
+    call without a message is answered (grpc.aio would leave it waiting for its deadline).
     """
 
     def __init__(self, package: str, load: Load) -> None:

@@ -75,7 +75,8 @@ def all_of(kind: type[errors.KgtError]) -> set[type[errors.KgtError]]:
 
 def test_the_tree_names_every_error() -> None:
     drawn = str(errors.__doc__)
-    assert {k.__name__ for k in all_of(errors.KgtError)} <= set(re.findall(r"\w+", drawn))
+    here = {k.__name__ for k in all_of(errors.KgtError) if k.__module__.startswith("server.")}
+    assert here <= set(re.findall(r"\w+", drawn))
 
 
 def test_every_error_has_a_status() -> None:

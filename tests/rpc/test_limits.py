@@ -9,9 +9,10 @@ import pytest
 
 from server.errors import RevertBlocked
 from server.graph.codec import MAX_CONCEPT_BYTES, MAX_EDIT_BYTES, MAX_RELATION_BYTES, MAX_TEXT_BYTES
-from server.rpc import convert, limits, spool
+from server.rpc import convert, limits
 from server.rpc.load import Load
 from server.tuning.ports import KEPT_ERASURES_S, KEPT_RESPONSES, Page
+from server.tuning.transfer import MAX_TRIPLES
 
 CONTRACT = (Path(__file__).parents[2] / "proto" / "kgt" / "v1" / "personalization.proto").read_text(encoding="utf-8")
 TABLE = dict(re.findall(r"^//   (\w[^:\n]*): (\d+)", CONTRACT, re.MULTILINE))
@@ -34,6 +35,7 @@ LOAD = Load()
         "message to a caller": limits.MAX_RESPONSE_BYTES,
         "lines of an ImportOverlay": LOAD.import_lines,
         "bytes of an ImportOverlay": LOAD.import_bytes,
+        "triples that the edits of an ImportOverlay change": MAX_TRIPLES,
         "imports under way, of one user": LOAD.user_imports,
         "imports under way, of all users": LOAD.imports,
         "seconds that an ImportOverlay may take to come in": int(LOAD.import_s),
@@ -46,7 +48,7 @@ def test_the_contracts_table_has_the_limit(what: str, limit: int) -> None:
 
 
 def test_the_contracts_table_has_nothing_else() -> None:
-    assert len(TABLE) == 18
+    assert len(TABLE) == 19
 
 
 def comments(field: str) -> list[str]:
@@ -89,7 +91,6 @@ def test_each_field_says_its_limit(field: str, says: str) -> None:
         f"for {KEPT_ERASURES_S // 86_400} days",
         f"the first {RevertBlocked.NAMED} of the later edits",
         f"The first {convert.MOST_NAMED}.",
-        f"counts at least {spool.LEAST_MESSAGE_BYTES} bytes",
     ],
 )
 def test_the_contract_says_the_other_limits(words: str) -> None:
