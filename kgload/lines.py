@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from server.errors import InvalidRequest
@@ -141,6 +142,7 @@ def checked_concept(text: str, what: str = "concept") -> Concept:
         raise NoTriple(f"the {what} {error.description}") from error
 
 
+@lru_cache(maxsize=1 << 12)  # a file has few relations and many lines
 def checked_relation(text: str) -> str:
     """`text` as the name of a relation, as RPCs and imports take it. Raises NoTriple."""
     try:

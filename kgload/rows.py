@@ -79,7 +79,7 @@ def comma_rows(lines: Iterable[Line], columns: Columns) -> Iterator[Item]:
     for line in ahead:
         taken: list[Line] = []
         item = line_item(line, partial(_comma_row, table, ahead, taken))
-        yield replace(item, lines=1 + len(taken))
+        yield replace(item, lines=1 + len(taken)) if taken else item
 
 
 def json_rows(lines: Iterable[Line], columns: Columns) -> Iterator[Item]:
