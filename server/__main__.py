@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from kgt.addresses import Address
 from server import assemble
@@ -19,6 +19,8 @@ from server.rpc.service import PersonalizationService, UseCases
 from server.rpc.serving import Probes, server_of
 from server.settings import Settings, read_settings
 from server.tuning.ports import Branch, LanguageModel
+
+LoadModel = Callable[[Settings], Awaitable[LanguageModel]]
 
 _HEALTH_INTERVAL_S = 2.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -39,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
     except StartupError as error:
         print(f"kgt: {error}", file=sys.stderr)
         return 2
+    except asyncio.CancelledError:  # a signal while it was starting, told where it came
+        return 130
     except KeyboardInterrupt:
         print("kgt: stopped", file=sys.stderr)
         return 130
@@ -59,7 +63,7 @@ async def check(settings: Settings) -> int:
     return 1 if problems else 0
 
 
-async def serve(settings: Settings, load_model: Callable[[Settings], LanguageModel] = assemble.model) -> int:
+async def serve(settings: Settings, load_model: LoadModel = assemble.loaded_model) -> int:
     """Serve until SIGTERM or SIGINT; requests in flight get the grace time. Returns the exit status.
 
     The port comes first: who cannot have it should not wait for a model to learn so, and probes are answered from then
@@ -90,12 +94,12 @@ async def serve(settings: Settings, load_model: Callable[[Settings], LanguageMod
     return 0
 
 
-async def _assembled(settings: Settings, load_model: Callable[[Settings], LanguageModel]) -> UseCases:
+async def _assembled(settings: Settings, load_model: LoadModel) -> UseCases:
     """The store and the model, opened and loaded, in a service's use cases. Raises StartupError."""
     relations = await assemble.vocabulary(settings)
     store = await assemble.open_store(settings, relations)
     try:
-        model = await asyncio.to_thread(load_model, settings)
+        model = await load_model(settings)
     except BaseException:
         await store.close()
         raise
@@ -114,12 +118,15 @@ async def _watch_until(stopped: asyncio.Event, probes: Probes, use_cases: UseCas
 
 
 def _leave_on_signal() -> None:
-    """Let a signal end the process while it starts: nothing is in flight, and loading a model cannot be interrupted."""
-    loop = asyncio.get_running_loop()
+    """Let a signal end the start, in which nothing is in flight yet; a second one ends the process at once."""
+    loop, starting = asyncio.get_running_loop(), asyncio.current_task()
+    assert starting is not None
 
     def leave(number: signal.Signals) -> None:
         print("kgt: stopped while it was starting", file=sys.stderr, flush=True)
-        os._exit(128 + number)
+        for each in _SIGNALS:
+            loop.add_signal_handler(each, os._exit, 128 + number)
+        starting.cancel()
 
     for number in _SIGNALS:
         loop.add_signal_handler(number, leave, number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 from server.errors import InvalidVocabulary
 from server.graph.relation import Vocabulary
@@ -60,15 +61,24 @@ async def checked(settings: Settings) -> tuple[list[str], dict[str, int]]:
         await store.close()
 
 
-def model(settings: Settings) -> LanguageModel:
-    """The language model, its weights in memory. Raises ModelUnusable."""
+async def loaded_model(settings: Settings) -> LanguageModel:
+    """The language model, loaded on a thread. Whoever stops waiting for it, at Ctrl-C, stops the loading too."""
+    stop = threading.Event()
+    try:
+        return await asyncio.to_thread(model, settings, stop)
+    finally:
+        stop.set()
+
+
+def model(settings: Settings, stop: threading.Event | None = None) -> LanguageModel:
+    """The language model, its weights in memory. Raises ModelUnusable, and StartupError once `stop` is set."""
     from server.lm.loading import ModelChoice, load  # torch takes seconds to import: only where a model is loaded
     from server.lm.transformers_model import TransformersModel
 
     choice = ModelChoice(
         settings.model, settings.adapter, settings.cache, settings.device, settings.dtype, settings.threads
     )
-    return TransformersModel(load(choice), settings.queue, settings.token_budget)
+    return TransformersModel(load(choice, stop), settings.queue, settings.token_budget)
 
 
 def use_cases(settings: Settings, graph: GraphStore, language_model: LanguageModel, relations: Vocabulary) -> UseCases:

@@ -16,6 +16,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "kgt"
 
 
+def models_folder(cache: Path) -> Path:
+    """Where converted models are, a folder each."""
+    return cache / "models"
+
+
 def default_model_folder(cache: Path) -> Path:
     """The folder of the converted default model."""
-    return cache / "models" / _DEFAULT_FOLDER
+    return models_folder(cache) / _DEFAULT_FOLDER

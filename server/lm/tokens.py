@@ -37,11 +37,15 @@ class Tokenizer:
     """A model's tokenizer, within the model's context.
 
     Tokenizes long texts piece by piece and each distinct piece of a request once: what all its prompts share costs as
-    much as one of them. `piece_characters` is how long a piece is at least.
+    much as one of them. `piece_characters` is how long a piece is at least; `rows` how many tokens the model knows.
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, context_tokens: int, piece_characters: int = PIECE_CHARACTERS
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        context_tokens: int,
+        piece_characters: int = PIECE_CHARACTERS,
+        rows: int | None = None,
     ) -> None:
         self.tokenizer = tokenizer
         self.context_tokens = context_tokens
@@ -50,6 +54,8 @@ class Tokenizer:
         traits = traits_of(tokenizer)
         self._piece_characters = piece_characters if self._added is not None and traits.cuts_exactly else None
         self._longest = traits.longest_token_bytes
+        highest = max(tokenizer.get_vocab().values(), default=0)
+        self._unknown_from = rows if rows is not None and highest >= rows else None
 
     def require_bounded(self, text: str, field: str) -> None:
         """Raise TextTooLong where `text` has more bytes than a whole context of the longest tokens.
@@ -141,6 +147,8 @@ class Tokenizer:
             return []
         whole = self._piece_characters is None  # else what the tokenizer adds comes around the joined pieces
         encoded: list[list[int]] = self.tokenizer(texts, add_special_tokens=whole).input_ids
+        if (rows := self._unknown_from) is not None:  # a token that was added to the tokenizer alone, said in a text
+            encoded = [[token if token < rows else self._stand_in() for token in ids] for ids in encoded]
         return encoded
 
     def _joined(self, text: str, known: dict[str, list[int]]) -> list[int]:

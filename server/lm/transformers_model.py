@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ BLOCK_TOKENS = 64
 _PROCESSOR_BUDGET, _GPU_BUDGET = 2048, 16_384
 """Tokens in a forward pass. A processor's time grows with the tokens, and generations wait for the pass under way."""
 
+_log = logging.getLogger("kgt")
+
 
 class TransformersModel:
     """Scores continuations and generates text with one model, on one thread, for all users at once.
@@ -39,7 +42,9 @@ class TransformersModel:
         block_tokens: int = BLOCK_TOKENS,
     ) -> None:
         self._loaded = loaded
-        self._tokenizer = Tokenizer(loaded.tokenizer, loaded.context_tokens)
+        _log.info("warming the model")
+        rows = loaded.model.get_input_embeddings().weight.shape[0]
+        self._tokenizer = Tokenizer(loaded.tokenizer, loaded.context_tokens, rows=rows)
         self._worker = ModelWorker(
             choose_forward(loaded.model, block_tokens),
             self._tokenizer,

@@ -49,6 +49,11 @@ class Job:
     cancelled: threading.Event = field(default_factory=threading.Event, init=False)
     ready: bool = field(default=False, init=False)
 
+    @property
+    def longest_text(self) -> int:
+        """Characters of the longest text that has to be tokenized for it."""
+        raise NotImplementedError
+
 
 @dataclass(slots=True, eq=False)
 class ScoreJob(Job):
@@ -57,6 +62,10 @@ class ScoreJob(Job):
     branches: Sequence[Branch]
     give: Callable[[Scores], None]
     scoring: _Scoring | None = field(default=None, init=False)
+
+    @property
+    def longest_text(self) -> int:
+        return max((len(b.prompt) + max(map(len, b.continuations), default=0) for b in self.branches), default=0)
 
 
 @dataclass(slots=True, eq=False)
@@ -67,6 +76,10 @@ class GenerateJob(Job):
     give: Callable[[Piece | None], None]
     prompt: list[int] = field(default_factory=list, init=False)
     generation: Generation | None = field(default=None, init=False)
+
+    @property
+    def longest_text(self) -> int:
+        return len(self.request.prompt)
 
 
 class ModelWorker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -77,36 +78,52 @@ async def test_a_text_that_takes_for_ever_holds_up_nobody_else(loaded: LoadedMod
     model.close()
 
 
-async def test_a_long_text_and_a_short_one_take_turns(loaded: LoadedModel) -> None:
-    """Both threads are in long texts; the short request's step comes before the rest of theirs."""
-    gate = threading.Semaphore(0)
-    begun = threading.Semaphore(0)
+async def test_long_texts_delay_only_each_other(loaded: LoadedModel) -> None:
+    """However many there are: a short request is tokenized while the first step of the first of them is under way."""
+    gate, begun = threading.Event(), threading.Event()
 
     def script(texts: Sequence[str]) -> None:
         if any("long" in text for text in texts):
-            begun.release()
-            assert gate.acquire(timeout=30)
+            begun.set()
+            assert gate.wait(30)
 
     tokenizer, model = scripted(loaded, script)
     model._tokenizer.context_tokens = 1 << 20
-    long = [Branch(f"{n} long dog " * 20_000, ()) for n in range(2)]
-    waiting = [asyncio.ensure_future(model.score([branch])) for branch in long]
-    for _ in long:
-        await asyncio.to_thread(begun.acquire, timeout=30)
-    short = asyncio.ensure_future(model.score([BRANCH]))
-    await asyncio.sleep(0)
-    gate.release()  # one step of one of them
-    await short
-    assert sum("long" in texts[0] for _, texts in tokenizer.calls) <= 4
-    gate.release(1000)
-    await asyncio.gather(*waiting)
+    long = [asyncio.ensure_future(model.score([Branch(f"{n} long dog " * 20_000, ())])) for n in range(5)]
+    await asyncio.to_thread(begun.wait, 30)
+    await model.score([BRANCH])
+    assert await whole(model, GenerateRequest("the dog", 3))
+    assert sum("long" in texts[0] for _, texts in tokenizer.calls) == 1
+    gate.set()
+    await asyncio.gather(*long)
     model.close()
+
+
+async def test_long_texts_take_turns(loaded: LoadedModel) -> None:
+    """The second one's first step comes before the first one's last."""
+    gate, begun = threading.Event(), threading.Event()
+
+    def script(texts: Sequence[str]) -> None:
+        if "long" in texts[0]:
+            begun.set()
+            assert gate.wait(30)
+
+    tokenizer, model = scripted(loaded, script)
+    model._tokenizer.context_tokens = 1 << 20
+    texts = [" ".join(f"{name}{n} long dog" for n in range(8_000)) for name in "ab"]
+    long = [asyncio.ensure_future(model.score([Branch(text, ())])) for text in texts]
+    await asyncio.to_thread(begun.wait, 30)
+    gate.set()
+    await asyncio.gather(*long)
+    model.close()
+    order = ["a" if re.search(r"a\d", pieces[0]) else "b" for _, pieces in tokenizer.calls]
+    assert order[:4] == ["a", "b", "a", "b"]
 
 
 async def test_what_nobody_waits_for_any_more_is_tokenized_no_further(loaded: LoadedModel) -> None:
     stuck, release = threading.Event(), threading.Event()
 
-    def script(texts: Sequence[str]) -> None:
+    def script(_: Sequence[str]) -> None:
         stuck.set()
         assert release.wait(30)
 
@@ -125,7 +142,7 @@ async def test_what_nobody_waits_for_any_more_is_tokenized_no_further(loaded: Lo
 async def test_a_deadline_that_passes_between_steps_ends_the_request(loaded: LoadedModel) -> None:
     deadline = time.monotonic() + 0.01
 
-    def script(texts: Sequence[str]) -> None:
+    def script(_: Sequence[str]) -> None:
         while time.monotonic() < deadline:
             pass
 
@@ -140,7 +157,7 @@ async def test_a_deadline_that_passes_between_steps_ends_the_request(loaded: Loa
 async def test_what_is_being_tokenized_counts_as_waiting(loaded: LoadedModel) -> None:
     release = threading.Event()
 
-    def script(texts: Sequence[str]) -> None:
+    def script(_: Sequence[str]) -> None:
         assert release.wait(30)
 
     _, model = scripted(loaded, script, capacity=3)
@@ -159,7 +176,7 @@ async def test_what_is_being_tokenized_counts_as_waiting(loaded: LoadedModel) ->
 async def test_closing_refuses_what_is_still_tokenized(loaded: LoadedModel) -> None:
     stuck, release = threading.Event(), threading.Event()
 
-    def script(texts: Sequence[str]) -> None:
+    def script(_: Sequence[str]) -> None:
         stuck.set()
         assert release.wait(30)
 
@@ -266,7 +283,7 @@ async def test_nothing_is_left_unretrieved(loaded: LoadedModel, caplog: pytest.L
     """Whoever leaves while a request fails is told nothing, and nothing is logged about it."""
     release = threading.Event()
 
-    def script(texts: Sequence[str]) -> None:
+    def script(_: Sequence[str]) -> None:
         assert release.wait(30)
 
     _, model = scripted(loaded, script)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import gguf
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
@@ -42,6 +45,45 @@ def make_gpt2(folder: Path) -> Path:
     GPT2LMHeadModel(config).save_pretrained(folder)
     tiny_tokenizer(begins=False).save_pretrained(folder)
     return folder
+
+
+def make_gguf(path: Path) -> Path:
+    """The Llama-style model's shape as a GGUF file in 16-bit numbers, with its tokenizer."""
+    random = np.random.default_rng(3)
+    described = json.loads(tiny_tokenizer(begins=False).backend_tokenizer.to_str())["model"]
+    tokens = sorted(described["vocab"], key=described["vocab"].__getitem__)
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(48)
+    writer.add_block_count(2)
+    writer.add_feed_forward_length(96)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(2)
+    writer.add_rope_dimension_count(12)
+    writer.add_layer_norm_rms_eps(1e-6)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("default")
+    writer.add_token_list(tokens)
+    writer.add_token_merges([" ".join(pair) for pair in described["merges"]])
+    writer.add_token_types([gguf.TokenType.CONTROL if t in (END, BEGIN) else gguf.TokenType.NORMAL for t in tokens])
+    writer.add_eos_token_id(tokens.index(END))
+    writer.add_bos_token_id(tokens.index(BEGIN))
+    shapes = {
+        "token_embd.weight": (len(tokens), 48), "output_norm.weight": (48,), "output.weight": (len(tokens), 48),
+        "attn_q.weight": (48, 48), "attn_k.weight": (24, 48), "attn_v.weight": (24, 48), "attn_output.weight": (48, 48),
+        "ffn_gate.weight": (96, 48), "ffn_up.weight": (96, 48), "ffn_down.weight": (48, 96),
+        "attn_norm.weight": (48,), "ffn_norm.weight": (48,),
+    }  # fmt: skip
+    for name, shape in shapes.items():
+        of_a_layer = name.startswith(("attn", "ffn"))
+        for place in [f"blk.{layer}.{name}" for layer in range(2)] if of_a_layer else [name]:
+            number_format = np.float32 if len(shape) == 1 else np.float16
+            writer.add_tensor(place, (random.standard_normal(shape) * 0.1).astype(number_format))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
 
 
 def tiny_tokenizer(*, begins: bool) -> PreTrainedTokenizerFast:

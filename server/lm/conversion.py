@@ -1,0 +1,182 @@
+"""GGUF files as folders that load fast: converted once, whole or not at all, and kept in the cache.
+
+De-quantising and the tokenizer take minutes, loading what came of it seconds. The default model and a user's own file
+go the same way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from server.errors import ModelUnusable
+from server.lm.folders import models_folder
+from server.lm.progress import Progress, counting_tensors
+from server.lm.whole import named_few, require_gguf
+
+if TYPE_CHECKING:
+    import torch
+
+_SCRATCH = ".making-"
+_MANIFEST = "converted.json"
+"""The sizes of the files of a converted folder, by which a cut one is noticed."""
+
+
+class CacheUnwritable(Exception):
+    """The cache is on a disk that this process may not write to."""
+
+
+def converted(gguf: Path, cache: Path, number_format: torch.dtype, progress: Progress) -> Path:
+    """The folder that `gguf` was converted into; converted now where that is not in the cache whole.
+
+    Found by the file's content, so that a moved file is known and a changed one is not mistaken for it. Raises
+    ModelUnusable, and CacheUnwritable where nothing can be kept.
+    """
+    require_gguf(gguf)
+    with progress.step(f"reading {gguf.name}"):
+        digest = file_digest(gguf)
+    name = re.sub(r"[^\w.-]+", "-", gguf.stem)[:60]
+    folder = models_folder(cache) / f"{name}-{digest[:16]}-{str(number_format).removeprefix('torch.')}"
+    return kept(folder, lambda _, made: convert(gguf, made, number_format, progress))
+
+
+def convert(gguf: Path, folder: Path, number_format: torch.dtype, progress: Progress) -> None:
+    """De-quantise a GGUF file into `folder`, in the number format that it will be loaded in. Raises ModelUnusable."""
+    from transformers import AutoTokenizer
+
+    with tempfile.TemporaryDirectory() as alone:
+        # By a name that transformers knows, and away from whatever else lies next to the file
+        alias = Path(alone) / "model.gguf"
+        alias.symlink_to(gguf.resolve())
+        with progress.step(f"converting {gguf.name}, once"), counting_tensors(progress):
+            _save_model(alias, gguf, folder, number_format)
+        with progress.step(f"converting the tokenizer of {gguf.name}"):
+            AutoTokenizer.from_pretrained(alone, gguf_file=alias.name).save_pretrained(folder)
+    sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
+    (folder / _MANIFEST).write_text(json.dumps(sizes, indent=1, sort_keys=True))
+
+
+def _save_model(alias: Path, gguf: Path, folder: Path, number_format: torch.dtype) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    quantised, report = AutoModelForCausalLM.from_pretrained(
+        alias.parent, gguf_file=alias.name, dtype=torch.float32, output_loading_info=True
+    )
+    if missing := report["missing_keys"]:
+        raise ModelUnusable(f"{gguf}: lacks weights ({named_few(missing)}); copy or download it again")
+    config = quantised.config
+    if hasattr(config, "quantization_config"):
+        # A model loaded from GGUF refuses to be saved; a fresh one with its weights does not
+        del config.quantization_config
+    plain = AutoModelForCausalLM.from_config(config)
+    plain.load_state_dict(quantised.state_dict())
+    plain.to(number_format).save_pretrained(folder)
+
+
+def kept(folder: Path, make: Callable[[Path, Path], None]) -> Path:
+    """`folder`, made where it is not there whole: by `make(scratch folder, folder to fill)`, then renamed.
+
+    Two at once both make it, and the first one's is kept. Whatever ends this leaves either all of the folder or
+    nothing; what a killed process left is removed by the next one.
+    """
+    if intact(folder):
+        return folder
+    with _scratch(folder.parent) as work:
+        made = work / "made"
+        make(work, made)
+        _open_as_written(made)
+        try:
+            made.rename(folder)
+        except OSError:
+            if not intact(folder):  # else another process was faster
+                folder.rename(work / "damaged")
+                made.rename(folder)
+    return folder
+
+
+def intact(folder: Path) -> bool:
+    """Whether a converted folder is whole, as far as its files' sizes tell."""
+    if not (folder / _MANIFEST).exists():  # converted before there were manifests
+        return (folder / "config.json").is_file()
+    try:
+        sizes = json.loads((folder / _MANIFEST).read_text())
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def _scratch(parent: Path) -> Iterator[Path]:
+    """A folder of this process's own in `parent`, removed at the end. Raises CacheUnwritable."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        with _locked(parent):
+            _remove_left_over(parent)
+            work = Path(tempfile.mkdtemp(dir=parent, prefix=_SCRATCH))
+            held = _lock(work)
+    except PermissionError as error:
+        raise CacheUnwritable(f"{parent} cannot be written: {error.strerror}") from error
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        raise CacheUnwritable(f"{parent} cannot be written: {error.strerror}") from error
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+        os.close(held)
+
+
+def _remove_left_over(parent: Path) -> None:
+    """Remove the scratch folders of processes that are gone: nobody holds their locks."""
+    for path in parent.glob(f"{_SCRATCH}*"):
+        with contextlib.suppress(OSError):
+            held = _lock(path, fcntl.LOCK_NB)
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(held)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    held = _lock(folder)
+    try:
+        yield
+    finally:
+        os.close(held)
+
+
+def _lock(folder: Path, how: int = 0) -> int:
+    """A lock on a folder, held until the descriptor is closed or the process ends."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | how)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _open_as_written(folder: Path) -> None:
+    """Weights get the access of the files beside them: safetensors writes them for their owner alone."""
+    usual = (folder / "config.json").stat().st_mode
+    for file in folder.iterdir():
+        file.chmod(usual)
