@@ -8,8 +8,7 @@ import logging
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from kgt.addresses import Address
 from server import assemble
@@ -21,13 +20,10 @@ from server.rpc.serving import Probes, server_of
 from server.settings import Settings, read_settings
 from server.tuning.ports import Branch, LanguageModel
 
-_HEALTH_INTERVAL_S = 2.0
-_LEAVE_S = 1.0
-"""What a start that is asked to stop gets to clean up."""
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+LoadModel = Callable[[Settings], Awaitable[LanguageModel]]
 
-LoadModel = Callable[[Settings, threading.Event], LanguageModel]
-"""Loads the model that the settings name, or raises StartupError once the event is set."""
+_HEALTH_INTERVAL_S = 2.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 _log = logging.getLogger("kgt")
 
@@ -45,6 +41,8 @@ def main(arguments: list[str] | None = None) -> int:
     except StartupError as error:
         print(f"kgt: {error}", file=sys.stderr)
         return 2
+    except asyncio.CancelledError:  # a signal while it was starting, told where it came
+        return 130
     except KeyboardInterrupt:
         print("kgt: stopped", file=sys.stderr)
         return 130
@@ -65,7 +63,7 @@ async def check(settings: Settings) -> int:
     return 1 if problems else 0
 
 
-async def serve(settings: Settings, load_model: LoadModel = assemble.model) -> int:
+async def serve(settings: Settings, load_model: LoadModel = assemble.loaded_model) -> int:
     """Serve until SIGTERM or SIGINT; requests in flight get the grace time. Returns the exit status.
 
     The port comes first: who cannot have it should not wait for a model to learn so, and probes are answered from then
@@ -78,7 +76,8 @@ async def serve(settings: Settings, load_model: LoadModel = assemble.model) -> i
     port = listen(server, Address.parse(settings.address))
     await server.start()
     try:
-        use_cases = await _assembled(settings, load_model, _leave_on_signal())
+        _leave_on_signal()
+        use_cases = await _assembled(settings, load_model)
         stopped = _stop_signal()
         try:
             service.start(use_cases)
@@ -95,12 +94,12 @@ async def serve(settings: Settings, load_model: LoadModel = assemble.model) -> i
     return 0
 
 
-async def _assembled(settings: Settings, load_model: LoadModel, stop: threading.Event) -> UseCases:
+async def _assembled(settings: Settings, load_model: LoadModel) -> UseCases:
     """The store and the model, opened and loaded, in a service's use cases. Raises StartupError."""
     relations = await assemble.vocabulary(settings)
     store = await assemble.open_store(settings, relations)
     try:
-        model = await asyncio.to_thread(load_model, settings, stop)
+        model = await load_model(settings)
     except BaseException:
         await store.close()
         raise
@@ -118,27 +117,19 @@ async def _watch_until(stopped: asyncio.Event, probes: Probes, use_cases: UseCas
         await watch
 
 
-def _leave_on_signal() -> threading.Event:
-    """Let a signal end the process while it starts. The event, which it sets, asks whoever loads to stop.
-
-    What does not look at the event (reading large weights cannot be interrupted) has a moment, then the process ends all
-    the same: nothing is in flight yet.
-    """
-    loop, stop = asyncio.get_running_loop(), threading.Event()
+def _leave_on_signal() -> None:
+    """Let a signal end the start, in which nothing is in flight yet; a second one ends the process at once."""
+    loop, starting = asyncio.get_running_loop(), asyncio.current_task()
+    assert starting is not None
 
     def leave(number: signal.Signals) -> None:
         print("kgt: stopped while it was starting", file=sys.stderr, flush=True)
-        os._exit(128 + number)
-
-    def on_signal(number: signal.Signals) -> None:
-        if stop.is_set():
-            leave(number)
-        stop.set()
-        loop.call_later(_LEAVE_S, leave, number)
+        for each in _SIGNALS:
+            loop.add_signal_handler(each, os._exit, 128 + number)
+        starting.cancel()
 
     for number in _SIGNALS:
-        loop.add_signal_handler(number, on_signal, number)
-    return stop
+        loop.add_signal_handler(number, leave, number)
 
 
 def _stop_signal() -> asyncio.Event:

@@ -65,6 +65,15 @@ async def checked(settings: Settings) -> tuple[list[str], dict[str, int]]:
         await store.close()
 
 
+async def loaded_model(settings: Settings) -> LanguageModel:
+    """The language model, loaded on a thread. Whoever stops waiting for it, at Ctrl-C, stops the loading too."""
+    stop = threading.Event()
+    try:
+        return await asyncio.to_thread(model, settings, stop)
+    finally:
+        stop.set()
+
+
 def model(settings: Settings, stop: threading.Event | None = None) -> LanguageModel:
     """The language model, its weights in memory. Raises ModelUnusable, and StartupError once `stop` is set."""
     from server.lm.loading import ModelChoice, load  # torch takes seconds to import: only where a model is loaded

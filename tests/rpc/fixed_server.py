@@ -11,15 +11,20 @@ import sys
 
 from server.__main__ import serve
 from server.errors import StartupError
-from server.settings import read_settings
+from server.settings import Settings, read_settings
+from server.tuning.ports import LanguageModel
 from tests.fixed_model import FixedModel
 from tests.rpc.running import PHRASES
+
+
+async def fixed_model(_: Settings) -> LanguageModel:
+    return FixedModel(PHRASES)
 
 
 def main() -> int:
     logging.basicConfig(level="INFO", stream=sys.stderr)
     try:
-        return asyncio.run(serve(read_settings(sys.argv[1:]), lambda *_: FixedModel(PHRASES)))
+        return asyncio.run(serve(read_settings(sys.argv[1:]), fixed_model))
     except StartupError as error:
         print(f"kgt: {error}", file=sys.stderr)
         return 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -164,7 +165,7 @@ def test_an_address_that_this_machine_has_not_is_told(tmp_path: Path) -> None:
     assert said == "kgt: cannot listen on 192.0.2.1:50051: this machine has no such address (KGT_ADDRESS)\n"
 
 
-def unwanted(*_: object) -> LanguageModel:
+async def unwanted(_: Settings) -> LanguageModel:
     raise AssertionError("a model is loaded although the port is taken")
 
 
@@ -181,11 +182,11 @@ class Loading:
     """A model's loading that takes until the test says so."""
 
     def __init__(self) -> None:
-        self.begun, self.ended = threading.Event(), threading.Event()
+        self.begun, self.ended = asyncio.Event(), asyncio.Event()
 
-    def __call__(self, settings: Settings, stop: threading.Event) -> LanguageModel:
+    async def __call__(self, _: Settings) -> LanguageModel:
         self.begun.set()
-        assert self.ended.wait(60)
+        await self.ended.wait()
         return FixedModel(PHRASES)
 
 
@@ -197,7 +198,7 @@ async def test_while_its_model_is_loaded_a_server_says_so_and_keeps_its_port(
     settings = Settings(address=address, data=tmp_path)
     first = asyncio.create_task(serve(settings, loading))
     try:
-        assert await asyncio.to_thread(loading.begun.wait, 60)
+        await loading.begun.wait()
         assert await asyncio.to_thread(status_of, for_client(address)) == "NOT_SERVING"
         with pytest.raises(StartupError, match="another server is there"):
             await serve(settings, unwanted)
@@ -213,6 +214,20 @@ async def test_while_its_model_is_loaded_a_server_says_so_and_keeps_its_port(
         loading.ended.set()
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_a_server_that_is_still_starting(
+    number: signal.Signals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loading = Loading()
+    starting = asyncio.create_task(serve(Settings(address=f"127.0.0.1:{free_port()}", data=tmp_path), loading))
+    await loading.begun.wait()
+    signal.raise_signal(number)
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", "kgt: stopped while it was starting\n")
 
 
 def test_check_says_what_it_found(tmp_path: Path) -> None:
