@@ -149,7 +149,7 @@ async def _repeated(attack: Attack, scene: Scene) -> AsyncIterator[None]:
 
 
 async def _long_answer_before(scene: Scene) -> None:
-    request = {
+    request: dict[str, Any] = {
         "user": "mallory",
         "query": workload.query("dog"),
         "answer": "carrots",

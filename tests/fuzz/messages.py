@@ -94,7 +94,7 @@ def requests(method: str) -> st.SearchStrategy[Message]:
 
 def texts() -> st.SearchStrategy[str]:
     """Texts as people write them, traps, and any other that protobuf carries."""
-    anything = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
+    anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
     return st.one_of(
         st.sampled_from(_TRAPS),
         st.sampled_from(_TRAPS).map(lambda text: f"{CANARY} {text}"),
