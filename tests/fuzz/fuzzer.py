@@ -20,7 +20,7 @@ import grpc
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from tests.fuzz.messages import CANARY, KNOWN, METHODS, SERVICE
+from tests.fuzz.messages import CANARY, EXPORT, KNOWN, METHODS, SERVICE
 from tests.rpc.running import Running, running
 
 DEADLINE_S = 30.0
@@ -51,7 +51,12 @@ class Fuzzer:
     known: list[str] = field(default_factory=list)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often each RPC ended with each status."""
+    users: set[str] = field(default_factory=set)
+    """Whom calls that succeeded were made for."""
+    exported: list[str] = field(default_factory=list)
+    """The lines of the last whole export."""
     witnessed: int = 0
+    _exporting: list[str] = field(default_factory=list)
 
     def send(self, call: Call) -> grpc.StatusCode:
         """Make the call and check its outcome. Raises AssertionError."""
@@ -59,6 +64,7 @@ class Fuzzer:
             for response in self._responses(call):
                 self._remember(response)
             code, details = grpc.StatusCode.OK, ""
+            self.users |= {user for message in call.messages[:1] if (user := getattr(message, "user", ""))}
         except grpc.RpcError as error:
             code, details = error.code(), error.details() or ""
         self.outcomes[call.method, code.name] += 1
@@ -107,20 +113,36 @@ class Fuzzer:
     def _filled(self, message: Message) -> Message:
         """`message` with its placeholders replaced by what the server answered before."""
         for descriptor, value in message.ListFields():
-            if isinstance(value, str) and value.startswith(KNOWN) and self.known:
+            if descriptor.name == "lines" and value and value[0].startswith(EXPORT):
+                lines = self._export(value[0][len(EXPORT) :])
+                message.ClearField("lines")
+                message.lines.extend(lines)  # type: ignore[attr-defined]
+            elif isinstance(value, str) and value.startswith(KNOWN) and self.known:
                 setattr(message, descriptor.name, self.known[-1 - int(value[len(KNOWN) :]) % len(self.known)])
         return message
 
+    def _export(self, spoilt: str) -> list[str]:
+        """The lines of the last whole export; `spoilt` names a change and a line's number."""
+        lines = list(self.exported)
+        change, _, number = spoilt.partition(":")
+        if change and lines:
+            at = int(number) % len(lines)
+            lines[at : at + 1] = {"without": [], "twice": [lines[at]] * 2, "changed": [lines[at].replace("1", "2")]}[
+                change
+            ]
+        return lines
+
     def _remember(self, response: Any) -> None:
-        for name in ("next_page_token",):
-            if value := getattr(response, name, ""):
-                self.known.append(value)
+        if token := getattr(response, "next_page_token", ""):
+            self.known.append(token)
         edits = [*getattr(response, "edits", [])[:3]] if hasattr(response, "next_page_token") else []
         if (edit := getattr(response, "edit", None)) is not None:
             edits.append(edit)
         self.known += [e.id for e in edits if e.id]
         if line := getattr(response, "line", ""):
-            assert line.isprintable() or "\n" not in line
+            self._exporting = [line] if '"format"' in line[:200] else [*self._exporting, line]
+            if '"sha256"' in line:
+                self.exported = self._exporting
 
 
 def _request_class(method: str) -> Any:

@@ -22,7 +22,14 @@ CANARY = "Xq7canary"
 USERS = ("alice", "bob", "Zoë", "o’hara", f"{CANARY}-user")
 KNOWN = "known:"
 """A text that begins so, and goes on with a number, stands for something that the server has answered before."""
+EXPORT = "export:"
+"""A line that begins so stands for all lines of an export; what follows says how it is spoilt."""
 
+_PLAIN = (
+    *("dog", "Dog", "my dog", "meat", "vegetables", "kennel", "C++", "C#", "-18 degrees", "D.C.", "O’Hara", "O'Hara"),
+    *("likes", "Desires", "is a", "Synonym", "walks with", "👩‍👧", "🐶", "犬", "緑茶"),
+    *("What does a dog enjoy?", "What should I feed my dog?", "What is my dog called?", "Where do you find a dog?"),
+)
 _TRAPS = (
     *(
         "",
@@ -82,7 +89,7 @@ _TRAPS = (
         "[/red]",
     ),
 )
-_ASKED_FOR = ("user", "query", "answer", "concept", "edit_id", "head", "relation", "tail", "triple")
+_ASKED_FOR = ("user", "query", "answer", "concept", "edit_id", "head", "relation", "tail", "triple", "add", "lines")
 _NUMBERS = (-(2**63), -(2**31), -1, 0, 1, 2, 3, 50, 500, 501, 4096, 2**31 - 1, 2**53, 2**63 - 1)
 _REALS = (-1.0, -0.0, 0.0, 5e-324, 1e-40, 1e-37, 1e-9, 0.5, 1.0, 2.0, 1e300, float("inf"), float("-inf"), float("nan"))
 
@@ -95,22 +102,29 @@ def requests(method: str) -> st.SearchStrategy[Message]:
 def texts() -> st.SearchStrategy[str]:
     """Texts as people write them, traps, and any other that protobuf carries."""
     anything = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
-    return st.one_of(
+    rare = st.one_of(
         st.sampled_from(_TRAPS),
         st.sampled_from(_TRAPS).map(lambda text: f"{CANARY} {text}"),
         anything,
         anything.map(lambda text: f"{CANARY}{text}"),
     )
+    return mostly(st.sampled_from(_PLAIN), rare)
+
+
+def mostly(usual: st.SearchStrategy[Any], rare: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """`usual` in nine draws of ten. (`one_of` would count every branch of `rare` by itself.)"""
+    return st.integers(0, 9).flatmap(lambda drawn: rare if drawn == 7 else usual)
 
 
 def _message(descriptor: Descriptor) -> st.SearchStrategy[Message]:
     """Mostly with all that an RPC asks for, so that calls get past the first check; now and then without."""
     fields = {field.name: _field(field) for field in descriptor.fields}
     asked = {name: fields.pop(name) for name in _ASKED_FOR if name in fields}
-    whole = st.fixed_dictionaries(asked, optional=fields)
-    return st.one_of(*[whole] * 9, st.fixed_dictionaries({}, optional={**asked, **fields})).map(
-        lambda values: _made(descriptor, values)
-    )
+    others = st.sets(st.sampled_from(sorted(fields)), max_size=2) if fields else st.just(set())
+    some = others.flatmap(lambda names: st.fixed_dictionaries({**asked, **{name: fields[name] for name in names}}))
+    whole = st.fixed_dictionaries(asked)
+    anything = st.fixed_dictionaries({}, optional={**asked, **fields})
+    return mostly(st.one_of(whole, some), anything).map(lambda values: _made(descriptor, values))
 
 
 def _made(descriptor: Descriptor, values: dict[str, Any]) -> Message:
@@ -118,8 +132,18 @@ def _made(descriptor: Descriptor, values: dict[str, Any]) -> Message:
 
 
 def _field(field: FieldDescriptor) -> st.SearchStrategy[Any]:
+    if field.name == "lines":
+        return st.one_of(_exports(), _exports(), st.lists(texts(), max_size=4))
     one = _value(field)
-    return st.lists(one, max_size=4) if field.is_repeated else one
+    return st.lists(one, min_size=1, max_size=2) if field.is_repeated else one
+
+
+def _exports() -> st.SearchStrategy[list[str]]:
+    """A placeholder for an export that the server gave, as it was or with a line left out, doubled or changed."""
+    spoilt = st.tuples(st.sampled_from(("without", "twice", "changed")), st.integers(0, 9)).map(
+        lambda drawn: [f"{EXPORT}{drawn[0]}:{drawn[1]}"]
+    )
+    return st.one_of(st.just([EXPORT]), spoilt)
 
 
 def _value(field: FieldDescriptor) -> st.SearchStrategy[Any]:
@@ -130,20 +154,20 @@ def _value(field: FieldDescriptor) -> st.SearchStrategy[Any]:
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return st.booleans()
     if field.cpp_type == FieldDescriptor.CPPTYPE_ENUM:
-        return st.one_of(*[st.integers(0, 3)] * 4, st.integers(-1, 6))
+        return mostly(st.integers(0, 3), st.integers(-1, 6))
     if field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
-        return st.one_of(*[st.floats(0.001, 1)] * 3, st.sampled_from(_REALS), st.floats())
+        return mostly(st.floats(0.001, 1), st.one_of(st.sampled_from(_REALS), st.floats()))
     fitting = [n for n in _NUMBERS if field.cpp_type == FieldDescriptor.CPPTYPE_INT64 or abs(n) < 2**31]
-    return st.one_of(*[st.integers(1, 20)] * 3, st.sampled_from(fitting))
+    return mostly(st.integers(1, 20), st.sampled_from(fitting))
 
 
 def _named_text(name: str) -> st.SearchStrategy[str]:
     """A text for the field called `name`: mostly one that gets past the first check."""
     placeholder = st.integers(0, 9).map(lambda n: f"{KNOWN}{n}")
     if name == "user":
-        return st.one_of(*[st.sampled_from(USERS)] * 9, texts())
+        return mostly(st.sampled_from(USERS), texts())
     if name == "page_token":
-        return st.one_of(st.just(""), st.just(""), placeholder, texts())
+        return mostly(st.one_of(st.just(""), placeholder), texts())
     if name in ("edit_id", "request_id"):
-        return st.one_of(placeholder, placeholder, placeholder, texts())
+        return mostly(placeholder, texts())
     return texts()
