@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -13,11 +13,12 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from kgt.v1 import personalization_pb2 as pb
-from server.errors import InvalidRequest
-from server.graph.edit import Change, Edit, EditKind, StopReason, TripleProbabilities
+from server.errors import InvalidRequest, ResponseTooLarge
+from server.graph.edit import Change, Edit, EditKind, StopReason, TripleProbabilities, UnreadableEdit
 from server.graph.neighborhood import ViewedTriple
 from server.graph.triple import Origin, Triple
 from server.rpc import limits
+from server.rpc.limits import MAX_RESPONSE_BYTES
 from server.tuning.algorithm import Removal, Stopping
 from server.tuning.answer import AnswerQuery, Evidence, RetrievedFact
 from server.tuning.cost import Cost
@@ -30,6 +31,14 @@ from server.tuning.transfer import Imported
 from server.tuning.writes import RequestKey
 
 Choice = TypeVar("Choice")
+Sent = TypeVar("Sent", bound=Message)
+
+_MOST_EDIT_BYTES = 3 << 20
+"""Of an edit's message; what stands next to it in a response has the rest of MAX_RESPONSE_BYTES."""
+_PIECE_CHARACTERS = MAX_RESPONSE_BYTES // 4 - 64
+"""Of a line of an export; a character takes up to four bytes."""
+MOST_NAMED = 20
+"""Edits named for each triple that a revert left out."""
 
 _ORIGINS = {Origin.BASE: pb.ORIGIN_BASE, Origin.ADDED: pb.ORIGIN_ADDED, Origin.REMOVED: pb.ORIGIN_REMOVED}
 _KINDS = {
@@ -164,6 +173,18 @@ def answer_query(request: pb.AnswerRequest | pb.StreamAnswerRequest, user: str, 
 # Responses
 
 
+def encoded(response: Message, field: str) -> bytes:
+    """A write's response as it is kept and sent. Raises ResponseTooLarge naming the `field` that asks for so much."""
+    return fitting(response, field).SerializeToString()
+
+
+def fitting(response: Sent, field: str) -> Sent:
+    """`response`. Raises ResponseTooLarge when it is larger than what every client takes."""
+    if (size := response.ByteSize()) > MAX_RESPONSE_BYTES:
+        raise ResponseTooLarge(field, size, MAX_RESPONSE_BYTES)
+    return response
+
+
 def triple_message(triple: Triple) -> pb.Triple:
     return pb.Triple(head=triple.head.text, relation=triple.relation, tail=triple.tail.text)
 
@@ -193,8 +214,20 @@ def change_message(triple: Triple, p: TripleProbabilities | None) -> pb.TripleCh
     return message
 
 
+def listed_message(edit: Edit | UnreadableEdit) -> pb.Edit:
+    """A stored edit, or what is still known of it."""
+    if isinstance(edit, Edit):
+        return edit_message(edit)
+    return pb.Edit(
+        id=edit.id,
+        revision=edit.revision,
+        kind=pb.EDIT_KIND_UNREADABLE,
+        create_time=_timestamp(edit.time_ms),
+    )
+
+
 def edit_message(edit: Edit) -> pb.Edit:
-    """An edit, whole."""
+    """An edit, whole, or without triples and texts where these would not fit a message."""
 
     def changes(of: Sequence[Change]) -> list[pb.TripleChange]:
         return [change_message(c.triple, c.probabilities) for c in of]
@@ -215,7 +248,20 @@ def edit_message(edit: Edit) -> pb.Edit:
         message.answer_before, message.answer_after = e.answer_before, e.answer_after
         if not math.isnan(e.loss_before):
             message.loss_before, message.loss_after = e.loss_before, e.loss_after
-    return message
+    return message if message.ByteSize() <= _MOST_EDIT_BYTES else _cut(message)
+
+
+def _cut(edit: pb.Edit) -> pb.Edit:
+    return pb.Edit(
+        id=edit.id,
+        revision=edit.revision,
+        kind=edit.kind,
+        create_time=edit.create_time,
+        stop_reason=edit.stop_reason,
+        converged=edit.converged,
+        reverted_edit_id=edit.reverted_edit_id,
+        triples_left_out=len(edit.added) + len(edit.removed),
+    )
 
 
 def personalize_response(outcome: PersonalizeOutcome, fingerprints: pb.Fingerprints) -> pb.PersonalizeResponse:
@@ -304,16 +350,29 @@ def personal_fact_message(fact: PersonalFact) -> pb.PersonalFact:
 def revert_response(reverted: Reverted) -> pb.RevertEditResponse:
     return pb.RevertEditResponse(
         edit=edit_message(reverted.edit),
-        skipped=[pb.SkippedTriple(triple=triple_message(s.triple), edit_ids=s.edit_ids) for s in reverted.skipped],
+        skipped=[
+            pb.SkippedTriple(triple=triple_message(s.triple), edit_ids=s.edit_ids[:MOST_NAMED])
+            for s in reverted.skipped
+        ],
     )
 
 
 def import_response(imported: Imported) -> pb.ImportOverlayResponse:
+    merged = (imported.merged,) if imported.merged else ()
     return pb.ImportOverlayResponse(
         imported_edits=imported.edits,
         revision=imported.revision,
-        edit=edit_message(imported.merged) if imported.merged else None,
+        edit=edit_message(merged[-1]) if merged else None,
+        merged_edit_ids=[edit.id for edit in merged if edit.id],
     )
+
+
+def line_messages(line: str) -> Iterator[pb.ExportOverlayResponse]:
+    """A line of an export in messages that every client takes: nearly always one."""
+    last = (len(line) - 1) // _PIECE_CHARACTERS * _PIECE_CHARACTERS
+    for start in range(0, last, _PIECE_CHARACTERS):
+        yield pb.ExportOverlayResponse(line=line[start : start + _PIECE_CHARACTERS], continued=True)
+    yield pb.ExportOverlayResponse(line=line[last:])
 
 
 def erase_response(erased: Erased) -> pb.EraseUserResponse:

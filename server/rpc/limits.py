@@ -25,6 +25,10 @@ MAX_RELATIONS = 20
 MAX_CANDIDATES = 100
 DEFAULT_PAGE = 50
 MAX_PAGE = 500
+MAX_MESSAGE_BYTES = 4 << 20
+"""What a gRPC client or server takes unless told otherwise."""
+MAX_RESPONSE_BYTES = 7 << 19
+"""3.5 MiB: what is answered fits every client, with room for what a page has beside its items."""
 
 
 def text(value: str, field: str, limit_bytes: int = MAX_TEXT_BYTES) -> str:

@@ -381,6 +381,18 @@ def declared_relations(folder: Path) -> str:
 
     Raises StoreUnusable when there is something else in the base's place.
     """
+    with _base_in(folder) as reader:
+        return reader.meta("declared")
+
+
+def relation_names(folder: Path) -> list[str]:
+    """The names of the relations that the base in `folder` uses. Raises StoreUnusable as `declared_relations` does."""
+    with _base_in(folder) as reader:
+        return list(reader.relations)
+
+
+@contextlib.contextmanager
+def _base_in(folder: Path) -> Iterator[BaseReader]:
     try:
         reader = BaseReader(folder / BASE_FILE)
     except (DataLoss, StoreUnusable) as error:
@@ -388,16 +400,7 @@ def declared_relations(folder: Path) -> str:
     except OSError as error:
         raise StoreUnusable(f"the base graph in {folder} cannot be read: {error.strerror}") from error
     try:
-        return reader.meta("declared")
-    finally:
-        reader.close()
-
-
-def relation_names(folder: Path) -> list[str]:
-    """The names of the relations that the base in `folder` uses."""
-    reader = BaseReader(folder / BASE_FILE)
-    try:
-        return list(reader.relations)
+        yield reader
     finally:
         reader.close()
 

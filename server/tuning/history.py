@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from server.errors import InvalidRequest, RevertBlocked
@@ -102,19 +102,13 @@ class Historian:
         """The edit's triples that later edits changed, unless they were put back, or that standing ones rely on."""
         triples = [c.triple for c in edit.changes]
         later = await self._store.edits_since(user, edit.revision, triples)
+        touching = _ids_by_triple(later, lambda e: (*(c.triple for c in e.changes), *e.relied_on))
+        relying = _ids_by_triple((e for e in later if e.id not in reverted), lambda e: e.relied_on)
         found = await self._store.find(user, triples)
-        touching: dict[Triple, list[str]] = {}
-        relying: dict[Triple, list[str]] = {}
-        for e in later:
-            for triple in dict.fromkeys([*(c.triple for c in e.changes), *e.relied_on]):
-                touching.setdefault(triple, []).append(e.id)
-            if e.id not in reverted:
-                for triple in dict.fromkeys(e.relied_on):
-                    relying.setdefault(triple, []).append(e.id)
         skipped = []
         for change in edit.changes:
             changed = found[change.triple][1] != change.after
-            blocking = (touching if changed else relying).get(change.triple, [])
+            blocking = (touching if changed else relying).get(change.triple, ())
             if changed or blocking:
                 skipped.append(Skipped(change.triple, tuple(blocking)))
         return skipped
@@ -130,6 +124,15 @@ def standing_reverts(reverts: Sequence[tuple[str, str]]) -> dict[str, str]:
         if revert not in standing:
             standing.setdefault(reverted, revert)
     return standing
+
+
+def _ids_by_triple(edits: Iterable[Edit], triples_of: Callable[[Edit], Iterable[Triple]]) -> dict[Triple, list[str]]:
+    """Of each triple the ids of the edits that have it, in their order."""
+    ids: dict[Triple, list[str]] = {}
+    for edit in edits:
+        for triple in dict.fromkeys(triples_of(edit)):
+            ids.setdefault(triple, []).append(edit.id)
+    return ids
 
 
 def _edit(snapshot: Snapshot, kind: EditKind, changes: tuple[Change, ...], reverts: str | None = None) -> Edit:

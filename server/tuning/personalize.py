@@ -35,7 +35,7 @@ from server.tuning.objective import (
 )
 from server.tuning.ports import GenerateRequest, GraphStore, Snapshot
 from server.tuning.relations import TOKENS_PER_RELATION, filled_up, parse_relations, personalized_triples
-from server.tuning.scoring import Scorer, ScoringBudget, grouped, triples_to_score, unscored_mass
+from server.tuning.scoring import Scorer, ScoringBudget, grouped, longest_field, triples_to_score, unscored_mass
 from server.tuning.subject import Match, SubjectChoice
 from server.tuning.templates import extraction_prompt
 from server.tuning.texts import object_text, same_answer, says
@@ -184,7 +184,10 @@ class _Personalization:
         limit = max(self._answerer.rules.neighborhood_limit, self._rules.budget.triples + self._rules.max_removed)
         whole = await self._store.neighborhood(c.user, subject, limit)
         self._view = retrievable_view(whole, self._vocabulary, self._named)
-        self._scorer = self._answerer.scorer(c.user, c.query, subject, self._meter, c.deadline)
+        fields = {self._feedback: "answer"}
+        if c.answer_before is not None:
+            fields.setdefault(c.answer_before.strip(), "answer_before")
+        self._scorer = self._answerer.scorer(c.user, c.query, subject, self._meter, c.deadline, fields)
         await self._foresee()
         self._known = Probabilities(await self._scorer.relations([s.relation for s in self._view.slices]))
 
@@ -252,7 +255,8 @@ class _Personalization:
         names: tuple[str, ...] = ()
         if self._rules.relation_source is RelationSource.GENERATED:
             prompt = extraction_prompt(c.query, self._feedback, subject.text, self._object.text, k)
-            request = GenerateRequest(prompt, k * TOKENS_PER_RELATION)
+            longest = longest_field({"query": c.query, "answer": self._feedback})
+            request = GenerateRequest(prompt, k * TOKENS_PER_RELATION, field=longest)
             text = await self._answerer.generated(request, self._meter, c.deadline)
             names = parse_relations(text, self._vocabulary, k)
         if len(names) < k:

@@ -40,10 +40,11 @@ from server.tuning.writes import RequestKey, Write, Writer
 
 FORMAT = "kgt-overlay"
 VERSION = 1
-MAX_LINES = 200_000
-"""Lines of an import. It is committed in one transaction, for which all other writes wait."""
+MAX_LINES = 100_000
 MAX_BYTES = 64 << 20
-"""Bytes of an import. Its edits are in memory until they are committed, several times as large."""
+MAX_TRIPLES = 200_000
+"""What an import may hold. It is committed in one transaction, for which all other writes wait: about 0.1 ms an edit. All
+of it is in memory meanwhile."""
 _MAX_FRAME_BYTES = 1 << 16
 """Of a header or a footer."""
 
@@ -96,8 +97,8 @@ class Courier:
         self._vocabulary = vocabulary
         self._writer = writer
         self._fingerprints = fingerprints
+        # Checking a large import takes seconds, and the event loop serves everybody: a thread for them, one at a time.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="import")
-        """Where imports are checked, one after the other: it takes seconds, and the event loop serves everybody."""
 
     async def export(self, user: str) -> Iterator[str]:
         """The lines of one revision of the user's overlay."""
@@ -119,7 +120,7 @@ class Courier:
                 return Write(render(Imported(count, count, None)), export.edits)
             if not merge:
                 raise OverlayNotEmpty
-            wanted = export.by_age()
+            wanted = await loop.run_in_executor(self._thread, export.by_age)
             found = await self._found(user, [triple for triple, _ in wanted])
             net = await loop.run_in_executor(self._thread, net_edits, wanted, found, snapshot)
             last = net[-1] if net else _no_edit(snapshot)
@@ -189,7 +190,7 @@ def parse_export(lines: Iterable[str], vocabulary: Vocabulary, merge: bool = Fal
     header, footer, has_old_keys = _checked_frame(lines)
     chain = _Chain(Rekeying() if has_old_keys else None)
     edits: list[Edit] = []
-    is_history = True
+    triples, is_history = 0, True
     for number, line in _numbered(lines):
         if header < number < footer:
             written, edit, usual = _edit(number, line, vocabulary, has_old_keys=has_old_keys)
@@ -198,6 +199,11 @@ def parse_export(lines: Iterable[str], vocabulary: Vocabulary, merge: bool = Fal
                     number,
                     f"is an edit of more than {MAX_CHANGES} triples or {MAX_EDIT_BYTES >> 20} MiB;"
                     " set merge to take what the export comes to, without its history",
+                )
+            triples += len(edit.changes)
+            if triples > MAX_TRIPLES:
+                raise MalformedExport(
+                    number, f"is the one with which more than {MAX_TRIPLES} triples are changed in all"
                 )
             edits.append(chain.go_on(number, written, edit))
             is_history = is_history and usual

@@ -80,6 +80,33 @@ def test_every_error_has_a_status() -> None:
     assert len(reasons) == len(set(reasons)), "each reason tells one error"
 
 
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (errors.RevertBlocked(["e" * 64 + str(n) for n in range(1000)]), grpc.StatusCode.FAILED_PRECONDITION),
+        (errors.InvalidRequest("f" * 50_000, "犬" * 50_000), grpc.StatusCode.INVALID_ARGUMENT),
+        (errors.DataLoss("犬" * 50_000), grpc.StatusCode.DATA_LOSS),
+        (errors.UnreadableRecord("犬" * 50_000, 7), grpc.StatusCode.DATA_LOSS),
+        (errors.StoreBusy("x" * 50_000, 0.01), grpc.StatusCode.UNAVAILABLE),
+    ],
+)
+async def test_no_error_is_too_large_for_a_trailer(service: Running, raised: Exception, code: grpc.StatusCode) -> None:
+    async def failing(*_: object) -> None:
+        raise raised
+
+    service.store.neighborhood = failing  # type: ignore[method-assign, assignment]
+    error = await raw_error(service, pb.AnswerRequest(user="alice", query=ENJOY))
+    assert error.code() is code
+    assert len(str(error.details())) <= 1024
+    trailing: dict[str, Any] = dict(cast(Any, error.trailing_metadata()))
+    assert len(str(error.details())) + len(trailing["grpc-status-details-bin"]) * 4 / 3 < 6 << 10
+    status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert info.reason == getattr(raised, "reason")  # noqa: B009
+    assert all(len(value) <= 1024 for value in info.metadata.values())
+
+
 async def test_waiting_is_advised_where_it_helps(service: Running) -> None:
     async def failing(*_: object) -> None:
         raise errors.StoreBusy("locked", retry_after_s=0.01)
