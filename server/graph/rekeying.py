@@ -29,11 +29,13 @@ class Rekeying:
 
     def fits(self, written: Edit, today: Edit) -> bool:
         """Whether the changes, as they were written, are of different triples and start from the marks of those."""
+        told_apart = set()
         for then, now in zip(written.changes, today.changes, strict=True):
             start = self._marks.get(now.triple, {}).get(then.triple)
             if (start[1] if start else None) != then.before:
                 return False
-        return len({change.triple for change in written.changes}) == len(written.changes)
+            told_apart.add((then.triple.head, now.triple.relation, then.triple.tail))
+        return len(told_apart) == len(written.changes)
 
     def rekeyed(self, written: Edit, today: Edit) -> Edit:
         """The edit with one change for each of today's triples, from and to the marks that those have."""
