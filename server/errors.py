@@ -29,6 +29,7 @@ KgtError
 │   ├── ServerBusy            too many calls are under way
 │   ├── ImportsBusy           too many imports are under way
 │   ├── ShuttingDown
+│   ├── RevisionNotReached    an answer at a revision that is yet to come (server.tuning.answer)
 │   ├── DeadlinePassed        dropped before the model was asked
 │   └── CallStalled           the caller neither sends nor reads
 ├── DataLoss                  the store holds what it should not

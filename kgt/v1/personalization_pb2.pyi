@@ -1531,12 +1531,14 @@ class ImportOverlayRequest(_message.Message):
     request_id: _builtins.str
     """At most 64 bytes."""
     merge: _builtins.bool
-    """Into an overlay that has edits: make one edit of the import's net effect."""
+    """Into an overlay that has edits: make new edits of the import's net effect. Into an empty one, too, where the export
+    holds an edit of more than 500 triples or 3 MiB, as versions before these limits made; without merge it is refused.
+    """
     continued: _builtins.bool
     """The last of `lines` goes on with the first of the next message's."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """At least one in each message after the first. A message counts at least 2048 bytes."""
+        """At least one in each message after the first."""
 
     def __init__(
         self,
@@ -1568,7 +1570,7 @@ class ImportOverlayResponse(_message.Message):
     revision: _builtins.int
     @_builtins.property
     def edit(self) -> Global___Edit:
-        """The net edit, with merge into an overlay that had edits: the last one of merged_edit_ids."""
+        """The last of the edits that a merge came to; without an id where nothing had to be changed."""
 
     @_builtins.property
     def merged_edit_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

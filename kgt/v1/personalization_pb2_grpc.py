@@ -42,8 +42,9 @@ class PersonalizationServiceStub:
     items of a page: 500, and no more than fit about 3 MiB
     message from a caller: 4194304 bytes
     message to a caller: 3670016 bytes, so that every client takes it
-    lines of an ImportOverlay: 1000000
-    bytes of an ImportOverlay: 268435456
+    lines of an ImportOverlay: 100000
+    bytes of an ImportOverlay: 67108864
+    triples that the edits of an ImportOverlay change: 200000
     imports under way, of one user: 2
     imports under way, of all users: 8
     seconds that an ImportOverlay may take to come in: 600
@@ -144,8 +145,9 @@ class PersonalizationServiceServicer:
     items of a page: 500, and no more than fit about 3 MiB
     message from a caller: 4194304 bytes
     message to a caller: 3670016 bytes, so that every client takes it
-    lines of an ImportOverlay: 1000000
-    bytes of an ImportOverlay: 268435456
+    lines of an ImportOverlay: 100000
+    bytes of an ImportOverlay: 67108864
+    triples that the edits of an ImportOverlay change: 200000
     imports under way, of one user: 2
     imports under way, of all users: 8
     seconds that an ImportOverlay may take to come in: 600
@@ -234,7 +236,8 @@ class PersonalizationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ImportOverlay(self, request_iterator, context):
-        """ImportOverlay takes an export back. Everything is validated before anything is committed.
+        """ImportOverlay takes an export back: its history into an empty overlay or, with merge, what it comes to. Everything is
+        validated before anything is committed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -330,8 +333,9 @@ class PersonalizationService:
     items of a page: 500, and no more than fit about 3 MiB
     message from a caller: 4194304 bytes
     message to a caller: 3670016 bytes, so that every client takes it
-    lines of an ImportOverlay: 1000000
-    bytes of an ImportOverlay: 268435456
+    lines of an ImportOverlay: 100000
+    bytes of an ImportOverlay: 67108864
+    triples that the edits of an ImportOverlay change: 200000
     imports under way, of one user: 2
     imports under way, of all users: 8
     seconds that an ImportOverlay may take to come in: 600

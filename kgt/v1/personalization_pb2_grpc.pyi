@@ -43,8 +43,9 @@ class PersonalizationServiceStub:
       items of a page: 500, and no more than fit about 3 MiB
       message from a caller: 4194304 bytes
       message to a caller: 3670016 bytes, so that every client takes it
-      lines of an ImportOverlay: 1000000
-      bytes of an ImportOverlay: 268435456
+      lines of an ImportOverlay: 100000
+      bytes of an ImportOverlay: 67108864
+      triples that the edits of an ImportOverlay change: 200000
       imports under way, of one user: 2
       imports under way, of all users: 8
       seconds that an ImportOverlay may take to come in: 600
@@ -95,7 +96,9 @@ class PersonalizationServiceStub:
     With edits whose records were damaged, the others are streamed and DATA_LOSS takes the place of the footer.
     """
     ImportOverlay: _grpc.StreamUnaryMultiCallable[_personalization_pb2.ImportOverlayRequest, _personalization_pb2.ImportOverlayResponse]
-    """ImportOverlay takes an export back. Everything is validated before anything is committed."""
+    """ImportOverlay takes an export back: its history into an empty overlay or, with merge, what it comes to. Everything is
+    validated before anything is committed.
+    """
     EraseUser: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.EraseUserRequest, _personalization_pb2.EraseUserResponse]
     """EraseUser removes everything that is kept about a user, once the writes before it are done."""
 
@@ -117,8 +120,9 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
       items of a page: 500, and no more than fit about 3 MiB
       message from a caller: 4194304 bytes
       message to a caller: 3670016 bytes, so that every client takes it
-      lines of an ImportOverlay: 1000000
-      bytes of an ImportOverlay: 268435456
+      lines of an ImportOverlay: 100000
+      bytes of an ImportOverlay: 67108864
+      triples that the edits of an ImportOverlay change: 200000
       imports under way, of one user: 2
       imports under way, of all users: 8
       seconds that an ImportOverlay may take to come in: 600
@@ -166,7 +170,9 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
     With edits whose records were damaged, the others are streamed and DATA_LOSS takes the place of the footer.
     """
     ImportOverlay: _aio.StreamUnaryMultiCallable[_personalization_pb2.ImportOverlayRequest, _personalization_pb2.ImportOverlayResponse]  # type: ignore[assignment]
-    """ImportOverlay takes an export back. Everything is validated before anything is committed."""
+    """ImportOverlay takes an export back: its history into an empty overlay or, with merge, what it comes to. Everything is
+    validated before anything is committed.
+    """
     EraseUser: _aio.UnaryUnaryMultiCallable[_personalization_pb2.EraseUserRequest, _personalization_pb2.EraseUserResponse]  # type: ignore[assignment]
     """EraseUser removes everything that is kept about a user, once the writes before it are done."""
 
@@ -187,8 +193,9 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
       items of a page: 500, and no more than fit about 3 MiB
       message from a caller: 4194304 bytes
       message to a caller: 3670016 bytes, so that every client takes it
-      lines of an ImportOverlay: 1000000
-      bytes of an ImportOverlay: 268435456
+      lines of an ImportOverlay: 100000
+      bytes of an ImportOverlay: 67108864
+      triples that the edits of an ImportOverlay change: 200000
       imports under way, of one user: 2
       imports under way, of all users: 8
       seconds that an ImportOverlay may take to come in: 600
@@ -294,7 +301,9 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_personalization_pb2.ImportOverlayRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_personalization_pb2.ImportOverlayResponse, _abc.Awaitable[_personalization_pb2.ImportOverlayResponse]]:
-        """ImportOverlay takes an export back. Everything is validated before anything is committed."""
+        """ImportOverlay takes an export back: its history into an empty overlay or, with merge, what it comes to. Everything is
+        validated before anything is committed.
+        """
 
     @_abc_1.abstractmethod
     def EraseUser(

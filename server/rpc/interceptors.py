@@ -27,6 +27,8 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 Behavior: TypeAlias = "Callable[[Incoming, Context], Awaitable[Any]]"
 
+_END: Any = grpc.aio.EOF  # type: ignore[attr-defined]
+
 DOMAIN = "kgt"
 _RETRYABLE_MOST_S = 30.0
 _PATIENCE_WITH_ERRORS_S = 1.0
@@ -70,9 +72,9 @@ def resolve_user(request: Any, context: Context) -> str:  # noqa: ARG001 - ident
 class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Resolves the user, maps errors to statuses once, and logs method, status and time, never what users wrote.
 
-    Each method is served as one that takes a stream of bytes. The bytes of the wire are the same, and so are messages
-    decoded in here, where what cannot be decoded is a refusal like any other; grpc.aio logs it with its stack trace. It
-    also leaves a unary call without a message unanswered.
+    Each method is served as one that takes a stream of bytes, which looks the same on the wire. Messages are decoded here,
+    so that bytes which cannot be decoded are refused like anything else (grpc.aio would log a stack trace), and a unary
+    call without a message is answered (grpc.aio would leave it waiting for its deadline).
     """
 
     def __init__(self, package: str, load: Load) -> None:
@@ -134,7 +136,7 @@ class Incoming:
         """The next message. Raises CallStalled and MalformedMessage."""
         async with _patience(self._idle_s):
             data = await self._context.read()
-        if data is grpc.aio.EOF:
+        if data is _END:
             raise StopAsyncIteration
         try:
             return self._decode(data)
@@ -225,7 +227,9 @@ def status_of(error: errors.KgtError) -> grpc.StatusCode:
 
 async def _abort(context: Context, error: errors.KgtError) -> None:
     code, message = status_of(error), _capped(str(error))
-    trailing = [("grpc-status-details-bin", _status(code, message, error_details(error)))]
+    trailing: list[tuple[str, str | bytes]] = [
+        ("grpc-status-details-bin", _status(code, message, error_details(error)))
+    ]
     if isinstance(error, errors.Unavailable) and error.retry_after_s is not None:
         trailing.append(("grpc-retry-pushback-ms", str(int(min(error.retry_after_s, _RETRYABLE_MOST_S) * 1000))))
     try:
@@ -243,7 +247,7 @@ def _status(code: grpc.StatusCode, message: str, details: Sequence[Message]) -> 
         packed.Pack(detail)
         if status.ByteSize() + packed.ByteSize() <= _MOST_STATUS_BYTES:
             status.details.append(packed)
-    return status.SerializeToString()
+    return bytes(status.SerializeToString())
 
 
 def _capped(text: str) -> str:

@@ -25,6 +25,9 @@ from server.tuning.ports import GraphStore, LanguageModel, Page
 from server.tuning.transfer import Courier
 from server.tuning.writes import Writer
 
+_QUICK_BYTES = 1 << 16
+"""Of lines that are written on the event loop: that takes less than a change of threads."""
+
 
 @dataclass(frozen=True, slots=True)
 class UseCases:
@@ -177,7 +180,10 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
                         raise InvalidRequest("lines", "are missing from a message after the first")
                     first = first or request
                     spool.count(len(request.lines), request.ByteSize())
-                    await asyncio.to_thread(spool.add, list(request.lines), continued=request.continued)
+                    if request.ByteSize() < _QUICK_BYTES:
+                        spool.add(request.lines, continued=request.continued)
+                    else:
+                        await asyncio.to_thread(spool.add, request.lines, continued=request.continued)
         except TimeoutError:
             raise CallStalled(self._load.import_s) from None
         assert first is not None  # the interceptor has seen it

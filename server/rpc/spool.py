@@ -14,9 +14,6 @@ from server.rpc.load import Load
 
 _IN_MEMORY_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 20
-LEAST_MESSAGE_BYTES = 2048
-"""What a message counts at least, since many small ones cost more than a large one."""
-_BYTE_ORDER_MARK = "\ufeff"
 
 
 class Imports:
@@ -59,20 +56,14 @@ class Spool:
         self._file = file
         self._hash = hashlib.sha256()
         self._lines = 0
-        self._counted = 0
-        self._at_start = True
-        self._in_line = False
+        self._in_line = True
 
     def count(self, lines: int, size: int) -> None:
         """Count a message before its lines are added. Raises InvalidRequest and ImportsBusy."""
         load = self._imports.load
         self._lines += lines
-        self._counted += max(size, LEAST_MESSAGE_BYTES)
-        if self._lines > load.import_lines or self._counted > load.import_bytes:
-            limits = f"{load.import_lines} lines or {load.import_bytes >> 20} MiB"
-            raise InvalidRequest(
-                "lines", f"are more than {limits}; a message counts {LEAST_MESSAGE_BYTES} bytes or more"
-            )
+        if self._lines > load.import_lines or self.bytes + size > load.import_bytes:
+            raise InvalidRequest("lines", f"are more than {load.import_lines} lines or {load.import_bytes >> 20} MiB")
         self._imports.take(size)
         self.bytes += size
 
@@ -84,9 +75,7 @@ class Spool:
         if not lines:
             return
         start = "" if self._in_line else "\n"
-        if self._at_start:
-            start, lines = "", [lines[0].removeprefix(_BYTE_ORDER_MARK), *lines[1:]]
-        self._at_start, self._in_line = False, continued
+        self._in_line = continued
         data = (start + "\n".join(lines)).encode()
         self._hash.update(data)
         try:

@@ -17,6 +17,7 @@ from server.graph.edit import Change, Edit, EditKind
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from tests.rpc.running import Running
 
+END: Any = grpc.aio.EOF  # type: ignore[attr-defined]
 METHODS = pb.DESCRIPTOR.services_by_name["PersonalizationService"].methods
 RPCS = [method.name for method in METHODS]
 WAIT_S = 10
@@ -49,10 +50,16 @@ async def stub_of(service: Running) -> AsyncIterator[Any]:
         yield pb_grpc.PersonalizationServiceStub(channel)
 
 
+def open_call(channel: grpc.aio.Channel, rpc: str) -> Any:
+    """A call of a method by name, with bytes in and out, that sends nothing yet."""
+    method: Any = channel.stream_stream
+    return method(f"/kgt.v1.PersonalizationService/{rpc}")(timeout=WAIT_S)
+
+
 async def sent(service: Running, rpc: str, messages: list[bytes]) -> list[bytes]:
     """The responses to the bytes of `messages`, whatever they are. Raises CallError."""
     async with grpc.aio.insecure_channel(service.address) as channel:
-        call = channel.stream_stream(f"/kgt.v1.PersonalizationService/{rpc}")(timeout=WAIT_S)
+        call = open_call(channel, rpc)
         try:
             for message in messages:
                 await call.write(message)
@@ -67,7 +74,7 @@ async def sent(service: Running, rpc: str, messages: list[bytes]) -> list[bytes]
 async def failure(call: Any) -> CallError:
     """What a call ends with."""
     try:
-        while await call.read() is not grpc.aio.EOF:
+        while await call.read() is not END:
             pass
     except grpc.aio.AioRpcError as error:
         return from_rpc_error(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -68,10 +69,17 @@ async def test_what_fails_inside_becomes_its_status_once(
     assert "Traceback" not in str(failed.value)
 
 
-def test_every_error_has_a_status() -> None:
-    def all_of(kind: type[errors.KgtError]) -> set[type[errors.KgtError]]:
-        return {kind}.union(*(all_of(sub) for sub in kind.__subclasses__()))
+def all_of(kind: type[errors.KgtError]) -> set[type[errors.KgtError]]:
+    return {kind}.union(*(all_of(sub) for sub in kind.__subclasses__()))
 
+
+def test_the_tree_names_every_error() -> None:
+    drawn = str(errors.__doc__)
+    here = {k.__name__ for k in all_of(errors.KgtError) if k.__module__.startswith("server.")}
+    assert here <= set(re.findall(r"\w+", drawn))
+
+
+def test_every_error_has_a_status() -> None:
     assert errors.KgtError in STATUS_OF
     served = {kind for kind in all_of(errors.KgtError) if not issubclass(kind, errors.StartupError)}
     internal = {k for k in served if status_of(k.__new__(k)) is grpc.StatusCode.INTERNAL}

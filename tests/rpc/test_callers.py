@@ -15,7 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kgt.errors import CallError, DeadlineExceeded, InvalidArgument, ResourceExhausted, ServerFailure
 from kgt.v1 import personalization_pb2 as pb
 from server.rpc.load import Load
-from tests.rpc.raw import RPCS, failure, sent, store_large_edit, stub_of, until
+from tests.rpc.raw import RPCS, failure, open_call, sent, store_large_edit, stub_of, until
 from tests.rpc.running import ENJOY, Running, running
 
 ENDLESS = b"\x0a\xff\xff\xff\xff\x0f"
@@ -70,7 +70,7 @@ async def test_a_call_without_a_message_is_answered(service: Running, rpc: str) 
 async def test_an_unknown_method_is_unimplemented(service: Running) -> None:
     async with grpc.aio.insecure_channel(service.address) as channel:
         with pytest.raises(grpc.aio.AioRpcError) as unknown:
-            await channel.unary_unary("/kgt.v1.PersonalizationService/Nothing")(b"", timeout=10)
+            await open_call(channel, "Nothing").read()
     assert unknown.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -83,7 +83,7 @@ async def test_a_caller_who_sends_nothing_is_not_waited_for(tmp_path: Path, rpc:
         running(tmp_path, load=Load(idle_s=0.01)) as service,
         grpc.aio.insecure_channel(service.address) as channel,
     ):
-        ended = await failure(channel.stream_stream(f"/kgt.v1.PersonalizationService/{rpc}")(timeout=10))
+        ended = await failure(open_call(channel, rpc))
     assert isinstance(ended, DeadlineExceeded)
     assert ended.reason == "CALL_STALLED"
 

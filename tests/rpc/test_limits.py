@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from server.errors import RevertBlocked
-from server.graph.codec import MAX_CONCEPT_BYTES, MAX_RELATION_BYTES
-from server.rpc import convert, limits, spool
+from server.graph.codec import MAX_CONCEPT_BYTES, MAX_EDIT_BYTES, MAX_RELATION_BYTES, MAX_TEXT_BYTES
+from server.rpc import convert, limits
 from server.rpc.load import Load
 from server.tuning.ports import KEPT_ERASURES_S, KEPT_RESPONSES, Page
+from server.tuning.transfer import MAX_TRIPLES
 
 CONTRACT = (Path(__file__).parents[2] / "proto" / "kgt" / "v1" / "personalization.proto").read_text(encoding="utf-8")
 TABLE = dict(re.findall(r"^//   (\w[^:\n]*): (\d+)", CONTRACT, re.MULTILINE))
@@ -25,7 +26,7 @@ LOAD = Load()
         "request_id, edit_id": limits.MAX_REQUEST_ID_BYTES,
         "concept (head, tail, subject, object)": MAX_CONCEPT_BYTES,
         "relation": MAX_RELATION_BYTES,
-        "query, answer, answer_before, a candidate": limits.MAX_TEXT_BYTES,
+        "query, answer, answer_before, a candidate": MAX_TEXT_BYTES,
         "triples of an EditFacts": limits.MAX_TRIPLES,
         "relations of a Personalize": limits.MAX_RELATIONS,
         "candidates of an Answer": limits.MAX_CANDIDATES,
@@ -34,6 +35,7 @@ LOAD = Load()
         "message to a caller": limits.MAX_RESPONSE_BYTES,
         "lines of an ImportOverlay": LOAD.import_lines,
         "bytes of an ImportOverlay": LOAD.import_bytes,
+        "triples that the edits of an ImportOverlay change": MAX_TRIPLES,
         "imports under way, of one user": LOAD.user_imports,
         "imports under way, of all users": LOAD.imports,
         "seconds that an ImportOverlay may take to come in": int(LOAD.import_s),
@@ -46,7 +48,7 @@ def test_the_contracts_table_has_the_limit(what: str, limit: int) -> None:
 
 
 def test_the_contracts_table_has_nothing_else() -> None:
-    assert len(TABLE) == 18
+    assert len(TABLE) == 19
 
 
 def comments(field: str) -> list[str]:
@@ -81,14 +83,14 @@ def test_each_field_says_its_limit(field: str, says: str) -> None:
     "words",
     [
         f"at most {limits.MAX_RELATIONS}, each at most {MAX_RELATION_BYTES} bytes",
-        f"At most {limits.MAX_TEXT_BYTES} bytes",
+        f"At most {MAX_TEXT_BYTES} bytes",
         f"At most {limits.MAX_CANDIDATES}.",
+        f"more than {limits.MAX_TRIPLES} triples or {MAX_EDIT_BYTES >> 20} MiB",
         f"about {Page(1).max_bytes >> 20} MiB",
         f"until {KEPT_RESPONSES:,} newer ones",
         f"for {KEPT_ERASURES_S // 86_400} days",
         f"the first {RevertBlocked.NAMED} of the later edits",
         f"The first {convert.MOST_NAMED}.",
-        f"counts at least {spool.LEAST_MESSAGE_BYTES} bytes",
     ],
 )
 def test_the_contract_says_the_other_limits(words: str) -> None:
