@@ -416,15 +416,16 @@ def checked_triple(head: str, relation: str, tail: str, field: str, vocabulary: 
 def checked_edit(edit: Edit, vocabulary: Vocabulary) -> Edit:
     """An edit from outside as this service would have made it: its relations named, its triples in their one form.
 
-    Raises InvalidRequest naming the field where it is not what an RPC could have made, but for the number of triples.
+    It may have any number of triples: none where server.graph.rekeying left none. Raises InvalidRequest naming the field
+    where it is not what an RPC could have made.
     """
     for text, field in ((edit.id, "id"), (edit.reverts, "reverts")):
         if text is not None and checked_id(text, field) != text:
             raise InvalidRequest(field, "has blanks around it")
     if edit.time_ms > MAX_TIME_MS:
         raise InvalidRequest("time_ms", "is after the year 9999")
-    if not edit.changes or any(c.before == c.after for c in edit.changes):
-        raise InvalidRequest("changes", "is empty, or holds one that changes nothing")
+    if any(c.before == c.after for c in edit.changes):
+        raise InvalidRequest("changes", "holds one that changes nothing")
     if len(edit.relied_on) > MAX_CHANGES:
         raise InvalidRequest("relied_on", f"holds {len(edit.relied_on)} triples; at most {MAX_CHANGES}")
     if edit.evidence is not None:

@@ -11,6 +11,9 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 
+KEYS_VERSION = 2
+"""Of the rule that `concept_key` follows. What keeps keys, or a log in which they tell triples apart, says it."""
+
 ARTICLES = frozenset({"a", "an", "the"})
 POSSESSIVES = frozenset({"my", "your", "his", "her", "its", "our", "their", "mine", "whose"})
 DETERMINERS = ARTICLES | POSSESSIVES
@@ -33,7 +36,7 @@ _VARIATION_SELECTORS = {*range(0x180B, 0x180E), 0x180F, *range(0xFE00, 0xFE10), 
 
 _ONE_SIGN = {
     # Typed, typographic, as a modifier letter, as a prime, as a stray accent, Armenian, Hebrew
-    "'": "\u2018\u2019\u201a\u201b\u02bb\u02bc\u02bd\u2032\u2035\u00b4\u1ffd\u055a\u05f3",
+    "'": "\u2019\u2018\u201a\u201b\u02bb\u02bc\u02bd\u2032\u2035\u00b4\u1ffd\u055a\u05f3",
     '"': "\u201c\u201d\u201e\u201f\u2033\u2036\u301d\u301e\u301f\u05f4",
     "-": "\u2010\u2011\u2212",
 }
@@ -65,6 +68,24 @@ def concept_key(text: str) -> str:
     key = _spaced(folded.translate(_FOLDED))
     # What a joiner stands between may be something else now.
     return key if key == text or not _UNDECIDED.search(key) else concept_key(key)
+
+
+def legacy_key(text: str) -> str:
+    """The key that `text` had before KEYS_VERSION 2, which knew NFKC, case and blanks only."""
+    return _spaced(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold()))
+
+
+def legacy_spellings(key: str) -> tuple[str, ...]:
+    """Keys under which a base loaded before KEYS_VERSION 2 may keep the concept of `key`, the likeliest first.
+
+    With each sign in each of its other forms; characters that show nothing could be anywhere and are not tried.
+    """
+    spellings = [key.replace(sign, form) for sign, forms in _ONE_SIGN.items() if sign in key for form in forms]
+    if '"' in key:
+        spellings.append(re.sub('"([^"]*)"', "\u201c\\1\u201d", key))
+    if key and _is_pictorial(key[-1]):
+        spellings.append(f"{key}\ufe0f")
+    return tuple(dict.fromkeys(legacy_key(spelling) for spelling in spellings if spelling != key))
 
 
 def one_form(text: str) -> str:

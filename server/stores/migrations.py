@@ -13,8 +13,11 @@ from pathlib import Path
 from server.errors import StoreUnusable
 from server.stores import sql
 from server.stores.private_files import create_private, keep_private
+from server.stores.rekeying import rekey
 from server.stores.sqlite_base import sync_file
-from server.stores.sqlite_connection import is_damage
+from server.stores.sqlite_connection import connect, is_damage, log_of
+
+_TIMEOUT_S = 10.0
 
 Migration = str | Callable[[sqlite3.Connection], None]
 """SQL, or what works inside the open transaction."""
@@ -23,6 +26,7 @@ Migration = str | Callable[[sqlite3.Connection], None]
 def _to_version_2(connection: sqlite3.Connection) -> None:
     for statement in _statements(sql.OVERLAY_INDEXES_2 + sql.RESPONSES_SCHEMA):
         connection.execute(statement)
+    rekey(connection)
 
 
 MIGRATIONS: Mapping[int, Migration] = {1: _to_version_2}
@@ -36,9 +40,10 @@ def prepare_overlays(
     if not path.exists():
         _create(path, version)
     _require_not_cut(path)
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=10.0)) as connection:
+    with _damage(path):
+        connection = connect(path, _TIMEOUT_S)
+    with contextlib.closing(connection):
         with _damage(path):
-            connection.executescript(sql.CONNECTION_PRAGMAS)
             found = _version(connection)
         if found is None:
             raise StoreUnusable(f"{path} is damaged or not a store (it has no schema version); restore it")
@@ -79,7 +84,7 @@ def _version(connection: sqlite3.Connection) -> int | None:
 
 def missing(path: Path) -> str | None:
     """What is wrong, if anything, with a folder that has no overlays' file."""
-    log = path.with_name(f"{path.name}-wal")
+    log = log_of(path)
     if log.exists() and log.stat().st_size:
         return f"{path} is missing, but its log is there; restore it, or delete {log.name} to begin anew"
     return None

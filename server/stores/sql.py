@@ -423,4 +423,13 @@ SELECT head, relation, tail, revision, head_text, tail_text, changed, origin, st
 FROM touches WHERE user = ?
 """
 INTEGRITY = "PRAGMA integrity_check(1)"
+
+# Keys derived anew (server.stores.rekeying). A text of printable ASCII has the key that it always had.
+CONCEPTS_TO_REKEY = """
+SELECT DISTINCT user, head, head_text, tail, tail_text FROM touches
+WHERE head_text GLOB '*[^ -~]*' OR tail_text GLOB '*[^ -~]*'
+"""
+DROP_TOUCHES = "DELETE FROM touches WHERE user = ?"
+DROP_MARKS = "DELETE FROM overlay WHERE user = ?"
+REWRITE_EDIT = "UPDATE edits SET body = ? WHERE user = ? AND revision = ?"
 QUICK_INTEGRITY = "PRAGMA quick_check(1)"

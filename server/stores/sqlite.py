@@ -30,8 +30,8 @@ from server.stores.maintenance import Maintenance
 from server.stores.migrations import prepare_overlays
 from server.stores.private_files import keep_private, private_folder
 from server.stores.sqlite_base import BASE_FILE
-from server.stores.sqlite_check import OVERLAYS_FILE
-from server.stores.sqlite_connection import FileWatch, translated
+from server.stores.sqlite_check import OVERLAYS_FILE as OVERLAYS_FILE
+from server.stores.sqlite_connection import FileWatch, log_of, translated
 from server.stores.sqlite_session import Session
 from server.stores.sqlite_threads import Threads
 from server.tuning.ports import (
@@ -76,6 +76,7 @@ class SqliteStore:
         self._local = threading.local()
         self._last_write_s = time.monotonic()
         self._writes_fail = False
+        self._watch = FileWatch()
         try:
             self._watch = self._opened()
         except (OSError, sqlite3.Error) as error:
@@ -94,7 +95,7 @@ class SqliteStore:
         prepare_overlays(self._path)
         session = self._session()
         session.health()  # opens the log too, which is then watched
-        return FileWatch(self._path)
+        return FileWatch(self._path, log_of(self._path))
 
     # The port
 
@@ -227,6 +228,7 @@ class SqliteStore:
     def _session(self) -> Session:
         session: Session | None = getattr(self._local, "session", None)
         if session is None:
+            self._watch.require_same()  # what is at the path now may be another store
             session = Session(self._path, self.folder / BASE_FILE, self._vocabulary, self._note_fingerprint)
             self._local.session = session
             self._sessions.put(session)

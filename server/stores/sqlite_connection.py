@@ -53,15 +53,20 @@ def identity(path: Path) -> Identity | None:
     return found.st_dev, found.st_ino
 
 
+def log_of(path: Path) -> Path:
+    """The write-ahead log of the file at `path`."""
+    return path.with_name(f"{path.name}-wal")
+
+
 class FileWatch:
     """Whether the files that a store has open are still those at their paths.
 
     A file that is deleted or replaced while it is open takes what is written, and loses it.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Remember the overlays' file at `path` and its log, which are open."""
-        found = {file: identity(file) for file in (path, path.with_name(f"{path.name}-wal"))}
+    def __init__(self, *files: Path) -> None:
+        """Remember which files are at these paths, where they are open now."""
+        found = {file: identity(file) for file in files}
         self._open = {file: opened for file, opened in found.items() if opened is not None}
 
     def require_same(self) -> None:

@@ -52,8 +52,8 @@ from server.tuning.ports import (
 )
 
 _UNNAMED = "none:"
-_NEWEST = (1 << 62, 0)
-"""A stamp that no mark reaches."""
+_NEWEST = (b"\xff", 0)
+"""A stamp behind which all are: to SQLite every number is less than bytes, and so is what damage left in its place."""
 _IN_BASE = "base:"
 """How the cursors begin that go on behind the user's own marks."""
 
@@ -260,7 +260,12 @@ class Session:
         return Overlay(revision, rows.all_marked(found))
 
     def facts(self, user: str, page: Page, at_revision: int) -> Listing[PersonalFact]:
-        revision, position, head, relation, tail = _cursor(page.cursor, (*_NEWEST, "", "", ""))
+        revision, position, head, relation, tail = _cursor(page.cursor, (int, int, str, str, str)) or (
+            *_NEWEST,
+            "",
+            "",
+            "",
+        )
         with self._reading():
             moment = self._moment(user, at_revision)
             found = self._ask(
@@ -282,7 +287,7 @@ class Session:
         return Listing(facts, json.dumps([stamp.revision, stamp.position, *rows.columns(last.triple)[:3]]))
 
     def edits(self, user: str, page: Page, at_revision: int) -> Listing[Edit | UnreadableEdit]:
-        (start,) = _cursor(page.cursor, (at_revision,))
+        (start,) = _cursor(page.cursor, (int,)) or (at_revision,)
         with self._reading():
             self._moment(user, at_revision)
             found, next_cursor = self._page_of_edits(user, page, min(at_revision, start))
@@ -442,32 +447,32 @@ class _Moment:
 _LATEST = _Moment(0, 0)
 """For what is asked of the latest revision, whichever it is."""
 
-_Place = tuple[int, int, str, str]
+_Place = tuple[int | bytes, int, str, str]
 """Behind which of a user's marks at a concept a page goes on: stamp, relation, other end."""
 
 
 def _neighborhood_cursor(cursor: str) -> tuple[_Place | None, tuple[int, int, int]]:
     """(place among the user's own marks, or None behind them; place in the base) where a page starts."""
     if cursor.startswith(_IN_BASE):
-        position, side, offset = _cursor(cursor.removeprefix(_IN_BASE), (0, 0, 0))
+        position, side, offset = _cursor(cursor.removeprefix(_IN_BASE), (int, int, int)) or (0, 0, 0)
         return None, (position, side, offset)
-    revision, position, relation, other = _cursor(cursor, (*_NEWEST, "", ""))
+    revision, position, relation, other = _cursor(cursor, (int, int, str, str)) or (*_NEWEST, "", "")
     return (revision, position, relation, other), (0, 0, 0)
 
 
-def _cursor(cursor: str, first: tuple[Any, ...]) -> list[Any]:
-    """The values in a cursor, of the types of `first`, which is the place of an empty one. Raises UnknownPageToken."""
+def _cursor(cursor: str, types: tuple[type, ...]) -> tuple[Any, ...] | None:
+    """The values of these types in a cursor; None for an empty one. Raises UnknownPageToken."""
     if not cursor:
-        return list(first)
+        return None
     try:
         values = json.loads(cursor)
     except (ValueError, RecursionError):
         raise UnknownPageToken from None
-    if not isinstance(values, list) or [type(value) for value in values] != [type(value) for value in first]:
+    if not isinstance(values, list) or tuple(type(value) for value in values) != types:
         raise UnknownPageToken
-    if any(isinstance(value, int) and not -1 < value < 1 << 63 for value in values):
+    if any(isinstance(value, int) and not 0 <= value < 1 << 63 for value in values):
         raise UnknownPageToken
-    return values
+    return tuple(values)
 
 
 def _most_of_a_relation(triples: set[Triple]) -> int:

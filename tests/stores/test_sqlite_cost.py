@@ -107,7 +107,7 @@ def edits(store: SqliteStore, revision: int) -> Awaitable[object]:
     return store.edits("ann", Page(1), revision)
 
 
-def found(store: SqliteStore, revision: int) -> Awaitable[object]:
+def found(store: SqliteStore, _: int) -> Awaitable[object]:
     return store.find("ann", [at_one_concept(n) for n in range(PAGE)])
 
 

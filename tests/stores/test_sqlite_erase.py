@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -64,7 +65,7 @@ async def test_an_erase_that_cannot_empty_the_log_says_so_and_a_repetition_does(
     monkeypatch.setattr(maintenance, "_PATIENCE_S", 0.0)
     await fill(store)
     async with reading(store.folder / OVERLAYS_FILE):
-        with pytest.raises(StoreBusy, match="is erased.*repeat this request"):
+        with pytest.raises(StoreBusy, match=r"is erased.*repeat this request"):
             await store.erase("ann-the-user", "e-1")
         assert (await store.snapshot("ann-the-user")).revision == 0
         await store.health()
@@ -119,13 +120,16 @@ async def test_erases_that_wait_together_are_answered_together(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tries: list[float] = []
-    monkeypatch.setattr(Maintenance, "_fault", lambda self, until: tries.append(until))
+    gate = threading.Event()
+
+    def try_once(_: Maintenance, until: float) -> None:
+        gate.wait(60)
+        tries.append(until)
+
     users = [f"user {n}" for n in range(20)]
     for user in users:
         await add(store, user, CARROTS)
-    tries.clear()
-    gate = threading.Event()
-    monkeypatch.setattr(Maintenance, "_fault", lambda self, until: gate.wait(60) and tries.append(until))
+    monkeypatch.setattr(Maintenance, "_fault", try_once)
     erasing = [asyncio.create_task(store.erase(user)) for user in users]
     while any([(await store.snapshot(user)).revision for user in users]):
         pass
@@ -154,7 +158,8 @@ async def test_an_erase_id_names_nobody_and_is_forgotten_in_the_end(
     await store.erase("ann-the-user", "secret-request")
     assert left(store.folder) == []
     await add(store, "ann-the-user", SOFA)
-    monkeypatch.setattr("time.time_ns", lambda now=__import__("time").time_ns() + (KEPT_ERASURES_S + 1) * 10**9: now)
+    much_later = time.time_ns() + (KEPT_ERASURES_S + 1) * 10**9
+    monkeypatch.setattr(time, "time_ns", lambda: much_later)
     assert (await store.erase("ann-the-user", "secret-request")).edits == 1, "a new erase by now"
 
 

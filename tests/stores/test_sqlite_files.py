@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from demo.processes import ROOT
 from server.errors import StoreUnusable
 from server.stores import sql
 from server.stores.private_files import private_folder
@@ -19,7 +20,6 @@ from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
 from server.stores.sqlite_base import BASE_FILE, BaseTriple, build_base, declared_relations
 from server.stores.sqlite_bulk import BaseBuilder
 from tests.conformance.graph_store import CARROTS, MEAT, VOCABULARY, add
-from demo.processes import ROOT
 
 
 @pytest.fixture(params=[0o000, 0o022, 0o077], ids=["umask 000", "umask 022", "umask 077"])
@@ -117,9 +117,7 @@ async def data(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("damage", [cut, empty, noise, folder, without_version, without_tables])
 @pytest.mark.parametrize("name", [BASE_FILE, OVERLAYS_FILE])
-def test_a_damaged_file_keeps_the_server_from_starting(
-    data: Path, name: str, damage: Callable[[Path], None]
-) -> None:
+def test_a_damaged_file_keeps_the_server_from_starting(data: Path, name: str, damage: Callable[[Path], None]) -> None:
     damage(data / name)
     with pytest.raises(StoreUnusable) as raised:
         SqliteStore(data, VOCABULARY)

@@ -86,7 +86,7 @@ async def test_no_reader_keeps_a_moment_after_a_record_that_it_could_not_read(st
             errors.append(error)
         await store.edits("ann", Page(9), 2)
     assert len(errors) == READERS * 2
-    assert not any([s._db.in_transaction for s in sessions(store)])
+    assert not any(s._db.in_transaction for s in sessions(store))
     for n in range(READERS * 2):
         await add(store, "bob", SOFA)
         seen = await asyncio.gather(*(store.snapshot("bob") for _ in range(READERS * 2)))
@@ -103,7 +103,7 @@ async def test_work_that_fails_in_the_middle_ends_its_transaction(store: SqliteS
     for _ in range(READERS):
         with pytest.raises(ValueError, match="in the middle"):
             await store._read("ann", fail)
-    assert not any([s._db.in_transaction for s in sessions(store)])
+    assert not any(s._db.in_transaction for s in sessions(store))
 
 
 def sessions(store: SqliteStore) -> list[Session]:
