@@ -14,6 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from kgt.v1 import personalization_pb2 as pb
 from server.errors import InvalidRequest, ResponseTooLarge
+from server.graph.codec import MAX_TIME_MS
 from server.graph.edit import Change, Edit, EditKind, StopReason, TripleProbabilities, UnreadableEdit
 from server.graph.neighborhood import ViewedTriple
 from server.graph.triple import Origin, Triple
@@ -385,4 +386,6 @@ def erase_response(erased: Erased) -> pb.EraseUserResponse:
 
 
 def _timestamp(time_ms: int) -> Timestamp:
+    """A moment; the last one that can be shown for those beyond, which earlier versions let imports bring in."""
+    time_ms = min(time_ms, MAX_TIME_MS)
     return Timestamp(seconds=time_ms // 1000, nanos=time_ms % 1000 * 1_000_000)

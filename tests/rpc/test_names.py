@@ -12,8 +12,9 @@ import pytest
 from kgt.client import AsyncClient
 from kgt.errors import InvalidArgument
 from server import assemble
+from server.graph.edit import Change, Edit, EditKind
 from server.graph.relation import Vocabulary
-from server.graph.triple import Triple
+from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.settings import Settings
 from server.stores.sqlite_base import BaseTriple, build_base
 from tests.rpc.running import ENJOY, Running, running
@@ -163,3 +164,12 @@ async def test_relations_that_were_imported_can_be_named(service: Running) -> No
         t = fact.triple
         removed: Any = await client.edit_facts(user="alice", remove=[(t.head, t.relation, t.tail)])
         assert len(removed.edit.removed) == 1
+
+
+async def test_a_moment_beyond_the_year_9999_that_was_kept_before_is_shown_as_its_last(service: Running) -> None:
+    added = Mark(Origin.ADDED, Stamp(1, 0))
+    edit = Edit("e", 1, EditKind.IMPORT, (1 << 53) - 1, (Change(Triple.of("dog", "IsA", "pet"), None, added),))
+    await service.store.commit("alice", await service.store.snapshot("alice"), [edit], None)
+    (listed,) = (await service.client.list_edits(user="alice")).edits
+    (fact,) = (await service.client.list_facts(user="alice")).facts
+    assert listed.create_time.ToDatetime().year == fact.create_time.ToDatetime().year == 9999

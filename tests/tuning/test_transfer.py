@@ -147,7 +147,6 @@ BAD_EDITS = {
     "a relation that grows": with_triple("dog", "\u0390" * 32, "b"),
     "a long name": with_triple("dog", "IsA", "x" * 513),
     "nothing to nothing": with_(changes=[{"triple": ["a", "IsA", "b"], "before": None, "after": None}]),
-    "no change": with_(changes=[]),
     "one triple twice": with_(changes=[{"triple": ["a", r, "b"], "before": None, "after": ["added", 1, 0]} for r in ("likes", "Desires")]),
 }  # fmt: skip
 
