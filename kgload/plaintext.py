@@ -7,8 +7,9 @@ text. Numbers are those of the file's lines, blank ones included. A byte order m
 from __future__ import annotations
 
 import codecs
+import contextlib
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -47,7 +48,7 @@ class Line:
     fault: str = ""
 
 
-def blocks_of(file: BinaryIO) -> Iterator[bytes]:
+def blocks_of(file: BinaryIO) -> Generator[bytes, None, None]:
     """The file in blocks that begin and end where lines do, without the byte order mark that may begin it."""
     rest, cutting = file.read(_PROBED).removeprefix(codecs.BOM_UTF8), False
     while chunk := file.read(_CHUNK):
@@ -72,14 +73,15 @@ def blocks_of(file: BinaryIO) -> Iterator[bytes]:
         yield rest
 
 
-def lines_of(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """(number, line without its end) of the lines with text."""
+def lines_of(file: BinaryIO) -> Generator[tuple[int, bytes], None, None]:
+    """(number, line without its end) of the lines with text. Close it when you stop before its end."""
     number = 0
-    for block in blocks_of(file):
-        for line in block.splitlines():
-            number += 1
-            if line.strip():
-                yield number, line
+    with contextlib.closing(blocks_of(file)) as blocks:
+        for block in blocks:
+            for line in block.splitlines():
+                number += 1
+                if line.strip():
+                    yield number, line
 
 
 def survey(file: BinaryIO) -> Survey:

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -84,8 +84,11 @@ class Source:
             raise WrongFile(f"{self.identity.name} holds no line of text; nothing was changed")
         return found
 
-    def raw_lines(self) -> Iterator[tuple[int, bytes]]:
-        """(number, bytes without the end) of its lines with text. Raises WrongFile as `opened`."""
+    def raw_lines(self) -> Generator[tuple[int, bytes], None, None]:
+        """(number, bytes without the end) of its lines with text. Raises WrongFile as `opened`.
+
+        Whoever stops before the end closes it: left to the collector it would lose a Ctrl-C that comes just then.
+        """
         with self.opened() as file:
             yield from lines_of(file)
 
@@ -236,14 +239,16 @@ def _sampled(file: BinaryIO, size: int) -> str:
 def require_conceptnet(source: Source) -> None:
     """Raise WrongFile unless one of the first lines is a line of ConceptNet's dump."""
     fault, seen = "", 0
-    for line in source.lines():
-        why = line.fault or conceptnet_fault(line.text)
-        if not why:
-            return
-        fault = fault or why
-        seen += 1
-        if seen == _PROBED_LINES:
-            break
+    with contextlib.closing(source.raw_lines()) as lines:
+        for number, raw in lines:
+            line = decoded(number, raw)
+            why = line.fault or conceptnet_fault(line.text)
+            if not why:
+                return
+            fault = fault or why
+            seen += 1
+            if seen == _PROBED_LINES:
+                break
     name = source.identity.name
     if not seen:
         raise WrongFile(f"{name} holds no line of text")

@@ -463,18 +463,23 @@ class _Staging:
             places = {place for (place,) in self._db.execute(query, [most]).fetchall()}
             unseen = {line.number for line in self._bad}
             bad, place = list(self._bad), -1
-            for number, raw in self._source.raw_lines() if places else ():
-                if number in unseen:
-                    continue
-                place += 1
-                if place in places:
-                    places.remove(place)
-                    text = raw.decode("utf-8", "backslashreplace")
-                    fault = conceptnet_fault(text, external_urls=self._recipe.external_urls)
-                    bad.append(bad_line(number, fault or "the metadata is not JSON that can be read", text))
-                    if not places:
-                        break
+            with contextlib.closing(self._source.raw_lines()) as lines:
+                for number, raw in lines if places else ():
+                    if number in unseen:
+                        continue
+                    place += 1
+                    if place in places:
+                        places.remove(place)
+                        bad.append(self._malformed(number, raw))
+                        if not places:
+                            break
         self._reject(sorted(bad, key=lambda line: line.number))
+
+    def _malformed(self, number: int, raw: bytes) -> BadLine:
+        """A line that DuckDB could not use, and why."""
+        text = decoded(number, raw).text
+        fault = conceptnet_fault(text, external_urls=self._recipe.external_urls)
+        return bad_line(number, fault or "the metadata is not JSON that can be read", text)
 
     def _reject(self, bad: list[BadLine]) -> None:
         if not bad:
