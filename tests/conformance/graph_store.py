@@ -670,7 +670,8 @@ def following_each_other(drawn: Sequence[Edit]) -> list[Edit]:
         for change in one.changes:
             after = change.after and replace(change.after, stamp=replace(change.after.stamp, revision=revision))
             before = marks.get(change.triple)
-            changes.append(replace(change, before=before, after=after))
+            if before != after:
+                changes.append(replace(change, before=before, after=after))
         reverts = edits[-1].id if edits and one.reverts else None
         edits.append(
             replace(one, id=f"{revision}-{one.id}", revision=revision, changes=tuple(changes), reverts=reverts)
