@@ -293,9 +293,15 @@ def _lead(problem: Problem, view: Neighborhood, added: Sequence[Triple]) -> floa
 
 
 def _rivals(problem: Problem, facts: Facts) -> list[str]:
-    """The answers that the feedback must overtake: the answer before, and every other tail among the facts."""
-    rivals = [] if problem.answer_before is None else [problem.answer_before]
-    rivals += [z.tail.text for z in facts]
+    """The answers that the feedback must overtake: the answer before, and every other tail among the facts.
+
+    An answer before that the feedback begins with, and that no fact says any more, is not one of them: its probability
+    is that of every answer beginning so, the feedback's own among them ("C" counts "C++").
+    """
+    rivals = [z.tail.text for z in facts]
+    before = problem.answer_before
+    if before is not None and not problem.feedback.startswith(before):
+        rivals = [before, *rivals]
     return list(dict.fromkeys(r for r in rivals if not same_answer(r, problem.feedback)))
 
 

@@ -75,6 +75,23 @@ def test_feedback_that_the_base_has_is_put_first() -> None:
     assert facts[0].in_base
 
 
+def test_an_answer_before_that_the_feedback_begins_with_need_not_be_overtaken() -> None:
+    asked = problem({"IsA": ["hobby"]}, "C++", "C", personal={"Desires": ["C"]})
+    told = {**asked.probabilities.reasoning, (z("Desires", "C++"), "C"): 1.0, (z("HasA", "C++"), "C"): 1.0}
+    asked = replace(asked, probabilities=replace(asked.probabilities, reasoning=told))
+    solution = solve(asked)
+    assert solution.added == (z("Desires", "C++"),)
+    assert solution.removed == (z("Desires", "C"),)
+    assert solution.holds
+
+
+def test_a_fact_that_says_what_the_feedback_begins_with_must_be_overtaken() -> None:
+    asked = problem({"Desires": ["C"]}, "C++", "C", relations=("HasA",))
+    told = {**asked.probabilities.reasoning, (z("HasA", "C++"), "C"): 1.0}
+    asked = replace(asked, probabilities=replace(asked.probabilities, reasoning=told), removal=Removal.NONE)
+    assert not solve(asked).holds
+
+
 def test_the_answer_before_is_refuted_by_what_it_says_not_by_its_spelling() -> None:
     solution = solve(problem(DOG, "vegetables", "Meat."))
     assert z("Desires", "meat") in solution.removed
