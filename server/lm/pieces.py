@@ -33,7 +33,7 @@ _COMPOSING = 4
 def pieces(text: str, characters: int | None) -> Iterator[str]:
     """`text` cut where that changes no token, into pieces of at least `characters`; whole where that is None."""
     start = 0
-    while characters is not None and (cut := _CUT.search(text, start + characters)):
+    while characters is not None and (cut := _CUT.search(text, start + max(1, characters))):
         yield text[start : cut.start()]
         start = cut.start()
     yield text[start:]
