@@ -71,9 +71,7 @@ MATCH (o:Concept {uri: row.object})
 CREATE (s)-[m:ADDED]->(o) SET m = row
 """
 FORGET_MARKS = "MATCH ()-[m:ADDED|DELETED]->() WITH m LIMIT $count DELETE m RETURN count(*) AS gone"
-FORGET_NODES = (
-    "MATCH (n:User|Edit|PersonalConcept|Response|ErasedRequest|Erasures) WITH n LIMIT $count DETACH DELETE n RETURN count(*) AS gone"
-)
+FORGET_NODES = "MATCH (n:User|Edit|PersonalConcept|Response|ErasedRequest|Erasures) WITH n LIMIT $count DETACH DELETE n RETURN count(*) AS gone"
 
 
 @dataclass(frozen=True, slots=True)
