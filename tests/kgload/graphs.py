@@ -37,7 +37,7 @@ REAL = [
     line("Synonym", "/c/ar/كلب", "/c/en/dog"),
     line("RelatedTo", "dog", "x" * 300),
     line("RelatedTo", "x" * 300, "/c/fr/été_à_paris"),
-    line("HasProperty", "\ufdfa" * 150, "long"),
+    line("HasProperty", "\ufdfa" * 15, "long"),
     line("UnheardOf", "dog", "bone"),
     line("dbpedia/genre", "dog", "pop"),
     *(line(relation, "dog", "cat", n) for n, relation in enumerate(

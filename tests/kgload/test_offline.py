@@ -30,7 +30,7 @@ LINES = [
 ]
 HEADS = (
     "dog", "hot", "cold", "warm", "self", 'say "hi", o\'brien', "abba", "o'brien's dog", "7 up", "собака", "犬", "cat",
-    "x" * 300, "\ufdfa" * 150,
+    "x" * 300, "\ufdfa" * 15,
 )  # fmt: skip
 
 
