@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import dataclass
+from typing import Any, LiteralString
 
 import neo4j
 
@@ -24,13 +25,11 @@ _log = logging.getLogger(__name__)
 
 _REUSABLE_AFTER_S = 2.0
 """When Neo4j gives a freed place out again: its own round for that comes once a second."""
-_REFILL_S = 0.4
-"""A pause between batches: what Neo4j gives out without looking for more is a small stock that it fills by itself."""
 _PATIENCE_S = 60.0
-_BATCHES = 6
-_LARGEST_BATCH = 200
+_BATCH = 50
 _RECORD_TEXT_CHARACTERS = 27
 """So many characters of Latin-1 fill the whole of a property record."""
+_HALF_RECORD_CHARACTERS = 11
 _RECORDS = 20
 _BLOCK_BYTES = 120
 """What a block of a long text or of an array holds."""
@@ -119,7 +118,6 @@ class Blanks:
             due = await self._due()
             if not due.records:
                 return
-            await asyncio.sleep(_REUSABLE_AFTER_S)
             await self._put(due)
             await self._move_log()
 
@@ -131,19 +129,17 @@ class Blanks:
         return await self._connection.read(work, _PATIENCE_S)
 
     async def _put(self, due: Freed) -> None:
-        left = due.blanks
-        batch = min(-(-left // _BATCHES), _LARGEST_BATCH)
-        while left:
-            count = min(left, batch)
-            left -= count
+        await asyncio.sleep(_REUSABLE_AFTER_S)
+        for start in range(0, due.blanks, _BATCH):
+            count = min(_BATCH, due.blanks - start)
+            await self._write(cypher.PUT_BLANKS, count=count, blank=_blank("§", whole=True))
+        await self._write(cypher.ADD_DUE, texts=-due.texts, records=-due.records)
 
-            async def work(tx: Tx, count: int = count, last: bool = not left) -> None:
-                await done(tx, cypher.PUT_BLANKS, count=count, blank=_blank("§", whole=True))
-                if last:
-                    await done(tx, cypher.ADD_DUE, texts=-due.texts, records=-due.records)
+    async def _write(self, statement: LiteralString, **parameters: Any) -> None:
+        async def work(tx: Tx) -> None:
+            await done(tx, statement, **parameters)
 
-            await self._connection.write(work, _PATIENCE_S)
-            await asyncio.sleep(_REFILL_S)
+        await self._connection.write(work, _PATIENCE_S)
 
     async def _move_log(self) -> None:
         """Write so much that Neo4j begins a new transaction log, where it is set to keep small ones.
@@ -154,11 +150,7 @@ class Blanks:
             return
         for number in range(_REWRITES):
             fill = _blank("¤§"[number % 2], whole=False)
-
-            async def work(tx: Tx, fill: dict[str, object] = fill) -> None:
-                await done(tx, cypher.REWRITE_BLANKS, count=_LEAST, blank=fill)
-
-            await self._connection.write(work, _PATIENCE_S)
+            await self._write(cypher.REWRITE_BLANKS, count=_LEAST, blank=fill)
 
     async def _log_bytes(self) -> int:
         settings = await log_settings(self._connection)
@@ -203,6 +195,7 @@ def _blank(character: str, *, whole: bool) -> dict[str, object]:
     """A blank's properties: each fills a record of its own; the whole ones have blocks of text and arrays too."""
     filled: dict[str, object] = {f"fill_{n}": character * _RECORD_TEXT_CHARACTERS for n in range(_RECORDS)}
     if whole:
+        filled["tail"] = character * _HALF_RECORD_CHARACTERS  # text and array take the record's other half
         filled["text"] = " " * (_BLOCKS * _BLOCK_BYTES)
         filled["array"] = bytes(_BLOCKS * _BLOCK_BYTES - _ARRAY_HEADER_BYTES)
     return filled
