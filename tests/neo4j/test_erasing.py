@@ -96,7 +96,11 @@ def _change(triple: Triple, revision: int, position: int) -> Change:
 
 def found(data: Path, number: int) -> dict[str, int]:
     """File -> how often it holds a text of the user: in UTF-8, and in the form of short texts within a record."""
-    texts = [text for word in (f"{FIRST[number]}own+", f"{FIRST[number]}rel+", f"{FIRST[number]}rsula") for text in (word, word.lower())]
+    texts = [
+        text
+        for word in (f"{FIRST[number]}own+", f"{FIRST[number]}rel+", f"{FIRST[number]}rsula")
+        for text in (word, word.lower())
+    ]
     counts = {}
     for path in sorted(data.rglob("*")):
         if path.is_file() and "system" not in path.parts:
