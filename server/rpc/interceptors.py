@@ -17,6 +17,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 
+from kgt.v1 import personalization_pb2 as pb
 from server import errors
 from server.rpc import limits
 from server.rpc.load import Load
@@ -28,6 +29,8 @@ Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Behavior: TypeAlias = "Callable[[Incoming, Context], Awaitable[Any]]"
 
 _END: Any = grpc.aio.EOF  # type: ignore[attr-defined]
+
+_LEAVING = (pb.ExportOverlayRequest, pb.EraseUserRequest)
 
 DOMAIN = "kgt"
 _RETRYABLE_MOST_S = 30.0
@@ -65,8 +68,11 @@ def caller() -> str:
 
 
 def resolve_user(request: Any, context: Context) -> str:  # noqa: ARG001 - identity will read it
-    """Who calls. Today: the request's own field. Raises InvalidRequest."""
-    return limits.user(request.user)
+    """Who calls. Today: the request's own field. Raises InvalidRequest.
+
+    A user whose name is refused today, but was not always, can still be exported and erased.
+    """
+    return (limits.leaving_user if isinstance(request, _LEAVING) else limits.user)(request.user)
 
 
 class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]

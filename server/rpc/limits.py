@@ -46,6 +46,14 @@ def user(value: str) -> str:
     return checked_id(value, "user", MAX_USER_BYTES)
 
 
+def leaving_user(value: str) -> str:
+    """The name of a user who is to be exported or erased: any that an earlier version took."""
+    name = value.strip()
+    if not name or len(name.encode()) > MAX_USER_BYTES:
+        return user(value)
+    return name
+
+
 def concept(value: str, field: str) -> str:
     """The text of a concept, which names something."""
     return checked_concept(value, field).text

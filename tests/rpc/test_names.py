@@ -173,3 +173,16 @@ async def test_a_moment_beyond_the_year_9999_that_was_kept_before_is_shown_as_it
     (listed,) = (await service.client.list_edits(user="alice")).edits
     (fact,) = (await service.client.list_facts(user="alice")).facts
     assert listed.create_time.ToDatetime().year == fact.create_time.ToDatetime().year == 9999
+
+
+@pytest.mark.parametrize("user", ["zo\u200bra", "a\x1bb", "\u202ezora"])
+async def test_a_user_whose_name_is_refused_today_can_leave(service: Running, user: str) -> None:
+    mark = Mark(Origin.ADDED, Stamp(1, 0))
+    kept = Edit("e-1", 1, EditKind.FACTS, 1, (Change(Triple.of("dog", "Desires", "tulips"), None, mark),))
+    await service.store.commit(user, await service.store.snapshot(user), [kept], None)  # as an earlier version did
+    await refused(service.client, service.client.edit_facts(user=user, add=[("a", "likes", "b")]), "user")
+    lines = [message.line async for message in service.client.export_overlay(user=user)]
+    assert "tulips" in "".join(lines)
+    assert (await service.client.erase_user(user=user)).edits == 1
+    assert (await service.store.snapshot(user)).revision == 0
+    assert user.encode() not in b"".join(path.read_bytes() for path in service.store.folder.iterdir())
