@@ -136,23 +136,25 @@ def _marks(subquery: str) -> str:
     return f"{STAND} CALL () {{ CALL () {{ {subquery} }} RETURN collect({_MARK}) AS marks }}\nRETURN {STAND_COLUMNS}, marks"
 
 
-# A concept's own marks: those of triples that start there, and symmetric ones that end there. `type` is a constant.
+# A concept's own marks: those of triples that start there, and symmetric ones that end there. An index gives them in
+# order, and is read no further than is asked for, where the order names all its properties.
 
 
-def _at(type: str, rest: str = "") -> str:
+def _at(type: str, *, newest: bool = False) -> str:
+    """The marks of one overlay type (a constant of this file), all of them or the newest `count` at each end."""
+    first = "ORDER BY m.{0} DESC, m.age DESC LIMIT $count" if newest else ""
     return f"""
   MATCH ()-[m:{type}]->() USING INDEX m:{type}(head, age) WHERE m.head = $key AND m.age < $before
-  RETURN m {rest}
+  RETURN m {first.format("head")}
   UNION ALL
   MATCH ()-[m:{type}]->() USING INDEX m:{type}(tail, age)
   WHERE m.tail = $key AND m.age < $before AND m.relation IN $symmetric AND m.head <> $key
-  RETURN m {rest}
+  RETURN m {first.format("tail")}
 """
 
 
-_NEWEST = "ORDER BY m.age DESC LIMIT $count"
 MARKS_AT = _marks(f"{_at(ADDED)} UNION ALL {_at(DELETED)}")
-MARKS_AT_PAGE = _marks(f"{_at(ADDED, _NEWEST)} UNION ALL {_at(DELETED, _NEWEST)}")
+MARKS_AT_PAGE = _marks(f"{_at(ADDED, newest=True)} UNION ALL {_at(DELETED, newest=True)}")
 """The newest `count` of each kind that are older than the age `before`."""
 MARKS_ON = _marks("""
   UNWIND $triples AS t
@@ -163,10 +165,10 @@ MARKS_ON = _marks("""
 """)
 FACTS_PAGE = _marks("""
   MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(owner, age) WHERE m.owner = $owner AND m.age < $before
-  RETURN m ORDER BY m.age DESC LIMIT $count
+  RETURN m ORDER BY m.owner DESC, m.age DESC LIMIT $count
   UNION ALL
   MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(owner, age) WHERE m.owner = $owner AND m.age < $before
-  RETURN m ORDER BY m.age DESC LIMIT $count
+  RETURN m ORDER BY m.owner DESC, m.age DESC LIMIT $count
 """)
 ALL_MARKS = _marks("""
   MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(owner, age) WHERE m.owner = $owner AND m.age > '' RETURN m

@@ -503,7 +503,7 @@ class Neo4jStore:
         """The same, with something more."""
         for _ in range(_READS):
             moment, result = await self._connection.read(work, user=user)
-            self._require_ready(moment.last)
+            self._snapshot(moment.last)
             if moment.is_one:
                 return moment, result
         raise StoreBusy("this user's overlay is being changed faster than it can be read; try again")
