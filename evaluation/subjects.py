@@ -182,7 +182,7 @@ def _is_clean(head: str) -> bool:
 async def _found_of(store: GraphStore, cases: Sequence[Asked]) -> Found:
     found = Found(len(cases))
     for case in cases:
-        wanted = concept_key(strip_determiners(case.concept))
+        wanted = strip_determiners(concept_key(case.concept))
         by_query, by_paraphrase = [await _subject(store, q) for q in (case.query, case.paraphrase)]
         found.by_query += by_query == wanted
         found.by_paraphrase += by_paraphrase == wanted
@@ -195,7 +195,7 @@ async def _found_of(store: GraphStore, cases: Sequence[Asked]) -> Found:
 
 async def _subject(store: GraphStore, query: str) -> str:
     try:
-        return concept_key(strip_determiners((await find_subject(store, "evaluation", query)).match.concept.text))
+        return strip_determiners((await find_subject(store, "evaluation", query)).match.concept.key)
     except SubjectNotFound:
         return ""
 

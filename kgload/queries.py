@@ -125,7 +125,8 @@ DISTINCT_RELATIONS = "SELECT DISTINCT relation FROM raw WHERE why = 0 AND relati
 RELATIONS = "CREATE TABLE relations (name VARCHAR, graph_name VARCHAR, id INTEGER, retrievable BOOLEAN)"
 ADD_RELATION = "INSERT INTO relations VALUES (?, ?, ?, ?)"
 
-# Concepts. A tidy text is its own text and, in lower case, its key; any other goes through Python, each once.
+# Concepts. A tidy text is its own text and, in lower case, its key; any other goes through Python, each once. So no rule
+# of server.graph.concept is written here a second time: a character that it changes otherwise is not among the tidy ones.
 
 TIDY = (
     "!-^`-~"  # and letters that casefolding and NFKC change as lower() does: Latin, Cyrillic, kana, Han and Hangul

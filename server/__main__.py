@@ -39,14 +39,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def check(settings: Settings) -> int:
     """Rebuild every overlay from its log and compare. 0: all is well; 1: what differs was printed."""
-    store = await assemble.open_store(settings, await assemble.vocabulary(settings))
     try:
-        problems, counts = await assemble.checked(store)
+        problems, counts = await assemble.checked(settings)
+    except StartupError:
+        raise
     except KgtError as error:
         print(error)
         return 1
-    finally:
-        await store.close()
     for problem in problems:
         print(problem)
     print(", ".join(f"{n} {name}" for name, n in counts.items()) + (": all is well" if not problems else ""))

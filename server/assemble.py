@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from server.errors import InvalidVocabulary
 from server.graph.relation import Vocabulary
 from server.rpc.service import UseCases, fingerprints
 from server.settings import Settings
-from server.stores import neo4j_base
+from server.stores import neo4j_base, sqlite_check
 from server.stores.neo4j import Neo4jStore
 from server.stores.sqlite import SqliteStore
-from server.stores.sqlite_base import declared_relations
+from server.stores.sqlite_base import declared_relations, relation_names
 from server.tuning.answer import Answerer, AnswerRules
 from server.tuning.facts import RetrievalRules
 from server.tuning.history import Historian
@@ -21,14 +23,18 @@ from server.tuning.writes import Writer
 
 
 async def vocabulary(settings: Settings) -> Vocabulary:
-    """The relations: the settings' file or the built-in ones, and those that the base graph brought along.
+    """The relations: the settings' file or the built-in ones, those that the base graph declares, and those it uses.
 
+    They are read once: a base that takes this one's place while the server runs brings its own at the next start.
     Raises InvalidVocabulary and StoreUnusable.
     """
     login = settings.neo4j_login
-    declared = declared_relations(settings.data) if login is None else await neo4j_base.declared_relations(login)
+    if login is None:
+        declared, used = declared_relations(settings.data), relation_names(settings.data)
+    else:
+        declared, used = await neo4j_base.declared_relations(login), await neo4j_base.relation_names(login)
     relations = _own_vocabulary(settings)
-    return relations.extended(declared) if declared else relations
+    return (relations.extended(declared) if declared else relations).with_base_names(used)
 
 
 def _own_vocabulary(settings: Settings) -> Vocabulary:
@@ -47,12 +53,15 @@ async def open_store(settings: Settings, relations: Vocabulary) -> GraphStore:
     return SqliteStore(settings.data, relations)
 
 
-async def checked(store: GraphStore) -> tuple[list[str], dict[str, int]]:
-    """What a check of the store found, in words, and what the store holds."""
-    if isinstance(store, Neo4jStore):
+async def checked(settings: Settings) -> tuple[list[str], dict[str, int]]:
+    """What a check of the store found, in words, and what the store holds. The embedded store may be damaged."""
+    if settings.neo4j_login is None:
+        return await asyncio.to_thread(sqlite_check.check_folder, settings.data)
+    store = await Neo4jStore.open(settings.neo4j_login, await vocabulary(settings))
+    try:
         return await store.check(), await store.counts()
-    assert isinstance(store, SqliteStore)
-    return store.check(), store.counts()
+    finally:
+        await store.close()
 
 
 def model(settings: Settings) -> LanguageModel:

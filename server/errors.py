@@ -3,8 +3,13 @@
 KgtError
 ├── InvalidRequest            what was sent cannot be used; names the field
 │   ├── TextTooLong           more tokens than the model's context holds
+│   ├── RequestTooLarge       each text fits, but all of them together ask too much of the model
 │   ├── SubjectNotFound       the query names nothing a triple could start at
-│   └── EpsilonUnreachable    a loss threshold below the loss's own minimum
+│   ├── EpsilonUnreachable    a loss threshold below the loss's own minimum
+│   ├── MalformedMessage      bytes that are not the request's message
+│   ├── MalformedEdit         JSON that is not an edit (server.graph.codec)
+│   ├── MalformedExport       lines that are not an export (server.tuning.transfer)
+│   └── ResponseTooLarge      what would be done could not be told in one message
 ├── NotFound                  unknown, or another user's
 │   ├── UnknownEdit
 │   ├── UnknownRevision
@@ -21,8 +26,12 @@ KgtError
 │   ├── StoreUnreachable      the database does not answer
 │   ├── BaseLoading           the base graph is being loaded
 │   ├── ModelBusy             the model's queue is full
+│   ├── ServerBusy            too many calls are under way
+│   ├── ImportsBusy           too many imports are under way
 │   ├── ShuttingDown
-│   └── DeadlinePassed        dropped before the model was asked
+│   ├── RevisionNotReached    an answer at a revision that is yet to come (server.tuning.answer)
+│   ├── DeadlinePassed        dropped before the model was asked
+│   └── CallStalled           the caller neither sends nor reads
 ├── DataLoss                  the store holds what it should not
 │   └── UnreadableRecord      one edit's record; names the edit
 ├── Internal                  a defect in this service, with nothing private in its message
@@ -59,12 +68,27 @@ class InvalidRequest(KgtError):
 
 
 class TextTooLong(InvalidRequest):
-    """The text needs more tokens than the model reads at once."""
+    """The text needs more tokens than the model reads at once. Reading stops there: `tokens` are those found so far."""
 
     reason = "TEXT_TOO_LONG"
 
     def __init__(self, field: str, tokens: int, limit: int) -> None:
-        super().__init__(field, f"the prompt takes {tokens} tokens of the model's {limit}; shorten the {field}")
+        super().__init__(field, f"the text takes at least {tokens} tokens of the model's {limit}; shorten the {field}")
+        self.tokens = tokens
+        self.limit = limit
+
+
+class RequestTooLarge(InvalidRequest):
+    """Each text fits the model, but the request asks it to read more tokens than one request may."""
+
+    reason = "REQUEST_TOO_LARGE"
+
+    def __init__(self, field: str, tokens: int, limit: int) -> None:
+        super().__init__(
+            field,
+            f"the request has the model read at least {tokens} tokens, and {limit} are allowed;"
+            " send shorter texts or fewer of them",
+        )
         self.tokens = tokens
         self.limit = limit
 
@@ -86,6 +110,26 @@ class EpsilonUnreachable(InvalidRequest):
     def __init__(self, epsilon: float, minimum: float) -> None:
         super().__init__("options.epsilon", f"{epsilon:g} is below the loss's minimum here, L_min = {minimum:.6f}")
         self.minimum = minimum
+
+
+class MalformedMessage(InvalidRequest):
+    """The bytes of a message cannot be decoded."""
+
+    reason = "MALFORMED_MESSAGE"
+
+    def __init__(self) -> None:
+        super().__init__("message", "cannot be decoded: its texts are UTF-8, its fields those of the contract")
+
+
+class ResponseTooLarge(InvalidRequest):
+    """The response would not fit a message that every client takes. Nothing was written."""
+
+    reason = "RESPONSE_TOO_LARGE"
+
+    def __init__(self, field: str, size: int, limit: int) -> None:
+        super().__init__(field, f"the response would take {size} bytes of at most {limit}; ask for less at once")
+        self.size = size
+        self.limit = limit
 
 
 class NotFound(KgtError):
@@ -113,7 +157,7 @@ class UnknownRevision(NotFound):
 
 
 class UnknownPageToken(NotFound):
-    """A page token of another user, another request or another server."""
+    """A page token of another user, another request or another server process, or from before an erase."""
 
     reason = "UNKNOWN_PAGE_TOKEN"
 
@@ -157,15 +201,22 @@ class OverlayErased(Conflict):
 
 
 class RevertBlocked(Conflict):
-    """Later edits changed, or relied on, triples that this revert would restore."""
+    """Later edits changed, or relied on, triples that this revert would restore. Names the first ones."""
 
     reason = "REVERT_BLOCKED"
 
+    NAMED = 20
+    """How many of the edits are named: messages and metadata have to fit the caller's limits."""
+
     def __init__(self, edit_ids: Sequence[str]) -> None:
+        self.edit_ids = tuple(edit_ids[: self.NAMED])
+        """The first of them."""
+        self.count = len(edit_ids)
+        """All of them."""
+        more = f" and {self.count - self.NAMED} more" if self.count > self.NAMED else ""
         super().__init__(
-            f"later edits rely on this one: {', '.join(edit_ids)}; revert them first, or set skip_conflicts"
+            f"later edits rely on this one: {', '.join(self.edit_ids)}{more}; revert them first, or set skip_conflicts"
         )
-        self.edit_ids = tuple(edit_ids)
 
 
 class OverlayNotEmpty(Conflict):
@@ -220,6 +271,24 @@ class ModelBusy(Unavailable):
     reason = "MODEL_BUSY"
 
 
+class ServerBusy(Unavailable):
+    """As many calls are under way as the server takes on."""
+
+    reason = "SERVER_BUSY"
+
+    def __init__(self) -> None:
+        super().__init__("the server has as many calls under way as it takes on; try again in a moment")
+
+
+class ImportsBusy(Unavailable):
+    """As many imports are under way, of this user or of all, as the server takes on."""
+
+    reason = "IMPORTS_BUSY"
+
+    def __init__(self) -> None:
+        super().__init__("the server has as many imports under way as it takes on; try again", retry_after_s=5.0)
+
+
 class ShuttingDown(Unavailable):
     """The server is stopping and takes no new work."""
 
@@ -230,6 +299,15 @@ class DeadlinePassed(Unavailable):
     """The caller's deadline passed, or the caller left, before the model was asked."""
 
     reason = "DEADLINE_PASSED"
+
+
+class CallStalled(Unavailable):
+    """The caller neither sent the next message nor took the last one in time."""
+
+    reason = "CALL_STALLED"
+
+    def __init__(self, waited_s: float) -> None:
+        super().__init__(f"nothing came from the caller for {waited_s:g} s", retry_after_s=None)
 
 
 class DataLoss(KgtError):

@@ -53,13 +53,14 @@ class FixedModel:
         self.gate.set()
 
     async def score(self, branches: Sequence[Branch], deadline: float | None = None) -> Scores:
-        await self._begin(deadline, [b.prompt + max(b.continuations, key=len, default="") for b in branches])
+        texts = [(b.prompt + c, b.field_to_shorten(n)) for b in branches for n, c in enumerate(b.continuations)]
+        await self._begin(deadline, texts)
         self.scored.extend(branches)
         rows = tuple(tuple(self._logprob(b.prompt, c) for c in b.continuations) for b in branches)
         return Scores(rows, ModelCost(1, sum(len(b.prompt.split()) for b in branches)))
 
     async def generate(self, request: GenerateRequest, deadline: float | None = None) -> AsyncIterator[Piece]:
-        await self._begin(deadline, [request.prompt])
+        await self._begin(deadline, [(request.prompt, request.field)])
         self.generated.append(request.prompt)
         words = self._continuation(request.prompt).split(" ")[: request.max_tokens]
         for number, word in enumerate(words):
@@ -68,13 +69,14 @@ class FixedModel:
     def close(self) -> None:
         pass
 
-    async def _begin(self, deadline: float | None, texts: Sequence[str]) -> None:
+    async def _begin(self, deadline: float | None, texts: Sequence[tuple[str, str]]) -> None:
+        """Wait for the gate, and refuse what comes too late or is too long. `texts` with the fields to shorten."""
         await self.gate.wait()
         if deadline is not None and time.monotonic() >= deadline:
             raise DeadlinePassed("the deadline passed before the model was asked", retry_after_s=None)
-        longest = max(len(text.split()) for text in texts)
-        if longest > CONTEXT_TOKENS:
-            raise TextTooLong("query", longest, CONTEXT_TOKENS)
+        for text, field in texts:
+            if (words := len(text.split())) > CONTEXT_TOKENS:
+                raise TextTooLong(field, words, CONTEXT_TOKENS)
 
     def _logprob(self, prompt: str, continuation: str) -> ContinuationLogprob:
         """One logarithm for each word, so that exp of the mean is the constant."""

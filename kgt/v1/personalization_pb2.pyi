@@ -167,6 +167,8 @@ class _EditKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EditKind.Val
     EDIT_KIND_FACTS: _EditKind.ValueType  # 2
     EDIT_KIND_REVERT: _EditKind.ValueType  # 3
     EDIT_KIND_IMPORT: _EditKind.ValueType  # 4
+    EDIT_KIND_UNREADABLE: _EditKind.ValueType  # 5
+    """The stored record was damaged: only id, revision and create_time are known."""
 
 class EditKind(_EditKind, metaclass=_EditKindEnumTypeWrapper):
     """EditKind says what made an edit."""
@@ -176,6 +178,8 @@ EDIT_KIND_PERSONALIZE: EditKind.ValueType  # 1
 EDIT_KIND_FACTS: EditKind.ValueType  # 2
 EDIT_KIND_REVERT: EditKind.ValueType  # 3
 EDIT_KIND_IMPORT: EditKind.ValueType  # 4
+EDIT_KIND_UNREADABLE: EditKind.ValueType  # 5
+"""The stored record was damaged: only id, revision and create_time are known."""
 Global___EditKind: _TypeAlias = EditKind  # noqa: Y015
 
 @_typing.final
@@ -188,9 +192,11 @@ class Triple(_message.Message):
     RELATION_FIELD_NUMBER: _builtins.int
     TAIL_FIELD_NUMBER: _builtins.int
     head: _builtins.str
+    """At most 512 bytes."""
     relation: _builtins.str
-    """A relation of the vocabulary ("Desires"), one of its phrases ("likes"), or the user's own."""
+    """A relation of the vocabulary ("Desires"), one of its phrases ("likes"), or the user's own. At most 64 bytes."""
     tail: _builtins.str
+    """At most 512 bytes."""
     def __init__(
         self,
         *,
@@ -283,14 +289,17 @@ class PersonalizeRequest(_message.Message):
     OPTIONS_FIELD_NUMBER: _builtins.int
     ANSWER_BEFORE_FIELD_NUMBER: _builtins.int
     user: _builtins.str
+    """At most 128 bytes."""
     query: _builtins.str
+    """At most 262144 bytes, and what the model's context holds; so are answer and answer_before."""
     answer: _builtins.str
     """The answer that the user wants."""
     subject: _builtins.str
-    """The concept that the query is about (e_q); found in the query when absent."""
+    """The concept that the query is about (e_q); found in the query when absent. At most 512 bytes."""
     object: _builtins.str
-    """The concept that the answer names (e_a); the answer itself when absent."""
+    """The concept that the answer names (e_a); the answer itself when absent. At most 512 bytes."""
     request_id: _builtins.str
+    """At most 64 bytes."""
     expected_revision: _builtins.int
     """Commit only on top of this revision; otherwise ABORTED."""
     preview: _builtins.bool
@@ -301,7 +310,7 @@ class PersonalizeRequest(_message.Message):
     """What the user was answered, when the caller knows it: saves one generation."""
     @_builtins.property
     def relations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Relations between subject and object, when the caller knows them."""
+        """Relations between subject and object, when the caller knows them: at most 20, each at most 64 bytes."""
 
     @_builtins.property
     def options(self) -> Global___PersonalizeOptions: ...
@@ -433,6 +442,7 @@ class Edit(_message.Message):
     ANSWER_BEFORE_FIELD_NUMBER: _builtins.int
     ANSWER_AFTER_FIELD_NUMBER: _builtins.int
     REVERTED_EDIT_ID_FIELD_NUMBER: _builtins.int
+    TRIPLES_LEFT_OUT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Empty in a preview, and where nothing was committed."""
     revision: _builtins.int
@@ -450,6 +460,10 @@ class Edit(_message.Message):
     answer_after: _builtins.str
     reverted_edit_id: _builtins.str
     """The edit that this one reverts, for EDIT_KIND_REVERT."""
+    triples_left_out: _builtins.int
+    """How many of added and removed are left out, with all texts, because the edit would not fit a message. Only edits that
+    versions before this field stored are that large; ExportOverlay has them whole.
+    """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -485,10 +499,11 @@ class Edit(_message.Message):
         answer_before: _builtins.str = ...,
         answer_after: _builtins.str = ...,
         reverted_edit_id: _builtins.str = ...,
+        triples_left_out: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_loss_after", b"_loss_after", "_loss_before", b"_loss_before", "create_time", b"create_time", "loss_after", b"loss_after", "loss_before", b"loss_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_loss_after", b"_loss_after", "_loss_before", b"_loss_before", "added", b"added", "answer", b"answer", "answer_after", b"answer_after", "answer_before", b"answer_before", "converged", b"converged", "create_time", b"create_time", "id", b"id", "kind", b"kind", "loss_after", b"loss_after", "loss_before", b"loss_before", "object", b"object", "query", b"query", "relations", b"relations", "removed", b"removed", "reverted_edit_id", b"reverted_edit_id", "revision", b"revision", "stop_reason", b"stop_reason", "subject", b"subject"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_loss_after", b"_loss_after", "_loss_before", b"_loss_before", "added", b"added", "answer", b"answer", "answer_after", b"answer_after", "answer_before", b"answer_before", "converged", b"converged", "create_time", b"create_time", "id", b"id", "kind", b"kind", "loss_after", b"loss_after", "loss_before", b"loss_before", "object", b"object", "query", b"query", "relations", b"relations", "removed", b"removed", "reverted_edit_id", b"reverted_edit_id", "revision", b"revision", "stop_reason", b"stop_reason", "subject", b"subject", "triples_left_out", b"triples_left_out"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__loss_after: _TypeAlias = _typing.Literal["loss_after"]  # noqa: Y015
     _WhichOneofArgType__loss_after: _TypeAlias = _typing.Literal["_loss_after", b"_loss_after"]  # noqa: Y015
@@ -790,7 +805,9 @@ class AnswerRequest(_message.Message):
     TEMPERATURE_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     user: _builtins.str
+    """At most 128 bytes."""
     query: _builtins.str
+    """At most 262144 bytes, and what the model's context holds; so is each candidate."""
     subject: _builtins.str
     at_revision: _builtins.int
     """0: the answer without personalization. Any other: the overlay as of that edit, over today's base and model."""
@@ -803,7 +820,9 @@ class AnswerRequest(_message.Message):
     seed: _builtins.int
     """With a temperature, equal seeds draw equal answers."""
     @_builtins.property
-    def candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def candidates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At most 100."""
+
     def __init__(
         self,
         *,
@@ -911,6 +930,7 @@ class StreamAnswerRequest(_message.Message):
     TEMPERATURE_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
     user: _builtins.str
+    """At most 128 bytes."""
     query: _builtins.str
     subject: _builtins.str
     at_revision: _builtins.int
@@ -1063,7 +1083,9 @@ class GetNeighborhoodRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     user: _builtins.str
+    """At most 128 bytes."""
     concept: _builtins.str
+    """At most 512 bytes."""
     at_revision: _builtins.int
     page_size: _builtins.int
     """Default 50, at most 500."""
@@ -1170,7 +1192,9 @@ class ListFactsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     user: _builtins.str
+    """At most 128 bytes."""
     page_size: _builtins.int
+    """Default 50, at most 500."""
     page_token: _builtins.str
     def __init__(
         self,
@@ -1259,7 +1283,9 @@ class EditFactsRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
     user: _builtins.str
+    """At most 128 bytes."""
     request_id: _builtins.str
+    """At most 64 bytes."""
     expected_revision: _builtins.int
     @_builtins.property
     def add(self) -> _containers.RepeatedCompositeFieldContainer[Global___Triple]:
@@ -1316,7 +1342,9 @@ class ListEditsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     user: _builtins.str
+    """At most 128 bytes."""
     page_size: _builtins.int
+    """Default 50, at most 500. Large edits end a page earlier, at about 3 MiB."""
     page_token: _builtins.str
     def __init__(
         self,
@@ -1368,10 +1396,13 @@ class RevertEditRequest(_message.Message):
     SKIP_CONFLICTS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     user: _builtins.str
+    """At most 128 bytes."""
     edit_id: _builtins.str
+    """At most 64 bytes."""
     skip_conflicts: _builtins.bool
     """Leave out what later edits changed or relied on, instead of FAILED_PRECONDITION."""
     request_id: _builtins.str
+    """At most 64 bytes."""
     def __init__(
         self,
         *,
@@ -1425,7 +1456,9 @@ class SkippedTriple(_message.Message):
     @_builtins.property
     def triple(self) -> Global___Triple: ...
     @_builtins.property
-    def edit_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def edit_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The first 20."""
+
     def __init__(
         self,
         *,
@@ -1446,6 +1479,7 @@ class ExportOverlayRequest(_message.Message):
 
     USER_FIELD_NUMBER: _builtins.int
     user: _builtins.str
+    """At most 128 bytes."""
     def __init__(
         self,
         *,
@@ -1464,16 +1498,20 @@ class ExportOverlayResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     LINE_FIELD_NUMBER: _builtins.int
+    CONTINUED_FIELD_NUMBER: _builtins.int
     line: _builtins.str
-    """One JSON document without a line end."""
+    """One JSON document without a line end, or a piece of one."""
+    continued: _builtins.bool
+    """The next message's `line` goes on with this one. Only what does not fit a message comes in pieces."""
     def __init__(
         self,
         *,
         line: _builtins.str = ...,
+        continued: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["line", b"line"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["continued", b"continued", "line", b"line"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1487,13 +1525,21 @@ class ImportOverlayRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     MERGE_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
+    CONTINUED_FIELD_NUMBER: _builtins.int
     user: _builtins.str
-    """The first message names user, request_id and merge; they are ignored in the others."""
+    """The first message names user, request_id and merge; they are ignored in the others. At most 128 bytes."""
     request_id: _builtins.str
+    """At most 64 bytes."""
     merge: _builtins.bool
-    """Into an overlay that has edits: make one edit of the import's net effect."""
+    """Into an overlay that has edits: make new edits of the import's net effect. Into an empty one, too, where the export
+    holds an edit of more than 500 triples or 3 MiB, as versions before these limits made; without merge it is refused.
+    """
+    continued: _builtins.bool
+    """The last of `lines` goes on with the first of the next message's."""
     @_builtins.property
-    def lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At least one in each message after the first."""
+
     def __init__(
         self,
         *,
@@ -1501,10 +1547,11 @@ class ImportOverlayRequest(_message.Message):
         request_id: _builtins.str = ...,
         merge: _builtins.bool = ...,
         lines: _abc.Iterable[_builtins.str] | None = ...,
+        continued: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lines", b"lines", "merge", b"merge", "request_id", b"request_id", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["continued", b"continued", "lines", b"lines", "merge", b"merge", "request_id", b"request_id", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1517,12 +1564,17 @@ class ImportOverlayResponse(_message.Message):
     IMPORTED_EDITS_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     EDIT_FIELD_NUMBER: _builtins.int
+    MERGED_EDIT_IDS_FIELD_NUMBER: _builtins.int
     imported_edits: _builtins.int
     """How many edits the export held."""
     revision: _builtins.int
     @_builtins.property
     def edit(self) -> Global___Edit:
-        """The one net edit, with merge into an overlay that had edits."""
+        """The last of the edits that a merge came to; without an id where nothing had to be changed."""
+
+    @_builtins.property
+    def merged_edit_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The edits that a merge came to, oldest first; each changes at most 500 triples."""
 
     def __init__(
         self,
@@ -1530,10 +1582,11 @@ class ImportOverlayResponse(_message.Message):
         imported_edits: _builtins.int = ...,
         revision: _builtins.int = ...,
         edit: Global___Edit | None = ...,
+        merged_edit_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["edit", b"edit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["edit", b"edit", "imported_edits", b"imported_edits", "revision", b"revision"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["edit", b"edit", "imported_edits", b"imported_edits", "merged_edit_ids", b"merged_edit_ids", "revision", b"revision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1546,7 +1599,9 @@ class EraseUserRequest(_message.Message):
     USER_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     user: _builtins.str
+    """At most 128 bytes."""
     request_id: _builtins.str
+    """At most 64 bytes."""
     def __init__(
         self,
         *,

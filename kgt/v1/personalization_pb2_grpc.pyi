@@ -31,14 +31,39 @@ class PersonalizationServiceStub:
     user's corrections, by the language model's own inference probabilities. A view is the shared base graph minus the
     user's removed triples plus the user's added ones; base and model are never changed.
 
-    Limits, in bytes of UTF-8: user 128, request_id 64, concept 512, relation 64. Texts of queries and answers are bounded
-    by the model's context.
+    Limits. Texts are counted in bytes of UTF-8, without outer blanks:
+      user: 128 bytes
+      request_id, edit_id: 64 bytes
+      concept (head, tail, subject, object): 512 bytes
+      relation: 64 bytes
+      query, answer, answer_before, a candidate: 262144 bytes, and what the model's context holds
+      triples of an EditFacts: 500
+      relations of a Personalize: 20
+      candidates of an Answer: 100
+      items of a page: 500, and no more than fit about 3 MiB
+      message from a caller: 4194304 bytes
+      message to a caller: 3670016 bytes, so that every client takes it
+      lines of an ImportOverlay: 100000
+      bytes of an ImportOverlay: 67108864
+      triples that the edits of an ImportOverlay change: 200000
+      imports under way, of one user: 2
+      imports under way, of all users: 8
+      seconds that an ImportOverlay may take to come in: 600
+      seconds that the server waits for a message, or for one to be taken: 30
+      calls under way: 1024
+
+    What would pass a limit is refused before anything is written: INVALID_ARGUMENT for a request, RESOURCE_EXHAUSTED for
+    what is under way, DEADLINE_EXCEEDED (CALL_STALLED) for a caller that is waited for.
 
     Errors carry google.rpc.ErrorInfo (reason, domain "kgt"), BadRequest naming the field for INVALID_ARGUMENT, and
-    RetryInfo where waiting helps. Another user's edit id or page token is NOT_FOUND.
+    RetryInfo where waiting helps. Another user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
 
-    Writes take a request_id (AIP-155): repeated with the same content, it returns the first response and changes nothing;
-    with other content it is ALREADY_EXISTS.
+    A page token is good for its user, its request and the server process that gave it, until the user is erased. Any other
+    is NOT_FOUND (UNKNOWN_PAGE_TOKEN): start the listing again.
+
+    Writes take a request_id (AIP-155): repeated with the same content, it returns the first response and changes nothing,
+    also where the first changed nothing; with other content it is ALREADY_EXISTS. Ids are kept with their edits; those of
+    writes that changed nothing until 1,000 newer ones; that of an erase for 30 days. A preview's id is not kept.
     """
 
     @_typing.overload
@@ -58,15 +83,24 @@ class PersonalizationServiceStub:
     EditFacts: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.EditFactsRequest, _personalization_pb2.EditFactsResponse]
     """EditFacts adds and removes triples directly, without the model, in the same history."""
     ListEdits: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.ListEditsRequest, _personalization_pb2.ListEditsResponse]
-    """ListEdits lists this user's edits, newest first, each whole."""
+    """ListEdits lists this user's edits, newest first, each whole where it fits. One whose record was damaged is listed as
+    EDIT_KIND_UNREADABLE.
+    """
     RevertEdit: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.RevertEditRequest, _personalization_pb2.RevertEditResponse]
-    """RevertEdit restores exactly what an edit changed, as a new edit. Reverting twice returns the first revert."""
+    """RevertEdit restores exactly what an edit changed, as a new edit. Reverting twice returns the first revert.
+    FAILED_PRECONDITION names the first 20 of the later edits that rely on it, and how many they are. DATA_LOSS where the
+    edit's record was damaged (ErrorInfo: edit_id, revision).
+    """
     ExportOverlay: _grpc.UnaryStreamMultiCallable[_personalization_pb2.ExportOverlayRequest, _personalization_pb2.ExportOverlayResponse]
-    """ExportOverlay streams one revision of an overlay as JSON lines: a header, the edits, a footer with count and hash."""
+    """ExportOverlay streams one revision of an overlay as JSON lines: a header, the edits, a footer with count and hash.
+    With edits whose records were damaged, the others are streamed and DATA_LOSS takes the place of the footer.
+    """
     ImportOverlay: _grpc.StreamUnaryMultiCallable[_personalization_pb2.ImportOverlayRequest, _personalization_pb2.ImportOverlayResponse]
-    """ImportOverlay takes an export back. Everything is validated before anything is committed."""
+    """ImportOverlay takes an export back: its history into an empty overlay or, with merge, what it comes to. Everything is
+    validated before anything is committed.
+    """
     EraseUser: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.EraseUserRequest, _personalization_pb2.EraseUserResponse]
-    """EraseUser removes everything that is kept about a user."""
+    """EraseUser removes everything that is kept about a user, once the writes before it are done."""
 
 @_typing.type_check_only
 class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
@@ -74,14 +108,39 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
     user's corrections, by the language model's own inference probabilities. A view is the shared base graph minus the
     user's removed triples plus the user's added ones; base and model are never changed.
 
-    Limits, in bytes of UTF-8: user 128, request_id 64, concept 512, relation 64. Texts of queries and answers are bounded
-    by the model's context.
+    Limits. Texts are counted in bytes of UTF-8, without outer blanks:
+      user: 128 bytes
+      request_id, edit_id: 64 bytes
+      concept (head, tail, subject, object): 512 bytes
+      relation: 64 bytes
+      query, answer, answer_before, a candidate: 262144 bytes, and what the model's context holds
+      triples of an EditFacts: 500
+      relations of a Personalize: 20
+      candidates of an Answer: 100
+      items of a page: 500, and no more than fit about 3 MiB
+      message from a caller: 4194304 bytes
+      message to a caller: 3670016 bytes, so that every client takes it
+      lines of an ImportOverlay: 100000
+      bytes of an ImportOverlay: 67108864
+      triples that the edits of an ImportOverlay change: 200000
+      imports under way, of one user: 2
+      imports under way, of all users: 8
+      seconds that an ImportOverlay may take to come in: 600
+      seconds that the server waits for a message, or for one to be taken: 30
+      calls under way: 1024
+
+    What would pass a limit is refused before anything is written: INVALID_ARGUMENT for a request, RESOURCE_EXHAUSTED for
+    what is under way, DEADLINE_EXCEEDED (CALL_STALLED) for a caller that is waited for.
 
     Errors carry google.rpc.ErrorInfo (reason, domain "kgt"), BadRequest naming the field for INVALID_ARGUMENT, and
-    RetryInfo where waiting helps. Another user's edit id or page token is NOT_FOUND.
+    RetryInfo where waiting helps. Another user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
 
-    Writes take a request_id (AIP-155): repeated with the same content, it returns the first response and changes nothing;
-    with other content it is ALREADY_EXISTS.
+    A page token is good for its user, its request and the server process that gave it, until the user is erased. Any other
+    is NOT_FOUND (UNKNOWN_PAGE_TOKEN): start the listing again.
+
+    Writes take a request_id (AIP-155): repeated with the same content, it returns the first response and changes nothing,
+    also where the first changed nothing; with other content it is ALREADY_EXISTS. Ids are kept with their edits; those of
+    writes that changed nothing until 1,000 newer ones; that of an erase for 30 days. A preview's id is not kept.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -98,29 +157,63 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
     EditFacts: _aio.UnaryUnaryMultiCallable[_personalization_pb2.EditFactsRequest, _personalization_pb2.EditFactsResponse]  # type: ignore[assignment]
     """EditFacts adds and removes triples directly, without the model, in the same history."""
     ListEdits: _aio.UnaryUnaryMultiCallable[_personalization_pb2.ListEditsRequest, _personalization_pb2.ListEditsResponse]  # type: ignore[assignment]
-    """ListEdits lists this user's edits, newest first, each whole."""
+    """ListEdits lists this user's edits, newest first, each whole where it fits. One whose record was damaged is listed as
+    EDIT_KIND_UNREADABLE.
+    """
     RevertEdit: _aio.UnaryUnaryMultiCallable[_personalization_pb2.RevertEditRequest, _personalization_pb2.RevertEditResponse]  # type: ignore[assignment]
-    """RevertEdit restores exactly what an edit changed, as a new edit. Reverting twice returns the first revert."""
+    """RevertEdit restores exactly what an edit changed, as a new edit. Reverting twice returns the first revert.
+    FAILED_PRECONDITION names the first 20 of the later edits that rely on it, and how many they are. DATA_LOSS where the
+    edit's record was damaged (ErrorInfo: edit_id, revision).
+    """
     ExportOverlay: _aio.UnaryStreamMultiCallable[_personalization_pb2.ExportOverlayRequest, _personalization_pb2.ExportOverlayResponse]  # type: ignore[assignment]
-    """ExportOverlay streams one revision of an overlay as JSON lines: a header, the edits, a footer with count and hash."""
+    """ExportOverlay streams one revision of an overlay as JSON lines: a header, the edits, a footer with count and hash.
+    With edits whose records were damaged, the others are streamed and DATA_LOSS takes the place of the footer.
+    """
     ImportOverlay: _aio.StreamUnaryMultiCallable[_personalization_pb2.ImportOverlayRequest, _personalization_pb2.ImportOverlayResponse]  # type: ignore[assignment]
-    """ImportOverlay takes an export back. Everything is validated before anything is committed."""
+    """ImportOverlay takes an export back: its history into an empty overlay or, with merge, what it comes to. Everything is
+    validated before anything is committed.
+    """
     EraseUser: _aio.UnaryUnaryMultiCallable[_personalization_pb2.EraseUserRequest, _personalization_pb2.EraseUserResponse]  # type: ignore[assignment]
-    """EraseUser removes everything that is kept about a user."""
+    """EraseUser removes everything that is kept about a user, once the writes before it are done."""
 
 class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
     """PersonalizationService answers queries from a user's personal view of a knowledge graph and edits that view from the
     user's corrections, by the language model's own inference probabilities. A view is the shared base graph minus the
     user's removed triples plus the user's added ones; base and model are never changed.
 
-    Limits, in bytes of UTF-8: user 128, request_id 64, concept 512, relation 64. Texts of queries and answers are bounded
-    by the model's context.
+    Limits. Texts are counted in bytes of UTF-8, without outer blanks:
+      user: 128 bytes
+      request_id, edit_id: 64 bytes
+      concept (head, tail, subject, object): 512 bytes
+      relation: 64 bytes
+      query, answer, answer_before, a candidate: 262144 bytes, and what the model's context holds
+      triples of an EditFacts: 500
+      relations of a Personalize: 20
+      candidates of an Answer: 100
+      items of a page: 500, and no more than fit about 3 MiB
+      message from a caller: 4194304 bytes
+      message to a caller: 3670016 bytes, so that every client takes it
+      lines of an ImportOverlay: 100000
+      bytes of an ImportOverlay: 67108864
+      triples that the edits of an ImportOverlay change: 200000
+      imports under way, of one user: 2
+      imports under way, of all users: 8
+      seconds that an ImportOverlay may take to come in: 600
+      seconds that the server waits for a message, or for one to be taken: 30
+      calls under way: 1024
+
+    What would pass a limit is refused before anything is written: INVALID_ARGUMENT for a request, RESOURCE_EXHAUSTED for
+    what is under way, DEADLINE_EXCEEDED (CALL_STALLED) for a caller that is waited for.
 
     Errors carry google.rpc.ErrorInfo (reason, domain "kgt"), BadRequest naming the field for INVALID_ARGUMENT, and
-    RetryInfo where waiting helps. Another user's edit id or page token is NOT_FOUND.
+    RetryInfo where waiting helps. Another user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
 
-    Writes take a request_id (AIP-155): repeated with the same content, it returns the first response and changes nothing;
-    with other content it is ALREADY_EXISTS.
+    A page token is good for its user, its request and the server process that gave it, until the user is erased. Any other
+    is NOT_FOUND (UNKNOWN_PAGE_TOKEN): start the listing again.
+
+    Writes take a request_id (AIP-155): repeated with the same content, it returns the first response and changes nothing,
+    also where the first changed nothing; with other content it is ALREADY_EXISTS. Ids are kept with their edits; those of
+    writes that changed nothing until 1,000 newer ones; that of an erase for 30 days. A preview's id is not kept.
     """
 
     @_abc_1.abstractmethod
@@ -177,7 +270,9 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _personalization_pb2.ListEditsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_personalization_pb2.ListEditsResponse, _abc.Awaitable[_personalization_pb2.ListEditsResponse]]:
-        """ListEdits lists this user's edits, newest first, each whole."""
+        """ListEdits lists this user's edits, newest first, each whole where it fits. One whose record was damaged is listed as
+        EDIT_KIND_UNREADABLE.
+        """
 
     @_abc_1.abstractmethod
     def RevertEdit(
@@ -185,7 +280,10 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _personalization_pb2.RevertEditRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_personalization_pb2.RevertEditResponse, _abc.Awaitable[_personalization_pb2.RevertEditResponse]]:
-        """RevertEdit restores exactly what an edit changed, as a new edit. Reverting twice returns the first revert."""
+        """RevertEdit restores exactly what an edit changed, as a new edit. Reverting twice returns the first revert.
+        FAILED_PRECONDITION names the first 20 of the later edits that rely on it, and how many they are. DATA_LOSS where the
+        edit's record was damaged (ErrorInfo: edit_id, revision).
+        """
 
     @_abc_1.abstractmethod
     def ExportOverlay(
@@ -193,7 +291,9 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _personalization_pb2.ExportOverlayRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_personalization_pb2.ExportOverlayResponse], _abc.AsyncIterator[_personalization_pb2.ExportOverlayResponse]]:
-        """ExportOverlay streams one revision of an overlay as JSON lines: a header, the edits, a footer with count and hash."""
+        """ExportOverlay streams one revision of an overlay as JSON lines: a header, the edits, a footer with count and hash.
+        With edits whose records were damaged, the others are streamed and DATA_LOSS takes the place of the footer.
+        """
 
     @_abc_1.abstractmethod
     def ImportOverlay(
@@ -201,7 +301,9 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_personalization_pb2.ImportOverlayRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_personalization_pb2.ImportOverlayResponse, _abc.Awaitable[_personalization_pb2.ImportOverlayResponse]]:
-        """ImportOverlay takes an export back. Everything is validated before anything is committed."""
+        """ImportOverlay takes an export back: its history into an empty overlay or, with merge, what it comes to. Everything is
+        validated before anything is committed.
+        """
 
     @_abc_1.abstractmethod
     def EraseUser(
@@ -209,6 +311,6 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _personalization_pb2.EraseUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_personalization_pb2.EraseUserResponse, _abc.Awaitable[_personalization_pb2.EraseUserResponse]]:
-        """EraseUser removes everything that is kept about a user."""
+        """EraseUser removes everything that is kept about a user, once the writes before it are done."""
 
 def add_PersonalizationServiceServicer_to_server(servicer: PersonalizationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

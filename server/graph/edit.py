@@ -120,12 +120,31 @@ class Overlay:
     marks: Mapping[Triple, Mark] = field(default_factory=dict)
 
     def with_edit(self, edit: Edit) -> Overlay:
-        """The overlay after `edit`."""
-        marks = dict(self.marks)
+        """The overlay after `edit`. To replay a whole log, use OverlayBuilder: this copies all marks."""
+        builder = OverlayBuilder(self)
+        builder.apply(edit)
+        return builder.overlay()
+
+
+class OverlayBuilder:
+    """Replays a log of edits into one overlay. An edit costs what it changes, however large the overlay is."""
+
+    def __init__(self, start: Overlay | None = None) -> None:
+        self.revision = start.revision if start else 0
+        self._marks: dict[Triple, Mark] = dict(start.marks) if start else {}
+
+    def fits(self, edit: Edit) -> bool:
+        """Whether each of the edit's changes starts from the mark that stands here."""
+        return all(self._marks.get(change.triple) == change.before for change in edit.changes)
+
+    def apply(self, edit: Edit) -> None:
+        """Go on to the overlay after `edit`."""
         for change in edit.changes:
-            if change.after is None:
-                marks.pop(change.triple, None)
-            else:
-                marks.pop(change.triple, None)  # the newer text of a concept replaces the older one
-                marks[change.triple] = change.after
-        return Overlay(edit.revision, marks)
+            self._marks.pop(change.triple, None)  # the newer text of a concept replaces the older one
+            if change.after is not None:
+                self._marks[change.triple] = change.after
+        self.revision = edit.revision
+
+    def overlay(self) -> Overlay:
+        """The overlay as it is now; what is applied later does not change it."""
+        return Overlay(self.revision, dict(self._marks))

@@ -13,6 +13,9 @@ from server.tuning.ports import GenerateRequest, ModelCost, Piece
 _INCOMPLETE = "�"
 """What a tokenizer decodes a cut character to."""
 
+_GREEDY_BELOW = 1e-6
+"""A temperature under which the most probable token is drawn all but surely, and under which logits would overflow."""
+
 
 class Generation:
     """One continuation under way: what it reads next, and what it says.
@@ -75,7 +78,7 @@ class _Draw:
             self._generator.manual_seed(request.seed % (1 << 63))
 
     def __call__(self, logits: torch.Tensor) -> int:  # (vocabulary,)
-        if not self._temperature:
+        if self._temperature < _GREEDY_BELOW:
             return int(logits.argmax())
         probabilities = torch.softmax(logits.cpu() / self._temperature, dim=-1)
         return int(torch.multinomial(probabilities, 1, generator=self._generator))

@@ -73,6 +73,20 @@ def pack(sequences: Sequence[TokenSequence], budget: int, numbers: Sequence[int]
     return trees
 
 
+def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many items `a` and `b` begin with alike. Compares slices, which takes no time even for thousands of tokens."""
+    low, high = 0, min(len(a), len(b))
+    if a[:high] == b[:high]:
+        return high
+    while high - low > 1:  # the first `low` are alike, the first `high` are not
+        middle = (low + high) // 2
+        if a[low:middle] == b[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
 class _TreeBuilder:
     """Lays sequences that come in token order into one tree: each shares its beginning with the one before."""
 
@@ -82,6 +96,8 @@ class _TreeBuilder:
         self._ends: list[int] = []
         self._path: list[int] = []
         """Where the tokens of the branch that is still open stand."""
+        self._branch: tuple[int, ...] = ()
+        """Those tokens."""
         self._paths: list[tuple[int, tuple[int, ...]]] = []
 
     @property
@@ -96,6 +112,7 @@ class _TreeBuilder:
         shared = self._shared(tokens)
         if shared < len(tokens):
             self._close(shared)
+            self._branch = tokens
         for depth in range(shared, len(tokens)):
             self._path.append(len(self._tokens))
             self._tokens.append(tokens[depth])
@@ -117,9 +134,4 @@ class _TreeBuilder:
         del self._path[depth:]
 
     def _shared(self, tokens: tuple[int, ...]) -> int:
-        shared = 0
-        for node, token in zip(self._path, tokens, strict=False):
-            if self._tokens[node] != token:
-                break
-            shared += 1
-        return shared
+        return common_prefix(self._branch, tokens)

@@ -1,54 +1,162 @@
-"""Texts to tokens, as prompts and continuations."""
+"""Texts to tokens, as prompts and continuations, in steps of bounded work."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 from transformers import PreTrainedTokenizerBase
 
-from server.errors import TextTooLong
-from server.lm.packing import TokenSequence
-from server.tuning.ports import Branch
+from server.errors import RequestTooLarge, TextTooLong
+from server.lm.packing import TokenSequence, common_prefix
+from server.lm.pieces import PIECE_CHARACTERS, pieces, traits_of
+from server.tuning.ports import Branch, GenerateRequest
+
+_STEP_CHARACTERS = 1 << 15
+"""Characters that one step tokenizes, about: 10 ms. A text that cannot be cut is one step."""
+_STEP_TEXTS = 256
+_REQUEST_TOKENS = 1 << 24
+"""Tokens of all texts of a request, what they share counted each time: 128 MB while they are prepared."""
+
+Result = TypeVar("Result")
+Steps = Generator[None, None, Result]
+"""Work that stops after each step, so that others can have a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text to be tokenized: what it may take of the model's context, and the field to shorten if it takes more."""
+
+    text: str
+    limit: int
+    field: str
 
 
 class Tokenizer:
-    """A model's tokenizer, within the model's context."""
+    """A model's tokenizer, within the model's context.
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, context_tokens: int) -> None:
+    Tokenizes long texts piece by piece and each distinct piece of a request once: what all its prompts share costs as
+    much as one of them. `piece_characters` is how long a piece is at least.
+    """
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, context_tokens: int, piece_characters: int = PIECE_CHARACTERS
+    ) -> None:
         self.tokenizer = tokenizer
         self.context_tokens = context_tokens
         self._special = frozenset(tokenizer.all_special_ids)
+        self._added = self._added_around()
+        traits = traits_of(tokenizer)
+        self._piece_characters = piece_characters if self._added is not None and traits.cuts_exactly else None
+        self._longest = traits.longest_token_bytes
+
+    def require_bounded(self, text: str, field: str) -> None:
+        """Raise TextTooLong where `text` has more bytes than a whole context of the longest tokens.
+
+        Looks at lengths alone, so that it costs nothing. Most texts that are too long pass; none that fits is refused.
+        """
+        if self._longest is None or 4 * len(text) <= self.context_tokens * self._longest:
+            return
+        least = -(-len(text.encode("utf-8", "replace")) // self._longest)
+        if least > self.context_tokens:
+            raise TextTooLong(field, least, self.context_tokens)
 
     def prompt(self, text: str) -> list[int]:
         """The tokens of a prompt, with the tokenizer's own beginning-of-sequence token where it sets one."""
-        return self._tokens([text])[0] or [self._stand_in()]
+        return finished(self.prompt_in_steps(GenerateRequest(text, 1), room=0))
+
+    def prompt_in_steps(self, request: GenerateRequest, room: int = 1) -> Steps[list[int]]:
+        """The prompt's tokens, which leave `room` in the context. Raises TextTooLong."""
+        limit = self.context_tokens - room
+        (tokens,) = yield from self._tokens([_Text(request.prompt, limit, request.field)])
+        if len(tokens) > limit:
+            raise TextTooLong(request.field, len(tokens), self.context_tokens)
+        return tokens or [self._stand_in()]
 
     def sequences(self, branches: Sequence[Branch]) -> list[TokenSequence]:
+        """One sequence for each continuation of each branch, in order. Raises TextTooLong."""
+        return finished(self.sequences_in_steps(branches))
+
+    def sequences_in_steps(self, branches: Sequence[Branch]) -> Steps[list[TokenSequence]]:
         """One sequence for each continuation of each branch, in order. Raises TextTooLong.
 
         Prompt and continuation are tokenized as one text, as the model would have met them, and cut where the tokens
         part from the prompt's own.
         """
-        prompts = self._tokens([b.prompt for b in branches])
-        wholes = iter(self._tokens([b.prompt + c for b in branches for c in b.continuations]))
+        # A prompt's own tokens may be a few more than those that it has with a continuation
+        texts = [_Text(b.prompt, 2 * self.context_tokens, b.field) for b in branches]
+        for branch in branches:
+            for number, continuation in enumerate(branch.continuations):
+                field = branch.field_to_shorten(number)
+                texts.append(_Text(branch.prompt + continuation, self.context_tokens, field))
+        tokens = yield from self._tokens(texts)
+        prompts, wholes = tokens[: len(branches)], zip(texts[len(branches) :], tokens[len(branches) :], strict=True)
         sequences = []
         for branch, prompt in zip(branches, prompts, strict=True):
             for _ in branch.continuations:
-                whole = next(wholes)
-                start = _common_prefix(prompt, whole)
-                start = min(start, len(whole) - 1)
-                if start < 1:  # nothing to predict the first token from
-                    whole, start = [self._stand_in(), *whole], 1
-                if len(whole) > self.context_tokens:
-                    raise TextTooLong("query", len(whole), self.context_tokens)
-                sequences.append(TokenSequence(tuple(whole), start))
+                text, whole = next(wholes)
+                sequences.append(self._sequence(prompt, whole, text.field))
+                if len(sequences) % _STEP_TEXTS == 0:
+                    yield
         return sequences
 
-    def _tokens(self, texts: list[str]) -> list[list[int]]:
+    def _sequence(self, prompt: list[int], whole: list[int], field: str) -> TokenSequence:
+        start = min(common_prefix(prompt, whole), len(whole) - 1)
+        if start < 1:  # nothing to predict the first token from
+            whole, start = [self._stand_in(), *whole], 1
+        if len(whole) > self.context_tokens:
+            raise TextTooLong(field, len(whole), self.context_tokens)
+        return TokenSequence(tuple(whole), start)
+
+    def _tokens(self, texts: Sequence[_Text]) -> Steps[list[list[int]]]:
+        """The tokens of each text. Stops at the first of which more pieces are read than its limit allows."""
+        known: dict[str, list[int]] = {}
+        counts, total = [0] * len(texts), 0
+        for step in _steps(self._pieces(texts)):
+            unknown = list(dict.fromkeys(piece for _, piece in step if piece not in known))
+            known.update(zip(unknown, self._encoded(unknown), strict=True))
+            for number, piece in step:
+                counts[number] += len(known[piece])
+                total += len(known[piece])
+                if counts[number] > texts[number].limit + len(self._special):
+                    raise TextTooLong(texts[number].field, counts[number], self.context_tokens)
+            if total > _REQUEST_TOKENS:
+                raise RequestTooLarge(texts[step[-1][0]].field, total, _REQUEST_TOKENS)
+            yield
+        joined = []
+        for text in texts:
+            joined.append(self._joined(text.text, known))
+            if len(joined) % _STEP_TEXTS == 0:
+                yield
+        return joined
+
+    def _pieces(self, texts: Sequence[_Text]) -> Iterator[tuple[int, str]]:
+        for number, text in enumerate(texts):
+            for piece in pieces(text.text, self._piece_characters):
+                yield number, piece
+
+    def _encoded(self, texts: list[str]) -> list[list[int]]:
         if not texts:
             return []
-        encoded: list[list[int]] = self.tokenizer(texts, add_special_tokens=True).input_ids
-        return [self._without_end(ids) for ids in encoded]
+        whole = self._piece_characters is None  # else what the tokenizer adds comes around the joined pieces
+        encoded: list[list[int]] = self.tokenizer(texts, add_special_tokens=whole).input_ids
+        return encoded
+
+    def _joined(self, text: str, known: dict[str, list[int]]) -> list[int]:
+        parts = [known[piece] for piece in pieces(text, self._piece_characters)]
+        if self._piece_characters is None or self._added is None:
+            return self._without_end(parts[0])
+        before, after = self._added
+        return self._without_end([*before, *(token for part in parts for token in part), *after])
+
+    def _added_around(self) -> tuple[list[int], list[int]] | None:
+        """The tokens that the tokenizer adds before and after a text; None where that cannot be told."""
+        plain, added = (self.tokenizer(["a"], add_special_tokens=add).input_ids[0] for add in (False, True))
+        for at in range(len(added) - len(plain) + 1):
+            if added[at : at + len(plain)] == plain:
+                return added[:at], added[at + len(plain) :]
+        return None
 
     def _without_end(self, ids: list[int]) -> list[int]:
         """`ids` without an end token that the tokenizer appends."""
@@ -64,5 +172,25 @@ class Tokenizer:
         raise AssertionError("0 is a token")
 
 
-def _common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    return next((n for n, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+def finished(steps: Steps[Result]) -> Result:
+    """What `steps` come to, taken one after the other."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+def _steps(items: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
+    """`items` in lists of about _STEP_CHARACTERS characters."""
+    step: list[tuple[int, str]] = []
+    characters = 0
+    for item in items:
+        step.append(item)
+        characters += len(item[1])
+        if characters >= _STEP_CHARACTERS or len(step) >= _STEP_TEXTS:
+            yield step
+            step, characters = [], 0
+    if step:
+        yield step

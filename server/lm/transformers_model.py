@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from server.lm.forward import choose_forward
 from server.lm.loading import LoadedModel
+from server.lm.preparation import Preparation
 from server.lm.tokens import Tokenizer
 from server.lm.worker import GenerateJob, ModelWorker, ScoreJob
 from server.tuning.ports import Branch, GenerateRequest, Piece, Scores
@@ -37,14 +39,16 @@ class TransformersModel:
         block_tokens: int = BLOCK_TOKENS,
     ) -> None:
         self._loaded = loaded
+        self._tokenizer = Tokenizer(loaded.tokenizer, loaded.context_tokens)
         self._worker = ModelWorker(
             choose_forward(loaded.model, block_tokens),
-            Tokenizer(loaded.tokenizer, loaded.context_tokens),
+            self._tokenizer,
             _ends(loaded.model, loaded.tokenizer),
             capacity=queue_capacity,
             budget=token_budget or (_PROCESSOR_BUDGET if loaded.model.device.type == "cpu" else _GPU_BUDGET),
             streams=streams,
         )
+        self._preparation = Preparation(self._worker)
 
     @property
     def fingerprint(self) -> str:
@@ -64,7 +68,14 @@ class TransformersModel:
         return self._worker.budget
 
     async def score(self, branches: Sequence[Branch], deadline: float | None = None) -> Scores:
-        """The log-probabilities of all continuations. Raises TextTooLong, ModelBusy, DeadlinePassed."""
+        """The log-probabilities of all continuations.
+
+        Raises TextTooLong, RequestTooLarge, ModelBusy, DeadlinePassed.
+        """
+        for branch in branches:
+            self._tokenizer.require_bounded(branch.prompt, branch.field)
+            for number, continuation in enumerate(branch.continuations):
+                self._tokenizer.require_bounded(continuation, branch.field_to_shorten(number))
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Scores] = loop.create_future()
 
@@ -79,6 +90,7 @@ class TransformersModel:
             give=lambda scores: _call(loop, settle, future.set_result, scores),
         )
         self._worker.submit(job)
+        self._preparation.begin(job)
         try:
             return await future
         finally:
@@ -86,6 +98,7 @@ class TransformersModel:
 
     async def generate(self, request: GenerateRequest, deadline: float | None = None) -> AsyncIterator[Piece]:
         """The continuation of a prompt. Raises TextTooLong, ModelBusy, DeadlinePassed."""
+        self._tokenizer.require_bounded(request.prompt, request.field)
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[Piece | BaseException | None] = asyncio.Queue()
 
@@ -94,6 +107,7 @@ class TransformersModel:
 
         job = GenerateJob(fail=give, deadline=deadline, request=request, give=give)
         self._worker.submit(job)
+        self._preparation.begin(job)
         try:
             while (item := await pieces.get()) is not None:
                 if isinstance(item, BaseException):
@@ -103,13 +117,14 @@ class TransformersModel:
             job.cancelled.set()
 
     def close(self) -> None:
-        """Stop the model's thread once the work under way is done."""
+        """Stop the threads once the work under way is done."""
+        self._preparation.close()
         self._worker.close()
 
 
 def _call(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: object) -> None:
     """Call on the loop's thread; nobody is left to be told where the loop has ended."""
-    if not loop.is_closed():
+    with contextlib.suppress(RuntimeError):  # what call_soon_threadsafe raises then, and nothing else
         loop.call_soon_threadsafe(callback, *arguments)
 
 

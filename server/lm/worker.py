@@ -17,18 +17,21 @@ from itertools import count
 
 import torch
 
-from server.errors import DeadlinePassed, KgtError, ModelBusy, ShuttingDown, TextTooLong
+from server.errors import DeadlinePassed, Internal, KgtError, ModelBusy, RequestTooLarge, ShuttingDown
 from server.lm.blocks import Segment
 from server.lm.decoding import Generation
 from server.lm.forward import Forward, continuation_logprobs, wanted_nodes
 from server.lm.packing import TokenSequence, Tree, pack
-from server.lm.tokens import Tokenizer
+from server.lm.tokens import Steps, Tokenizer
 from server.tuning.ports import Branch, ContinuationLogprob, GenerateRequest, ModelCost, Piece, Scores
 
 RECOVERY_PASSES = 256
 """After so many forward passes that fitted, a budget that memory had halved is doubled: a failed try costs one of these."""
 
 _LEAST_BUDGET = 16
+_REQUEST_PASSES, _LEAST_REQUEST_TOKENS = 64, 1 << 18
+"""A request may have the model read so many passes' tokens, or so many tokens where passes are small."""
+
 _STOPPING = "the server is stopping; try another one, or again later"
 
 _log = logging.getLogger("kgt")
@@ -36,11 +39,15 @@ _log = logging.getLogger("kgt")
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """Work for the model. `deadline` counts until it starts; `cancelled` between forward passes."""
+    """Work for the model. `deadline` counts until it starts; `cancelled` between forward passes.
+
+    `ready` once it is prepared: until then it keeps its place in the queue, and others pass it.
+    """
 
     fail: Callable[[BaseException], None]
     deadline: float | None
     cancelled: threading.Event = field(default_factory=threading.Event, init=False)
+    ready: bool = field(default=False, init=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -58,6 +65,7 @@ class GenerateJob(Job):
 
     request: GenerateRequest
     give: Callable[[Piece | None], None]
+    prompt: list[int] = field(default_factory=list, init=False)
     generation: Generation | None = field(default=None, init=False)
 
 
@@ -87,16 +95,43 @@ class ModelWorker:
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Queue `job`. Raises ModelBusy, ShuttingDown."""
+        """Queue `job`: it runs once `start` is called. Raises ModelBusy, ShuttingDown."""
         with self._changed:
             if self._closed:
                 raise ShuttingDown(_STOPPING)
+            if len(self._waiting) >= self._capacity:
+                self._waiting = deque(j for j in self._waiting if not j.cancelled.is_set())
             if len(self._waiting) >= self._capacity:
                 raise ModelBusy(
                     f"{len(self._waiting)} requests are waiting for the model already; try again", retry_after_s=1.0
                 )
             self._waiting.append(job)
-            self._changed.notify()
+
+    def start(self, job: Job) -> None:
+        """`job` is prepared and may run."""
+        with self._changed:
+            job.ready = True
+            self._changed.notify_all()
+
+    def refuse(self, job: Job, error: KgtError) -> None:
+        """`job` cannot be prepared, or nobody wants it any more."""
+        with self._changed:
+            if job in self._waiting:
+                self._waiting.remove(job)
+        job.fail(error)
+
+    def preparation(self, job: Job) -> Steps[None]:
+        """The steps that prepare `job`, on any thread but the model's. Raise TextTooLong, RequestTooLarge."""
+        if isinstance(job, ScoreJob):
+            sequences = yield from self._tokenizer.sequences_in_steps(job.branches)
+            scoring = _Scoring(sequences, job.branches, self.budget)
+            limit = max(_REQUEST_PASSES * self._full_budget, _LEAST_REQUEST_TOKENS)
+            if scoring.tokens > limit:
+                raise RequestTooLarge(_longest_field(job.branches), scoring.tokens, limit)
+            job.scoring = scoring
+        else:
+            assert isinstance(job, GenerateJob)
+            job.prompt = yield from self._tokenizer.prompt_in_steps(job.request)
 
     def close(self) -> None:
         """Finish what is under way, fail what waits, and end the thread."""
@@ -109,19 +144,26 @@ class ModelWorker:
 
     def _run(self) -> None:
         while self._work_is_there():
-            self._drop_cancelled()
-            segments = self._chosen()
-            if segments:
-                self._pass(segments)
+            try:
+                self._drop_cancelled()
+                segments = self._chosen()
+                if segments:
+                    self._pass(segments)
+            except Exception as error:  # a defect: what is under way ends with it, the thread does not
+                self._fail([(job, _NOTHING) for job in [*self._scoring, *self._generating]], error)
 
     def _work_is_there(self) -> bool:
         """Wait for work. False: there is none, and none will come."""
         with self._changed:
-            while not (self._waiting or self._scoring or self._generating):
+            while not (self._scoring or self._generating or any(map(self._is_due, self._waiting))):
                 if self._closed:
                     return False
                 self._changed.wait()
             return True
+
+    def _is_due(self, job: Job) -> bool:
+        """Whether a waiting job is to be run, or to be dropped."""
+        return job.ready or self._closed or job.cancelled.is_set()
 
     def _drop_cancelled(self) -> None:
         for job in [j for j in self._generating if j.cancelled.is_set()]:
@@ -167,7 +209,7 @@ class ModelWorker:
                 elif job.deadline is not None and time.monotonic() >= job.deadline:
                     self._waiting.remove(job)
                     job.fail(DeadlinePassed("the deadline passed before the model was asked", retry_after_s=None))
-                elif isinstance(job, ScoreJob) or len(self._generating) < self._streams:
+                elif job.ready and (isinstance(job, ScoreJob) or len(self._generating) < self._streams):
                     return job
             return None
 
@@ -178,8 +220,7 @@ class ModelWorker:
         """
         try:
             if isinstance(job, ScoreJob):
-                if job.scoring is None:
-                    job.scoring = _Scoring(self._tokenizer, job.branches, self.budget)
+                assert job.scoring is not None
                 if not job.scoring.trees:
                     self._leave_queue(job)
                     job.give(job.scoring.result())
@@ -190,12 +231,12 @@ class ModelWorker:
                 self._scoring.append(job)
             else:
                 assert isinstance(job, GenerateJob)
-                job.generation = self._generation(job.request)
+                job.generation = self._generation(job)
                 segment = job.generation.next_segment(room)
                 self._generating.append(job)
-        except BaseException as error:
+        except Exception as error:
             self._leave_queue(job)
-            job.fail(error)
+            self._fail([(job, _NOTHING)], error)
             return _NOTHING
         self._leave_queue(job)
         return segment
@@ -204,13 +245,9 @@ class ModelWorker:
         with self._changed:
             self._waiting.remove(job)
 
-    def _generation(self, request: GenerateRequest) -> Generation:
-        prompt = self._tokenizer.prompt(request.prompt)
-        room = self._tokenizer.context_tokens - len(prompt)
-        if room < 1:
-            raise TextTooLong("query", len(prompt), self._tokenizer.context_tokens)
-        most = min(request.max_tokens, room)
-        return Generation(next(self._numbers), prompt, request, self._tokenizer.tokenizer, self._ends, most)
+    def _generation(self, job: GenerateJob) -> Generation:
+        most = min(job.request.max_tokens, self._tokenizer.context_tokens - len(job.prompt))
+        return Generation(next(self._numbers), job.prompt, job.request, self._tokenizer.tokenizer, self._ends, most)
 
     def _pass(self, chosen: Sequence[tuple[Job, Segment]]) -> None:
         """One forward pass, and to each job its own."""
@@ -218,8 +255,12 @@ class ModelWorker:
             logits = self._forward.run([segment for _, segment in chosen])
         except torch.OutOfMemoryError:
             logits = None  # halved below: in here the error's own frames would still hold the memory
-        except BaseException as error:
-            self._fail(chosen, error)
+        except Exception as error:
+            if len(chosen) == 1:
+                self._fail(chosen, error)
+            else:  # one of them is at fault, and the others are not to suffer for it
+                for single in chosen:
+                    self._pass([single])
             return
         if logits is None:
             self._halve(chosen)
@@ -233,7 +274,7 @@ class ModelWorker:
                 self._advance(job, segment, own)
             except torch.OutOfMemoryError:
                 unread.append((job, segment))
-            except BaseException as error:
+            except Exception as error:
                 self._fail([(job, segment)], error)
         if unread:
             self._halve(unread)
@@ -277,9 +318,11 @@ class ModelWorker:
             self.budget, self._fitted = min(2 * self.budget, self._full_budget), 0
             _log.info("the token budget goes back up to %d", self.budget)
 
-    def _fail(self, chosen: Sequence[tuple[Job, Segment]], error: BaseException) -> None:
+    def _fail(self, chosen: Sequence[tuple[Job, Segment]], error: Exception) -> None:
+        """End the jobs with `error`; one of a library's becomes Internal, since its message may hold anything."""
         if not isinstance(error, KgtError):
             _log.error("a forward pass failed: %s", type(error).__name__)
+            error = Internal("a forward pass of the model failed; the server's log says more")
         for job, _ in chosen:
             if isinstance(job, GenerateJob):
                 self._end(job)
@@ -297,12 +340,17 @@ class ModelWorker:
 class _Scoring:
     """A request's trees, and what is known of its continuations so far."""
 
-    def __init__(self, tokenizer: Tokenizer, branches: Sequence[Branch], budget: int) -> None:
+    def __init__(self, sequences: list[TokenSequence], branches: Sequence[Branch], budget: int) -> None:
         self._branches = branches
-        self._sequences: list[TokenSequence] = tokenizer.sequences(branches)
+        self._sequences = sequences
         self._totals = [0.0] * len(self._sequences)
         self._cost = ModelCost()
         self.trees: deque[Tree] = deque(pack(self._sequences, budget))
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens are left to be read."""
+        return sum(len(tree.tokens) for tree in self.trees)
 
     def next_segment(self) -> Segment:
         return Segment.of_tree(self.trees[0], wanted_nodes(self.trees[0], self._sequences))
@@ -326,6 +374,16 @@ class _Scoring:
         )
         logprobs = tuple(tuple(next(found) for _ in branch.continuations) for branch in self._branches)
         return Scores(logprobs, self._cost)
+
+
+def _longest_field(branches: Sequence[Branch]) -> str:
+    """The request's field with the longest continuation, which a caller can shorten."""
+    lengths = {
+        field: len(continuation)
+        for branch in branches
+        for field, continuation in zip(branch.fields, branch.continuations, strict=False)
+    }
+    return max(lengths, key=lengths.__getitem__, default="query")
 
 
 _NOTHING = Segment.of_stream(-1, [], 0, read_last=False)

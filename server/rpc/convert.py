@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -13,11 +13,13 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from kgt.v1 import personalization_pb2 as pb
-from server.errors import InvalidRequest
-from server.graph.edit import Change, Edit, EditKind, StopReason, TripleProbabilities
+from server.errors import InvalidRequest, ResponseTooLarge
+from server.graph.codec import MAX_TIME_MS
+from server.graph.edit import Change, Edit, EditKind, StopReason, TripleProbabilities, UnreadableEdit
 from server.graph.neighborhood import ViewedTriple
 from server.graph.triple import Origin, Triple
 from server.rpc import limits
+from server.rpc.limits import MAX_RESPONSE_BYTES
 from server.tuning.algorithm import Removal, Stopping
 from server.tuning.answer import AnswerQuery, Evidence, RetrievedFact
 from server.tuning.cost import Cost
@@ -30,6 +32,14 @@ from server.tuning.transfer import Imported
 from server.tuning.writes import RequestKey
 
 Choice = TypeVar("Choice")
+Sent = TypeVar("Sent", bound=Message)
+
+_MOST_EDIT_BYTES = 3 << 20
+"""Of an edit's message; what stands next to it in a response has the rest of MAX_RESPONSE_BYTES."""
+_PIECE_CHARACTERS = MAX_RESPONSE_BYTES // 4 - 64
+"""Of a line of an export; a character takes up to four bytes."""
+MOST_NAMED = 20
+"""Edits named for each triple that a revert left out."""
 
 _ORIGINS = {Origin.BASE: pb.ORIGIN_BASE, Origin.ADDED: pb.ORIGIN_ADDED, Origin.REMOVED: pb.ORIGIN_REMOVED}
 _KINDS = {
@@ -87,20 +97,16 @@ def personalize_command(
         answer=limits.text(request.answer, "answer"),
         subject=limits.concept(request.subject, "subject") if request.HasField("subject") else None,
         object=limits.concept(request.object, "object") if request.HasField("object") else None,
-        relations=_relations(request.relations),
-        answer_before=request.answer_before if request.HasField("answer_before") else None,
+        relations=limits.relations(request.relations, "relations"),
+        answer_before=limits.text_or_empty(request.answer_before, "answer_before")
+        if request.HasField("answer_before")
+        else None,
         expected_revision=_revision(request, "expected_revision"),
         preview=request.preview,
         verify=request.verify if request.HasField("verify") else True,
         rules=_rules(request.options, defaults),
         deadline=deadline,
     )
-
-
-def _relations(values: Sequence[str]) -> tuple[str, ...]:
-    if len(values) > 20:
-        raise InvalidRequest("relations", f"holds {len(values)} relations; at most 20")
-    return tuple(limits.relation(r, f"relations[{n}]") for n, r in enumerate(values))
 
 
 def _rules(options: pb.PersonalizeOptions, defaults: PersonalizeRules) -> PersonalizeRules:
@@ -168,6 +174,18 @@ def answer_query(request: pb.AnswerRequest | pb.StreamAnswerRequest, user: str, 
 # Responses
 
 
+def encoded(response: Message, field: str) -> bytes:
+    """A write's response as it is kept and sent. Raises ResponseTooLarge naming the `field` that asks for so much."""
+    return fitting(response, field).SerializeToString()
+
+
+def fitting(response: Sent, field: str) -> Sent:
+    """`response`. Raises ResponseTooLarge when it is larger than what every client takes."""
+    if (size := response.ByteSize()) > MAX_RESPONSE_BYTES:
+        raise ResponseTooLarge(field, size, MAX_RESPONSE_BYTES)
+    return response
+
+
 def triple_message(triple: Triple) -> pb.Triple:
     return pb.Triple(head=triple.head.text, relation=triple.relation, tail=triple.tail.text)
 
@@ -197,8 +215,20 @@ def change_message(triple: Triple, p: TripleProbabilities | None) -> pb.TripleCh
     return message
 
 
+def listed_message(edit: Edit | UnreadableEdit) -> pb.Edit:
+    """A stored edit, or what is still known of it."""
+    if isinstance(edit, Edit):
+        return edit_message(edit)
+    return pb.Edit(
+        id=edit.id,
+        revision=edit.revision,
+        kind=pb.EDIT_KIND_UNREADABLE,
+        create_time=_timestamp(edit.time_ms),
+    )
+
+
 def edit_message(edit: Edit) -> pb.Edit:
-    """An edit, whole."""
+    """An edit, whole, or without triples and texts where these would not fit a message."""
 
     def changes(of: Sequence[Change]) -> list[pb.TripleChange]:
         return [change_message(c.triple, c.probabilities) for c in of]
@@ -219,7 +249,20 @@ def edit_message(edit: Edit) -> pb.Edit:
         message.answer_before, message.answer_after = e.answer_before, e.answer_after
         if not math.isnan(e.loss_before):
             message.loss_before, message.loss_after = e.loss_before, e.loss_after
-    return message
+    return message if message.ByteSize() <= _MOST_EDIT_BYTES else _cut(message)
+
+
+def _cut(edit: pb.Edit) -> pb.Edit:
+    return pb.Edit(
+        id=edit.id,
+        revision=edit.revision,
+        kind=edit.kind,
+        create_time=edit.create_time,
+        stop_reason=edit.stop_reason,
+        converged=edit.converged,
+        reverted_edit_id=edit.reverted_edit_id,
+        triples_left_out=len(edit.added) + len(edit.removed),
+    )
 
 
 def personalize_response(outcome: PersonalizeOutcome, fingerprints: pb.Fingerprints) -> pb.PersonalizeResponse:
@@ -308,7 +351,10 @@ def personal_fact_message(fact: PersonalFact) -> pb.PersonalFact:
 def revert_response(reverted: Reverted) -> pb.RevertEditResponse:
     return pb.RevertEditResponse(
         edit=edit_message(reverted.edit),
-        skipped=[pb.SkippedTriple(triple=triple_message(s.triple), edit_ids=s.edit_ids) for s in reverted.skipped],
+        skipped=[
+            pb.SkippedTriple(triple=triple_message(s.triple), edit_ids=s.edit_ids[:MOST_NAMED])
+            for s in reverted.skipped
+        ],
     )
 
 
@@ -317,7 +363,16 @@ def import_response(imported: Imported) -> pb.ImportOverlayResponse:
         imported_edits=imported.edits,
         revision=imported.revision,
         edit=edit_message(imported.merged) if imported.merged else None,
+        merged_edit_ids=[edit.id for edit in imported.merged_edits],
     )
+
+
+def line_messages(line: str) -> Iterator[pb.ExportOverlayResponse]:
+    """A line of an export in messages that every client takes: nearly always one."""
+    last = (len(line) - 1) // _PIECE_CHARACTERS * _PIECE_CHARACTERS
+    for start in range(0, last, _PIECE_CHARACTERS):
+        yield pb.ExportOverlayResponse(line=line[start : start + _PIECE_CHARACTERS], continued=True)
+    yield pb.ExportOverlayResponse(line=line[last:])
 
 
 def erase_response(erased: Erased) -> pb.EraseUserResponse:
@@ -331,4 +386,6 @@ def erase_response(erased: Erased) -> pb.EraseUserResponse:
 
 
 def _timestamp(time_ms: int) -> Timestamp:
+    """A moment; the last one that can be shown for those beyond, which earlier versions let imports bring in."""
+    time_ms = min(time_ms, MAX_TIME_MS)
     return Timestamp(seconds=time_ms // 1000, nanos=time_ms % 1000 * 1_000_000)

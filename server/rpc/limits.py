@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from kgt.v1 import personalization_pb2 as pb
 from server.errors import InvalidRequest
-from server.graph.codec import MAX_CONCEPT_BYTES, MAX_RELATION_BYTES, checked_text, checked_triple
+from server.graph.codec import (
+    MAX_CHANGES,
+    MAX_ID_BYTES,
+    MAX_TEXT_BYTES,
+    checked_concept,
+    checked_id,
+    checked_text,
+    checked_triple,
+)
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
 
 MAX_USER_BYTES = 128
-MAX_REQUEST_ID_BYTES = 64
-MAX_TEXT_BYTES = 1 << 18
-MAX_TRIPLES = 500
+MAX_REQUEST_ID_BYTES = MAX_ID_BYTES
+MAX_TRIPLES = MAX_CHANGES
+MAX_RELATIONS = 20
 MAX_CANDIDATES = 100
 DEFAULT_PAGE = 50
 MAX_PAGE = 500
+MAX_MESSAGE_BYTES = 4 << 20
+"""What a gRPC client or server takes unless told otherwise."""
+MAX_RESPONSE_BYTES = 7 << 19
+"""3.5 MiB: what is answered fits every client, with room for what a page has beside its items."""
 
 
 def text(value: str, field: str, limit_bytes: int = MAX_TEXT_BYTES) -> str:
@@ -24,17 +36,36 @@ def text(value: str, field: str, limit_bytes: int = MAX_TEXT_BYTES) -> str:
     return checked_text(value, field, limit_bytes)
 
 
+def text_or_empty(value: str, field: str) -> str:
+    """`value` stripped and no longer than a text may be; it may be empty."""
+    return checked_text(value, field) if value.strip() else ""
+
+
+def user(value: str) -> str:
+    """The name of a user."""
+    return checked_id(value, "user", MAX_USER_BYTES)
+
+
 def concept(value: str, field: str) -> str:
-    return checked_text(value, field, MAX_CONCEPT_BYTES)
+    """The text of a concept, which names something."""
+    return checked_concept(value, field).text
 
 
-def relation(value: str, field: str) -> str:
-    return checked_text(value, field, MAX_RELATION_BYTES)
+def relations(values: Sequence[str], field: str) -> tuple[str, ...]:
+    """Texts that are to name relations; what they name is decided where the vocabulary is."""
+    if len(values) > MAX_RELATIONS:
+        raise InvalidRequest(field, f"holds {len(values)} relations; at most {MAX_RELATIONS}")
+    return tuple(checked_text(r, f"{field}[{n}]") for n, r in enumerate(values))
 
 
 def request_id(value: str) -> str | None:
     """The request id; None where none was sent."""
-    return checked_text(value, "request_id", MAX_REQUEST_ID_BYTES) if value else None
+    return checked_id(value, "request_id", MAX_REQUEST_ID_BYTES) if value else None
+
+
+def edit_id(value: str) -> str:
+    """The id of an edit."""
+    return checked_id(value, "edit_id")
 
 
 def whole(value: int, field: str, least: int, most: int) -> int:
@@ -60,8 +91,4 @@ def page_size(value: int) -> int:
 
 def triples(values: Iterable[pb.Triple], field: str, vocabulary: Vocabulary) -> list[Triple]:
     """Triples with their relations named as the vocabulary does."""
-    checked = []
-    for number_, value in enumerate(values):
-        triple = checked_triple(value.head, value.relation, value.tail, f"{field}[{number_}]")
-        checked.append(Triple(triple.head, vocabulary.relation_named(triple.relation), triple.tail))
-    return checked
+    return [checked_triple(v.head, v.relation, v.tail, f"{field}[{n}]", vocabulary) for n, v in enumerate(values)]

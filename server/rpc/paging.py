@@ -1,49 +1,58 @@
-"""Page tokens: where a listing goes on, at the first page's revision, for the same user and request only."""
+"""Page tokens: where a listing goes on, at the first page's revision, for the same user, overlay and request only."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
+import hmac
 import json
+import secrets
 from dataclasses import dataclass
 
 from server.errors import UnknownPageToken
 
+_MAC_BYTES = 16
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The revision that the first page was read at, and the store's cursor."""
+    """The revision that the first page was read at, of which overlay, and the store's cursor."""
 
     revision: int
-    cursor: str
+    overlay_id: str
+    cursor: str = ""
 
 
-def page_token(position: Position, user: str, *request: str) -> str:
-    """An opaque token; empty at the end of a listing."""
-    if not position.cursor:
-        return ""
-    body = json.dumps([position.revision, position.cursor])
-    return base64.urlsafe_b64encode(f"{_bound(body, user, request)}{body}".encode()).decode().rstrip("=")
+class PageTokens:
+    """Makes and reads the tokens of one server process: nobody else can make one that it takes.
 
+    The key is the process's own and not kept, so a token is good until the server restarts. A caller then starts the
+    listing again, as after any other UnknownPageToken.
+    """
 
-def position_of(token: str, user: str, *request: str) -> Position | None:
-    """Where a listing goes on; None for its first page. Raises UnknownPageToken for any other's token."""
-    if not token:
-        return None
-    try:
-        text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
-        bound, body = text[:_BOUND], text[_BOUND:]
-        revision, cursor = json.loads(body)
-    except (binascii.Error, UnicodeDecodeError, ValueError) as error:
-        raise UnknownPageToken from error
-    if bound != _bound(body, user, request) or not isinstance(revision, int) or not isinstance(cursor, str):
-        raise UnknownPageToken
-    return Position(revision, cursor)
+    def __init__(self) -> None:
+        self._key = secrets.token_bytes(32)
 
+    def token(self, position: Position, user: str, *request: str) -> str:
+        """An opaque token; empty at the end of a listing."""
+        if not position.cursor:
+            return ""
+        body = json.dumps([position.revision, position.overlay_id, position.cursor]).encode()
+        return base64.urlsafe_b64encode(self._mac(body, user, request) + body).decode().rstrip("=")
 
-_BOUND = 32
+    def position(self, token: str, user: str, *request: str) -> Position:
+        """Where a listing goes on. Raises UnknownPageToken for any token that was not made for this user and request."""
+        try:
+            data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        except (binascii.Error, ValueError):
+            raise UnknownPageToken from None
+        mac, body = data[:_MAC_BYTES], data[_MAC_BYTES:]
+        if not hmac.compare_digest(mac, self._mac(body, user, request)):
+            raise UnknownPageToken
+        revision, overlay_id, cursor = json.loads(body)  # this process wrote it
+        return Position(revision, overlay_id, cursor)
 
-
-def _bound(body: str, user: str, request: tuple[str, ...]) -> str:
-    return hashlib.sha256(json.dumps([body, user, *request]).encode()).hexdigest()[:_BOUND]
+    def _mac(self, body: bytes, user: str, request: tuple[str, ...]) -> bytes:
+        bound = json.dumps([user, *request]).encode()
+        return hmac.digest(self._key, hashlib.sha256(bound).digest() + body, "sha256")[:_MAC_BYTES]

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, replace
 
 from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
-from server.errors import InvalidRequest
+from server.errors import CallStalled, InvalidRequest, UnknownPageToken
 from server.graph.concept import Concept
 from server.graph.relation import Vocabulary
 from server.rpc import convert, limits
 from server.rpc.interceptors import Context, caller
-from server.rpc.paging import Position, page_token, position_of
+from server.rpc.load import Load
+from server.rpc.paging import PageTokens, Position
+from server.rpc.spool import Imports, Spool
 from server.tuning import templates
 from server.tuning.answer import Answerer
 from server.tuning.history import Historian
 from server.tuning.personalize import Personalizer, PersonalizeRules
 from server.tuning.ports import GraphStore, LanguageModel, Page
-from server.tuning.transfer import MAX_BYTES, MAX_LINES, Courier
+from server.tuning.transfer import Courier
 from server.tuning.writes import Writer
+
+_QUICK_BYTES = 1 << 16
+"""Of lines that are written on the event loop: that takes less than a change of threads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +47,11 @@ class UseCases:
 class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
     """kgt.v1.PersonalizationService over the use cases."""
 
-    def __init__(self, use_cases: UseCases) -> None:
+    def __init__(self, use_cases: UseCases, load: Load) -> None:
         self._use = use_cases
+        self._load = load
+        self._imports = Imports(load)
+        self._tokens = PageTokens()
 
     async def Personalize(self, request: pb.PersonalizeRequest, context: Context) -> pb.PersonalizeResponse:
         deadline = convert.deadline_of(context.time_remaining())
@@ -50,7 +59,7 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
         key = convert.request_key(request, request.request_id)
         fingerprints = self._fingerprints()
         response = await self._use.personalizer.personalize(
-            command, key, lambda outcome: convert.personalize_response(outcome, fingerprints).SerializeToString()
+            command, key, lambda outcome: convert.encoded(convert.personalize_response(outcome, fingerprints), "query")
         )
         return pb.PersonalizeResponse.FromString(response)
 
@@ -60,15 +69,17 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
         )
         evidence = await answer.evidence()
         text = "".join([piece async for piece in answer.text()])
-        return convert.answer_response(evidence, text, answer.cost(), self._fingerprints())
+        response = convert.answer_response(evidence, text, answer.cost(), self._fingerprints())
+        return convert.fitting(response, "candidates")
 
     async def StreamAnswer(
         self, request: pb.StreamAnswerRequest, context: Context
-    ) -> AsyncIterator[pb.StreamAnswerResponse]:
+    ) -> AsyncGenerator[pb.StreamAnswerResponse, None]:
         answer = self._use.answerer.ask(
             convert.answer_query(request, caller(), convert.deadline_of(context.time_remaining()))
         )
-        yield convert.evidence_message(await answer.evidence(), self._fingerprints())
+        evidence = convert.evidence_message(await answer.evidence(), self._fingerprints())
+        yield convert.fitting(evidence, "candidates")
         async for piece in answer.text():
             yield pb.StreamAnswerResponse(text=piece)
         yield pb.StreamAnswerResponse(totals=pb.StreamAnswerResponse.Totals(cost=convert.cost_message(answer.cost())))
@@ -78,7 +89,7 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
         concept = Concept.of(limits.concept(request.concept, "concept"))
         wanted = convert.at_revision(request)
         binding = ("neighborhood", concept.key, str(wanted), store.base_fingerprint)
-        at = await self._position(request.page_token, user, wanted, *binding)
+        at = await self._position(request.page_token, user, *binding, at_revision=wanted)
         known = (await store.look_up(user, [concept.key], at.revision)).get(concept.key)
         head = known.concept if known else concept
         page = Page(limits.page_size(request.page_size), at.cursor)
@@ -86,18 +97,18 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
         return pb.GetNeighborhoodResponse(
             concept=head.text,
             triples=[convert.viewed_message(v) for v in listing.items],
-            next_page_token=page_token(Position(at.revision, listing.next_cursor), user, *binding),
+            next_page_token=self._next(at, listing.next_cursor, user, *binding),
             revision=at.revision,
         )
 
     async def ListFacts(self, request: pb.ListFactsRequest, context: Context) -> pb.ListFactsResponse:
         user = caller()
-        at = await self._position(request.page_token, user, None, "facts")
+        at = await self._position(request.page_token, user, "facts")
         page = Page(limits.page_size(request.page_size), at.cursor)
         listing = await self._use.store.facts(user, page, at.revision)
         return pb.ListFactsResponse(
             facts=[convert.personal_fact_message(f) for f in listing.items],
-            next_page_token=page_token(Position(at.revision, listing.next_cursor), user, "facts"),
+            next_page_token=self._next(at, listing.next_cursor, user, "facts"),
             revision=at.revision,
         )
 
@@ -110,76 +121,94 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
             limits.triples(request.remove, "remove", self._use.vocabulary),
             convert.expected_revision(request),
             convert.request_key(request, request.request_id),
-            lambda edit: pb.EditFactsResponse(edit=convert.edit_message(edit)).SerializeToString(),
+            lambda edit: convert.encoded(pb.EditFactsResponse(edit=convert.edit_message(edit)), "add"),
         )
         return pb.EditFactsResponse.FromString(response)
 
     async def ListEdits(self, request: pb.ListEditsRequest, context: Context) -> pb.ListEditsResponse:
         user = caller()
-        at = await self._position(request.page_token, user, None, "edits")
+        at = await self._position(request.page_token, user, "edits")
         page = Page(limits.page_size(request.page_size), at.cursor)
         listing = await self._use.store.edits(user, page, at.revision)
         return pb.ListEditsResponse(
-            edits=[convert.edit_message(e) for e in listing.items],
-            next_page_token=page_token(Position(at.revision, listing.next_cursor), user, "edits"),
+            edits=[convert.listed_message(e) for e in listing.items],
+            next_page_token=self._next(at, listing.next_cursor, user, "edits"),
             revision=at.revision,
         )
 
     async def RevertEdit(self, request: pb.RevertEditRequest, context: Context) -> pb.RevertEditResponse:
         response = await self._use.historian.revert(
             caller(),
-            limits.text(request.edit_id, "edit_id", limits.MAX_REQUEST_ID_BYTES),
+            limits.edit_id(request.edit_id),
             request.skip_conflicts,
             convert.request_key(request, request.request_id),
-            lambda reverted: convert.revert_response(reverted).SerializeToString(),
+            lambda reverted: convert.encoded(convert.revert_response(reverted), "edit_id"),
         )
         return pb.RevertEditResponse.FromString(response)
 
     async def ExportOverlay(
         self, request: pb.ExportOverlayRequest, context: Context
-    ) -> AsyncIterator[pb.ExportOverlayResponse]:
+    ) -> AsyncGenerator[pb.ExportOverlayResponse, None]:
         for line in await self._use.courier.export(caller()):
-            yield pb.ExportOverlayResponse(line=line)
+            for message in convert.line_messages(line):
+                yield message
 
     async def ImportOverlay(
         self, requests: AsyncIterator[pb.ImportOverlayRequest], context: Context
     ) -> pb.ImportOverlayResponse:
-        first: pb.ImportOverlayRequest | None = None
-        lines: list[str] = []
-        size = 0
-        async for request in requests:
-            first = first or request
-            lines.extend(request.lines)
-            size += request.ByteSize()
-            if len(lines) > MAX_LINES or size > MAX_BYTES:
-                raise InvalidRequest("lines", f"are more than {MAX_LINES} lines or {MAX_BYTES >> 20} MiB")
-        assert first is not None  # the interceptor has seen it
-        digest = hashlib.sha256("\n".join([str(first.merge), *lines]).encode()).digest()
-        response = await self._use.courier.import_(
-            caller(),
-            lines,
-            first.merge,
-            convert.request_key(first, first.request_id, digest),
-            lambda imported: convert.import_response(imported).SerializeToString(),
-        )
+        with self._imports.begun(caller()) as spool:
+            first = await self._received(requests, spool)
+            digest = hashlib.sha256(f"{first.merge}\n".encode() + spool.sha256).digest()
+            response = await self._use.courier.import_(
+                caller(),
+                spool,
+                first.merge,
+                convert.request_key(first, first.request_id, digest),
+                lambda imported: convert.encoded(convert.import_response(imported), "lines"),
+            )
         return pb.ImportOverlayResponse.FromString(response)
 
-    async def EraseUser(self, request: pb.EraseUserRequest, context: Context) -> pb.EraseUserResponse:
-        limits.request_id(request.request_id)
-        user = caller()
+    async def _received(
+        self, requests: AsyncIterator[pb.ImportOverlayRequest], spool: Spool
+    ) -> pb.ImportOverlayRequest:
+        """Write all lines into `spool`; returns the first message. Raises CallStalled."""
+        first: pb.ImportOverlayRequest | None = None
         try:
-            return convert.erase_response(await self._use.store.erase(user))
+            async with asyncio.timeout(self._load.import_s):
+                async for request in requests:
+                    if first is not None and not request.lines:
+                        raise InvalidRequest("lines", "are missing from a message after the first")
+                    first = first or request
+                    spool.count(len(request.lines), request.ByteSize())
+                    if request.ByteSize() < _QUICK_BYTES:
+                        spool.add(request.lines, continued=request.continued)
+                    else:
+                        await asyncio.to_thread(spool.add, request.lines, continued=request.continued)
+        except TimeoutError:
+            raise CallStalled(self._load.import_s) from None
+        assert first is not None  # the interceptor has seen it
+        return first
+
+    async def EraseUser(self, request: pb.EraseUserRequest, context: Context) -> pb.EraseUserResponse:
+        user, request_id = caller(), limits.request_id(request.request_id)
+        try:
+            return convert.erase_response(await self._use.writer.erase(user, request_id))
         finally:
             self._use.answerer.memories.forget(user)
 
-    async def _position(self, token: str, user: str, at_revision: int | None, *binding: str) -> Position:
+    async def _position(self, token: str, user: str, *binding: str, at_revision: int | None = None) -> Position:
         """Where a listing starts or goes on; its first page is pinned to the overlay's revision."""
-        position = position_of(token, user, *binding)
-        if position is not None:
-            return position
-        if at_revision is not None:
-            return Position(at_revision, "")
-        return Position((await self._use.store.snapshot(user)).revision, "")
+        snapshot = await self._use.store.snapshot(user)
+        if not token:
+            return Position(snapshot.revision if at_revision is None else at_revision, snapshot.overlay_id)
+        position = self._tokens.position(token, user, *binding)
+        if position.revision > 0 and position.overlay_id != snapshot.overlay_id:
+            raise UnknownPageToken  # the user was erased since
+        return position
+
+    def _next(self, at: Position, cursor: str, user: str, *binding: str) -> str:
+        """The token of the page after the one `at` a position."""
+        return self._tokens.token(replace(at, cursor=cursor), user, *binding)
 
     def _fingerprints(self) -> pb.Fingerprints:
         return pb.Fingerprints(**fingerprints(self._use.store, self._use.model, self._use.vocabulary))

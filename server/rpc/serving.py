@@ -11,6 +11,8 @@ from grpc_reflection.v1alpha import reflection
 from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
 from server.rpc.interceptors import Boundary
+from server.rpc.limits import MAX_MESSAGE_BYTES
+from server.rpc.load import Load
 from server.rpc.service import PersonalizationService, UseCases
 
 SERVICE = pb.DESCRIPTOR.services_by_name["PersonalizationService"].full_name
@@ -34,12 +36,42 @@ class Probes:
         await self.servicer.enter_graceful_shutdown()
 
 
-def new_server(use_cases: UseCases) -> tuple[grpc.aio.Server, Probes]:
+def new_server(use_cases: UseCases, load: Load | None = None) -> tuple[grpc.aio.Server, Probes]:
     """A server without a port yet, and its probes, which answer UNKNOWN until set."""
-    # Without SO_REUSEPORT a second server on the same port is an error and not a silent rival.
-    server = grpc.aio.server(interceptors=[Boundary("kgt.v1")], options=[("grpc.so_reuseport", 0)])
+    load = load or Load()
+    server = grpc.aio.server(
+        interceptors=[Boundary("kgt.v1", load)],
+        options=_options(load),
+        # The boundary refuses calls before this does, with details; the rest is for probes, which pass it.
+        maximum_concurrent_rpcs=load.calls + load.probes,
+    )
     probes = Probes()
-    pb_grpc.add_PersonalizationServiceServicer_to_server(PersonalizationService(use_cases), server)
+    pb_grpc.add_PersonalizationServiceServicer_to_server(PersonalizationService(use_cases, load), server)
     health_pb2_grpc.add_HealthServicer_to_server(probes.servicer, server)
     reflection.enable_server_reflection((SERVICE, _HEALTH, reflection.SERVICE_NAME), server)
     return server, probes
+
+
+def _options(load: Load) -> list[tuple[str, int]]:
+    return [
+        # A second server on the same port is an error and not a silent rival.
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_concurrent_streams", load.connection_calls),
+        # What a message may take; gRPC's default, said here because the contract promises it.
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        # Names and values of a request's metadata; nothing of it is read.
+        ("grpc.max_metadata_size", 8 << 10),
+        ("grpc.absolute_max_metadata_size", 16 << 10),
+        # A caller's machine that is gone without a word is noticed after 80 s, and its calls end.
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        # Callers may ping as often themselves, also without a call.
+        ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
+        # Connections that say nothing: those without a call, and those that never say they speak HTTP/2.
+        ("grpc.max_connection_idle_ms", 15 * 60_000),
+        # The longest that a caller who stopped reading can hold a connection. Others open a new one without a word.
+        ("grpc.max_connection_age_ms", 60 * 60_000),
+        ("grpc.max_connection_age_grace_ms", 15 * 60_000),
+        ("grpc.server_handshake_timeout_ms", 20_000),
+    ]

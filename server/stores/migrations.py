@@ -1,79 +1,169 @@
-"""Opening the overlays' file: created, checked, or brought up to date with a backup of what it was."""
+"""Opening the overlays' file: created whole, checked, or brought up to date."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from server.errors import StoreUnusable
 from server.stores import sql
+from server.stores.private_files import create_private, keep_private
+from server.stores.rekeying import rekey
+from server.stores.sqlite_base import sync_file
+from server.stores.sqlite_connection import connect, is_damage, log_of
 
-MIGRATIONS: Mapping[int, str] = {1: sql.RESPONSES_SCHEMA}
-"""version -> the SQL that brings a file of that version to the next one."""
+_TIMEOUT_S = 10.0
+
+Migration = str | Callable[[sqlite3.Connection], None]
+"""SQL, or what works inside the open transaction."""
+
+
+def _to_version_2(connection: sqlite3.Connection) -> None:
+    for statement in _statements(sql.OVERLAY_INDEXES_2 + sql.RESPONSES_SCHEMA):
+        connection.execute(statement)
+    rekey(connection)
+
+
+MIGRATIONS: Mapping[int, Migration] = {1: _to_version_2}
+"""version -> what brings a file of that version to the next one."""
 
 
 def prepare_overlays(
-    path: Path, version: int = sql.OVERLAY_SCHEMA_VERSION, migrations: Mapping[int, str] = MIGRATIONS
+    path: Path, version: int = sql.OVERLAY_SCHEMA_VERSION, migrations: Mapping[int, Migration] = MIGRATIONS
 ) -> None:
-    """Create the file, or migrate an older one after a backup beside it. Raises StoreUnusable for a newer one."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=10.0)
-    try:
-        connection.executescript(sql.CONNECTION_PRAGMAS)
-        found = _version(connection)
+    """Create the file, or bring an older one up to date. Raises StoreUnusable for a newer or damaged one."""
+    if not path.exists():
+        _create(path, version)
+    _require_not_cut(path)
+    with _damage(path):
+        connection = connect(path, _TIMEOUT_S)
+    with contextlib.closing(connection):
+        with _damage(path):
+            found = _version(connection)
         if found is None:
-            _create(connection, version)
-        elif found > version:
+            raise StoreUnusable(f"{path} is damaged or not a store (it has no schema version); restore it")
+        if found > version:
             raise StoreUnusable(
                 f"{path} has schema version {found}, this service knows up to {version}; update the service"
             )
-        elif found < version:
+        if found < version:
             _migrate(connection, path, found, version, migrations)
+    for backup in _backups(path):  # of a migration that was cut off before it removed its own
+        backup.unlink(missing_ok=True)
+
+
+def _require_not_cut(path: Path) -> None:
+    if path.stat().st_size == 0:  # never ours: a new file comes into its place with all its tables
+        raise StoreUnusable(
+            f"{path} is empty, and was not made so by this service; restore it, or delete it to begin anew"
+        )
+
+
+@contextlib.contextmanager
+def _damage(path: Path) -> Iterator[None]:
+    try:
+        yield
     except sqlite3.DatabaseError as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise StoreUnusable(f"{path} is damaged or no store: {error}; restore it from a backup") from error
+        if is_damage(error):
+            reason = " ".join(str(error).split())
+            raise StoreUnusable(f"{path} is damaged or no store: {reason}; restore it from a backup") from error
         raise
-    finally:
-        connection.close()
 
 
 def _version(connection: sqlite3.Connection) -> int | None:
-    tables = connection.execute("SELECT COUNT(*) FROM sqlite_schema WHERE name = 'meta'").fetchone()[0]
-    if not tables:
-        return None
+    """The schema version; None where there is none that is a number."""
     row = connection.execute(sql.GET_META, ("schema_version",)).fetchone()
-    return None if row is None else int(row[0])
+    text = str(row[0]) if row else ""
+    return int(text[:9]) if text.isascii() and text.isdigit() else None
 
 
-def _create(connection: sqlite3.Connection, version: int) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    if _version(connection) is None:  # another server may have been faster
-        for statement in _statements(sql.OVERLAY_SCHEMA + sql.RESPONSES_SCHEMA):
-            connection.execute(statement)
-        connection.execute(sql.PUT_META, ("schema_version", str(version)))
-    connection.execute("COMMIT")
+def missing(path: Path) -> str | None:
+    """What is wrong, if anything, with a folder that has no overlays' file."""
+    log = log_of(path)
+    if log.exists() and log.stat().st_size:
+        return f"{path} is missing, but its log is there; restore it, or delete {log.name} to begin anew"
+    return None
+
+
+def _create(path: Path, version: int) -> None:
+    """Make the file aside and put it in its place whole, unless another server was faster."""
+    if problem := missing(path):
+        raise StoreUnusable(problem)
+    making = path.with_name(f"{path.name}.making-{os.getpid()}")
+    making.unlink(missing_ok=True)
+    create_private(making)
+    try:
+        with contextlib.closing(sqlite3.connect(making, isolation_level=None)) as connection:
+            connection.executescript(sql.OVERLAY_SCHEMA)
+            connection.executescript(sql.OVERLAY_INDEXES_1)
+            for step in range(1, version):
+                _apply(connection, MIGRATIONS[step])
+            connection.execute(sql.PUT_META, ("schema_version", str(version)))
+        sync_file(making)
+        with contextlib.suppress(FileExistsError):
+            os.link(making, path)
+    finally:
+        making.unlink(missing_ok=True)
+    sync_file(path.parent)
 
 
 def _migrate(
-    connection: sqlite3.Connection, path: Path, found: int, version: int, migrations: Mapping[int, str]
+    connection: sqlite3.Connection, path: Path, found: int, version: int, migrations: Mapping[int, Migration]
 ) -> None:
+    """All steps in one transaction, checked before it ends. The backup goes when that is done.
+
+    It guards the minutes of a migration, no more: an erase must not leave anybody in it.
+    """
     backup = path.with_name(f"{path.name}.v{found}.{time.strftime('%Y%m%dT%H%M%S')}.bak")
     connection.execute(sql.TRUNCATE_WAL).fetchone()
     connection.execute("BEGIN EXCLUSIVE")
     try:
-        shutil.copy2(path, backup)
+        found = _version(connection) or found  # another server may have been faster
+        _back_up(path, backup)
         for step in range(found, version):
             if step not in migrations:
                 raise StoreUnusable(f"{path} has schema version {found}, which this service cannot bring to {version}")
-            for statement in _statements(migrations[step]):
-                connection.execute(statement)
+            _apply(connection, migrations[step])
         connection.execute(sql.PUT_META, ("schema_version", str(version)))
+        _require_sound(connection, path)
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # a full disk has rolled back already
+            connection.execute("ROLLBACK")
+        backup.unlink(missing_ok=True)
         raise
     connection.execute("COMMIT")
+    connection.execute(sql.TRUNCATE_WAL).fetchone()
+
+
+def _back_up(path: Path, backup: Path) -> None:
+    create_private(backup)
+    shutil.copyfile(path, backup)
+    keep_private([backup])
+    sync_file(backup)
+
+
+def _apply(connection: sqlite3.Connection, migration: Migration) -> None:
+    if callable(migration):
+        migration(connection)
+        return
+    for statement in _statements(migration):
+        connection.execute(statement)
+
+
+def _require_sound(connection: sqlite3.Connection, path: Path) -> None:
+    found = connection.execute(sql.INTEGRITY).fetchone()[0]
+    if found != "ok":
+        reason = " ".join(str(found).split())
+        raise StoreUnusable(f"{path} is damaged ({reason}) and cannot be brought up to date; restore it from a backup")
+
+
+def _backups(path: Path) -> Iterator[Path]:
+    return path.parent.glob(f"{path.name}.v*.bak")
 
 
 def _statements(script: str) -> list[str]:

@@ -209,6 +209,13 @@ async def declared_relations(login: Neo4jLogin) -> str:
         return "\n".join((await present_graph(connection)).get("declared") or ())
 
 
+async def relation_names(login: Neo4jLogin) -> list[str]:
+    """The names of the relations that the graph's base uses. Raises StoreUnusable."""
+    async with Connection(login) as connection:
+        await connection.require_usable()
+        return list((await present_graph(connection)).get("relations") or ())
+
+
 async def load_base(
     connection: Connection,
     source: BaseSource,

@@ -7,12 +7,13 @@ changed; `overlays.db` holds the users' logs of edits, which are the truth, and 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import NamedTuple
 
 BASE_SCHEMA_VERSION = 3
 """1 had no edges.merged; what reads a base for users does not need it. 2 had every edge in two indexes of tails. The
 queries below read all three."""
 OVERLAY_SCHEMA_VERSION = 2
-"""1 had neither `responses` nor `erased_requests`."""
+"""1 had neither `responses` nor `erased_requests`, and other indexes of marks."""
 
 # The base. Symmetric relations have negative ids and are stored once, the concept with the smaller key as head.
 
@@ -150,7 +151,15 @@ SELECT {columns} FROM concepts h CROSS JOIN relations r CROSS JOIN concepts t CR
 WHERE h.key = ?1 AND r.name = ?2 AND t.key = ?3 AND e.head = h.id AND e.relation = r.id AND e.tail = t.id AND {ranks}
 """
 _RANKS = ("e.rank < 64", "e.rank >= 64")
-FIND_EDGE = " UNION ALL ".join(_FOUND.format(columns="e.weight", more="", ranks=ranks) for ranks in _RANKS)
+_FOUND_AMONG = """
+SELECT z.key FROM json_each(?1) z
+CROSS JOIN concepts h ON h.key = json_extract(z.value, '$[0]')
+CROSS JOIN relations r ON r.name = json_extract(z.value, '$[1]')
+CROSS JOIN concepts t ON t.key = json_extract(z.value, '$[2]')
+CROSS JOIN edges e ON e.head = h.id AND e.relation = r.id AND e.tail = t.id AND {ranks}
+"""
+FIND_EDGES = " UNION ALL ".join(_FOUND_AMONG.format(ranks=ranks) for ranks in _RANKS)
+"""Places in a JSON list of [head, relation, tail] of those that are there."""
 
 # What loaders ask of a base that is there.
 
@@ -215,10 +224,26 @@ CREATE TABLE overlay (
   origin TEXT NOT NULL, stamp_revision INTEGER NOT NULL, stamp_position INTEGER NOT NULL,
   PRIMARY KEY (user, head, relation, tail)
 ) WITHOUT ROWID;
+"""
+OVERLAY_INDEXES_1 = """
 CREATE INDEX overlay_by_tail ON overlay (user, tail, relation, head);
 CREATE INDEX overlay_by_age ON overlay (user, stamp_revision DESC, stamp_position DESC);
 """
-# What version 2 added.
+# What version 2 put in the place of version 1's indexes, and added.
+OVERLAY_INDEXES_2 = """
+DROP INDEX IF EXISTS overlay_by_tail;
+DROP INDEX IF EXISTS overlay_by_age;
+-- each in the order in which pages list marks, the newest first
+CREATE INDEX overlay_by_age
+  ON overlay (user, stamp_revision DESC, stamp_position DESC, head DESC, relation DESC, tail DESC);
+CREATE INDEX overlay_at_head
+  ON overlay (user, head, stamp_revision DESC, stamp_position DESC, relation DESC, tail DESC);
+CREATE INDEX overlay_at_tail
+  ON overlay (user, tail, stamp_revision DESC, stamp_position DESC, relation DESC, head DESC);
+CREATE INDEX touches_by_age
+  ON touches (user, stamp_revision DESC, stamp_position DESC, head DESC, relation DESC, tail DESC)
+  WHERE origin IS NOT NULL;
+"""
 RESPONSES_SCHEMA = """
 -- of requests that changed nothing. `number` counts up, so that the oldest can be dropped
 CREATE TABLE responses (
@@ -240,11 +265,18 @@ PRAGMA foreign_keys = ON;
 """
 TRUNCATE_WAL = "PRAGMA wal_checkpoint(TRUNCATE)"
 
+
+def wait_for_locks(milliseconds: int) -> str:
+    """For how long statements after this one wait for what others hold."""
+    return f"PRAGMA busy_timeout = {int(milliseconds)}"
+
+
 GET_USER = "SELECT overlay_id, revision FROM users WHERE user = ?"
 PUT_USER = "INSERT OR REPLACE INTO users (user, overlay_id, revision) VALUES (?, ?, ?)"
 GET_EPOCH = "SELECT epoch FROM erasures WHERE bucket = ?"
 NEXT_EPOCH = "INSERT INTO erasures (bucket, epoch) VALUES (?, 1) ON CONFLICT (bucket) DO UPDATE SET epoch = epoch + 1"
 ALL_USERS = "SELECT user, overlay_id, revision FROM users ORDER BY user"
+ANY_USER = "SELECT 1 FROM users LIMIT 1"
 COUNT_USERS = "SELECT COUNT(*) FROM users"
 COUNT_EDITS = "SELECT COUNT(*) FROM edits"
 
@@ -262,41 +294,92 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 DROP_MARK = "DELETE FROM overlay WHERE user = ? AND head = ? AND relation = ? AND tail = ?"
 
-MARK_COLUMNS = "head, relation, tail, head_text, tail_text, origin, stamp_revision, stamp_position"
-# The latest change of each triple up to a revision. MAX with bare columns: SQLite takes them from the row with it.
-_MARKS_THEN = f"""
-SELECT {MARK_COLUMNS}, MAX(revision) FROM touches WHERE user = ?1 AND changed AND revision <= ?2 {{where}}
-GROUP BY head, relation, tail HAVING origin IS NOT NULL
-"""
-MARKS_AT_HEAD = f"SELECT {MARK_COLUMNS} FROM overlay WHERE user = ? AND head = ?"
-MARKS_AT_TAIL = f"SELECT {MARK_COLUMNS} FROM overlay WHERE user = ? AND tail = ?"
-MARKS_AT_HEAD_THEN = _MARKS_THEN.format(where="AND head = ?3")
-MARKS_AT_TAIL_THEN = _MARKS_THEN.format(where="AND tail = ?3")
-ALL_MARKS = f"SELECT {MARK_COLUMNS} FROM overlay WHERE user = ?"
-ALL_MARKS_THEN = _MARKS_THEN.format(where="")
-GET_MARK = f"SELECT {MARK_COLUMNS} FROM overlay WHERE user = ? AND head = ? AND relation = ? AND tail = ?"
-FACTS = f"""
-SELECT {", ".join("o." + c for c in MARK_COLUMNS.split(", "))}, e.id, e.time_ms
-FROM overlay o JOIN edits e ON e.user = o.user AND e.revision = o.stamp_revision WHERE o.user = ?
-"""
-EDIT_HEADS = "SELECT revision, id, time_ms FROM edits WHERE user = ?"
-PERSONAL_AT_HEADS = """
-SELECT o.head, o.head_text, COUNT(*) FROM json_each(?2) k JOIN overlay o ON o.user = ?1 AND o.head = k.value
-WHERE o.origin = 'added' GROUP BY o.head
-"""
-PERSONAL_AT_TAILS = """
-SELECT o.tail, o.tail_text FROM json_each(?2) k JOIN overlay o ON o.user = ?1 AND o.tail = k.value
-WHERE o.origin = 'added' GROUP BY o.tail
-"""
-# As bytes: a text that is not UTF-8 would end the statement instead of costing its own row.
-EDIT_COLUMNS = "CAST(e.body AS BLOB), CAST(e.id AS BLOB), e.revision, e.time_ms"
+
+class Timed(NamedTuple):
+    """One question about a user's marks, in two forms: of the overlay as it is, and as it was at `:revision`."""
+
+    now: str
+    then: str
+
+
+# As it was: of each triple its latest change up to the revision. Without an origin it was as in the base.
+_AS_IT_WAS = """
+o.origin IS NOT NULL AND o.revision <= :revision AND NOT EXISTS (
+  SELECT 1 FROM touches l WHERE l.user = o.user AND l.head = o.head AND l.relation = o.relation AND l.tail = o.tail
+    AND l.revision > o.revision AND l.revision <= :revision AND l.changed
+)"""
+
+
+def _timed(query: str) -> Timed:
+    # The planner cannot know how many marks a user has, nor at how many concepts: it is told which index to take
+    now = query.format(
+        marks="overlay o",
+        at_head="overlay o INDEXED BY overlay_at_head",
+        at_tail="overlay o INDEXED BY overlay_at_tail",
+        by_age="overlay o INDEXED BY overlay_by_age",
+        so="1",
+    )
+    then = query.format(
+        marks="touches o",
+        at_head="touches o INDEXED BY sqlite_autoindex_touches_1",  # the primary key
+        at_tail="touches o INDEXED BY touches_by_tail",
+        by_age="touches o INDEXED BY touches_by_age",
+        so=_AS_IT_WAS,
+    )
+    return Timed(now, then)
+
+
+_MARK = "o.head, o.relation, o.tail, o.head_text, o.tail_text, o.origin, o.stamp_revision, o.stamp_position"
+# Marks of symmetric relations are seen from both ends.
+_AT_HEAD = f"SELECT {_MARK} FROM {{at_head}} WHERE o.user = :user AND o.head = :head AND {{so}}"
+_AT_TAIL = f"""
+SELECT {_MARK} FROM {{at_tail}} WHERE o.user = :user AND o.tail = :head AND o.head <> :head
+  AND o.relation IN (SELECT value FROM json_each(:symmetric)) AND {{so}}"""
+ALL_MARKS = f"SELECT {_MARK} FROM overlay o WHERE o.user = :user"
+MARKS_AT = _timed(f"{_AT_HEAD} UNION ALL {_AT_TAIL}")
+MARKS_OF = _timed(f"""
+SELECT {_MARK}, z.key FROM json_each(:triples) z CROSS JOIN {{marks}} ON o.user = :user
+  AND o.head = json_extract(z.value, '$[0]') AND o.relation = json_extract(z.value, '$[1]')
+  AND o.tail = json_extract(z.value, '$[2]')
+WHERE {{so}}
+""")
+# Pages go on behind the mark that a cursor names, along an index: a page costs what it holds.
+PAGE_OF_MARKS_AT = _timed(f"""
+SELECT * FROM (
+  {_AT_HEAD} AND (o.stamp_revision, o.stamp_position, o.relation, o.tail)
+    < (:stamp_revision, :stamp_position, :relation, :other)
+  ORDER BY o.stamp_revision DESC, o.stamp_position DESC, o.relation DESC, o.tail DESC LIMIT :count
+) UNION ALL SELECT * FROM (
+  {_AT_TAIL} AND (o.stamp_revision, o.stamp_position, o.relation, o.head)
+    < (:stamp_revision, :stamp_position, :relation, :other)
+  ORDER BY o.stamp_revision DESC, o.stamp_position DESC, o.relation DESC, o.head DESC LIMIT :count
+)
+""")
+PAGE_OF_FACTS = _timed(f"""
+SELECT {_MARK}, e.id, e.time_ms
+FROM {{by_age}} LEFT JOIN edits e ON e.user = o.user AND e.revision = o.stamp_revision
+WHERE o.user = :user AND {{so}} AND (o.stamp_revision, o.stamp_position, o.head, o.relation, o.tail)
+  < (:stamp_revision, :stamp_position, :head, :relation, :tail)
+ORDER BY o.stamp_revision DESC, o.stamp_position DESC, o.head DESC, o.relation DESC, o.tail DESC LIMIT :count
+""")
+PERSONAL_AT_HEADS = _timed("""
+SELECT o.head, o.head_text, COUNT(*) FROM json_each(:keys) k CROSS JOIN {marks} ON o.user = :user AND o.head = k.value
+WHERE o.origin = 'added' AND {so} GROUP BY o.head
+""")
+PERSONAL_AT_TAILS = _timed("""
+SELECT o.tail, o.tail_text FROM json_each(:keys) k CROSS JOIN {at_tail} ON o.user = :user AND o.tail = k.value
+WHERE o.origin = 'added' AND {so} GROUP BY o.tail
+""")
+EDIT_COLUMNS = "CAST(e.body AS BLOB), e.id, e.revision, e.time_ms"
+"""The body as bytes: pages are counted in them."""
 EDITS_PAGE = f"SELECT {EDIT_COLUMNS} FROM edits e WHERE user = ? AND revision <= ? ORDER BY revision DESC LIMIT ?"
 EDITS_ALL = f"SELECT {EDIT_COLUMNS} FROM edits e WHERE user = ? ORDER BY revision"
 EDIT_BY_ID = f"SELECT {EDIT_COLUMNS} FROM edits e WHERE user = ? AND id = ?"
 EDITS_TOUCHING = f"""
 SELECT {EDIT_COLUMNS} FROM edits e WHERE e.user = ?1 AND e.revision IN (
-  SELECT t.revision FROM json_each(?2) z JOIN touches t ON t.user = ?1 AND t.head = z.value ->> 0
-    AND t.relation = z.value ->> 1 AND t.tail = z.value ->> 2
+  SELECT t.revision FROM json_each(?2) z CROSS JOIN touches t ON t.user = ?1
+    AND t.head = json_extract(z.value, '$[0]') AND t.relation = json_extract(z.value, '$[1]')
+    AND t.tail = json_extract(z.value, '$[2]')
   WHERE t.revision > ?3
 ) ORDER BY e.revision
 """
@@ -340,3 +423,13 @@ SELECT head, relation, tail, revision, head_text, tail_text, changed, origin, st
 FROM touches WHERE user = ?
 """
 INTEGRITY = "PRAGMA integrity_check(1)"
+
+# Keys derived anew (server.stores.rekeying). A text of printable ASCII has the key that it always had.
+CONCEPTS_TO_REKEY = """
+SELECT DISTINCT user, head, head_text, tail, tail_text FROM touches
+WHERE head_text GLOB '*[^ -~]*' OR tail_text GLOB '*[^ -~]*'
+"""
+DROP_TOUCHES = "DELETE FROM touches WHERE user = ?"
+DROP_MARKS = "DELETE FROM overlay WHERE user = ?"
+REWRITE_EDIT = "UPDATE edits SET body = ? WHERE user = ? AND revision = ?"
+QUICK_INTEGRITY = "PRAGMA quick_check(1)"

@@ -11,12 +11,15 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from server.errors import StoreUnusable
+from server.errors import DataLoss, StoreUnusable
 from server.graph.concept import Concept
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple, canonical
 from server.stores import sql
+from server.stores.private_files import create_private, private_folder
+from server.stores.sqlite_connection import is_locked
 from server.stores.view import BaseEdge, BaseSlice
 
 BASE_FILE = "base.db"
@@ -48,10 +51,11 @@ def build_base(folder: Path, triples: Iterable[BaseTriple], vocabulary: Vocabula
 
     Triples given twice are merged (the highest weight stays). Raises what the disk raises, and then nothing changed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    private_folder(folder)
     building = folder / f"{BASE_FILE}.building-{os.getpid()}"
     building.unlink(missing_ok=True)
     try:
+        create_private(building)
         connection = sqlite3.connect(building, isolation_level=None)
         try:
             counts = _fill(connection, triples, vocabulary)
@@ -167,39 +171,60 @@ class BaseReader:
     """Reads one base file over one connection. An absent file is an empty base."""
 
     def __init__(self, path: Path) -> None:
+        """Open what is at `path`. Raises DataLoss when it is no base, StoreUnusable when it is a newer one."""
         self.identity = file_identity(path)
+        self.fingerprint = ""
         if self.identity is None:
             self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
             self._connection.executescript(sql.BASE_SCHEMA + sql.BASE_INDEXES)
-            self.fingerprint = ""
         else:
-            self._connection = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-            )
-            self.fingerprint = self._checked_fingerprint(path)
-        indexed = self._connection.execute(sql.HAS_MIRRORED_INDEX).fetchone()[0]
-        self._mirrored_edges = sql.MIRRORED_EDGES if indexed else sql.MIRRORED_EDGES_SORTED
-        self.relations = {name: number for number, name, _ in self._connection.execute(sql.ALL_RELATIONS)}
+            with _as_damage(path):
+                self._connection = sqlite3.connect(
+                    f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+                )
+        try:
+            with _as_damage(path):
+                self._look_around(path)
+        except BaseException:
+            self.close()
+            raise
 
-    def _checked_fingerprint(self, path: Path) -> str:
-        version = self._connection.execute(sql.GET_META, ("schema_version",)).fetchone()
-        if version is None or int(version[0]) > sql.BASE_SCHEMA_VERSION:
-            raise StoreUnusable(
-                f"{path} was written by a newer version of this service; update it, or load the base again"
+    def _look_around(self, path: Path) -> None:
+        """What all reading starts from."""
+        if self.identity is not None:
+            self._require_readable(path)
+            self.fingerprint = self.meta("fingerprint")
+        indexed = self._rows(sql.HAS_MIRRORED_INDEX)[0][0]
+        self._mirrored_edges = sql.MIRRORED_EDGES if indexed else sql.MIRRORED_EDGES_SORTED
+        self.relations = {name: number for number, name, _ in self._rows(sql.ALL_RELATIONS)}
+
+    def _require_readable(self, path: Path) -> None:
+        version = self.meta("schema_version")
+        if not (version.isascii() and version.isdigit()):
+            raise DataLoss(
+                f"{path.name} is damaged or not a base graph (it has no schema version); load the base again"
             )
-        return self.meta("fingerprint")
+        if int(version[:9]) > sql.BASE_SCHEMA_VERSION:
+            raise StoreUnusable(
+                f"{path.name} was written by a newer version of this service; update it, or load the base again"
+            )
+
+    def _rows(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
+        """All rows at once: none that cannot be used leaves the statement open."""
+        with contextlib.closing(self._connection.execute(statement, arguments)) as cursor:
+            return cursor.fetchall()
 
     def meta(self, key: str) -> str:
         """What the loader noted under `key`; empty where it noted nothing."""
-        row = self._connection.execute(sql.GET_META, (key,)).fetchone()
-        return str(row[0]) if row else ""
+        found = self._rows(sql.GET_META, key)
+        return str(found[0][0]) if found else ""
 
     def close(self) -> None:
         self._connection.close()
 
     def concept_ids(self, keys: Sequence[str]) -> dict[str, tuple[int, str, int]]:
         """key -> (id, text, number of retrievable triples), for those of `keys` that are concepts."""
-        rows = self._connection.execute(sql.LOOK_UP_CONCEPTS, (json.dumps(list(keys)),))
+        rows = self._rows(sql.LOOK_UP_CONCEPTS, json.dumps(list(keys)))
         return {key: (number, text, retrievable) for key, number, text, retrievable in rows}
 
     def forms_of(self, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
@@ -208,7 +233,7 @@ class BaseReader:
         if relation is None:
             return {}
         forms: dict[int, tuple[str, ...]] = {}
-        for head, key in self._connection.execute(sql.FORMS_OF, (json.dumps(list(ids)), relation)):
+        for head, key in self._rows(sql.FORMS_OF, json.dumps(list(ids)), relation):
             forms[head] = (*forms.get(head, ()), key)
         return forms
 
@@ -220,10 +245,10 @@ class BaseReader:
         number = known[0]
         slices = {}
         for name, relation in self.relations.items():
-            count = self._connection.execute(sql.COUNT_OF_RELATION, (number, relation)).fetchone()[0] or 0
+            count = self._rows(sql.COUNT_OF_RELATION, number, relation)[0][0] or 0
             edges = [e for e, _ in self._edges(head, number, name, relation, 0, limit)] if count else []
             if relation < 0:
-                mirrored = self._connection.execute(sql.COUNT_MIRRORED, (number, relation)).fetchone()[0]
+                mirrored = self._rows(sql.COUNT_MIRRORED, number, relation)[0][0]
                 if mirrored:
                     count += mirrored
                     edges += self._mirrored(head, number, name, relation, 0, limit)
@@ -259,20 +284,20 @@ class BaseReader:
     def _edges(
         self, head: Concept, number: int, name: str, relation: int, rank: int, limit: int
     ) -> Iterator[tuple[BaseEdge, int]]:
-        rows = self._connection.execute(sql.EDGES_OF_RELATION, (number, relation, rank, limit))
+        rows = self._rows(sql.EDGES_OF_RELATION, number, relation, rank, limit)
         for at, key, text, weight, dataset, license in rows:
             yield BaseEdge(Triple(head, name, Concept(key, text)), weight, dataset, license), at
 
     def _mirrored(
         self, head: Concept, number: int, name: str, relation: int, offset: int, limit: int
     ) -> list[BaseEdge]:
-        rows = self._connection.execute(self._mirrored_edges, (number, relation, limit, offset))
+        rows = self._rows(self._mirrored_edges, number, relation, limit, offset)
         return [BaseEdge(Triple(head, name, Concept(key, text)), weight, d, li) for _, key, text, weight, d, li in rows]
 
-    def has(self, triple: Triple) -> bool:
-        """Whether the base has this triple, given in its canonical form."""
-        row = self._connection.execute(sql.FIND_EDGE, (triple.head.key, triple.relation, triple.tail.key)).fetchone()
-        return row is not None
+    def places_of(self, triples: Iterable[Triple]) -> set[int]:
+        """The places, among `triples` in their canonical form, of those that the base has."""
+        asked = json.dumps([[t.head.key, t.relation, t.tail.key] for t in triples])
+        return {place for (place,) in self._rows(sql.FIND_EDGES, asked)}
 
     def find_whole(self, head: str, relation: str, tail: str) -> tuple[float, str, str] | None:
         """(weight, dataset, license) of the edge between two keys, in canonical form; None where there is none."""
@@ -280,6 +305,10 @@ class BaseReader:
             sql.FIND_WHOLE_EDGE, (head, relation, tail)
         ).fetchone()
         return row
+
+    def integrity(self) -> str:
+        """ "ok", or the first thing that is wrong with the file; reads all of it."""
+        return str(self._rows(sql.QUICK_INTEGRITY)[0][0])
 
     def counted_relations(self) -> dict[str, int]:
         """Edges by relation, counted one by one."""
@@ -303,11 +332,43 @@ class BaseReader:
         return BaseCounts(concepts, sum(relations.values()), self.fingerprint, relations)
 
 
-def declared_relations(folder: Path) -> str:
-    """TOML of the relations that the base in `folder` brought along; empty where it brought none."""
-    reader = BaseReader(folder / BASE_FILE)
+@contextlib.contextmanager
+def _as_damage(path: Path) -> Iterator[None]:
+    """What SQLite says of a file that is not a base."""
     try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if is_locked(error):
+            raise
+        reason = str(error).partition(chr(10))[0]
+        raise DataLoss(f"{path.name} is damaged or not a base graph ({reason}); load the base again") from error
+
+
+def declared_relations(folder: Path) -> str:
+    """TOML of the relations that the base in `folder` brought along; empty where it brought none.
+
+    Raises StoreUnusable when there is something else in the base's place.
+    """
+    with _base_in(folder) as reader:
         return reader.meta("declared")
+
+
+def relation_names(folder: Path) -> list[str]:
+    """The names of the relations that the base in `folder` uses. Raises StoreUnusable as `declared_relations` does."""
+    with _base_in(folder) as reader:
+        return list(reader.relations)
+
+
+@contextlib.contextmanager
+def _base_in(folder: Path) -> Iterator[BaseReader]:
+    try:
+        reader = BaseReader(folder / BASE_FILE)
+    except (DataLoss, StoreUnusable) as error:
+        raise StoreUnusable(f"{folder}: {error}") from error
+    except OSError as error:
+        raise StoreUnusable(f"the base graph in {folder} cannot be read: {error.strerror}") from error
+    try:
+        yield reader
     finally:
         reader.close()
 

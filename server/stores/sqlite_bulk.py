@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from server.stores import sql
+from server.stores.private_files import create_private, keep_private
 from server.stores.sqlite_base import sync_file, transaction
 
 Step = Literal["relations", "sources", "concepts", "edges"]
@@ -39,6 +40,8 @@ class BaseBuilder:
         self._path = path
         if path.exists() and not _is_of(path, stage):
             remove(path)
+        create_private(path)
+        keep_private([path])
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.executescript(sql.BULK_PRAGMAS)
         self._most_values = min(_VALUES, self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER))

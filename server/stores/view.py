@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 from server.graph.concept import Concept
 from server.graph.neighborhood import Neighborhood, RelationSlice, ViewedTriple
@@ -59,12 +60,15 @@ def assemble_neighborhood(
     """The view at `head`: the base's slices without what `marks` remove, and with what they add, newest first.
 
     `marked_in_base` are those of the marked triples that the base has. Of each relation at most `limit` of the base's
-    triples are kept; the base's slices must hold as many more as there are marks.
+    triples are kept; the base's slices must hold as many more as there are
+    marked triples of their relation in the base.
     """
+    by_relation: dict[str, dict[Triple, Mark]] = {relation: {} for relation in base}
+    for triple, mark in marks.items():
+        by_relation.setdefault(triple.relation, {})[triple] = mark
     slices = []
-    for relation in sorted({*base, *(t.relation for t in marks)}):
+    for relation, own in sorted(by_relation.items(), key=itemgetter(0)):
         part = base.get(relation, BaseSlice(0, ()))
-        own = {t: m for t, m in marks.items() if t.relation == relation}
         weights = {e.triple: e for e in part.edges}
         added = sorted(
             (t for t, m in own.items() if m.origin is Origin.ADDED), key=lambda t: own[t].stamp, reverse=True

@@ -22,7 +22,7 @@ from server.tuning.objective import (
     comparable,
     loss,
 )
-from server.tuning.texts import says
+from server.tuning.texts import same_answer, says
 
 
 class Stopping(Enum):
@@ -230,7 +230,7 @@ class _State:
             for v in self.view.slice(added.relation).triples
             if v.triple != added
             and says(before, v.triple.tail.text)
-            and not says(self.problem.feedback, v.triple.tail.text)
+            and not same_answer(v.triple.tail.text, self.problem.feedback)
         )
         return replace(self, changes=self.changes + refuted)
 
@@ -296,7 +296,7 @@ def _rivals(problem: Problem, facts: Facts) -> list[str]:
     """The answers that the feedback must overtake: the answer before, and every other tail among the facts."""
     rivals = [] if problem.answer_before is None else [problem.answer_before]
     rivals += [z.tail.text for z in facts]
-    return list(dict.fromkeys(r for r in rivals if not says(r, problem.feedback)))
+    return list(dict.fromkeys(r for r in rivals if not same_answer(r, problem.feedback)))
 
 
 def _require(probabilities: Probabilities, pairs: Sequence[tuple[Triple, str]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.errors import Unavailable
@@ -119,9 +119,18 @@ class Answerer:
             return query
         return reasoning_prompt(query, [verbalize(v.triple, self.vocabulary) for v in facts])
 
-    def scorer(self, user: str, query: str, subject: Concept, meter: CostMeter, deadline: float | None) -> Scorer:
-        memory = self.memories.of(user)
-        return Scorer(self.model, self.vocabulary, self.rules.normalization, query, subject, meter, deadline, memory)
+    def scorer(
+        self,
+        user: str,
+        query: str,
+        subject: Concept,
+        meter: CostMeter,
+        deadline: float | None,
+        fields: Mapping[str, str],
+    ) -> Scorer:
+        """What asks the model for this request. `fields`: the request's fields by their texts."""
+        memory, normalization = self.memories.of(user), self.rules.normalization
+        return Scorer(self.model, self.vocabulary, normalization, query, subject, meter, deadline, memory, fields)
 
     async def generated(self, request: GenerateRequest, meter: CostMeter, deadline: float | None) -> str:
         """The whole text of a generation."""
@@ -149,7 +158,8 @@ class AnswerInProgress:
             choice = await answerer.subject_of(q.user, q.query, q.subject, q.at_revision)
             subject = choice.match.concept
             whole = await answerer.store.neighborhood(q.user, subject, answerer.rules.neighborhood_limit, q.at_revision)
-            scorer = answerer.scorer(q.user, q.query, subject, self._meter, q.deadline)
+            fields = {text: f"candidates[{number}]" for number, text in reversed(list(enumerate(q.candidates)))}
+            scorer = answerer.scorer(q.user, q.query, subject, self._meter, q.deadline, fields)
             found = await answerer.retrieve(scorer, retrievable_view(whole, answerer.vocabulary))
         with self._meter.stage("candidates"):
             candidates = await self._weighed(scorer, found)

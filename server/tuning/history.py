@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from server.errors import InvalidRequest, RevertBlocked
 from server.graph.edit import Change, Edit, EditKind
+from server.graph.marks import changes_to
 from server.graph.relation import Vocabulary
-from server.graph.triple import Mark, Origin, Stamp, Triple, canonical
+from server.graph.triple import Origin, Triple, canonical
 from server.tuning.ports import GraphStore, Snapshot
 from server.tuning.writes import RequestKey, Write, Writer
 
@@ -58,29 +59,13 @@ class Historian:
             raise InvalidRequest("remove", "names a triple that `add` names too")
 
         async def compute(snapshot: Snapshot) -> Write:
-            changes = await self._direct_changes(user, snapshot.revision + 1, adding, removing)
+            wanted = [*((t, Origin.ADDED) for t in adding), *((t, Origin.REMOVED) for t in removing)]
+            found = await self._store.find(user, [*adding, *removing])
+            changes = changes_to(wanted, found, snapshot.revision + 1)
             edit = _edit(snapshot, EditKind.FACTS, changes)
             return Write(render(edit), (edit,) if changes else ())
 
         return await self._writer.run(user, key, expected_revision, compute)
-
-    async def _direct_changes(
-        self, user: str, revision: int, adding: Sequence[Triple], removing: Sequence[Triple]
-    ) -> tuple[Change, ...]:
-        found = await self._store.find(user, [*adding, *removing])
-        changes: list[Change] = []
-        for triple in adding:
-            mark = found[triple][1]
-            if mark is None or mark.origin is not Origin.ADDED:
-                changes.append(Change(triple, mark, Mark(Origin.ADDED, Stamp(revision, len(changes)))))
-        for triple in removing:
-            in_base, mark = found[triple]
-            hidden = mark is not None and mark.origin is Origin.REMOVED
-            if hidden or (mark is None and not in_base):
-                continue
-            after = Mark(Origin.REMOVED, Stamp(revision, len(changes))) if in_base else None
-            changes.append(Change(triple, mark, after))
-        return tuple(changes)
 
     async def revert(
         self,
@@ -98,9 +83,10 @@ class Historian:
 
         async def compute(snapshot: Snapshot) -> Write:
             edit = await self._store.edit(user, edit_id)
-            if (earlier := (await self._standing_reverts(user)).get(edit_id)) is not None:
+            reverted = standing_reverts(await self._store.reverts(user))
+            if (earlier := reverted.get(edit_id)) is not None:
                 return Write(render(Reverted(await self._store.edit(user, earlier), ())), ())
-            skipped = await self._conflicts(user, edit)
+            skipped = await self._conflicts(user, edit, reverted)
             if skipped and not skip_conflicts:
                 raise RevertBlocked(list(dict.fromkeys(i for s in skipped for i in s.edit_ids)))
             left_out = {s.triple for s in skipped}
@@ -112,32 +98,41 @@ class Historian:
 
         return await self._writer.run(user, key, None, compute)
 
-    async def _standing_reverts(self, user: str) -> dict[str, str]:
-        """Of each edit that is reverted now, the id of the revert: one that has not itself been reverted."""
-        standing: dict[str, str] = {}
-        for revert, reverted in reversed(await self._store.reverts(user)):  # later ones decide over earlier ones
-            if revert not in standing:
-                standing.setdefault(reverted, revert)
-        return standing
-
-    async def _conflicts(self, user: str, edit: Edit) -> list[Skipped]:
-        """The edit's triples that later edits changed, unless they were put back, or relied on."""
+    async def _conflicts(self, user: str, edit: Edit, reverted: Container[str]) -> list[Skipped]:
+        """The edit's triples that later edits changed, unless they were put back, or that standing ones rely on."""
         triples = [c.triple for c in edit.changes]
         later = await self._store.edits_since(user, edit.revision, triples)
-        reverted = await self._standing_reverts(user)
-        standing = [e for e in later if e.id not in reverted]
-        now = {t: mark for t, (_, mark) in (await self._store.find(user, triples)).items()}
+        touching = _ids_by_triple(later, lambda e: (*(c.triple for c in e.changes), *e.relied_on))
+        relying = _ids_by_triple((e for e in later if e.id not in reverted), lambda e: e.relied_on)
+        found = await self._store.find(user, triples)
         skipped = []
         for change in edit.changes:
-            changed = now[change.triple] != change.after
-            blocking = [
-                e.id
-                for e in (later if changed else standing)
-                if (changed and any(c.triple == change.triple for c in e.changes)) or change.triple in e.relied_on
-            ]
+            changed = found[change.triple][1] != change.after
+            blocking = (touching if changed else relying).get(change.triple, ())
             if changed or blocking:
                 skipped.append(Skipped(change.triple, tuple(blocking)))
         return skipped
+
+
+def standing_reverts(reverts: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Of each edit that is reverted now the id of the revert, from (revert, reverted) pairs, oldest first.
+
+    A revert stands unless a standing one reverts it. Those are later, so going backwards each is decided when it is met.
+    """
+    standing: dict[str, str] = {}
+    for revert, reverted in reversed(reverts):
+        if revert not in standing:
+            standing.setdefault(reverted, revert)
+    return standing
+
+
+def _ids_by_triple(edits: Iterable[Edit], triples_of: Callable[[Edit], Iterable[Triple]]) -> dict[Triple, list[str]]:
+    """Of each triple the ids of the edits that have it, in their order."""
+    ids: dict[Triple, list[str]] = {}
+    for edit in edits:
+        for triple in dict.fromkeys(triples_of(edit)):
+            ids.setdefault(triple, []).append(edit.id)
+    return ids
 
 
 def _edit(snapshot: Snapshot, kind: EditKind, changes: tuple[Change, ...], reverts: str | None = None) -> Edit:

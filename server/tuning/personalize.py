@@ -14,11 +14,12 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from server.errors import EpsilonUnreachable, InvalidRequest
-from server.graph.codec import MAX_CONCEPT_BYTES
+from server.graph.codec import checked_concept, checked_relation, printable
 from server.graph.concept import Concept
 from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
+from server.graph.marks import changes_to
 from server.graph.neighborhood import Neighborhood, ViewedTriple
-from server.graph.triple import Mark, Origin, Stamp, Triple, canonical
+from server.graph.triple import Origin, Stamp, Triple, canonical
 from server.tuning.algorithm import Facts, Problem, Removal, Solution, Stopping, facts_of, margin, solve
 from server.tuning.answer import Answerer
 from server.tuning.cost import Cost, CostMeter
@@ -34,10 +35,10 @@ from server.tuning.objective import (
 )
 from server.tuning.ports import GenerateRequest, GraphStore, Snapshot
 from server.tuning.relations import TOKENS_PER_RELATION, filled_up, parse_relations, personalized_triples
-from server.tuning.scoring import Scorer, ScoringBudget, grouped, triples_to_score, unscored_mass
+from server.tuning.scoring import Scorer, ScoringBudget, grouped, longest_field, triples_to_score, unscored_mass
 from server.tuning.subject import Match, SubjectChoice
 from server.tuning.templates import extraction_prompt
-from server.tuning.texts import object_text, says
+from server.tuning.texts import object_text, same_answer, says
 from server.tuning.writes import RequestKey, Write, Writer
 
 _LEAVES_PER_TRIPLE = 4
@@ -143,6 +144,12 @@ class _Personalization:
         self._meter = CostMeter()
         self._feedback = command.answer.strip()
         self._object = _object_concept(command)
+        self._named = tuple(
+            dict.fromkeys(
+                checked_relation(r, f"relations[{n}]", answerer.vocabulary) for n, r in enumerate(command.relations)
+            )
+        )
+        """The relations that the caller names."""
         self._answers: dict[str, str] = {}
         self._view: Neighborhood
         self._scorer: Scorer
@@ -154,7 +161,7 @@ class _Personalization:
             await self._retrieve()
         with self._meter.stage("answer_before"):
             before = await self._answer_before()
-        if before is not None and says(before, self._feedback):
+        if before is not None and self._is_feedback(before):
             return await self._unchanged(before)
         with self._meter.stage("relations"):
             personalized = await self._personalized()
@@ -162,7 +169,7 @@ class _Personalization:
             await self._score(personalized, before)
             if before is None:
                 before = self._most_probable_tail(self._view) or ""
-                if says(before, self._feedback):
+                if self._is_feedback(before):
                     return await self._unchanged(before)
         problem = self._problem(personalized, before or None)
         solution, answer_after, converged = await self._decided(problem)
@@ -176,9 +183,11 @@ class _Personalization:
         subject = self._choice.match.concept
         limit = max(self._answerer.rules.neighborhood_limit, self._rules.budget.triples + self._rules.max_removed)
         whole = await self._store.neighborhood(c.user, subject, limit)
-        asked_for = {self._vocabulary.relation_named(r) for r in c.relations}
-        self._view = retrievable_view(whole, self._vocabulary, asked_for)
-        self._scorer = self._answerer.scorer(c.user, c.query, subject, self._meter, c.deadline)
+        self._view = retrievable_view(whole, self._vocabulary, self._named)
+        fields = {self._feedback: "answer"}
+        if c.answer_before is not None:
+            fields.setdefault(c.answer_before.strip(), "answer_before")
+        self._scorer = self._answerer.scorer(c.user, c.query, subject, self._meter, c.deadline, fields)
         await self._foresee()
         self._known = Probabilities(await self._scorer.relations([s.relation for s in self._view.slices]))
 
@@ -189,11 +198,10 @@ class _Personalization:
         """
         c = self._command
         before = c.answer_before.strip() if c.answer_before is not None else ""
-        ranked = not c.relations and self._rules.relation_source is RelationSource.RANKED
-        if not before or says(before, self._feedback) or not (c.relations or ranked):
+        ranked = not self._named and self._rules.relation_source is RelationSource.RANKED
+        if not before or self._is_feedback(before) or not (self._named or ranked):
             return
-        named = [self._vocabulary.relation_named(r) for r in c.relations]
-        names = named or [r.name for r in self._vocabulary.retrievable()]
+        names = self._named or tuple(r.name for r in self._vocabulary.retrievable())
         candidates = personalized_triples(self._view.head, names, self._object)
         triples = list(dict.fromkeys([*candidates, *(v.triple for v in self._view)]))
         budget = self._rules.budget.triples
@@ -203,7 +211,7 @@ class _Personalization:
         companions = possible_companions(self._view, self._scorer.remembered(seen), self._answerer.rules.retrieval)
         facts = {*candidates, *(v.triple for v in companions)}
         tails = dict.fromkeys(v.triple.tail.text for v in companions)
-        rivals = [tail for tail in tails if not says(tail, self._feedback)]
+        rivals = [tail for tail in tails if not same_answer(tail, self._feedback)]
         if len(facts) * len(rivals) > _LEAVES_PER_TRIPLE * budget:
             rivals = []  # to be asked for when it is known which of them count
         wanted = {z: list(dict.fromkeys([self._feedback, before, *(rivals if z in facts else [])])) for z in triples}
@@ -224,6 +232,10 @@ class _Personalization:
             self._answers[prompt] = await self._answerer.generated(request, self._meter, self._command.deadline)
         return self._answers[prompt]
 
+    def _is_feedback(self, answer: str) -> bool:
+        """Whether `answer` says the feedback, and is not another fact's tail that only begins like it."""
+        return says(answer, self._feedback, {v.triple.tail.text for v in self._view})
+
     def _facts(self, view: Neighborhood) -> tuple[ViewedTriple, ...]:
         return facts_for_answer(view, self._known.relations, self._answerer.rules.retrieval)
 
@@ -238,13 +250,13 @@ class _Personalization:
     async def _personalized(self) -> tuple[Triple, ...]:
         """H: the caller's relations, else generated ones filled up by ranking, or ranked ones alone."""
         c, k, subject = self._command, self._rules.k, self._view.head
-        if c.relations:
-            names = tuple(dict.fromkeys(self._vocabulary.relation_named(r) for r in c.relations))
-            return personalized_triples(subject, names, self._object)
-        names = ()
+        if self._named:
+            return personalized_triples(subject, self._named, self._object)
+        names: tuple[str, ...] = ()
         if self._rules.relation_source is RelationSource.GENERATED:
             prompt = extraction_prompt(c.query, self._feedback, subject.text, self._object.text, k)
-            request = GenerateRequest(prompt, k * TOKENS_PER_RELATION)
+            longest = longest_field({"query": c.query, "answer": self._feedback})
+            request = GenerateRequest(prompt, k * TOKENS_PER_RELATION, field=longest)
             text = await self._answerer.generated(request, self._meter, c.deadline)
             names = parse_relations(text, self._vocabulary, k)
         if len(names) < k:
@@ -260,7 +272,7 @@ class _Personalization:
         facts = [v.triple for v in self._facts(self._view)]
         expected = self._expected_facts(personalized)
         rivals = [z.tail.text for z in (expected if before else [*expected, *facts])]
-        rivals = [tail for tail in rivals if not says(tail, self._feedback)]
+        rivals = [tail for tail in rivals if not same_answer(tail, self._feedback)]
         wanted: dict[Triple, list[str]] = {}
         for z in [*personalized, *triples_to_score(self._view, self._known, self._rules.budget), *facts, *expected]:
             answers = [self._feedback, *([before] if before else [])]
@@ -311,7 +323,7 @@ class _Personalization:
                 solution = await self._solved(problem, rejected)
             with self._meter.stage("answer_after"):
                 answer = await self._answer_after(solution.view)
-            if solution.holds and (not self._command.verify or says(answer, self._feedback)):
+            if solution.holds and (not self._command.verify or self._is_feedback(answer)):
                 return solution, answer, True
             tried.append(solution)
             if not solution.holds or len(tried) > MAX_RESUMES:
@@ -387,7 +399,9 @@ class _Personalization:
         mass_before, mass_after = (unscored_mass(v, self._known, self._feedback) for v in (self._view, solution.view))
         return replace(
             self._outcome(edit, evidence),
-            explanation="" if converged else _explanation(after, solution, self._command.verify),
+            explanation=""
+            if converged
+            else _explanation(after, self._is_feedback(after), solution, self._command.verify),
             considered=tuple((z, self._probabilities(z, solution.view, before)) for z in problem.personalized),
             unscored_mass_before=mass_before,
             unscored_mass_after=mass_after,
@@ -397,18 +411,15 @@ class _Personalization:
         )
 
     async def _changes(self, solution: Solution, before: str) -> tuple[Change, ...]:
-        marks = await self._store.find(self._command.user, [*solution.added, *solution.removed])
-        changes = []
-        for position, z in enumerate([*solution.added, *solution.removed]):
-            in_base, mark = marks[z]
-            stamp = Stamp(self._snapshot.revision + 1, position)
-            if z in solution.added:
-                after: Mark | None = Mark(Origin.ADDED, stamp)
-            else:
-                after = Mark(Origin.REMOVED, stamp) if in_base else None
-            probabilities = self._probabilities(z, solution.view, before)
-            changes.append(Change(canonical(z, self._vocabulary), mark, after, probabilities))
-        return tuple(changes)
+        wanted = {canonical(z, self._vocabulary): (z, Origin.ADDED) for z in solution.added}
+        wanted |= {canonical(z, self._vocabulary): (z, Origin.REMOVED) for z in solution.removed}
+        found = await self._store.find(self._command.user, list(wanted))
+        changes = changes_to(
+            [(stored, origin) for stored, (_, origin) in wanted.items()], found, self._snapshot.revision + 1, renew=True
+        )
+        return tuple(
+            replace(c, probabilities=self._probabilities(wanted[c.triple][0], solution.view, before)) for c in changes
+        )
 
     def _probabilities(self, z: Triple, after: Neighborhood, before: str) -> TripleProbabilities:
         return TripleProbabilities(
@@ -438,8 +449,8 @@ class _Personalization:
             loss_after=loss_after,
             stop_reason=reason,
             converged=converged,
-            answer_before=before,
-            answer_after=after,
+            answer_before=printable(before),
+            answer_after=printable(after),
         )
 
     def _outcome(self, edit: Edit, evidence: Evidence) -> PersonalizeOutcome:
@@ -454,15 +465,21 @@ class _Personalization:
 
 
 def _object_concept(command: PersonalizeCommand) -> Concept:
-    text = command.object if command.object is not None else object_text(command.answer)
-    if len(text.encode()) > MAX_CONCEPT_BYTES:
-        raise InvalidRequest("answer", f"names a concept of more than {MAX_CONCEPT_BYTES} bytes; send a shorter object")
-    return Concept.of(text)
+    """The object: as the caller says, else what the answer names. Raises InvalidRequest."""
+    if command.object is not None:
+        return checked_concept(command.object, "object")
+    try:
+        return checked_concept(object_text(command.answer), "answer")
+    except InvalidRequest as error:
+        raise InvalidRequest("answer", f"as an object it {error.description}; send the object too") from error
 
 
-def _explanation(answer: str, solution: Solution, verified: bool) -> str:
+def _explanation(answer: str, says_feedback: bool, solution: Solution, verified: bool) -> str:
+    """Why a request did not converge: the condition that failed."""
     if solution.holds:
         return f"by probability the feedback leads, but the model still answers {answer!r}"
+    if verified and says_feedback:
+        return "nothing was left to change; the model answers so, but by probability another answer still leads"
     if verified:
         return f"nothing was left to change, and the model still answers {answer!r}"
     return "nothing was left to change, and by probability another answer still leads"

@@ -18,10 +18,22 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A prompt and the continuations whose probability after it is asked for. Each starts with a space."""
+    """A prompt and the continuations whose probability after it is asked for. Each starts with a space.
+
+    `field` names the request's field that the prompt is made of, `fields` those of the continuations where they come
+    from the request too: what the caller is told to shorten.
+    """
 
     prompt: str
     continuations: tuple[str, ...]
+    field: str = "query"
+    fields: tuple[str, ...] = ()
+
+    def field_to_shorten(self, number: int) -> str:
+        """The field that takes the most of the prompt and its continuation `number`."""
+        if self.fields and len(self.continuations[number]) > len(self.prompt):
+            return self.fields[number]
+        return self.field
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +72,8 @@ class Scores:
 class GenerateRequest:
     """A prompt to be continued until the model ends, a stop text appears, or `max_tokens` are written.
 
-    Greedy without a temperature. `seed` makes a draw repeatable.
+    Greedy without a temperature. `seed` makes a draw repeatable. `field` is the request's field to shorten when the
+    prompt is too long.
     """
 
     prompt: str
@@ -68,6 +81,7 @@ class GenerateRequest:
     stop: tuple[str, ...] = ("\n",)
     temperature: float | None = None
     seed: int | None = None
+    field: str = "query"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +95,8 @@ class Piece:
 class LanguageModel(Protocol):
     """A causal language model. Deadlines are in seconds of the monotonic clock; None is no deadline.
 
-    Errors: TextTooLong when a prompt does not fit, ModelBusy when the queue is full, DeadlinePassed when the work was
-    dropped before it reached the model.
+    Errors: TextTooLong when a text does not fit, RequestTooLarge when all of them together ask too much, ModelBusy when
+    the queue is full, DeadlinePassed when the work was dropped before it reached the model.
     """
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from server.graph.codec import MAX_RELATION_BYTES
+from server.graph.codec import is_relation_name
 from server.graph.concept import Concept
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
@@ -22,7 +22,7 @@ def parse_relations(generated: str, vocabulary: Vocabulary, k: int) -> tuple[str
     names = []
     for text in generated.split(SEPARATOR):
         name = vocabulary.relation_said(text)
-        if name and len(name.encode()) <= MAX_RELATION_BYTES and any(c.isalpha() for c in name):
+        if is_relation_name(name) and any(c.isalpha() for c in name):
             names.append(name)
     return tuple(dict.fromkeys(names))[:k]
 

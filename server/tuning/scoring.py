@@ -35,6 +35,8 @@ class Scorer:
     meter: CostMeter
     deadline: float | None
     memory: UserMemory = field(default_factory=lambda: UserMemory(1 << 20))
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """The request's fields, by their text: what a caller can shorten."""
 
     async def relations(self, relations: Collection[str]) -> dict[str, float]:
         """p(r) = P(r | T_retrieve(q)) of each relation (Eq. 5)."""
@@ -87,7 +89,8 @@ class Scorer:
     def ranking(self, answer: str, object: Concept, k: int) -> Branch:
         """The question that ranks the vocabulary's retrievable relations."""
         prompt = extraction_prompt(self.query, answer, self.subject.text, object.text, k)
-        return Branch(prompt, tuple(f" {r.phrase}" for r in self.vocabulary.retrievable()))
+        phrases = tuple(f" {r.phrase}" for r in self.vocabulary.retrievable())
+        return Branch(prompt, phrases, field=longest_field({"query": self.query, "answer": answer}))
 
     async def plain(self, answers: Sequence[str]) -> list[float]:
         """P(a | q) by the query alone: what counts where there are no facts."""
@@ -101,7 +104,11 @@ class Scorer:
             if logprob is None:
                 unknown.setdefault(prompt, []).append(continuation)
         if unknown:
-            asked = [Branch(prompt, tuple(continuations)) for prompt, continuations in unknown.items()]
+            field_of = {b.prompt: b.field for b in branches}
+            asked = [
+                Branch(prompt, tuple(continuations), field_of[prompt], self._fields_of(continuations))
+                for prompt, continuations in unknown.items()
+            ]
             scores = await self.model.score(asked, self.deadline)
             self.meter.add(scores.cost)
             self.memory.learn(asked, scores)
@@ -109,9 +116,17 @@ class Scorer:
                 known.update(zip(((branch.prompt, c) for c in branch.continuations), row, strict=True))
         return [[self._probability(known[b.prompt, c]) for c in b.continuations] for b in branches]
 
+    def _fields_of(self, continuations: Sequence[str]) -> tuple[str, ...]:
+        return tuple(self.fields.get(c.removeprefix(" "), "query") for c in continuations)
+
     def _probability(self, logprob: ContinuationLogprob | None) -> float:
         assert logprob is not None
         return probability(logprob, self.normalization)
+
+
+def longest_field(texts: Mapping[str, str]) -> str:
+    """The field, of texts by field, that takes the most of a prompt made of them."""
+    return max(texts, key=lambda name: len(texts[name]))
 
 
 @dataclass(frozen=True, slots=True)

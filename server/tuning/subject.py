@@ -13,7 +13,8 @@ look-up per span. Among the candidates the first of these rules that tells them 
 8. more retrievable triples
 9. the rightmost
 
-With no candidate the rightmost run of content words is the subject, as a personal concept.
+With no candidate the rightmost run of content words is the subject, as a personal concept. A text that no concept may
+have (an address of 600 characters, a sentence of a script without blanks) is no candidate.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.errors import SubjectNotFound
+from server.graph.codec import is_concept_name
 from server.graph.concept import ARTICLES, Concept, concept_key
 from server.tuning.function_words import (
     ABBREVIATIONS,
@@ -162,7 +164,10 @@ async def find_subject(store: GraphStore, user: str, query: str, at_revision: in
     if not words:
         raise SubjectNotFound
     asking = _asking_sentences(words, query)
-    proper, owned, plain = proper_name_spans(words, query), owned_spans(words), candidate_spans(words)
+    proper, owned, plain = (
+        [span for span in spans if is_concept_name(span.text)]
+        for spans in (proper_name_spans(words, query), owned_spans(words), candidate_spans(words))
+    )
     entries = await _looked_up(store, user, [*plain, *proper, *owned], at_revision)
     candidates = [
         *(
@@ -528,23 +533,25 @@ def _unknown(span: Span) -> ConceptEntry:
 
 
 def _content_run(words: Sequence[Word]) -> Span | None:
-    """The rightmost run of content words that are not the question's own."""
+    """The rightmost run of content words that are not the question's own, as long as a concept's text may be."""
     last = next((n for n in reversed(range(len(words))) if _is_content(words[n])), None)
     if last is None:
         return None
     first = last
     while first > 0 and _is_content(words[first - 1]) and not words[first].breaks and last - first + 1 < MAX_SPAN_WORDS:
+        if not is_concept_name(_text(words, first - 1, last)):
+            break
         first -= 1
     return Span(first, last, _text(words, first, last))
 
 
 def _is_content(word: Word) -> bool:
-    return not word.is_function and not word.asks
+    return not word.is_function and not word.asks and is_concept_name(word.text)
 
 
 def _last_resort(words: Sequence[Word]) -> Concept:
     """The rightmost word that is at least no function word. Raises SubjectNotFound."""
     for word in reversed(words):
-        if not word.is_function:
+        if not word.is_function and is_concept_name(word.text):
             return Concept.of(word.text)
     raise SubjectNotFound

@@ -7,30 +7,46 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from server.errors import InvalidRequest, OverlayNotEmpty, UnreadableRecord
-from server.graph.codec import edit_from_json, edit_to_json
-from server.graph.edit import Change, Edit, EditKind, Overlay, UnreadableEdit
+from server.graph.codec import (
+    MAX_CHANGES,
+    MAX_EDIT_BYTES,
+    NotJson,
+    checked_edit,
+    edit_from_json,
+    edit_to_json,
+    json_document,
+)
+from server.graph.edit import Edit, EditKind, Overlay, OverlayBuilder, UnreadableEdit
+from server.graph.marks import Found, changes_to
 from server.graph.relation import Vocabulary
-from server.graph.triple import Mark, Origin, Stamp, Triple, canonical
+from server.graph.triple import Mark, Triple
 from server.tuning.ports import GraphStore, Snapshot
 from server.tuning.writes import RequestKey, Write, Writer
 
 FORMAT = "kgt-overlay"
 VERSION = 1
-MAX_LINES = 1_000_000
-MAX_BYTES = 256 << 20
+MAX_LINES = 100_000
+MAX_BYTES = 64 << 20
+MAX_TRIPLES = 200_000
+"""What an import may hold. It is committed in one transaction, for which all other writes wait: about 0.1 ms an edit. All
+of it is in memory meanwhile."""
+_MAX_FRAME_BYTES = 1 << 16
+"""Of a header or a footer."""
 
 
 class MalformedExport(InvalidRequest):
-    """Lines that are no export of an overlay."""
+    """Lines that are no export of an overlay. The message repeats nothing of them."""
 
     reason = "MALFORMED_EXPORT"
 
@@ -39,12 +55,32 @@ class MalformedExport(InvalidRequest):
 
 
 @dataclass(frozen=True, slots=True)
+class Export:
+    """An export that was checked: its edits, oldest first, and the overlay that they make.
+
+    `is_history` says whether each edit is of a size that RPCs make, so that all of them can be kept as they are.
+    """
+
+    edits: tuple[Edit, ...]
+    overlay: Overlay
+    is_history: bool
+
+    def by_age(self) -> list[tuple[Triple, Mark]]:
+        """The overlay's marks, oldest first."""
+        return sorted(self.overlay.marks.items(), key=lambda item: (item[1].stamp, item[0]))
+
+
+@dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import came to: the number of edits it held, the revision reached, the net edit of a merge."""
+    """What an import came to: the number of edits it held, and the revision reached.
+
+    Of a merge also its edits, and the last of them (without an id where nothing changed).
+    """
 
     edits: int
     revision: int
     merged: Edit | None
+    merged_edits: tuple[Edit, ...] = ()
 
 
 class Courier:
@@ -57,50 +93,65 @@ class Courier:
         self._vocabulary = vocabulary
         self._writer = writer
         self._fingerprints = fingerprints
+        # Checking a large import takes seconds, and the event loop serves everybody: a thread for them, one at a time.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="import")
 
     async def export(self, user: str) -> Iterator[str]:
         """The lines of one revision of the user's overlay."""
         return export_lines(await self._store.history(user), self._fingerprints())
 
     async def import_(
-        self, user: str, lines: Sequence[str], merge: bool, key: RequestKey | None, render: Callable[[Imported], bytes]
+        self, user: str, lines: Iterable[str], merge: bool, key: RequestKey | None, render: Callable[[Imported], bytes]
     ) -> bytes:
-        """Take an export back: its history into an empty overlay, its net effect as one edit with `merge`.
+        """Take an export back: its history into an empty overlay, its net effect as new edits with `merge`.
 
-        Raises MalformedExport before anything is written, and OverlayNotEmpty.
+        `lines` are read twice. Raises MalformedExport before anything is written, and OverlayNotEmpty.
         """
-        edits = parse_export(lines, self._vocabulary)
+        loop = asyncio.get_running_loop()
+        export = await loop.run_in_executor(self._thread, parse_export, lines, self._vocabulary, merge)
 
         async def compute(snapshot: Snapshot) -> Write:
-            if snapshot.revision == 0:
-                return Write(render(Imported(len(edits), len(edits), None)), edits)
+            count = len(export.edits)
+            if snapshot.revision == 0 and export.is_history:
+                return Write(render(Imported(count, count, None)), export.edits)
             if not merge:
                 raise OverlayNotEmpty
-            net = await self._net_edit(user, snapshot, edits)
-            return Write(render(Imported(len(edits), net.revision, net)), (net,) if net.changes else ())
+            wanted = await loop.run_in_executor(self._thread, export.by_age)
+            found = await self._found(user, [triple for triple, _ in wanted])
+            net = await loop.run_in_executor(self._thread, net_edits, wanted, found, snapshot)
+            last = net[-1] if net else _no_edit(snapshot)
+            return Write(render(Imported(count, last.revision, last, net)), net)
 
         return await self._writer.run(user, key, None, compute)
 
-    async def _net_edit(self, user: str, snapshot: Snapshot, edits: Sequence[Edit]) -> Edit:
-        """One edit that gives this overlay the marks that the imported one ends with, in their order of age."""
-        marks = replayed(edits).marks
-        found = await self._store.find(user, list(marks))
-        revision = snapshot.revision + 1
-        changes: list[Change] = []
-        for triple, mark in sorted(marks.items(), key=lambda item: (item[1].stamp, item[0])):
-            in_base, present = found[triple]
-            if present is not None and present.origin is mark.origin:
-                continue
-            if mark.origin is Origin.REMOVED and not in_base and present is None:
-                continue
-            changes.append(Change(triple, present, Mark(mark.origin, Stamp(revision, len(changes)))))
-        return Edit(
-            id=uuid.uuid4().hex if changes else "",
-            revision=revision if changes else snapshot.revision,
-            kind=EditKind.IMPORT,
-            time_ms=time.time_ns() // 1_000_000,
-            changes=tuple(changes),
-        )
+    async def _found(self, user: str, triples: Sequence[Triple]) -> Found:
+        """What the store says of `triples`, asked in pieces, between which it serves others."""
+        found: dict[Triple, tuple[bool, Mark | None]] = {}
+        for start in range(0, len(triples), MAX_CHANGES):
+            found |= await self._store.find(user, triples[start : start + MAX_CHANGES])
+        return found
+
+
+def net_edits(wanted: Sequence[tuple[Triple, Mark]], found: Found, snapshot: Snapshot) -> tuple[Edit, ...]:
+    """Edits that give an overlay the marks `wanted`, in this order, each of a size that RPCs make."""
+    origins = {triple: mark.origin for triple, mark in wanted}
+    changing = [change.triple for change in changes_to(origins.items(), found, 1)]
+    now = _now_ms()
+    edits: list[Edit] = []
+    for start in range(0, len(changing), MAX_CHANGES):
+        revision = snapshot.revision + len(edits) + 1
+        part = [(triple, origins[triple]) for triple in changing[start : start + MAX_CHANGES]]
+        changes = changes_to(part, found, revision)
+        edits.append(Edit(uuid.uuid4().hex, revision, EditKind.IMPORT, now, changes))
+    return tuple(edits)
+
+
+def _no_edit(snapshot: Snapshot) -> Edit:
+    return Edit("", snapshot.revision, EditKind.IMPORT, _now_ms(), ())
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 def export_lines(edits: Sequence[Edit | UnreadableEdit], fingerprints: Mapping[str, str]) -> Iterator[str]:
@@ -125,79 +176,118 @@ def export_lines(edits: Sequence[Edit | UnreadableEdit], fingerprints: Mapping[s
     yield json.dumps({"edits": len(edits), "sha256": digest.hexdigest()})
 
 
-def parse_export(lines: Sequence[str], vocabulary: Vocabulary) -> tuple[Edit, ...]:
-    """The edits of an export, wholly checked: format, count, hash, and that each edit follows from those before."""
-    lines = [line for line in lines if line.strip()]
-    if len(lines) < 2:
-        raise MalformedExport(max(1, len(lines)), "an export has a header, edits and a footer")
-    header = _document(lines[0], 1)
+def parse_export(lines: Iterable[str], vocabulary: Vocabulary, merge: bool = False) -> Export:
+    """An export, wholly checked: format, count, hash, and that each edit follows from those before.
+
+    `lines` are gone through twice and not kept. With `merge`, edits may be larger than RPCs make them, as those of
+    earlier versions were: only what they come to is taken then. Raises MalformedExport.
+    """
+    header, footer = _checked_frame(lines)
+    chain = _Chain()
+    edits: list[Edit] = []
+    triples, is_history = 0, True
+    for number, line in _numbered(lines):
+        if header < number < footer:
+            edit, usual = _edit(number, line, vocabulary)
+            if not (usual or merge):
+                raise MalformedExport(
+                    number,
+                    f"is an edit of more than {MAX_CHANGES} triples or {MAX_EDIT_BYTES >> 20} MiB;"
+                    " set merge to take what the export comes to, without its history",
+                )
+            triples += len(edit.changes)
+            if triples > MAX_TRIPLES:
+                raise MalformedExport(
+                    number, f"is the one with which more than {MAX_TRIPLES} triples are changed in all"
+                )
+            chain.go_on(number, edit)
+            edits.append(edit)
+            is_history = is_history and usual
+    return Export(tuple(edits), chain.overlay(), is_history)
+
+
+def _numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """The lines with text and their numbers, without line ends and a byte order mark."""
+    for number, line in enumerate(lines, start=1):
+        text = line.rstrip("\r\n")
+        if number == 1:
+            text = text.removeprefix("\ufeff")
+        if text.strip():
+            yield number, text
+
+
+def _checked_frame(lines: Iterable[str]) -> tuple[int, int]:
+    """The numbers of header and footer, which say what stands between them."""
+    digest = hashlib.sha256()
+    first: tuple[int, str] | None = None
+    last: tuple[int, str] | None = None
+    count = 0
+    for numbered in _numbered(lines):
+        if last is not None:
+            digest.update(last[1].encode("utf-8", "surrogatepass") + b"\n")
+        first, last, count = first or numbered, numbered, count + 1
+    if first is None or last is None or count < 2:
+        raise MalformedExport(last[0] if last else 1, "an export has a header, edits and a footer")
+    header, footer = _document(*first), _document(*last)
     if header.get("format") != FORMAT:
-        raise MalformedExport(1, f'is no header of a {FORMAT} export ("format")')
-    if header.get("version") != VERSION:
-        raise MalformedExport(1, f"has format version {header.get('version')!r}; this server reads {VERSION}")
-    footer = _document(lines[-1], len(lines))
-    if footer.get("edits") != len(lines) - 2:
-        raise MalformedExport(
-            len(lines), f"the footer counts {footer.get('edits')!r} edits, there are {len(lines) - 2}"
-        )
-    digest = hashlib.sha256("".join(f"{line}\n" for line in lines[:-1]).encode()).hexdigest()
-    if footer.get("sha256") != digest:
-        raise MalformedExport(len(lines), "the hash does not match: the export was cut or changed")
-    edits = tuple(_numbered(lines[1:-1], vocabulary))
-    _require_chain(edits)
-    return edits
+        raise MalformedExport(first[0], f'is not the header of a {FORMAT} export ("format")')
+    if not _is_number(header.get("version"), VERSION):
+        raise MalformedExport(first[0], f"has another format version; this server reads {VERSION}")
+    if not _is_number(footer.get("edits"), count - 2):
+        raise MalformedExport(last[0], f"the footer does not count the {count - 2} edits that are there")
+    if footer.get("sha256") != digest.hexdigest():
+        raise MalformedExport(last[0], "the hash does not match: the export was cut or changed")
+    return first[0], last[0]
 
 
-def replayed(edits: Iterable[Edit]) -> Overlay:
-    """The overlay that a log of edits makes."""
-    overlay = Overlay()
-    for edit in edits:
-        overlay = overlay.with_edit(edit)
-    return overlay
+def _is_number(value: object, expected: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value == expected
 
 
-def _numbered(lines: Sequence[str], vocabulary: Vocabulary) -> Iterator[Edit]:
-    for number, line in enumerate(lines, start=2):
-        try:
-            edit = edit_from_json(line)
-        except InvalidRequest as error:
-            raise MalformedExport(number, str(error)) from error
-        yield replace(
-            edit,
-            changes=tuple(replace(c, triple=_stored(c.triple, vocabulary)) for c in edit.changes),
-            relied_on=tuple(_stored(t, vocabulary) for t in edit.relied_on),
-        )
-
-
-def _stored(triple: Triple, vocabulary: Vocabulary) -> Triple:
-    return canonical(replace(triple, relation=vocabulary.canonical_name(triple.relation)), vocabulary)
-
-
-def _require_chain(edits: Sequence[Edit]) -> None:
-    overlay, ids = Overlay(), set()
-    for number, edit in enumerate(edits, start=2):
-        if edit.revision != overlay.revision + 1:
-            raise MalformedExport(number, f"has revision {edit.revision} after {overlay.revision}")
-        if edit.id in ids:
-            raise MalformedExport(number, "repeats the id of an earlier edit")
-        if edit.reverts is not None and edit.reverts not in ids:
-            raise MalformedExport(number, "reverts an edit that is not before it")
-        if not edit.changes or len({c.triple for c in edit.changes}) != len(edit.changes):
-            raise MalformedExport(number, "changes nothing, or one triple twice")
-        for change in edit.changes:
-            if overlay.marks.get(change.triple) != change.before:
-                raise MalformedExport(number, "does not start from where the edits before it end")
-            if change.after is not None and change.after.stamp.revision > edit.revision:
-                raise MalformedExport(number, "dates a change after itself")
-        overlay = overlay.with_edit(edit)
-        ids.add(edit.id)
-
-
-def _document(line: str, number: int) -> Mapping[str, Any]:
+def _document(number: int, line: str) -> Mapping[str, Any]:
+    if len(line) > _MAX_FRAME_BYTES:
+        raise MalformedExport(number, "is too long for a header or a footer")
     try:
-        document = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise MalformedExport(number, f"is not JSON: {error.msg}") from error
+        document = json_document(line)
+    except NotJson as error:
+        raise MalformedExport(number, str(error)) from error
     if not isinstance(document, dict):
         raise MalformedExport(number, "is not a JSON object")
     return document
+
+
+def _edit(number: int, line: str, vocabulary: Vocabulary) -> tuple[Edit, bool]:
+    """The edit in a line, and whether it is of a size that RPCs make."""
+    try:
+        edit = checked_edit(edit_from_json(line), vocabulary)
+    except InvalidRequest as error:
+        raise MalformedExport(number, str(error)) from error
+    return edit, len(edit.changes) <= MAX_CHANGES and len(line.encode()) <= MAX_EDIT_BYTES
+
+
+class _Chain:
+    """Edits that follow from each other, from an empty overlay on."""
+
+    def __init__(self) -> None:
+        self._builder = OverlayBuilder()
+        self._ids: set[str] = set()
+
+    def go_on(self, number: int, edit: Edit) -> None:
+        """Append the edit of line `number`. Raises MalformedExport where it does not follow."""
+        if edit.revision != self._builder.revision + 1:
+            raise MalformedExport(number, "does not have the revision after the one before it")
+        if edit.id in self._ids:
+            raise MalformedExport(number, "repeats the id of an earlier edit")
+        if edit.reverts is not None and edit.reverts not in self._ids:
+            raise MalformedExport(number, "reverts an edit that is not before it")
+        if len({change.triple for change in edit.changes}) != len(edit.changes):
+            raise MalformedExport(number, "changes one triple twice")
+        if not self._builder.fits(edit):
+            raise MalformedExport(number, "does not start from where the edits before it end")
+        if any(c.after is not None and c.after.stamp.revision > edit.revision for c in edit.changes):
+            raise MalformedExport(number, "dates a change after itself")
+        self._builder.apply(edit)
+        self._ids.add(edit.id)
+
+    def overlay(self) -> Overlay:
+        return self._builder.overlay()

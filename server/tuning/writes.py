@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from server.errors import RequestIdReused, RevisionMoved
 from server.graph.edit import Edit
-from server.tuning.ports import GraphStore, RequestRecord, Snapshot
+from server.tuning.ports import Erased, GraphStore, RequestRecord, Snapshot
 
 T = TypeVar("T")
 
@@ -48,10 +48,12 @@ class UserTurns:
 async def uncut(work: Awaitable[T]) -> T:
     """Do `work` to its end even when the caller is cancelled meanwhile; the cancellation comes after it."""
     task = asyncio.ensure_future(work)
+    # Nobody awaits the task after a cancellation, and asyncio logs what it failed with unless that was looked at.
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
-        if not task.cancelled():
+        if not task.done():
             await asyncio.wait({task})
         raise
 
@@ -80,6 +82,8 @@ class Writer:
     ) -> bytes:
         """The response of `compute`, committed with its edits, or of the earlier request with this key.
 
+        With a key, a response without edits is kept too: what is repeated later may not be without effect then.
+
         Raises RequestIdReused, RevisionMoved (a second lost race, or `expected_revision` does not match) and
         OverlayErased.
         """
@@ -91,9 +95,9 @@ class Writer:
                 if expected_revision is not None and expected_revision != snapshot.revision:
                     raise RevisionMoved(expected_revision, snapshot.revision)
                 write = await compute(snapshot)
-                if not write.edits:
-                    return write.response
                 record = None if key is None else RequestRecord(key.request_id, key.content_hash, write.response)
+                if not write.edits and record is None:
+                    return write.response
                 try:
                     await uncut(self.store.commit(user, snapshot, write.edits, record))
                 except RevisionMoved:
@@ -113,8 +117,7 @@ class Writer:
             raise RequestIdReused
         return record.response
 
-    @contextlib.asynccontextmanager
-    async def turn(self, user: str) -> AsyncIterator[None]:
-        """For what is written without an edit."""
+    async def erase(self, user: str, request_id: str | None) -> Erased:
+        """Erase `user` once the writes before it are done. The store knows a repeated `request_id`."""
         async with self._turns.turn(user):
-            yield
+            return await uncut(self.store.erase(user, request_id))

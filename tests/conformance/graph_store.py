@@ -9,9 +9,13 @@ import asyncio
 import sys
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from server.errors import (
     Internal,
@@ -26,15 +30,17 @@ from server.errors import (
 )
 from server.graph.codec import edit_to_json
 from server.graph.concept import Concept
-from server.graph.edit import Change, Edit, EditKind, UnreadableEdit
+from server.graph.edit import Change, Edit, EditKind, OverlayBuilder, UnreadableEdit
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.stores.sqlite_base import BaseTriple
+from server.stores.view import newest_first
 from server.tuning.history import Historian, Reverted, Skipped
-from server.tuning.ports import Erased, GraphStore, Page, RequestRecord, Snapshot
+from server.tuning.ports import Erased, GraphStore, Listing, Page, RequestRecord, Snapshot
 from server.tuning.transfer import Courier, Imported
 from server.tuning.writes import RequestKey, Writer
+from tests.graph import edits as strategies
 
 VOCABULARY = Vocabulary.built_in()
 DOG = Concept.of("dog")
@@ -426,7 +432,7 @@ class GraphStoreConformance(ABC):
         exported = await courier.export("ann")
         with pytest.raises(UnreadableRecord):
             for line in exported:
-                lines.append(line)  # noqa: PERF402: what came before the error counts
+                lines.append(line)  # noqa: PERF402 (what came before the error counts)
         assert lines[1:] == [edit_to_json(made[0]), edit_to_json(made[2])]
 
     async def test_a_record_that_cannot_be_read_hinders_nobody_else(self, store: GraphStore) -> None:
@@ -606,6 +612,40 @@ class GraphStoreConformance(ABC):
         await add(store, "ann", CARROTS)
         assert (await store.snapshot("ann")).overlay_id != first.overlay_id
 
+    @settings(
+        max_examples=25,
+        deadline=None,
+        suppress_health_check=[*HealthCheck],  # a store for all examples, each of which has users of its own
+    )
+    @given(drawn=st.lists(strategies.edits, min_size=1, max_size=3))
+    async def test_any_edits_survive(self, store: GraphStore, courier: Courier, drawn: Sequence[Edit]) -> None:
+        edits = following_each_other(drawn)
+        user = uuid.uuid4().hex
+        begun = await store.snapshot(user)
+        for number, made in enumerate(edits):
+            await store.commit(user, replace(await store.snapshot(user), revision=number), [made], None)
+        assert (await store.snapshot(user)).overlay_id != begun.overlay_id
+        assert await store.history(user) == edits
+        assert (await store.edits(user, Page(9), len(edits))).items == tuple(reversed(edits))
+        log = OverlayBuilder()
+        for made in edits:
+            assert await store.edit(user, made.id) == made
+            log.apply(made)
+            marks = newest_first(log.overlay().marks)
+            facts = await every_page(lambda page, at=made.revision: store.facts(user, page, at))  # type: ignore[misc]
+            assert [(fact.triple, fact.mark) for fact in facts] == marks
+            for head in {triple.head for triple, _ in marks}:
+                own = [viewed.triple for viewed in await store.neighborhood(user, head, 9, made.revision)]
+                added = {z for z, m in marks if m.origin is Origin.ADDED}
+                assert {z for z in added if z.head == head} <= set(own)
+        assert (await store.overlay(user)).marks == log.overlay().marks
+        lines = list(await courier.export(user))
+        await import_(courier, user + "2", lines)
+        assert await store.history(user + "2") == edits
+        for each in (user, user + "2"):
+            assert (await store.erase(each)).edits == len(edits)
+            assert await store.history(each) == []
+
     async def test_it_says_that_it_is_well(self, store: GraphStore) -> None:
         await store.health()
 
@@ -619,6 +659,39 @@ def added(revision: int, position: int = 0) -> Mark:
 
 def edit(revision: int, *changes: Change) -> Edit:
     return Edit(uuid.uuid4().hex, revision, EditKind.FACTS, 1_700_000_000_000 + revision, changes)
+
+
+def following_each_other(drawn: Sequence[Edit]) -> list[Edit]:
+    """`drawn` as one log: numbered, each from where the one before ends, none dated after itself."""
+    log, edits = OverlayBuilder(), list[Edit]()
+    for revision, one in enumerate(drawn, start=1):
+        marks = log.overlay().marks
+        changes = []
+        for change in one.changes:
+            after = change.after and replace(change.after, stamp=replace(change.after.stamp, revision=revision))
+            before = marks.get(change.triple)
+            if before != after:
+                changes.append(replace(change, before=before, after=after))
+        reverts = edits[-1].id if edits and one.reverts else None
+        edits.append(
+            replace(one, id=f"{revision}-{one.id}", revision=revision, changes=tuple(changes), reverts=reverts)
+        )
+        log.apply(edits[-1])
+    return edits
+
+
+Paged = TypeVar("Paged")
+
+
+async def every_page(read: Callable[[Page], Awaitable[Listing[Paged]]]) -> list[Paged]:
+    """The items of all pages, read two by two."""
+    items: list[Paged] = []
+    cursor = ""
+    while True:
+        listing = await read(Page(2, cursor))
+        items += listing.items
+        if not (cursor := listing.next_cursor):
+            return items
 
 
 async def commit(store: GraphStore, user: str, wanted: Sequence[tuple[Triple, Origin]]) -> Edit:

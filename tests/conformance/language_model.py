@@ -63,6 +63,20 @@ class LanguageModelConformance:
                 await call
             assert refused.value.tokens > refused.value.limit > 0
 
+    async def test_a_text_beyond_the_context_names_its_field(self, language_model: LanguageModel) -> None:
+        long = " dog" * 3000
+        for branch, field in (
+            (Branch("a", (" likes", long), fields=("candidates[0]", "candidates[1]")), "candidates[1]"),
+            (Branch(f"a{long}", (" likes",), fields=("answer",)), "query"),
+            (Branch(f"a{long}", (" likes",), field="answer"), "answer"),
+        ):
+            with pytest.raises(TextTooLong) as refused:
+                await language_model.score([FACTS[0], branch])
+            assert refused.value.field == field
+        with pytest.raises(TextTooLong) as refused:
+            await whole(language_model, GenerateRequest(long, 3, field="answer"))
+        assert refused.value.field == "answer"
+
     async def test_work_past_its_deadline_is_dropped(self, language_model: LanguageModel) -> None:
         past = time.monotonic() - 1
         with pytest.raises(DeadlinePassed):

@@ -76,3 +76,32 @@ def test_built_in_vocabulary_holds_conceptnets_relations() -> None:
 def test_a_vocabulary_that_contradicts_itself_is_refused(text: str, complaint: str) -> None:
     with pytest.raises(InvalidVocabulary, match=complaint.replace("(", r"\(")):
         Vocabulary.parse(text)
+
+
+def test_a_name_that_the_base_uses_names_itself_before_any_phrase(vocabulary: Vocabulary) -> None:
+    base = vocabulary.with_base_names(["Owns", "Works_For", "likes", "Desires", "is a?"])
+    for name in ("Owns", "Works_For", "likes", "Desires", "is a?"):
+        assert base.relation_named(name) == name
+        assert base.relation_named(f" {name} ") == name
+    assert base.relation_named("DesireOf") == "Desires", "declared names and aliases come first"
+    assert base.relation_named("Likes") == "Desires"
+    assert base.uses("Owns")
+    assert not base.uses("owns")
+    assert "Owns" not in base, "it is not declared"
+
+
+def test_a_base_of_declared_names_changes_no_fingerprint(vocabulary: Vocabulary) -> None:
+    assert vocabulary.with_base_names(["Desires", "Synonym"]).fingerprint == vocabulary.fingerprint
+    assert vocabulary.with_base_names([]).fingerprint == vocabulary.fingerprint
+    own = vocabulary.with_base_names(["Owns", "Desires"])
+    assert own.fingerprint != vocabulary.fingerprint
+    assert own.fingerprint == vocabulary.with_base_names(["Desires", "Owns"]).fingerprint
+    more = own.extended('[[relation]]\nname = "IsA"\nphrases = ["is a"]')
+    assert more.relation_named("Owns") == "Owns"
+
+
+@pytest.mark.parametrize("text", ["1. 1. likes", "- (1) My Own", "WANTS", '"“quoted” thing"', "r_1: r_2: x", "Ⅷ. Ä"])
+def test_the_name_of_a_relation_names_itself(text: str) -> None:
+    vocabulary = Vocabulary.parse(SMALL + 'aliases = ["wants"]')
+    name = vocabulary.relation_named(text)
+    assert vocabulary.relation_named(name) == name

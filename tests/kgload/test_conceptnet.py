@@ -16,12 +16,15 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bench.generate import generate
 from demo.processes import ROOT
-from kgload import embedded, queries
+from kgload import embedded, queries, staging
 from kgload.__main__ import main
-from kgload.lines import EXTERNAL, concept_text, conceptnet_fault, link_text
+from kgload.lines import EXTERNAL, NoTriple, checked, concept_text, conceptnet_fault, link_text
+from server.graph.codec import MAX_CONCEPT_BYTES
 from server.graph.concept import Concept, concept_key
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
@@ -213,6 +216,42 @@ def test_what_is_folded_in_sql_is_folded_as_python_folds_it() -> None:
     chance = random.Random(7)
     pairs = [(chance.choice(rows), chance.choice(rows)) for _ in range(50_000)]
     assert [(a, b) for a, b in pairs if concept_key(a[0] + b[0]) != a[1] + b[1]] == [], "no two make one"
+
+
+TROUBLESOME = st.text(
+    st.sampled_from(
+        "aZ9 .\u00e9\u0130\u00df\u4eac\u304b\u0414\u2019'\u02bc\u00b4\u201d\u2010\u2212\u2013_"
+        "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u202e\ufe0f\u2800\u3164\u0301\u06cc\u062e\u094d\u0915\u2764\U0001f525"
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(st.lists(st.one_of(TROUBLESOME, st.text(st.characters(exclude_categories=["Cs"]), max_size=12)), min_size=1))
+@settings(max_examples=50, deadline=None)
+def test_the_staging_gives_each_text_the_key_that_python_gives(texts: list[str]) -> None:
+    with duckdb.connect() as database:
+        database.create_function("key_in_python", staging._key, ["VARCHAR"], "VARCHAR")
+        database.create_function("text_in_python", staging._text, ["VARCHAR"], "VARCHAR")
+        database.execute(
+            "CREATE TABLE raw AS SELECT 0 AS why, t AS head, t AS tail, 1 AS line, NULL::VARCHAR AS head_language,"
+            " NULL::VARCHAR AS tail_language FROM (SELECT unnest($texts) AS t)",
+            {"texts": texts},
+        )
+        database.execute(queries.TEXTS)
+        rows = database.execute("SELECT t, key, text FROM texts WHERE key <> ''").fetchall()
+    assert {t: (key, text) for t, key, text in rows} == {
+        t: (concept.key, concept.text) for t in texts if (concept := Concept.of(t)).key and not _is_refused(t)
+    }
+
+
+def _is_refused(text: str) -> bool:
+    try:
+        checked(text, "concept", MAX_CONCEPT_BYTES)
+    except NoTriple:
+        return True
+    return False
 
 
 @pytest.mark.parametrize("lines", [3_000, 150_000], ids=["one chunk", "several chunks, in the threads of DuckDB"])

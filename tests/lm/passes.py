@@ -40,3 +40,15 @@ class Passes:
         self.lengths.append(kwargs["input_ids"].numel())
         self.started.set()
         self.release.wait(30)
+
+
+async def prepared(model: TransformersModel, requests: int) -> None:
+    """Return once `requests` of them have their tokens and wait for the model."""
+    worker = model._worker
+
+    def wait() -> None:
+        with worker._changed:
+            assert worker._changed.wait_for(lambda: sum(job.ready for job in worker._waiting) >= requests, 30)
+
+    await asyncio.sleep(0)  # those that were made just now enter the queue
+    await asyncio.to_thread(wait)

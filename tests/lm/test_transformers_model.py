@@ -20,7 +20,7 @@ from server.lm.tokens import Tokenizer
 from server.lm.transformers_model import TransformersModel
 from server.tuning.ports import Branch, GenerateRequest, LanguageModel
 from tests.conformance.language_model import LanguageModelConformance, whole
-from tests.lm.passes import Passes
+from tests.lm.passes import Passes, prepared
 from tests.lm.tiny_models import BEGIN
 
 
@@ -196,7 +196,7 @@ async def test_what_waits_goes_into_one_pass_up_to_the_budget(loaded: LoadedMode
     with Passes(loaded, block_first=True) as passes:
         first = await passes.holding(model)
         waiting = [asyncio.ensure_future(model.score(branches)) for branches in asked]
-        await asyncio.sleep(0)
+        await prepared(model, len(waiting))
         passes.release.set()
         together = await asyncio.gather(*waiting)
         await first
@@ -222,7 +222,7 @@ async def test_another_users_words_change_no_bit(loaded: LoadedModel) -> None:
         with Passes(loaded, block_first=True) as passes:
             first = await passes.holding(model)
             waiting = [asyncio.ensure_future(model.score(branches)) for branches in (other, own)]
-            await asyncio.sleep(0)
+            await prepared(model, len(waiting))
             passes.release.set()
             found.append((await asyncio.gather(*waiting))[1])
             await first
@@ -254,7 +254,7 @@ async def test_a_long_generation_does_not_hold_up_scoring(loaded: LoadedModel) -
         generating = asyncio.ensure_future(generation())
         await asyncio.to_thread(passes.started.wait, 30)
         asked = asyncio.ensure_future(scoring())
-        await asyncio.sleep(0)
+        await prepared(model, 1)
         passes.release.set()
         _, scored = await asyncio.gather(generating, asked)
     model.close()

@@ -28,7 +28,7 @@ def make_llama(folder: Path, *, begins: bool = True) -> Path:
         num_key_value_heads=2, max_position_embeddings=CONTEXT, bos_token_id=1, eos_token_id=0, pad_token_id=0,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
-    _tokenizer(begins=begins).save_pretrained(folder)
+    tiny_tokenizer(begins=begins).save_pretrained(folder)
     return folder
 
 
@@ -40,11 +40,12 @@ def make_gpt2(folder: Path) -> Path:
         resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
     )  # fmt: skip
     GPT2LMHeadModel(config).save_pretrained(folder)
-    _tokenizer(begins=False).save_pretrained(folder)
+    tiny_tokenizer(begins=False).save_pretrained(folder)
     return folder
 
 
-def _tokenizer(*, begins: bool) -> PreTrainedTokenizerFast:
+def tiny_tokenizer(*, begins: bool) -> PreTrainedTokenizerFast:
+    """A byte-level BPE tokenizer of 600 tokens; `begins` with a token of its own."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

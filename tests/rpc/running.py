@@ -12,6 +12,7 @@ from kgt.client import AsyncClient
 from server import assemble
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
+from server.rpc.load import Load
 from server.rpc.serving import Probes, new_server
 from server.settings import Settings
 from server.stores.sqlite import SqliteStore
@@ -52,14 +53,21 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, model: FixedModel | None = None, **settings: Any) -> AsyncIterator[Running]:
+async def running(
+    folder: Path,
+    model: FixedModel | None = None,
+    load: Load | None = None,
+    *,
+    vocabulary: Vocabulary = VOCABULARY,
+    **settings: Any,
+) -> AsyncIterator[Running]:
     """A service over the dog's graph in `folder`."""
     if not (folder / "base.db").exists():
         build_base(folder, BASE, VOCABULARY)
     model = model or FixedModel(PHRASES)
-    store = SqliteStore(folder, VOCABULARY)
-    use_cases = assemble.use_cases(Settings(**settings), store, model, VOCABULARY)  # type: ignore[arg-type]
-    server, probes = new_server(use_cases)
+    store = SqliteStore(folder, vocabulary)
+    use_cases = assemble.use_cases(Settings(**settings), store, model, vocabulary)  # type: ignore[arg-type]
+    server, probes = new_server(use_cases, load)
     port = server.add_insecure_port("127.0.0.1:0")
     await probes.set(serving=True)
     await server.start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -68,16 +69,50 @@ async def test_what_fails_inside_becomes_its_status_once(
     assert "Traceback" not in str(failed.value)
 
 
-def test_every_error_has_a_status() -> None:
-    def all_of(kind: type[errors.KgtError]) -> set[type[errors.KgtError]]:
-        return {kind}.union(*(all_of(sub) for sub in kind.__subclasses__()))
+def all_of(kind: type[errors.KgtError]) -> set[type[errors.KgtError]]:
+    return {kind}.union(*(all_of(sub) for sub in kind.__subclasses__()))
 
+
+def test_the_tree_names_every_error() -> None:
+    drawn = str(errors.__doc__)
+    here = {k.__name__ for k in all_of(errors.KgtError) if k.__module__.startswith("server.")}
+    assert here <= set(re.findall(r"\w+", drawn))
+
+
+def test_every_error_has_a_status() -> None:
     assert errors.KgtError in STATUS_OF
     served = {kind for kind in all_of(errors.KgtError) if not issubclass(kind, errors.StartupError)}
     internal = {k for k in served if status_of(k.__new__(k)) is grpc.StatusCode.INTERNAL}
     assert {k.__name__ for k in internal} == {"KgtError", "Internal"}
     reasons = [k.reason for k in served if k not in internal and not k.__subclasses__()]
     assert len(reasons) == len(set(reasons)), "each reason tells one error"
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (errors.RevertBlocked(["e" * 64 + str(n) for n in range(1000)]), grpc.StatusCode.FAILED_PRECONDITION),
+        (errors.InvalidRequest("f" * 50_000, "犬" * 50_000), grpc.StatusCode.INVALID_ARGUMENT),
+        (errors.DataLoss("犬" * 50_000), grpc.StatusCode.DATA_LOSS),
+        (errors.UnreadableRecord("犬" * 50_000, 7), grpc.StatusCode.DATA_LOSS),
+        (errors.StoreBusy("x" * 50_000, 0.01), grpc.StatusCode.UNAVAILABLE),
+    ],
+)
+async def test_no_error_is_too_large_for_a_trailer(service: Running, raised: Exception, code: grpc.StatusCode) -> None:
+    async def failing(*_: object) -> None:
+        raise raised
+
+    service.store.neighborhood = failing  # type: ignore[method-assign, assignment]
+    error = await raw_error(service, pb.AnswerRequest(user="alice", query=ENJOY))
+    assert error.code() is code
+    assert len(str(error.details())) <= 1024
+    trailing: dict[str, Any] = dict(cast(Any, error.trailing_metadata()))
+    assert len(str(error.details())) + len(trailing["grpc-status-details-bin"]) * 4 / 3 < 6 << 10
+    status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
+    info = error_details_pb2.ErrorInfo()
+    assert status.details[0].Unpack(info)
+    assert info.reason == getattr(raised, "reason")  # noqa: B009
+    assert all(len(value) <= 1024 for value in info.metadata.values())
 
 
 async def test_waiting_is_advised_where_it_helps(service: Running) -> None:

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from typing import Any
 
 import pytest
 
 from kgt.client import AsyncClient
-from kgt.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from kgt.errors import AlreadyExists, DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from kgt.v1 import personalization_pb2 as pb
+from server import errors
+from server.stores.sqlite_check import OVERLAYS_FILE
+from tests.conformance.graph_store import BROKEN_BODY
 from tests.rpc.running import ENJOY, Running
 
 
@@ -135,6 +140,45 @@ async def test_edits_are_idempotent_by_request_id(client: AsyncClient) -> None:
     await client.edit_facts(user="bob", add=[("a", "likes", "c")], request_id="r")
 
 
+async def test_a_repeated_request_that_changed_nothing_changes_nothing_later(client: AsyncClient) -> None:
+    carrots = [("dog", "likes", "carrots")]
+    added = (await client.edit_facts(user="alice", add=carrots)).edit
+    nothing = await client.edit_facts(user="alice", add=carrots, request_id="nothing")
+    await client.edit_facts(user="alice", remove=carrots)
+    assert await client.edit_facts(user="alice", add=carrots, request_id="nothing") == nothing
+    with pytest.raises(AlreadyExists):
+        await client.edit_facts(user="alice", remove=carrots, request_id="nothing")
+    with pytest.raises(AlreadyExists):
+        await client.revert_edit(user="alice", edit_id=added.id, request_id="nothing")
+    assert (await client.list_edits(user="alice")).revision == 2
+
+
+async def test_a_repeated_revert_of_a_reverted_edit_does_not_undo_a_redo(client: AsyncClient) -> None:
+    edit = (await client.edit_facts(user="alice", add=[("dog", "likes", "carrots")])).edit
+    undo = (await client.revert_edit(user="alice", edit_id=edit.id)).edit
+    again = await client.revert_edit(user="alice", edit_id=edit.id, request_id="again")
+    assert again.edit == undo
+    await client.revert_edit(user="alice", edit_id=undo.id)
+    assert await client.revert_edit(user="alice", edit_id=edit.id, request_id="again") == again
+    assert (await client.list_edits(user="alice")).revision == 3
+
+
+async def test_a_repeated_correction_that_was_there_already_asks_nothing_again(service: Running) -> None:
+    arguments: dict[str, Any] = {"user": "alice", "query": ENJOY, "answer": "meat", "request_id": "r"}
+    first = await service.client.personalize(**arguments)
+    assert first.stop_reason == pb.STOP_REASON_ALREADY_CORRECT
+    await service.client.edit_facts(user="alice", remove=[("dog", "likes", "meat")])
+    assert await service.client.personalize(**arguments) == first
+    with pytest.raises(AlreadyExists):
+        await service.client.personalize(**{**arguments, "answer": "fish"})
+
+
+async def test_a_preview_keeps_no_response(client: AsyncClient) -> None:
+    arguments: dict[str, Any] = {"user": "alice", "query": ENJOY, "answer": "fish", "request_id": "r"}
+    await client.personalize(**arguments, preview=True)
+    assert (await client.personalize(**arguments)).edit.revision == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
@@ -176,6 +220,20 @@ async def test_what_later_edits_rely_on_is_named(client: AsyncClient) -> None:
     skipped = await client.revert_edit(user="alice", edit_id=first.id, skip_conflicts=True)
     assert [(s.triple.tail, list(s.edit_ids)) for s in skipped.skipped] == [("vegetables", [second.id])]
     assert names(skipped.edit.added) == ["meat"]
+
+
+async def test_of_many_edits_that_rely_on_one_the_first_are_named(client: AsyncClient) -> None:
+    carrots = [("dog", "likes", "carrots")]
+    first = (await client.edit_facts(user="alice", add=carrots)).edit
+    later = []
+    for _ in range(75):
+        later.append((await client.edit_facts(user="alice", remove=carrots)).edit.id)
+        later.append((await client.edit_facts(user="alice", add=carrots)).edit.id)
+    with pytest.raises(FailedPrecondition) as blocked:
+        await client.revert_edit(user="alice", edit_id=first.id)
+    assert blocked.value.metadata["edit_ids"].split(",") == later[:20]
+    assert blocked.value.metadata["edits"] == "150"
+    assert "and 130 more" in str(blocked.value)
 
 
 async def test_another_users_edit_is_not_found(client: AsyncClient) -> None:
@@ -270,6 +328,62 @@ async def test_erasing_a_user_leaves_nothing(service: Running) -> None:
         assert b"caviar" not in data, path.name
         assert b"alice" not in data, path.name
     assert any(b"fish" in p.read_bytes() for p in files)
+
+
+async def test_a_repeated_erase_removes_nothing_of_what_came_after_it(client: AsyncClient) -> None:
+    await client.personalize(user="alice", query=ENJOY, answer="caviar")
+    first = await client.erase_user(user="alice", request_id="r")
+    await client.edit_facts(user="alice", add=[("dog", "is named", "Rex")])
+    assert await client.erase_user(user="alice", request_id="r") == first
+    assert [f.triple.tail for f in (await client.list_facts(user="alice")).facts] == ["Rex"]
+    assert (await client.erase_user(user="alice", request_id="s")).edits == 1
+
+
+async def test_an_erase_that_fails_forgets_what_the_model_said_all_the_same(service: Running) -> None:
+    async def failing(*_: object) -> None:
+        raise errors.StoreBusy("later", 0.01)
+
+    await service.client.answer(user="alice", query=ENJOY)
+    asked = len(service.model.scored)
+    service.store.erase = failing  # type: ignore[method-assign, assignment]
+    with pytest.raises(Unavailable):
+        await service.client.erase_user(user="alice")
+    await service.client.answer(user="alice", query=ENJOY)
+    assert len(service.model.scored) > asked
+
+
+# A damaged record
+
+
+async def damaged(service: Running, user: str, revision: int) -> None:
+    with contextlib.closing(sqlite3.connect(service.store.folder / OVERLAYS_FILE)) as connection, connection:
+        connection.execute("UPDATE edits SET body = ? WHERE user = ? AND revision = ?", (BROKEN_BODY, user, revision))
+
+
+async def test_an_edit_whose_record_was_damaged_is_listed_and_named(service: Running) -> None:
+    client = service.client
+    edits = [(await client.edit_facts(user="alice", add=[("dog", "likes", f"food {n}")])).edit for n in range(3)]
+    await damaged(service, "alice", 2)
+    listed = list((await client.list_edits(user="alice")).edits)
+    assert [e.revision for e in listed] == [3, 2, 1]
+    assert (listed[0], listed[2]) == (edits[2], edits[0])
+    assert listed[1] == pb.Edit(
+        id=edits[1].id, revision=2, kind=pb.EDIT_KIND_UNREADABLE, create_time=edits[1].create_time
+    )
+
+    with pytest.raises(DataLoss) as lost:
+        await client.revert_edit(user="alice", edit_id=edits[1].id)
+    assert lost.value.metadata == {"edit_id": edits[1].id, "revision": "2"}
+    assert (await client.revert_edit(user="alice", edit_id=edits[2].id)).edit.revision == 4
+
+    lines: list[dict[str, Any]] = []
+    with pytest.raises(DataLoss) as lost:
+        async for message in client.export_overlay(user="alice"):
+            lines.append(json.loads(message.line))  # noqa: PERF401 - those before the failure count
+    assert lost.value.metadata == {"edit_id": edits[1].id, "revision": "2"}
+    assert [line.get("id") for line in lines[1:3]] == [edits[0].id, edits[2].id]
+    assert "sha256" not in lines[-1]
+    assert len((await client.list_facts(user="alice")).facts) == 2
 
 
 async def test_erasing_forgets_what_the_model_said(service: Running) -> None:

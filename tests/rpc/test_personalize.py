@@ -214,6 +214,77 @@ async def test_a_model_that_does_not_listen_is_told_more_and_then_given_up_on(se
     assert len(after) == len(set(after)) <= 5, "no prompt is generated twice"
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("C", "C++"),
+        ("C++", "C#"),
+        ("18 degrees", "-18 degrees"),
+        ("2.5", "2"),
+        ("AB-123", "AB 123"),
+        ("Porto Alegre", "Porto"),
+        ("Porto", "Porto Alegre"),
+        ("red wine", "red"),
+        ("Noor and Emil", "Noor, Emil and Tove"),
+        ("My Chemical Romance", "The Who"),
+        ("Chemical Romance", "My Chemical Romance"),
+        ("Yahoo", "Yahoo!"),
+        ("北京大学", "北京"),
+    ],
+)
+async def test_a_second_correction_takes_effect_however_little_differs(
+    client: AsyncClient, first: str, second: str
+) -> None:
+    await client.personalize(user="alice", query=NAME, answer=first)
+    assert await say(client, NAME) == first
+    r = await client.personalize(user="alice", query=NAME, answer=second)
+    assert r.stop_reason == pb.STOP_REASON_OVERTOOK
+    assert r.converged
+    assert await say(client, NAME) == second
+    again = await client.personalize(user="alice", query=NAME, answer=second)
+    assert again.stop_reason == pb.STOP_REASON_ALREADY_CORRECT
+
+
+@pytest.mark.parametrize(
+    "name", ["My Chemical Romance", "The Who", "Washington, D.C.", "U.S.A.", "Yahoo!", "hunter2;", "C++", "-18 degrees"]
+)
+async def test_a_name_is_stored_and_answered_whole(client: AsyncClient, name: str) -> None:
+    r = await client.personalize(user="alice", query=NAME, answer=name)
+    assert r.converged
+    assert [tail for _, _, tail in triples(r.edit.added)] == [name]
+    assert await say(client, NAME) == name
+
+
+async def test_a_tail_that_begins_like_the_feedback_is_weighed_against_it(service: Running) -> None:
+    """The other tail is a rival: the model is asked how probable it is, and the feedback has to overtake it."""
+    await service.client.personalize(user="alice", query=NAME, answer="Porto Alegre")
+    service.model.scored.clear()
+    await service.client.personalize(user="alice", query=NAME, answer="Porto")
+    asked = {continuation.strip() for branch in service.model.scored for continuation in branch.continuations}
+    assert {"Porto", "Porto Alegre"} <= asked
+
+
+async def test_an_answer_with_a_clause_behind_it_is_the_answer(service: Running) -> None:
+    service.model.__dict__["_continuation"] = lambda prompt: (
+        "vegetables, because they are healthy"
+        if "<facts>" in prompt
+        else FixedModel._continuation(service.model, prompt)
+    )
+    r = await service.client.personalize(user="alice", query=ENJOY, answer="vegetables")
+    assert r.stop_reason == pb.STOP_REASON_ALREADY_CORRECT
+
+
+async def test_the_explanation_does_not_blame_the_model_for_an_answer_that_is_the_feedback(service: Running) -> None:
+    """Every P(a|q,z) is the same, so no triple puts the feedback ahead, and yet the model comes to answer so."""
+    service.model.__dict__["_probability"] = lambda prompt, continuation: 0.5
+    r = await service.client.personalize(user="alice", query=ENJOY, answer="vegetables", answer_before="meat")
+    assert not r.converged
+    assert r.answer_after == "vegetables"
+    assert r.stop_reason == pb.STOP_REASON_EXHAUSTED
+    assert "the model answers so" in r.explanation
+    assert "still answers" not in r.explanation
+
+
 async def test_the_loop_goes_on_until_the_model_says_it(service: Running) -> None:
     first_facts = ["dog likes vegetables", "dog is located in kennel", "dog is located in park"]
     service.model.says[reasoning_prompt(ENJOY, first_facts)] = "a bone"

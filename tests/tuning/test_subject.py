@@ -375,3 +375,32 @@ async def test_composed_and_decomposed_letters_are_the_same_concept(ask: Ask) ->
 async def test_a_query_of_any_length_is_read(ask: Ask) -> None:
     assert await subject(ask, "What does a dog eat, " + "really " * 5000) == "dog"
     assert (await ask("gnome " * 5000)).match.personal
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "ฉันชอบกินอาหารอะไรมากที่สุดในตอนเช้า" * 6,
+        "https://example.com/" + "a" * 600,
+        "What is " + "x" * 600 + "?",
+        "What is my " + "x" * 600 + "?",
+        "Who is " + "X" * 600 + " (an album)?",
+        "What does " + "é" * 300 + " eat?",
+    ],
+)
+async def test_a_text_too_long_for_a_concept_is_no_subject(ask: Ask, query: str) -> None:
+    try:
+        choice = await ask(query)
+    except SubjectNotFound:
+        return
+    assert len(choice.match.concept.text.encode()) <= 512
+
+
+async def test_of_words_too_long_for_a_concept_together_the_last_are_the_subject(ask: Ask) -> None:
+    words = [letter * 100 for letter in "bcdfghjk"]
+    choice = await ask("Tell me " + " ".join(words))
+    assert choice.match.concept.text == " ".join(words[3:])
+
+
+async def test_a_shorter_subject_is_found_next_to_a_word_that_is_too_long(ask: Ask) -> None:
+    assert (await ask("Where is the zebra " + "x" * 600 + "?")).match.concept.text == "zebra"

@@ -1,0 +1,100 @@
+"""Imports while they come in: counted and bounded together, and on disk rather than in memory."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import IO
+
+from server.errors import ImportsBusy, InvalidRequest, StoreFull
+from server.rpc.load import Load
+
+_IN_MEMORY_BYTES = 1 << 20
+_BLOCK_BYTES = 1 << 20
+
+
+class Imports:
+    """The imports under way: how many, whose, and how many bytes they hold."""
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self._users: Counter[str] = Counter()
+        self._bytes = 0
+
+    @contextlib.contextmanager
+    def begun(self, user: str) -> Iterator[Spool]:
+        """A place for one import's lines, which is gone at the end. Raises ImportsBusy."""
+        if self._users.total() >= self.load.imports or self._users[user] >= self.load.user_imports:
+            raise ImportsBusy
+        self._users[user] += 1
+        # The file is this process's alone: mode 0600, and without a name as soon as it is opened.
+        with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as file:
+            spool = Spool(self, file)
+            try:
+                yield spool
+            finally:
+                self._bytes -= spool.bytes
+                self._users[user] -= 1
+                self._users += Counter()  # drops those at 0
+
+    def take(self, size: int) -> None:
+        """Count `size` more bytes. Raises ImportsBusy."""
+        if self._bytes + size > self.load.imports_bytes:
+            raise ImportsBusy
+        self._bytes += size
+
+
+class Spool:
+    """The lines of one import, which can be read again and again."""
+
+    def __init__(self, imports: Imports, file: IO[bytes]) -> None:
+        self.bytes = 0
+        self._imports = imports
+        self._file = file
+        self._hash = hashlib.sha256()
+        self._lines = 0
+        self._in_line = True
+
+    def count(self, lines: int, size: int) -> None:
+        """Count a message before its lines are added. Raises InvalidRequest and ImportsBusy."""
+        load = self._imports.load
+        self._lines += lines
+        if self._lines > load.import_lines or self.bytes + size > load.import_bytes:
+            raise InvalidRequest("lines", f"are more than {load.import_lines} lines or {load.import_bytes >> 20} MiB")
+        self._imports.take(size)
+        self.bytes += size
+
+    def add(self, lines: Sequence[str], *, continued: bool) -> None:
+        """Write a message's lines. The last one goes on in the next message where it is `continued`.
+
+        Raises StoreFull when the disk has no room.
+        """
+        if not lines:
+            return
+        start = "" if self._in_line else "\n"
+        self._in_line = continued
+        data = (start + "\n".join(lines)).encode()
+        self._hash.update(data)
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise StoreFull("there is no room for the import; try again later") from error
+
+    @property
+    def sha256(self) -> bytes:
+        """Of all lines."""
+        return self._hash.digest()
+
+    def __iter__(self) -> Iterator[str]:
+        offset = 0
+        while True:
+            self._file.seek(offset)
+            block = self._file.readlines(_BLOCK_BYTES)
+            if not block:
+                return
+            offset = self._file.tell()
+            for line in block:
+                yield line.decode().removesuffix("\n")

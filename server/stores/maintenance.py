@@ -1,0 +1,125 @@
+"""Work on the overlays' file that no write waits for: what an erase leaves behind is taken out of the log."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from concurrent.futures import Future
+from pathlib import Path
+
+from server.errors import KgtError, StoreBusy
+from server.stores import sql
+from server.stores.sqlite_connection import connect, is_locked, translation
+
+RETRY_S = 3.0
+"""Between the tries in the background while traces of an erased user are left."""
+_PATIENCE_S = 1.0
+_PAUSE_S = 0.02
+
+_log = logging.getLogger("kgt")
+
+
+class Maintenance:
+    """Keeps the files free of what was erased, over a connection and on a thread of its own.
+
+    It never waits for a lock: somebody who reads the store, in this process or another, delays nobody but the erase
+    that wants its traces gone.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Start, and look at once whether an earlier run left something. `path` is the overlays' file."""
+        self._path = path
+        self._asked: queue.SimpleQueue[Future[None] | None] = queue.SimpleQueue()
+        self._owing = threading.Event()
+        self._owing.set()
+        self._stopped = threading.Event()
+        self._told = False
+        self._thread = threading.Thread(target=self._run, name="sqlite-maintenance", daemon=True)
+        self._thread.start()
+
+    def owe(self) -> None:
+        """Note that something was erased: its traces are looked for until they are gone, asked or not."""
+        self._owing.set()
+
+    async def after_erase(self) -> None:
+        """Return when no trace of what was erased is left in the files. Raises StoreBusy after about a second."""
+        self.owe()
+        asked: Future[None] = Future()
+        self._asked.put(asked)
+        await asyncio.wrap_future(asked)
+
+    def close(self) -> None:
+        """Stop. Does nothing twice."""
+        self._stopped.set()
+        self._asked.put(None)
+        self._thread.join()
+        for asked in self._waiting():
+            asked.set_exception(StoreBusy("the server is stopping; repeat this request when it is back"))
+
+    # On the thread
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            if self._owing.is_set():
+                self._tidy([], until=0.0)
+            try:
+                first = self._asked.get(timeout=RETRY_S if self._owing.is_set() else None)
+            except queue.Empty:
+                continue
+            if first is not None:
+                self._tidy([first, *self._waiting()], until=time.monotonic() + _PATIENCE_S)
+
+    def _waiting(self) -> list[Future[None]]:
+        """All others that wait for the same: one try answers them together."""
+        waiting = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                asked = self._asked.get_nowait()
+                if asked is not None:
+                    waiting.append(asked)
+        return waiting
+
+    def _tidy(self, waiting: list[Future[None]], until: float) -> None:
+        """Try until it is done or the time is over, and tell those who wait."""
+        waiting = [asked for asked in waiting if asked.set_running_or_notify_cancel()]
+        self._owing.clear()  # an erase that comes now is looked at again
+        fault = self._fault(until)
+        if fault is not None:
+            self._owing.set()
+            if not self._told:
+                _log.warning("traces of an erased user are left on disk, to be removed later: %s", fault)
+        self._told = fault is not None
+        for asked in waiting:
+            if fault is None:
+                asked.set_result(None)
+            else:
+                asked.set_exception(fault)
+
+    def _fault(self, until: float) -> KgtError | None:
+        """What hinders; None when all is tidy."""
+        try:
+            while not self._is_tidy():
+                if time.monotonic() >= until or self._stopped.wait(_PAUSE_S):
+                    return StoreBusy(
+                        "the user is erased, but their pages are still in the log of a store that is in use; "
+                        "repeat this request to have them removed"
+                    )
+        except KgtError as error:
+            return error
+        return None
+
+    def _is_tidy(self) -> bool:
+        """One try, which waits for nobody."""
+        try:
+            with contextlib.closing(connect(self._path, timeout_s=0)) as connection:
+                busy: int = connection.execute(sql.TRUNCATE_WAL).fetchone()[0]
+                return not busy
+        except sqlite3.Error as error:
+            if is_locked(error):
+                return False
+            raise translation(error) from error

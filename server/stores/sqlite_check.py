@@ -1,0 +1,151 @@
+"""Whether an embedded store is whole: its files, and every user's overlay against the log that made it.
+
+It reads user by user, each in one short transaction, so that a server next to it is not hindered. It names users by
+their revision alone, and goes on past all that is damaged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from server.errors import DataLoss, KgtError
+from server.graph.edit import Change, Edit, EditKind, OverlayBuilder, UnreadableEdit
+from server.graph.triple import Mark, Triple
+from server.stores import sql
+from server.stores import sqlite_rows as rows
+from server.stores.migrations import missing, prepare_overlays
+from server.stores.records import read_edit
+from server.stores.sqlite_base import BASE_FILE, BaseReader
+from server.stores.sqlite_connection import connect, translated
+
+OVERLAYS_FILE = "overlays.db"
+_TIMEOUT_S = 5.0
+
+
+def check_folder(folder: Path) -> tuple[list[str], dict[str, int]]:
+    """What is wrong with a store, a line each, and what it holds. An older store is brought up to date first."""
+    base, overlays = folder / BASE_FILE, folder / OVERLAYS_FILE
+    if not folder.is_dir():
+        return [f"{folder} is not a folder (KGT_DATA)"], {}
+    problems = check_base(base)
+    try:
+        with translated():
+            if overlays.exists():
+                prepare_overlays(overlays)
+                problems += check_overlays(overlays)
+            elif problem := missing(overlays):
+                problems.append(problem)
+    except KgtError as error:
+        problems.append(str(error))
+    return problems, counts(overlays, base)
+
+
+def check_base(path: Path) -> list[str]:
+    """What is wrong with a base's file, in one line; nothing where there is none."""
+    try:
+        with translated(), contextlib.closing(BaseReader(path)) as base:
+            found = base.integrity()
+    except KgtError as error:
+        return [str(error)]
+    return [] if found == "ok" else [f"{path.name} is damaged ({_one_line(found)}); load the base again"]
+
+
+def check_overlays(path: Path) -> list[str]:
+    """What is wrong with an overlays' file, a line each. Raises StoreBusy when it is locked."""
+    with translated(), contextlib.closing(connect(path, _TIMEOUT_S)) as connection:
+        found = connection.execute(sql.INTEGRITY).fetchone()[0]
+        problems = [] if found == "ok" else [f"the file is damaged: {_one_line(found)}"]
+        try:
+            users = connection.execute(sql.ALL_USERS).fetchall()
+        except sqlite3.DatabaseError as error:
+            return [*problems, f"the users cannot be read: {_one_line(str(error))}"]
+        for user, _, revision in users:
+            problems += [f"a user at revision {revision}: {problem}" for problem in _user(connection, user)]
+        return problems
+
+
+def counts(overlays: Path, base: Path) -> dict[str, int]:
+    """Concepts and triples of the base, users and edits; of a file that cannot be read, 0."""
+    counted = {"concepts": 0, "triples": 0, "users": 0, "edits": 0}
+    with contextlib.suppress(KgtError), translated(), contextlib.closing(BaseReader(base)) as reader:
+        in_base = reader.counts()
+        counted |= {"concepts": in_base.concepts, "triples": in_base.edges}
+    if not overlays.exists():
+        return counted
+    with contextlib.suppress(KgtError), translated(), contextlib.closing(connect(overlays, _TIMEOUT_S)) as connection:
+        counted["users"] = connection.execute(sql.COUNT_USERS).fetchone()[0]
+        counted["edits"] = connection.execute(sql.COUNT_EDITS).fetchone()[0]
+    return counted
+
+
+def _user(connection: sqlite3.Connection, user: object) -> list[str]:
+    """What is wrong with one user."""
+    try:
+        kept = _Kept(connection, user)
+        return list(_problems(kept)) if kept.revision is not None else []
+    except sqlite3.DatabaseError as error:
+        return [f"what is kept cannot be read: {_one_line(str(error))}"]
+    except DataLoss as error:
+        return [str(error)]
+
+
+class _Kept:
+    """All that is kept about a user, of one moment. `revision` is None for one who was erased meanwhile."""
+
+    def __init__(self, connection: sqlite3.Connection, user: object) -> None:
+        connection.execute("BEGIN")
+        try:
+            place = connection.execute(sql.GET_USER, (user,)).fetchall()
+            edits = connection.execute(sql.EDITS_ALL, (user,)).fetchall()
+            self.marks: Sequence[rows.Row] = connection.execute(sql.ALL_MARKS, {"user": user}).fetchall()
+            self.touches: Sequence[rows.Row] = connection.execute(sql.CHECKED_TOUCHES, (user,)).fetchall()
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        self.revision: Any = place[0][1] if place else None
+        self.edits = [read_edit(*row) for row in edits]
+
+
+def _problems(kept: _Kept) -> Iterator[str]:
+    log = OverlayBuilder()
+    touches: set[rows.Row] = set()
+    unreadable: set[int] = set()
+    for edit in kept.edits:
+        if edit.revision != log.revision + 1:
+            yield f"the log goes from revision {log.revision} to {edit.revision}"
+        if isinstance(edit, UnreadableEdit):
+            unreadable.add(edit.revision)
+            yield f"the record of edit {edit.id} (revision {edit.revision}) cannot be read"
+            edit = _as_indexed(edit, kept.touches)  # so that what follows can be judged
+        elif not log.fits(edit):
+            yield f"edit {edit.id} (revision {edit.revision}) does not start from the overlay before it"
+        log.apply(edit)
+        touches.update(rows.touches(edit))
+    if log.revision != kept.revision:
+        yield f"the log ends at revision {log.revision}"
+    if set(kept.marks) != _as_rows(log.overlay().marks):
+        yield "the overlay is not what the log makes"
+    if {row for row in kept.touches if row[3] not in unreadable} != {r for r in touches if r[3] not in unreadable}:
+        yield "the index of changes is not what the log makes"
+
+
+def _as_indexed(edit: UnreadableEdit, touches: Sequence[rows.Row]) -> Edit:
+    """What the index says that an unreadable edit did: changes that start from wherever the overlay was."""
+    changes = []
+    for head, relation, tail, revision, head_text, tail_text, changed, *mark in touches:
+        if revision == edit.revision and changed:
+            triple, after = rows.changed((head, relation, tail, head_text, tail_text, *mark))
+            changes.append(Change(triple, None, after))
+    return Edit(edit.id, edit.revision, EditKind.FACTS, edit.time_ms, tuple(changes))
+
+
+def _as_rows(marks: Mapping[Triple, Mark]) -> set[rows.Row]:
+    return {(*rows.columns(triple), *rows.mark_columns(mark)) for triple, mark in marks.items()}
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

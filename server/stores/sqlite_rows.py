@@ -1,0 +1,127 @@
+"""Rows of the overlays' file as values, and values as rows. A row that is not what was written is told as damage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from server.errors import DataLoss, UnreadableRecord
+from server.graph.concept import Concept
+from server.graph.edit import Edit
+from server.graph.triple import Mark, Origin, Stamp, Triple
+from server.stores.sqlite_connection import DAMAGED
+from server.tuning.ports import PersonalFact, RequestRecord, Snapshot
+
+Row = Sequence[Any]
+MARK_COLUMNS = 8
+_TEXT_COLUMNS = 5
+
+
+def marked(row: Row) -> tuple[Triple, Mark]:
+    """The triple and the mark in a row's first MARK_COLUMNS. Raises DataLoss that says when it was marked."""
+    head, relation, tail, head_text, tail_text, origin, revision, position = row[:MARK_COLUMNS]
+    texts = all(isinstance(text, str) for text in row[:_TEXT_COLUMNS])
+    if not (texts and origin in _ORIGINS and isinstance(revision, int) and isinstance(position, int)):
+        raise DataLoss(f"a triple that revision {_number(revision)} marked cannot be read: {DAMAGED}")
+    return Triple(Concept(head, head_text), relation, Concept(tail, tail_text)), Mark(
+        _ORIGINS[origin], Stamp(revision, position)
+    )
+
+
+_ORIGINS = {Origin.ADDED.value: Origin.ADDED, Origin.REMOVED.value: Origin.REMOVED}
+
+
+def all_marked(rows: Iterable[Row]) -> dict[Triple, Mark]:
+    """The marks in rows. Raises DataLoss."""
+    return dict(marked(row) for row in rows)
+
+
+def changed(row: Row) -> tuple[Triple, Mark | None]:
+    """A triple and the mark that a change left on it, if any. Raises DataLoss."""
+    if row[_TEXT_COLUMNS] is not None:
+        return marked(row)
+    triple, _ = marked((*row[:_TEXT_COLUMNS], Origin.REMOVED.value, 0, 0))
+    return triple, None
+
+
+def text(stored: object) -> str:
+    """How a user's own concept is shown. Raises DataLoss."""
+    if not isinstance(stored, str):
+        raise DataLoss(f"the text of a concept cannot be read: {DAMAGED}")
+    return stored
+
+
+def fact(row: Row) -> PersonalFact:
+    """A mark and the edit that made it. Raises DataLoss, which names the edit where that is known."""
+    edit_id, time_ms = row[MARK_COLUMNS:]
+    known = isinstance(edit_id, str) and isinstance(time_ms, int)
+    try:
+        triple, mark = marked(row)
+    except DataLoss:
+        if known and isinstance(row[6], int):
+            raise UnreadableRecord(edit_id, row[6]) from None
+        raise
+    return PersonalFact(triple, mark, *((edit_id, time_ms) if known else ("", 0)))
+
+
+def snapshot(row: Row) -> Snapshot:
+    """Where an overlay stands. Raises DataLoss."""
+    overlay_id, revision = row
+    if not (isinstance(overlay_id, str) and isinstance(revision, int)):
+        raise DataLoss(f"a user's place in the log cannot be read: {DAMAGED}")
+    return Snapshot(revision, overlay_id)
+
+
+def record(row: Row) -> RequestRecord:
+    """What a request was answered. Raises DataLoss."""
+    request_id, content_hash, response = row
+    if not (isinstance(request_id, str) and isinstance(content_hash, str) and isinstance(response, bytes)):
+        raise DataLoss(f"the response of an earlier request with this id cannot be read: {DAMAGED}")
+    return RequestRecord(request_id, content_hash, response)
+
+
+def revert(row: Row) -> tuple[str, str]:
+    """(id of the edit that reverts, id of the reverted one). Raises DataLoss."""
+    reverting, reverted = row
+    if not (isinstance(reverting, str) and isinstance(reverted, str)):
+        raise DataLoss(f"which edits were reverted cannot be read: {DAMAGED}")
+    return reverting, reverted
+
+
+def _number(value: object) -> int | str:
+    return value if isinstance(value, int) else "?"
+
+
+# Values as rows
+
+
+def columns(triple: Triple) -> tuple[str, str, str, str, str]:
+    """A triple's keys and texts."""
+    return triple.head.key, triple.relation, triple.tail.key, triple.head.text, triple.tail.text
+
+
+def keys_json(triples: Iterable[Triple]) -> str:
+    """A JSON list of [head, relation, tail], for statements that take many triples at once."""
+    return json.dumps([columns(triple)[:3] for triple in triples])
+
+
+def mark_columns(mark: Mark) -> tuple[str, int, int]:
+    """A mark's origin and stamp."""
+    return mark.origin.value, mark.stamp.revision, mark.stamp.position
+
+
+def touches(edit: Edit) -> list[tuple[object, ...]]:
+    """The index's rows of what an edit changed or relied on, without the user; the first of a triple counts."""
+    rows: dict[Triple, tuple[object, ...]] = {}
+    for change in edit.changes:
+        mark = mark_columns(change.after) if change.after else (None, None, None)
+        rows.setdefault(change.triple, _touch(edit, change.triple, 1, mark))
+    for triple in edit.relied_on:
+        rows.setdefault(triple, _touch(edit, triple, 0, (None, None, None)))
+    return list(rows.values())
+
+
+def _touch(edit: Edit, triple: Triple, changed: int, mark: tuple[object, ...]) -> tuple[object, ...]:
+    head, relation, tail, head_text, tail_text = columns(triple)
+    return head, relation, tail, edit.revision, head_text, tail_text, changed, *mark

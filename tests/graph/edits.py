@@ -1,0 +1,92 @@
+"""Strategies for edits: any that the RPCs can make, from any texts that the checks let in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from hypothesis import strategies as st
+
+from server.errors import InvalidRequest
+from server.graph.codec import checked_concept, checked_relation, checked_text
+from server.graph.concept import Concept
+from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
+from server.graph.relation import Vocabulary
+from server.graph.triple import Mark, Origin, Stamp, Triple, canonical
+
+VOCABULARY = Vocabulary.built_in()
+
+_CORNERS = "_.…!?-–'’\"“()[]{}0123 \t\n\x00\x1b\x85\u00ad\u200b\u200d\u202e\u2066\u2800\u3000\ufe0f\ufeff"
+_LETTERS = "aZäßıΐﬁŒ中ไนעरक़👩👧€+#%"
+texts = st.text(max_size=12) | st.text(st.sampled_from(_CORNERS + _LETTERS), max_size=12)
+"""Any text, with those often that normalisation changes."""
+
+
+def accepts(check: Callable[[str], object]) -> Callable[[str], bool]:
+    """Whether `check` lets a text in."""
+
+    def accepted(text: str) -> bool:
+        try:
+            check(text)
+        except InvalidRequest:
+            return False
+        return True
+
+    return accepted
+
+
+def _concept(text: str) -> Concept:
+    return checked_concept(text, "concept")
+
+
+def _relation(text: str) -> str:
+    return checked_relation(text, "relation", VOCABULARY)
+
+
+def _text(text: str) -> str:
+    return checked_text(text, "text")
+
+
+concepts = texts.filter(accepts(_concept)).map(_concept)
+relations = texts.filter(accepts(_relation)).map(_relation) | st.sampled_from([r.name for r in VOCABULARY])
+triples = st.builds(Triple, concepts, relations, concepts).map(lambda t: canonical(t, VOCABULARY))
+sentences = texts.filter(accepts(_text)).map(_text)
+ids = st.text("0123456789abcdef", min_size=1, max_size=32)
+marks = st.none() | st.builds(
+    Mark, st.sampled_from([Origin.ADDED, Origin.REMOVED]), st.builds(Stamp, st.integers(1, 99), st.integers(0, 99))
+)
+_shares = st.floats(0, 1)
+_losses = st.floats(0, 50) | st.just(math.inf)
+_probabilities = st.none() | st.builds(TripleProbabilities, _shares, _shares, _shares, st.none() | _shares)
+_evidence = st.builds(
+    Evidence,
+    sentences,
+    sentences,
+    concepts.map(str),
+    concepts.map(str),
+    st.lists(relations, max_size=3).map(tuple),
+    _losses,
+    _losses,
+    st.sampled_from(StopReason),
+    st.booleans(),
+    st.just("") | sentences,
+    st.just("") | sentences,
+)
+changes = st.lists(
+    st.builds(Change, triples, marks, marks, _probabilities).filter(lambda c: c.before != c.after),
+    min_size=1,
+    max_size=4,
+    unique_by=lambda c: c.triple,
+).map(tuple)
+edits = st.builds(
+    Edit,
+    id=ids,
+    revision=st.integers(1, 1 << 40),
+    kind=st.sampled_from(EditKind),
+    time_ms=st.integers(0, 1 << 45),
+    changes=changes,
+    evidence=st.none() | _evidence,
+    reverts=st.none() | ids,
+    relied_on=st.lists(triples, max_size=2).map(tuple),
+)
+"""Edits as EditFacts, Personalize, RevertEdit and ImportOverlay make them."""

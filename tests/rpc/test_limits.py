@@ -1,0 +1,97 @@
+"""The contract says the limits that the code has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from server.errors import RevertBlocked
+from server.graph.codec import MAX_CONCEPT_BYTES, MAX_EDIT_BYTES, MAX_RELATION_BYTES, MAX_TEXT_BYTES
+from server.rpc import convert, limits
+from server.rpc.load import Load
+from server.tuning.ports import KEPT_ERASURES_S, KEPT_RESPONSES, Page
+from server.tuning.transfer import MAX_TRIPLES
+
+CONTRACT = (Path(__file__).parents[2] / "proto" / "kgt" / "v1" / "personalization.proto").read_text(encoding="utf-8")
+TABLE = dict(re.findall(r"^//   (\w[^:\n]*): (\d+)", CONTRACT, re.MULTILINE))
+LOAD = Load()
+
+
+@pytest.mark.parametrize(
+    ("what", "limit"),
+    {
+        "user": limits.MAX_USER_BYTES,
+        "request_id, edit_id": limits.MAX_REQUEST_ID_BYTES,
+        "concept (head, tail, subject, object)": MAX_CONCEPT_BYTES,
+        "relation": MAX_RELATION_BYTES,
+        "query, answer, answer_before, a candidate": MAX_TEXT_BYTES,
+        "triples of an EditFacts": limits.MAX_TRIPLES,
+        "relations of a Personalize": limits.MAX_RELATIONS,
+        "candidates of an Answer": limits.MAX_CANDIDATES,
+        "items of a page": limits.MAX_PAGE,
+        "message from a caller": limits.MAX_MESSAGE_BYTES,
+        "message to a caller": limits.MAX_RESPONSE_BYTES,
+        "lines of an ImportOverlay": LOAD.import_lines,
+        "bytes of an ImportOverlay": LOAD.import_bytes,
+        "triples that the edits of an ImportOverlay change": MAX_TRIPLES,
+        "imports under way, of one user": LOAD.user_imports,
+        "imports under way, of all users": LOAD.imports,
+        "seconds that an ImportOverlay may take to come in": int(LOAD.import_s),
+        "seconds that the server waits for a message, or for one to be taken": int(LOAD.idle_s),
+        "calls under way": LOAD.calls,
+    }.items(),
+)
+def test_the_contracts_table_has_the_limit(what: str, limit: int) -> None:
+    assert int(TABLE[what]) == limit
+
+
+def test_the_contracts_table_has_nothing_else() -> None:
+    assert len(TABLE) == 19
+
+
+def comments(field: str) -> list[str]:
+    """What stands above each field of this name."""
+    return [
+        " ".join(line.strip().removeprefix("//").strip() for line in comment.splitlines())
+        for comment in re.findall(
+            rf"((?:^ *//[^\n]*\n)*)^ *(?:optional |repeated )?\w+ {field} = \d+;", CONTRACT, re.MULTILINE
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("field", "says"),
+    [
+        ("user", f"At most {limits.MAX_USER_BYTES} bytes"),
+        ("request_id", f"At most {limits.MAX_REQUEST_ID_BYTES} bytes"),
+        ("head", f"At most {MAX_CONCEPT_BYTES} bytes"),
+        ("tail", f"At most {MAX_CONCEPT_BYTES} bytes"),
+        ("relation", f"At most {MAX_RELATION_BYTES} bytes"),
+        ("page_size", f"Default {limits.DEFAULT_PAGE}, at most {limits.MAX_PAGE}"),
+        ("add", f"At most {limits.MAX_TRIPLES} of both"),
+    ],
+)
+def test_each_field_says_its_limit(field: str, says: str) -> None:
+    found = comments(field)
+    assert found
+    assert all(says in comment for comment in found)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"at most {limits.MAX_RELATIONS}, each at most {MAX_RELATION_BYTES} bytes",
+        f"At most {MAX_TEXT_BYTES} bytes",
+        f"At most {limits.MAX_CANDIDATES}.",
+        f"more than {limits.MAX_TRIPLES} triples or {MAX_EDIT_BYTES >> 20} MiB",
+        f"about {Page(1).max_bytes >> 20} MiB",
+        f"until {KEPT_RESPONSES:,} newer ones",
+        f"for {KEPT_ERASURES_S // 86_400} days",
+        f"the first {RevertBlocked.NAMED} of the later edits",
+        f"The first {convert.MOST_NAMED}.",
+    ],
+)
+def test_the_contract_says_the_other_limits(words: str) -> None:
+    assert words in CONTRACT
