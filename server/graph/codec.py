@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from enum import Enum
 from typing import Any, NoReturn, TypeVar
@@ -57,13 +57,16 @@ def edit_to_json(edit: Edit) -> str:
     return json.dumps(_edit(edit), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def edit_from_json(line: str) -> Edit:
-    """The edit that `edit_to_json` wrote. Raises MalformedEdit, and nothing else, whatever `line` is."""
+def edit_from_json(line: str, concept: Callable[[str], Concept] = Concept.of) -> Edit:
+    """The edit that `edit_to_json` wrote. Raises MalformedEdit, and nothing else, whatever `line` is.
+
+    `concept` says which one a text names: `legacy_concept` does as the service that wrote an old log did.
+    """
     try:
         document = json_document(line)
     except NotJson as error:
         raise MalformedEdit("edit", str(error)) from error
-    return _Reader(document).edit()
+    return _Reader(document, concept).edit()
 
 
 def require_readable(edit: Edit) -> str:
@@ -180,8 +183,9 @@ def _mark(mark: Mark | None) -> list[Any] | None:
 class _Reader:
     """Reads one JSON document as an edit, naming the field that does not fit."""
 
-    def __init__(self, document: Any) -> None:
+    def __init__(self, document: Any, concept: Callable[[str], Concept]) -> None:
         self._document = self._mapping(document, "edit")
+        self._concept = concept
 
     def edit(self) -> Edit:
         d = self._document
@@ -237,7 +241,7 @@ class _Reader:
         if len(parts) != 3:
             raise MalformedEdit("triple", "is [head, relation, tail]")
         head, relation, tail = (self._name(part, limit) for part, limit in zip(parts, _TRIPLE_LIMITS, strict=True))
-        return Triple(Concept.of(head), relation, Concept.of(tail))
+        return Triple(self._concept(head), relation, self._concept(tail))
 
     def _name(self, value: Any, limit: int) -> str:
         """The text of a concept or a relation, as this and every earlier version stores them."""
@@ -413,19 +417,19 @@ def checked_triple(head: str, relation: str, tail: str, field: str, vocabulary: 
     )
 
 
-def checked_edit(edit: Edit, vocabulary: Vocabulary) -> Edit:
+def checked_edit(edit: Edit, vocabulary: Vocabulary, *, may_be_empty: bool = True) -> Edit:
     """An edit from outside as this service would have made it: its relations named, its triples in their one form.
 
-    It may have any number of triples: none where server.graph.rekeying left none. Raises InvalidRequest naming the field
-    where it is not what an RPC could have made.
+    `may_be_empty` is for logs that may hold edits which server.graph.rekeying left without a change. Raises
+    InvalidRequest naming the field where it is not what an RPC could have made, but for the number of triples.
     """
     for text, field in ((edit.id, "id"), (edit.reverts, "reverts")):
         if text is not None and checked_id(text, field) != text:
             raise InvalidRequest(field, "has blanks around it")
     if edit.time_ms > MAX_TIME_MS:
         raise InvalidRequest("time_ms", "is after the year 9999")
-    if any(c.before == c.after for c in edit.changes):
-        raise InvalidRequest("changes", "holds one that changes nothing")
+    if not (edit.changes or may_be_empty) or any(c.before == c.after for c in edit.changes):
+        raise InvalidRequest("changes", "is empty, or holds one that changes nothing")
     if len(edit.relied_on) > MAX_CHANGES:
         raise InvalidRequest("relied_on", f"holds {len(edit.relied_on)} triples; at most {MAX_CHANGES}")
     if edit.evidence is not None:

@@ -208,3 +208,8 @@ class Concept:
 
     def __str__(self) -> str:
         return self.text
+
+
+def legacy_concept(text: str) -> Concept:
+    """The concept that `text` named before KEYS_VERSION 2."""
+    return Concept(legacy_key(text), _spaced(text))

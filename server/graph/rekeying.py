@@ -11,32 +11,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from server.graph.concept import concept_key, legacy_key
+from server.graph.concept import concept_key
 from server.graph.edit import Change, Edit
 from server.graph.triple import Mark, Triple
-
-_Spelling = tuple[str, str, str]
 
 
 class Rekeying:
     """Goes through one log, oldest edit first.
 
-    Each edit is given twice: `written`, as its record says, and `today`, the same with its triples in the form in which
-    they are stored now, change by change.
+    Each edit is given twice: `written`, with its triples as they were told apart then (`legacy_concept`), and `today`, with
+    them as they are stored now, change by change.
     """
 
     def __init__(self) -> None:
-        self._marks: dict[Triple, dict[_Spelling, tuple[Triple, Mark]]] = {}
-        """What is one triple now -> its spellings, how each is shown, and its mark."""
+        self._marks: dict[Triple, dict[Triple, tuple[Triple, Mark]]] = {}
+        """Triple of today -> the triples of then that it was, how each is shown now, and its mark."""
 
     def fits(self, written: Edit, today: Edit) -> bool:
         """Whether the changes, as they were written, are of different triples and start from the marks of those."""
-        spellings = [_spelling(change.triple) for change in written.changes]
-        for spelling, then, now in zip(spellings, written.changes, today.changes, strict=True):
-            start = self._marks.get(now.triple, {}).get(spelling)
+        told_apart = set()
+        for then, now in zip(written.changes, today.changes, strict=True):
+            start = self._marks.get(now.triple, {}).get(then.triple)
             if (start[1] if start else None) != then.before:
                 return False
-        return len(set(spellings)) == len(spellings)
+            told_apart.add((then.triple.head, now.triple.relation, then.triple.tail))
+        return len(told_apart) == len(written.changes)
 
     def rekeyed(self, written: Edit, today: Edit) -> Edit:
         """The edit with one change for each of today's triples, from and to the marks that those have."""
@@ -46,9 +45,9 @@ class Rekeying:
             spelled = self._marks.setdefault(now.triple, {})
             starts.setdefault(now.triple, _newest(now.triple, spelled)[1])
             last[now.triple] = now
-            spelled.pop(_spelling(then.triple), None)
+            spelled.pop(then.triple, None)
             if now.after is not None:
-                spelled[_spelling(then.triple)] = (now.triple, now.after)
+                spelled[then.triple] = (now.triple, now.after)
         changes = []
         for triple, before in starts.items():
             shown, after = _newest(last[triple].triple, self._marks[triple])
@@ -65,10 +64,6 @@ def changed_keys(concepts: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str
             yield key, today
 
 
-def _spelling(triple: Triple) -> _Spelling:
-    return legacy_key(triple.head.text), triple.relation, legacy_key(triple.tail.text)
-
-
-def _newest(triple: Triple, spelled: dict[_Spelling, tuple[Triple, Mark]]) -> tuple[Triple, Mark | None]:
+def _newest(triple: Triple, spelled: dict[Triple, tuple[Triple, Mark]]) -> tuple[Triple, Mark | None]:
     """The newest mark among the spellings of `triple`, and how that one is shown."""
     return max(spelled.values(), key=lambda entry: entry[1].stamp, default=(triple, None))

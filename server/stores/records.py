@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from server.errors import InvalidRequest, UnreadableRecord
 from server.graph.codec import edit_from_json
+from server.graph.concept import Concept
 from server.graph.edit import Edit, UnreadableEdit
 
 _UNDECODABLE = (InvalidRequest, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
@@ -15,13 +16,15 @@ _LATEST_MS = 253_402_300_799_999
 """The last millisecond of the year 9999, the last that a Timestamp can say."""
 
 
-def read_edit(body: object, edit_id: object, revision: object, time_ms: object) -> Edit | UnreadableEdit:
+def read_edit(
+    body: object, edit_id: object, revision: object, time_ms: object, concept: Callable[[str], Concept] = Concept.of
+) -> Edit | UnreadableEdit:
     """The edit in a stored row, or what is known of it where its record does not say an edit of this row.
 
     `body` and `edit_id` are text or UTF-8 bytes when all is well; a damaged row may hold anything.
     """
     try:
-        edit = edit_from_json(_text(body))
+        edit = edit_from_json(_text(body), concept)
         if (edit.id, edit.revision) == (_text(edit_id), revision):
             return edit
     except _UNDECODABLE:

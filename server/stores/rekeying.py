@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from server.errors import DataLoss
 from server.graph.codec import edit_to_json
-from server.graph.concept import Concept
+from server.graph.concept import Concept, legacy_concept
 from server.graph.edit import Change, Edit, EditKind, OverlayBuilder, UnreadableEdit
 from server.graph.rekeying import Rekeying
 from server.graph.relation import Vocabulary
@@ -38,21 +38,17 @@ def _users_with_other_keys(connection: sqlite3.Connection) -> set[object]:
     for user, *concepts in connection.execute(sql.CONCEPTS_TO_REKEY):
         if user in users or not all(isinstance(value, str) for value in concepts):
             continue
-        head, head_text, tail, tail_text = concepts
-        if _today(head, head_text) != (head, head_text) or _today(tail, tail_text) != (tail, tail_text):
-            users.add(user)
+        for key, text in (concepts[:2], concepts[2:]):
+            today = _concept(Concept(key, text))
+            if (today.key, today.text) != (key, text):
+                users.add(user)
     return users
-
-
-def _today(key: str, text: str) -> tuple[str, str]:
-    """Key and text of a stored concept now. One of which nothing would be left keeps what it has."""
-    concept = Concept.of(text)
-    return (concept.key, concept.text) if concept.key else (key, text)
 
 
 def _rekey_user(connection: sqlite3.Connection, user: object, vocabulary: Vocabulary) -> None:
     touches = connection.execute(sql.CHECKED_TOUCHES, (user,)).fetchall()
-    kept = [read_edit(*row) for row in connection.execute(sql.EDITS_ALL, (user,)).fetchall()]
+    bodies = connection.execute(sql.EDITS_ALL, (user,)).fetchall()
+    kept = [read_edit(body, edit_id, revision, time_ms, legacy_concept) for body, edit_id, revision, time_ms in bodies]
     log = [_as_indexed(edit, touches) if isinstance(edit, UnreadableEdit) else edit for edit in kept]
     rekeyed = list(_rekeyed(log, vocabulary))
     connection.execute(sql.DROP_TOUCHES, (user,))
@@ -72,10 +68,20 @@ def _rekeyed(log: Sequence[Edit], vocabulary: Vocabulary) -> Iterator[Edit]:
     for edit in log:
         today = replace(
             edit,
-            changes=tuple(replace(c, triple=canonical(c.triple, vocabulary)) for c in edit.changes),
-            relied_on=tuple(canonical(triple, vocabulary) for triple in edit.relied_on),
+            changes=tuple(replace(c, triple=_today(c.triple, vocabulary)) for c in edit.changes),
+            relied_on=tuple(_today(triple, vocabulary) for triple in edit.relied_on),
         )
         yield rekeying.rekeyed(edit, today)
+
+
+def _today(triple: Triple, vocabulary: Vocabulary) -> Triple:
+    return canonical(Triple(_concept(triple.head), triple.relation, _concept(triple.tail)), vocabulary)
+
+
+def _concept(stored: Concept) -> Concept:
+    """A stored concept as it is now. One of which nothing would be left stays as it is."""
+    concept = Concept.of(stored.text)
+    return concept if concept.key else stored
 
 
 def _as_indexed(edit: UnreadableEdit, touches: Sequence[rows.Row]) -> Edit:
@@ -85,10 +91,9 @@ def _as_indexed(edit: UnreadableEdit, touches: Sequence[rows.Row]) -> Edit:
     for head, relation, tail, revision, head_text, tail_text, changed, *mark in touches:
         if revision != edit.revision:
             continue
-        _, after = rows.changed((head, relation, tail, head_text, tail_text, *mark))
-        today = Triple(Concept(*_today(head, head_text)), relation, Concept(*_today(tail, tail_text)))
+        triple, after = rows.changed((head, relation, tail, head_text, tail_text, *mark))
         if changed:
-            changes.append(Change(today, None, after))
+            changes.append(Change(triple, None, after))
         else:
-            relied_on.append(today)
+            relied_on.append(triple)
     return Edit(edit.id, edit.revision, EditKind.FACTS, edit.time_ms, tuple(changes), relied_on=tuple(relied_on))

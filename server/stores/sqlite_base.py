@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from server.errors import DataLoss, StoreUnusable
-from server.graph.concept import Concept
+from server.graph.concept import Concept, concept_key, legacy_spellings
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple, canonical
 from server.stores import sql
@@ -168,7 +168,11 @@ def sync_file(path: Path) -> None:
 
 
 class BaseReader:
-    """Reads one base file over one connection. An absent file is an empty base."""
+    """Reads one base file over one connection. An absent file is an empty base.
+
+    A base loaded before KEYS_VERSION 2 keeps some concepts under a key of then. They are asked for, and told, by the key
+    of today; where it holds two that are one now, the one with today's key is read.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open what is at `path`. Raises DataLoss when it is no base, StoreUnusable when it is a newer one."""
@@ -224,8 +228,23 @@ class BaseReader:
 
     def concept_ids(self, keys: Sequence[str]) -> dict[str, tuple[int, str, int]]:
         """key -> (id, text, number of retrievable triples), for those of `keys` that are concepts."""
-        rows = self._rows(sql.LOOK_UP_CONCEPTS, json.dumps(list(keys)))
-        return {key: (number, text, retrievable) for key, number, text, retrievable in rows}
+        today = {spelling: key for key in keys for spelling in legacy_spellings(key)}
+        rows = self._rows(sql.LOOK_UP_CONCEPTS, json.dumps([*keys, *today]))
+        found = {key: (number, text, retrievable) for key, number, text, retrievable in rows}
+        for spelling, key in today.items():
+            if spelling in found:
+                found.setdefault(key, found[spelling])
+        return {key: found[key] for key in keys if key in found}
+
+    def _keys_of_then(self, keys: Iterable[str]) -> dict[str, str]:
+        """key -> the key under which the base keeps the concept, for those that it keeps under another."""
+        spellings = {key: (key, *others) for key in keys if (others := legacy_spellings(key))}
+        if not spellings:
+            return {}
+        asked = [spelling for several in spellings.values() for spelling in several]
+        kept = {row[0] for row in self._rows(sql.LOOK_UP_CONCEPTS, json.dumps(asked))}
+        firsts = {key: next((s for s in several if s in kept), key) for key, several in spellings.items()}
+        return {key: first for key, first in firsts.items() if first != key}
 
     def forms_of(self, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
         """id -> keys of the concepts that it is a FormOf."""
@@ -234,7 +253,7 @@ class BaseReader:
             return {}
         forms: dict[int, tuple[str, ...]] = {}
         for head, key in self._rows(sql.FORMS_OF, json.dumps(list(ids)), relation):
-            forms[head] = (*forms.get(head, ()), key)
+            forms[head] = (*forms.get(head, ()), concept_key(key))
         return forms
 
     def slices(self, head: Concept, limit: int) -> dict[str, BaseSlice]:
@@ -286,18 +305,26 @@ class BaseReader:
     ) -> Iterator[tuple[BaseEdge, int]]:
         rows = self._rows(sql.EDGES_OF_RELATION, number, relation, rank, limit)
         for at, key, text, weight, dataset, license in rows:
-            yield BaseEdge(Triple(head, name, Concept(key, text)), weight, dataset, license), at
+            yield BaseEdge(Triple(head, name, _concept(key, text)), weight, dataset, license), at
 
     def _mirrored(
         self, head: Concept, number: int, name: str, relation: int, offset: int, limit: int
     ) -> list[BaseEdge]:
         rows = self._rows(self._mirrored_edges, number, relation, limit, offset)
-        return [BaseEdge(Triple(head, name, Concept(key, text)), weight, d, li) for _, key, text, weight, d, li in rows]
+        return [
+            BaseEdge(Triple(head, name, _concept(key, text)), weight, d, li) for _, key, text, weight, d, li in rows
+        ]
 
     def places_of(self, triples: Iterable[Triple]) -> set[int]:
         """The places, among `triples` in their canonical form, of those that the base has."""
-        asked = json.dumps([[t.head.key, t.relation, t.tail.key] for t in triples])
-        return {place for (place,) in self._rows(sql.FIND_EDGES, asked)}
+        triples = list(triples)
+        kept = self._keys_of_then({c.key for t in triples for c in (t.head, t.tail)})
+        asked = [[kept.get(t.head.key, t.head.key), t.relation, kept.get(t.tail.key, t.tail.key)] for t in triples]
+        found = {place for (place,) in self._rows(sql.FIND_EDGES, json.dumps(asked))}
+        if kept:  # which end of a symmetric triple comes first may have changed with the keys
+            mirrored = [[t, r, h] if self.relations.get(r, 0) < 0 else [h, r, t] for h, r, t in asked]
+            found |= {place for (place,) in self._rows(sql.FIND_EDGES, json.dumps(mirrored))}
+        return found
 
     def find_whole(self, head: str, relation: str, tail: str) -> tuple[float, str, str] | None:
         """(weight, dataset, license) of the edge between two keys, in canonical form; None where there is none."""
@@ -342,6 +369,11 @@ def _as_damage(path: Path) -> Iterator[None]:
             raise
         reason = str(error).partition(chr(10))[0]
         raise DataLoss(f"{path.name} is damaged or not a base graph ({reason}); load the base again") from error
+
+
+def _concept(key: str, text: str) -> Concept:
+    """The concept that the base keeps under `key`, with the key of today."""
+    return Concept(key if key.isascii() else concept_key(text) or key, text)
 
 
 def declared_relations(folder: Path) -> str:

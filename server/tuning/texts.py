@@ -82,9 +82,10 @@ def normalized_answer(text: str) -> str:
     text = _one_form(text)
     text = _unquoted(_without_stop(_unquoted(text)))
     words = _ABBREVIATION_STOP.sub("", text).split()
-    while len(words) > 1 and words[0].casefold() in ARTICLES:
-        words = words[1:]
-    return concept_key(" ".join(words))
+    start = 0
+    while start < len(words) - 1 and words[start].casefold() in ARTICLES:
+        start += 1
+    return concept_key(" ".join(words[start:]))
 
 
 def same_answer(answer: str, expected: str) -> bool:

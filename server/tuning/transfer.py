@@ -1,8 +1,10 @@
 """An overlay as JSON lines, out and in.
 
-{"format":"kgt-overlay","version":1,"revision":2,"fingerprints":{...}}
+{"format":"kgt-overlay","version":1,"keys":2,"revision":2,"fingerprints":{...}}
 {"id":...,"revision":1,...}                      an edit a line, oldest first (server.graph.codec)
 {"edits":2,"sha256":"..."}                       of all the lines before, each with its line end
+
+An export without "keys" is from before KEYS_VERSION 2; its log is taken as server.graph.rekeying says.
 """
 
 from __future__ import annotations
@@ -27,8 +29,10 @@ from server.graph.codec import (
     edit_to_json,
     json_document,
 )
+from server.graph.concept import KEYS_VERSION, legacy_concept
 from server.graph.edit import Edit, EditKind, Overlay, OverlayBuilder, UnreadableEdit
 from server.graph.marks import Found, changes_to
+from server.graph.rekeying import Rekeying
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Triple
 from server.tuning.ports import GraphStore, Snapshot
@@ -165,6 +169,7 @@ def export_lines(edits: Sequence[Edit | UnreadableEdit], fingerprints: Mapping[s
     header = {
         "format": FORMAT,
         "version": VERSION,
+        "keys": KEYS_VERSION,
         "revision": edits[-1].revision if edits else 0,
         "fingerprints": dict(fingerprints),
     }
@@ -182,13 +187,13 @@ def parse_export(lines: Iterable[str], vocabulary: Vocabulary, merge: bool = Fal
     `lines` are gone through twice and not kept. With `merge`, edits may be larger than RPCs make them, as those of
     earlier versions were: only what they come to is taken then. Raises MalformedExport.
     """
-    header, footer = _checked_frame(lines)
-    chain = _Chain()
+    header, footer, has_old_keys = _checked_frame(lines)
+    chain = _Chain(Rekeying() if has_old_keys else None)
     edits: list[Edit] = []
     triples, is_history = 0, True
     for number, line in _numbered(lines):
         if header < number < footer:
-            edit, usual = _edit(number, line, vocabulary)
+            written, edit, usual = _edit(number, line, vocabulary, has_old_keys=has_old_keys)
             if not (usual or merge):
                 raise MalformedExport(
                     number,
@@ -200,8 +205,7 @@ def parse_export(lines: Iterable[str], vocabulary: Vocabulary, merge: bool = Fal
                 raise MalformedExport(
                     number, f"is the one with which more than {MAX_TRIPLES} triples are changed in all"
                 )
-            chain.go_on(number, edit)
-            edits.append(edit)
+            edits.append(chain.go_on(number, written, edit))
             is_history = is_history and usual
     return Export(tuple(edits), chain.overlay(), is_history)
 
@@ -216,8 +220,8 @@ def _numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
             yield number, text
 
 
-def _checked_frame(lines: Iterable[str]) -> tuple[int, int]:
-    """The numbers of header and footer, which say what stands between them."""
+def _checked_frame(lines: Iterable[str]) -> tuple[int, int, bool]:
+    """The numbers of header and footer, which say what stands between them, and whether that has keys of version 1."""
     digest = hashlib.sha256()
     first: tuple[int, str] | None = None
     last: tuple[int, str] | None = None
@@ -233,11 +237,13 @@ def _checked_frame(lines: Iterable[str]) -> tuple[int, int]:
         raise MalformedExport(first[0], f'is not the header of a {FORMAT} export ("format")')
     if not _is_number(header.get("version"), VERSION):
         raise MalformedExport(first[0], f"has another format version; this server reads {VERSION}")
+    if not ("keys" not in header or _is_number(header["keys"], KEYS_VERSION)):
+        raise MalformedExport(first[0], f"has another version of keys; this server reads {KEYS_VERSION}")
     if not _is_number(footer.get("edits"), count - 2):
         raise MalformedExport(last[0], f"the footer does not count the {count - 2} edits that are there")
     if footer.get("sha256") != digest.hexdigest():
         raise MalformedExport(last[0], "the hash does not match: the export was cut or changed")
-    return first[0], last[0]
+    return first[0], last[0], "keys" not in header
 
 
 def _is_number(value: object, expected: int) -> bool:
@@ -256,30 +262,37 @@ def _document(number: int, line: str) -> Mapping[str, Any]:
     return document
 
 
-def _edit(number: int, line: str, vocabulary: Vocabulary) -> tuple[Edit, bool]:
-    """The edit in a line, and whether it is of a size that RPCs make."""
+def _edit(number: int, line: str, vocabulary: Vocabulary, *, has_old_keys: bool) -> tuple[Edit, Edit, bool]:
+    """The edit in a line as it is written and as it would be stored, and whether it is of a size that RPCs make."""
     try:
-        edit = checked_edit(edit_from_json(line), vocabulary)
+        read = edit_from_json(line)
+        edit = checked_edit(read, vocabulary, may_be_empty=not has_old_keys)
+        written = edit_from_json(line, legacy_concept) if has_old_keys else read
     except InvalidRequest as error:
         raise MalformedExport(number, str(error)) from error
-    return edit, len(edit.changes) <= MAX_CHANGES and len(line.encode()) <= MAX_EDIT_BYTES
+    return written, edit, len(edit.changes) <= MAX_CHANGES and len(line.encode()) <= MAX_EDIT_BYTES
 
 
 class _Chain:
     """Edits that follow from each other, from an empty overlay on."""
 
-    def __init__(self) -> None:
+    def __init__(self, rekeying: Rekeying | None) -> None:
         self._builder = OverlayBuilder()
+        self._rekeying = rekeying
         self._ids: set[str] = set()
 
-    def go_on(self, number: int, edit: Edit) -> None:
-        """Append the edit of line `number`. Raises MalformedExport where it does not follow."""
+    def go_on(self, number: int, written: Edit, edit: Edit) -> Edit:
+        """Append the edit of line `number`, and return it as it is in the log. Raises MalformedExport."""
         if edit.revision != self._builder.revision + 1:
             raise MalformedExport(number, "does not have the revision after the one before it")
         if edit.id in self._ids:
             raise MalformedExport(number, "repeats the id of an earlier edit")
         if edit.reverts is not None and edit.reverts not in self._ids:
             raise MalformedExport(number, "reverts an edit that is not before it")
+        if self._rekeying is not None:
+            if not self._rekeying.fits(written, edit):
+                raise MalformedExport(number, "does not start from where the edits before it end")
+            edit = self._rekeying.rekeyed(written, edit)
         if len({change.triple for change in edit.changes}) != len(edit.changes):
             raise MalformedExport(number, "changes one triple twice")
         if not self._builder.fits(edit):
@@ -288,6 +301,7 @@ class _Chain:
             raise MalformedExport(number, "dates a change after itself")
         self._builder.apply(edit)
         self._ids.add(edit.id)
+        return edit
 
     def overlay(self) -> Overlay:
         return self._builder.overlay()
