@@ -157,11 +157,11 @@ MARKS_AT = _marks(f"{_at(ADDED)} UNION ALL {_at(DELETED)}")
 MARKS_AT_PAGE = _marks(f"{_at(ADDED, newest=True)} UNION ALL {_at(DELETED, newest=True)}")
 """The newest `count` of each kind that are older than the age `before`."""
 MARKS_ON = _marks("""
-  UNWIND $triples AS t
-  MATCH ()-[m:ADDED {triple: t.triple}]->() USING INDEX m:ADDED(triple) RETURN m
+  UNWIND $marked AS triple
+  MATCH ()-[m:ADDED {triple: triple}]->() USING INDEX m:ADDED(triple) RETURN m
   UNION ALL
-  UNWIND $triples AS t
-  MATCH ()-[m:DELETED {triple: t.triple}]->() USING INDEX m:DELETED(triple) RETURN m
+  UNWIND $marked AS triple
+  MATCH ()-[m:DELETED {triple: triple}]->() USING INDEX m:DELETED(triple) RETURN m
 """)
 FACTS_PAGE = _marks("""
   MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(owner, age) WHERE m.owner = $owner AND m.age < $before
@@ -192,10 +192,12 @@ CALL () {{
 RETURN {STAND_COLUMNS}, heads, tails
 """
 
-# The base.
+# The base. `uris` are the spellings of one concept's key, the likeliest first; a triple is asked for `at` its place.
 
 _EXPAND = f"""
-  MATCH (c:Concept {{uri: $uri}})
+  UNWIND $uris AS spelling
+  MATCH (c:Concept {{uri: spelling}})
+  WITH c LIMIT 1
   CALL (c) {{
     MATCH (c)-[r:{_BASE}]->()
     RETURN r, CASE type(r) WHEN 'CUSTOM' THEN r.relation ELSE type(r) END AS relation, 0 AS side, r.rank AS rank
@@ -211,8 +213,8 @@ _AS_ROW = """{
   }"""
 _IN_BASE = f"""
 CALL () {{
-  UNWIND range(0, size($triples) - 1) AS at
-  WITH at, $triples[at] AS t
+  UNWIND $triples AS t
+  WITH t.at AS at, t
   OPTIONAL MATCH (h:Concept {{uri: t.subject}})
   OPTIONAL MATCH (o:Concept {{uri: t.object}})
   WITH at, t, h, o WHERE h IS NOT NULL AND o IS NOT NULL
@@ -618,8 +620,8 @@ RETURN type(m) AS type, properties(m) AS mark
 """
 EDITS_BEFORE = """
 MATCH (e:Edit) WHERE e.user = $user AND e.revision >= 0
-RETURN e.revision AS revision, e.id AS id, e.body AS body, e.request_id AS request_id, e.reverts AS reverts,
-       e.concepts AS concepts, e.touches AS touches
+RETURN e.revision AS revision, e.id AS id, e.body AS body, e.request_id AS request_id, e.reverts AS reverts
+ORDER BY revision
 """
 FORGET_MARKS_BEFORE = (
     "MATCH ()-[m:ADDED]->() WHERE m.user = $user AND m.subject IS NOT NULL DELETE m",

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from server.errors import DataLoss, KgtError, Unavailable, UnknownPageToken, UnreadableRecord
+from server.graph.codec import edit_to_json
+from server.graph.concept import Concept
 from server.graph.edit import Change, Edit, EditKind
 from server.graph.triple import Triple
 from server.stores import cypher
@@ -22,7 +24,18 @@ from server.stores.view import erasure_bucket
 from server.tuning.deadline import call_deadline
 from server.tuning.ports import Page, RequestRecord
 from tests.conformance.graph_store import (
-    BONES, BROKEN_BODY, CARROTS, DOG, MEAT, SOFA, VOCABULARY, add, added, edit, remove, t,
+    BONES,
+    BROKEN_BODY,
+    CARROTS,
+    DOG,
+    MEAT,
+    SOFA,
+    VOCABULARY,
+    add,
+    added,
+    edit,
+    remove,
+    t,
 )  # fmt: skip
 from tests.neo4j.database import Database
 from tests.neo4j.graphs import fill, forget_users, run
@@ -166,7 +179,7 @@ async def test_a_forged_cursor_is_unknown_or_a_place(store: Neo4jStore, cursor: 
         try:
             await call
         except KgtError as error:
-            assert isinstance(error, UnknownPageToken)  # noqa: PT017: either is right
+            assert isinstance(error, UnknownPageToken)
     await store.facts("ann", Page(9, cursor), 1)
 
 
@@ -274,13 +287,13 @@ async def grow(store: Neo4jStore, count: int) -> None:
 async def page_hits(store: Neo4jStore) -> dict[str, int]:
     """The db hits of the statements that pages take, and of a look at 50 triples."""
     who = {"owner": store._at("ann", DOG)["owner"], "bucket": erasure_bucket("ann")}
-    triples = store._rows("ann", [t("dog", "HasA", f"idea 1 {n}") for n in range(50)])
+    triples = [t("dog", "HasA", f"idea 1 {n}") for n in range(50)]
     statements: dict[str, tuple[str, dict[str, Any]]] = {
         "facts": (cypher.FACTS_PAGE, {"before": "~", "count": 51}),
         "facts further on": (cypher.FACTS_PAGE, {"before": f"{1:016d}.{500:016d}", "count": 51}),
         "neighborhood": (cypher.MARKS_AT_PAGE, {**store._at("ann", DOG), "before": "~", "count": 51}),
-        "marks": (cypher.MARKS_ON, {"triples": triples}),
-        "in base": (cypher.IN_BASE, {"triples": triples}),
+        "marks": (cypher.MARKS_ON, {"marked": store._keys("ann", triples)}),
+        "in base": (cypher.IN_BASE, {"triples": store._asked(triples)}),
     }
 
     async def work(tx: Any) -> dict[str, int]:
@@ -352,3 +365,52 @@ TO_VERSION_1 = (
     "MATCH (e:Edit) REMOVE e.owner, e.key, e.request, e.undoing, e.bytes",
     "MATCH (g:Graph) SET g.schema_version = 1",
 )
+
+
+async def test_concepts_that_became_one_are_one_after_the_upgrade(store: Neo4jStore, login: Neo4jLogin) -> None:
+    """Under version 1, "O’Hara" and "O'Hara" were two."""
+    await add(store, "ann", t("O'Hara", "Desires", "rhubarb"), t("Zo\u200bra", "Desires", "tea"))
+    body = edit_to_json((await store.history("ann"))[0]).replace("O'Hara", "O’Hara")
+    later = edit(2, Change(t("O'Hara", "Desires", "rhubarb"), None, added(2)))
+    await run(login, "MATCH (e:Edit {revision: 1}) SET e.body = $body", body=body)
+    await run(login, *TO_VERSION_1)
+    old = {"subject": "o’hara", "subject_text": "O’Hara"}
+    await run(login, "MATCH ()-[m:ADDED {object: 'rhubarb'}]->() SET m += $old", old=old)
+    await run(login, "MATCH ()-[m:ADDED {object: 'tea'}]->() SET m.subject = $key", key="zo\u200bra")
+    await run(login, SECOND_SPELLING, body=edit_to_json(later), id=later.id, time_ms=later.time_ms)
+    opened = await Neo4jStore.open(login, VOCABULARY)
+    assert await opened.check() == []
+    facts = (await opened.facts("ann", Page(9), 2)).items
+    assert [(fact.triple.head.key, fact.mark) for fact in facts] == [("o'hara", added(2)), ("zora", added(1, 1))]
+    assert (await opened.neighborhood("ann", Concept.of("Zora"), 9)).count == 1
+    await opened.close()
+
+
+SECOND_SPELLING = """
+MATCH (u:User {id: 'ann'}) SET u.revision = 2
+CREATE (:Edit {user: 'ann', revision: 2, id: $id, time_ms: $time_ms, body: $body})
+CREATE (s:PersonalConcept {user: 'ann', uri: "o'hara", text: "O'Hara"})
+CREATE (o:PersonalConcept {user: 'ann', uri: 'rhubarb twice', text: 'rhubarb'})
+CREATE (s)-[:ADDED {user: 'ann', subject: "o'hara", relation: 'Desires', object: 'rhubarb', subject_text: "O'Hara",
+  object_text: 'rhubarb', revision: 2, position: 0, edit: $id, time_ms: $time_ms}]->(o)
+"""
+
+
+async def test_a_base_loaded_under_older_keys_is_asked_by_those_of_today(store: Neo4jStore, login: Neo4jLogin) -> None:
+    await run(login, "MATCH (c:Concept {uri: 'meat'}) SET c.uri = 'o’hara’s meat', c.text = 'O’Hara’s meat'")
+    await run(login, "MATCH (c:Concept {uri: 'hot'}) SET c.uri = 'o’hara', c.text = 'O’Hara'")
+    hara, meat = Concept.of("O'Hara"), t("dog", "Desires", "O'Hara's meat")
+    assert [v.triple for v in await store.neighborhood("ann", hara, 9)] == [t("O'Hara", "Antonym", "cold")]
+    assert (await store.neighborhood("ann", DOG, 9)).find(meat) is not None
+    assert (await store.find("ann", [meat, t("cold", "Antonym", "O'Hara")])).keys() == {
+        meat,
+        t("cold", "Antonym", "O'Hara"),
+    }
+    assert all(in_base for in_base, _ in (await store.find("ann", [meat, t("cold", "Antonym", "O'Hara")])).values())
+    found = await store.look_up("ann", ["o'hara", "o'hara's meat"])
+    assert [(e.concept.key, e.in_base) for e in found.values()] == [("o'hara", True), ("o'hara's meat", True)]
+    page = await store.page_neighborhood("ann", hara, Page(9), 0)
+    assert [v.triple for v in page.items] == [t("O'Hara", "Antonym", "cold")]
+    await remove(store, "ann", meat)
+    assert (await store.neighborhood("ann", DOG, 9)).find(meat) is None
+    await run(login, "MATCH (g:Graph) SET g.fingerprint = 'changed by hand'")
