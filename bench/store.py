@@ -35,7 +35,7 @@ from server.stores import cypher, sql
 from server.stores.neo4j import Neo4jStore
 from server.stores.neo4j_base import SqliteSource, load_base, prepare_graph
 from server.stores.neo4j_connection import Connection, Neo4jLogin, done, login_from_environment
-from server.stores.neo4j_rows import NEWEST, keyed_row, mark_row, owner_of, place_of
+from server.stores.neo4j_rows import NEWEST, asked_rows, mark_row, owner_of, place_of
 from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
 from server.stores.sqlite_base import BASE_FILE, BaseReader, BaseTriple, build_base
 from server.stores.view import erasure_bucket
@@ -219,8 +219,8 @@ async def _read(name: str, store: GraphStore, foreign: int, count: int, hits: in
 
 async def _db_hits(connection: Connection) -> int:
     """Of the two statements that a neighborhood takes."""
-    who = {"owner": owner_of("ann"), "bucket": erasure_bucket("ann"), "uri": "hub"}
-    triples = [keyed_row("ann", Triple.of("hub", "HasA", o)) for o in ("leaf 1", "thing 0")]
+    who = {"owner": owner_of("ann"), "bucket": erasure_bucket("ann"), "uris": ["hub"]}
+    triples = asked_rows([Triple.of("hub", "HasA", o) for o in ("leaf 1", "thing 0")], ())
     mine = {"key": place_of("ann", "hub"), "before": NEWEST, "symmetric": sorted(VOCABULARY.symmetric_names())}
 
     async def hits(tx: Any, statement: str, **parameters: Any) -> int:

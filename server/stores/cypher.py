@@ -136,37 +136,39 @@ def _marks(subquery: str) -> str:
     return f"{STAND} CALL () {{ CALL () {{ {subquery} }} RETURN collect({_MARK}) AS marks }}\nRETURN {STAND_COLUMNS}, marks"
 
 
-# A concept's own marks: those of triples that start there, and symmetric ones that end there. `type` is a constant.
+# A concept's own marks: those of triples that start there, and symmetric ones that end there. An index gives them in
+# order, and is read no further than is asked for, where the order names all its properties.
 
 
-def _at(type: str, rest: str = "") -> str:
+def _at(type: str, *, newest: bool = False) -> str:
+    """The marks of one overlay type (a constant of this file), all of them or the newest `count` at each end."""
+    first = "ORDER BY m.{0} DESC, m.age DESC LIMIT $count" if newest else ""
     return f"""
   MATCH ()-[m:{type}]->() USING INDEX m:{type}(head, age) WHERE m.head = $key AND m.age < $before
-  RETURN m {rest}
+  RETURN m {first.format("head")}
   UNION ALL
   MATCH ()-[m:{type}]->() USING INDEX m:{type}(tail, age)
   WHERE m.tail = $key AND m.age < $before AND m.relation IN $symmetric AND m.head <> $key
-  RETURN m {rest}
+  RETURN m {first.format("tail")}
 """
 
 
-_NEWEST = "ORDER BY m.age DESC LIMIT $count"
 MARKS_AT = _marks(f"{_at(ADDED)} UNION ALL {_at(DELETED)}")
-MARKS_AT_PAGE = _marks(f"{_at(ADDED, _NEWEST)} UNION ALL {_at(DELETED, _NEWEST)}")
+MARKS_AT_PAGE = _marks(f"{_at(ADDED, newest=True)} UNION ALL {_at(DELETED, newest=True)}")
 """The newest `count` of each kind that are older than the age `before`."""
 MARKS_ON = _marks("""
-  UNWIND $triples AS t
-  MATCH ()-[m:ADDED {triple: t.triple}]->() USING INDEX m:ADDED(triple) RETURN m
+  UNWIND $marked AS triple
+  MATCH ()-[m:ADDED {triple: triple}]->() USING INDEX m:ADDED(triple) RETURN m
   UNION ALL
-  UNWIND $triples AS t
-  MATCH ()-[m:DELETED {triple: t.triple}]->() USING INDEX m:DELETED(triple) RETURN m
+  UNWIND $marked AS triple
+  MATCH ()-[m:DELETED {triple: triple}]->() USING INDEX m:DELETED(triple) RETURN m
 """)
 FACTS_PAGE = _marks("""
   MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(owner, age) WHERE m.owner = $owner AND m.age < $before
-  RETURN m ORDER BY m.age DESC LIMIT $count
+  RETURN m ORDER BY m.owner DESC, m.age DESC LIMIT $count
   UNION ALL
   MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(owner, age) WHERE m.owner = $owner AND m.age < $before
-  RETURN m ORDER BY m.age DESC LIMIT $count
+  RETURN m ORDER BY m.owner DESC, m.age DESC LIMIT $count
 """)
 ALL_MARKS = _marks("""
   MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(owner, age) WHERE m.owner = $owner AND m.age > '' RETURN m
@@ -190,10 +192,12 @@ CALL () {{
 RETURN {STAND_COLUMNS}, heads, tails
 """
 
-# The base.
+# The base. `uris` are the spellings of one concept's key, the likeliest first; a triple is asked for `at` its place.
 
 _EXPAND = f"""
-  MATCH (c:Concept {{uri: $uri}})
+  UNWIND $uris AS spelling
+  MATCH (c:Concept {{uri: spelling}})
+  WITH c LIMIT 1
   CALL (c) {{
     MATCH (c)-[r:{_BASE}]->()
     RETURN r, CASE type(r) WHEN 'CUSTOM' THEN r.relation ELSE type(r) END AS relation, 0 AS side, r.rank AS rank
@@ -209,8 +213,8 @@ _AS_ROW = """{
   }"""
 _IN_BASE = f"""
 CALL () {{
-  UNWIND range(0, size($triples) - 1) AS at
-  WITH at, $triples[at] AS t
+  UNWIND $triples AS t
+  WITH t.at AS at, t
   OPTIONAL MATCH (h:Concept {{uri: t.subject}})
   OPTIONAL MATCH (o:Concept {{uri: t.object}})
   WITH at, t, h, o WHERE h IS NOT NULL AND o IS NOT NULL
@@ -616,8 +620,8 @@ RETURN type(m) AS type, properties(m) AS mark
 """
 EDITS_BEFORE = """
 MATCH (e:Edit) WHERE e.user = $user AND e.revision >= 0
-RETURN e.revision AS revision, e.id AS id, e.body AS body, e.request_id AS request_id, e.reverts AS reverts,
-       e.concepts AS concepts, e.touches AS touches
+RETURN e.revision AS revision, e.id AS id, e.body AS body, e.request_id AS request_id, e.reverts AS reverts
+ORDER BY revision
 """
 FORGET_MARKS_BEFORE = (
     "MATCH ()-[m:ADDED]->() WHERE m.user = $user AND m.subject IS NOT NULL DELETE m",

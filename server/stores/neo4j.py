@@ -29,7 +29,7 @@ from server.errors import (
     UnknownRevision,
 )
 from server.graph.concept import Concept
-from server.graph.edit import Change, Edit, Overlay, UnreadableEdit
+from server.graph.edit import Change, Edit, Overlay, OverlayBuilder, UnreadableEdit
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Triple, canonical
@@ -41,13 +41,14 @@ from server.stores.neo4j_rows import (
     NEWEST,
     Row,
     age_of,
+    asked_rows,
     base_edge,
+    concept_of,
     concept_rows,
     edit_key,
     edit_row,
     edits_of,
     facts_of,
-    keyed_row,
     mark_row,
     marks_of,
     owner_of,
@@ -55,6 +56,7 @@ from server.stores.neo4j_rows import (
     request_key,
     response_of,
     slices_of,
+    spellings,
     touch,
     triple_of,
     uri_of,
@@ -152,7 +154,7 @@ class Neo4jStore:
     async def look_up(
         self, user: str, keys: Sequence[str], at_revision: int | None = None
     ) -> Mapping[str, ConceptEntry]:
-        uris = {uri_of(key): key for key in keys}
+        uris = {uri: key for key in reversed(keys) for uri in reversed(spellings(key))}
 
         async def work(tx: Tx) -> tuple[_Moment, _Personal]:
             first, personal = await self._personal_among(tx, user, list(keys), at_revision)
@@ -160,7 +162,8 @@ class Neo4jStore:
             return _Moment(first, last), personal
 
         moment, personal = await self._stable_with(user, work)
-        found = {uris[row["uri"]]: row for row in moment.last["concepts"]}
+        rows = {row["uri"]: row for row in moment.last["concepts"]}
+        found = {uris[uri]: rows[uri] for uri in uris if uri in rows}
         return {
             key: _entry(key, found.get(key), personal)
             for key in dict.fromkeys(keys)
@@ -189,9 +192,9 @@ class Neo4jStore:
                 tx,
                 cypher.BASE_SLICES,
                 **_who(user),
-                uri=uri_of(head.key),
+                uris=spellings(head.key),
                 limit=limit + len(marks),
-                triples=self._rows(user, marks),
+                triples=self._asked(marks),
             )
             return _Moment(first, last, marks, revision)
 
@@ -206,7 +209,7 @@ class Neo4jStore:
         async def work(tx: Tx) -> tuple[_Moment, Listing[ViewedTriple]]:
             first, own, all_marks = await self._own_page(tx, user, head, place, page.size + 1, at_revision)
             listed: list[tuple[ViewedTriple, str]] = []
-            last = await one(tx, cypher.IN_BASE, **_who(user), triples=self._rows(user, own))
+            last = await one(tx, cypher.IN_BASE, **_who(user), triples=self._asked(own))
             in_base = _chosen(own, last["in_base"])
             for triple, mark in own.items():
                 viewed = ViewedTriple(triple, mark.origin, in_base=triple in in_base, stamp=mark.stamp)
@@ -257,12 +260,13 @@ class Neo4jStore:
         for _ in range(_PIECES):
             asked = count - len(listed)
             parameters = {"relation": place.relation, "side": place.side, "rank": place.rank, "count": asked}
-            last = await one(tx, cypher.BASE_PAGE, **_who(user), uri=uri_of(head.key), **parameters)
+            last = await one(tx, cypher.BASE_PAGE, **_who(user), uris=spellings(head.key), **parameters)
             edges = [(base_edge(head, row["relation"], row), _Place.behind(row)) for row in last["edges"]]
             marked = marks
             if marked is None:
-                rows = self._rows(user, (edge.triple for edge, _ in edges))
-                last = await one(tx, cypher.MARKS_ON, **_who(user), triples=rows)
+                last = await one(
+                    tx, cypher.MARKS_ON, **_who(user), marked=self._keys(user, (e.triple for e, _ in edges))
+                )
                 marked = seen_from(marks_of(last["marks"]), head, self._vocabulary)
             listed += [(edge.viewed(), str(behind)) for edge, behind in edges if edge.triple not in marked]
             if len(edges) < asked:
@@ -273,11 +277,11 @@ class Neo4jStore:
         return last, listed, str(place)
 
     async def find(self, user: str, triples: Sequence[Triple]) -> Mapping[Triple, tuple[bool, Mark | None]]:
-        rows = self._rows(user, triples)
+        keys, asked = self._keys(user, triples), self._asked(triples)
 
         async def work(tx: Tx) -> _Moment:
-            first = await one(tx, cypher.MARKS_ON, **_who(user), triples=rows)
-            return _Moment(first, await one(tx, cypher.IN_BASE, **_who(user), triples=rows))
+            first = await one(tx, cypher.MARKS_ON, **_who(user), marked=keys)
+            return _Moment(first, await one(tx, cypher.IN_BASE, **_who(user), triples=asked))
 
         moment = await self._stable(user, work)
         marks = marks_of(moment.first["marks"])
@@ -503,7 +507,7 @@ class Neo4jStore:
         """The same, with something more."""
         for _ in range(_READS):
             moment, result = await self._connection.read(work, user=user)
-            self._require_ready(moment.last)
+            self._snapshot(moment.last)
             if moment.is_one:
                 return moment, result
         raise StoreBusy("this user's overlay is being changed faster than it can be read; try again")
@@ -532,12 +536,12 @@ class Neo4jStore:
         first = await one(tx, cypher.MARKS_AT, **self._at(user, head), before=NEWEST)
         revision = self._revision(first, at_revision)
         if revision == first["latest"]:
-            marks = marks_of(first["marks"])
+            marks: Mapping[Triple, Mark] = marks_of(first["marks"])
         else:
             marks = await self._marks_then(tx, user, revision, [uri_of(head.key)])
         return first, revision, seen_from(marks, head, self._vocabulary)
 
-    async def _marks_then(self, tx: Tx, user: str, revision: int, uris: Sequence[str]) -> dict[Triple, Mark]:
+    async def _marks_then(self, tx: Tx, user: str, revision: int, uris: Sequence[str]) -> Mapping[Triple, Mark]:
         """The marks around `uris` at a revision that is not the latest. Raises UnreadableRecord."""
         edits = await self._edits(tx, cypher.EDITS_UP_TO, user, revision=revision, uris=uris)
         return _replayed(all_readable(edits))
@@ -562,8 +566,11 @@ class Neo4jStore:
     def _by_age(self, user: str, marks: Mapping[Triple, Mark]) -> list[tuple[Triple, Mark]]:
         return sorted(marks.items(), key=lambda item: self._age(user, *item), reverse=True)
 
-    def _rows(self, user: str, triples: Iterable[Triple]) -> list[Row]:
-        return [keyed_row(user, canonical(t, self._vocabulary)) for t in triples]
+    def _keys(self, user: str, triples: Iterable[Triple]) -> list[str]:
+        return [triple_of(user, canonical(t, self._vocabulary)) for t in triples]
+
+    def _asked(self, triples: Iterable[Triple]) -> list[Row]:
+        return asked_rows((canonical(t, self._vocabulary) for t in triples), self._symmetric)
 
     # Writing
 
@@ -696,12 +703,12 @@ def _refuse_moved(snapshot: Snapshot, record: neo4j.Record) -> None:
     raise RevisionMoved(snapshot.revision, current.revision)
 
 
-def _replayed(edits: Iterable[Edit]) -> dict[Triple, Mark]:
+def _replayed(edits: Iterable[Edit]) -> Mapping[Triple, Mark]:
     """The marks that these edits leave."""
-    overlay = Overlay()
+    overlay = OverlayBuilder()
     for edit in edits:
-        overlay = overlay.with_edit(edit)
-    return dict(overlay.marks)
+        overlay.apply(edit)
+    return overlay.overlay().marks
 
 
 def _chosen(triples: Iterable[Triple], positions: Sequence[int]) -> set[Triple]:
@@ -726,7 +733,7 @@ def _entry(key: str, row: Mapping[str, Any] | None, personal: _Personal) -> Conc
     own_text, own_count = personal.heads.get(key, (personal.tails.get(key, ""), 0))
     if row is None:
         return ConceptEntry(Concept(key, own_text), False, 0, own_count)
-    forms = tuple(Concept.of(form["text"]).key for form in row["forms"])
+    forms = tuple(concept_of(form["uri"], form["text"]).key for form in row["forms"])
     return ConceptEntry(Concept(key, row["text"] or own_text), True, row["retrievable"], own_count, forms)
 
 
@@ -746,11 +753,11 @@ def _differences(edits: Sequence[Edit | UnreadableEdit], overlay: Overlay) -> li
 
 
 def _rebuilt_differently(edits: Sequence[Edit], overlay: Overlay) -> list[str]:
-    problems, rebuilt = [], Overlay()
+    problems, rebuilt = [], OverlayBuilder()
     for edit in edits:
-        if any(rebuilt.marks.get(change.triple) != change.before for change in edit.changes):
+        if not rebuilt.fits(edit):
             problems.append(f"revision {edit.revision} does not start from the overlay before it")
-        rebuilt = rebuilt.with_edit(edit)
-    if dict(rebuilt.marks) != dict(overlay.marks):
+        rebuilt.apply(edit)
+    if rebuilt.overlay().marks != dict(overlay.marks):
         problems.append("the overlay is not what the log makes")
     return problems

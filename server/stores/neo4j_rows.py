@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
-from server.errors import DataLoss, Internal, UnreadableRecord
-from server.graph.codec import edit_to_json
-from server.graph.concept import Concept, concept_key
+from server.errors import DataLoss, UnreadableRecord
+from server.graph.codec import require_readable
+from server.graph.concept import Concept, concept_key, legacy_spellings
 from server.graph.edit import Change, Edit, UnreadableEdit
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.stores.cypher import ADDED
@@ -35,8 +36,26 @@ def uri_of(key: str) -> str:
 
 
 def concept_of(uri: str, text: str) -> Concept:
-    """The concept stored under `uri`."""
-    return Concept(concept_key(text) if _CUT in uri else uri, text)
+    """The concept stored under `uri`. A base loaded under older rules keeps it under another key than today's."""
+    if _CUT in uri:
+        return Concept(concept_key(text), text)
+    return Concept(uri if uri.isascii() else concept_key(uri), text)
+
+
+def spellings(key: str) -> list[str]:
+    """Where a base may keep the concept of `key`, the likeliest place first."""
+    return [uri_of(spelling) for spelling in (key, *legacy_spellings(key))]
+
+
+def asked_rows(triples: Iterable[Triple], symmetric: Collection[str]) -> list[Row]:
+    """Triples to look for in the base: each `at` its place, once for each spelling of its ends."""
+    rows = []
+    for at, triple in enumerate(triples):
+        pairs = list(product(spellings(triple.head.key), spellings(triple.tail.key)))
+        if len(pairs) > 1 and triple.relation in symmetric:
+            pairs += [(tail, head) for head, tail in pairs]
+        rows += [{"at": at, "subject": s, "relation": triple.relation, "object": o} for s, o in pairs]
+    return rows
 
 
 # What is indexed of a user: digests, since Neo4j keeps the bytes of an index's entry after it is deleted.
@@ -86,11 +105,6 @@ def triple_row(triple: Triple) -> Row:
     return {"subject": uri_of(triple.head.key), "relation": triple.relation, "object": uri_of(triple.tail.key)}
 
 
-def keyed_row(user: str, triple: Triple) -> Row:
-    """The same, with what an index knows it by."""
-    return {**triple_row(triple), "triple": triple_of(user, triple)}
-
-
 def concept_rows(user: str, concepts: Iterable[Concept]) -> list[Row]:
     """Concepts that an overlay needs, in the order of their keys."""
     return [{"key": place_of(user, c.key), "uri": uri_of(c.key), "text": c.text} for c in sorted(concepts)]
@@ -104,7 +118,8 @@ def mark_row(user: str, triple: Triple, mark: Mark, change: Change | None = None
         "tail": place_of(user, triple.tail.key),
         "age": age_of(user, triple, mark.stamp),
         "user": user,
-        **keyed_row(user, triple),
+        **triple_row(triple),
+        "triple": triple_of(user, triple),
         "subject_text": triple.head.text,
         "object_text": triple.tail.text,
         "revision": mark.stamp.revision,
@@ -173,9 +188,7 @@ def edit_row(user: str, edit: Edit, request: RequestRecord | None) -> Row:
     The lists are one item a change: probabilities that are not known are NaN. Raises Internal for an edit that could
     not be read back.
     """
-    body = edit_to_json(edit)
-    if read_edit(body, edit.id, edit.revision, edit.time_ms) != edit:
-        raise Internal("an edit that could not be read back was not written")
+    body = require_readable(edit)
     row: Row = {
         "owner": owner_of(user),
         "key": edit_key(user, edit.id),

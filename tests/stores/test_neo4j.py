@@ -22,7 +22,7 @@ from server.stores import cypher
 from server.stores.neo4j import Neo4jStore
 from server.stores.neo4j_base import BaseConcept, RankedEdge, SqliteSource, load_base, meetings
 from server.stores.neo4j_connection import Connection, Neo4jLogin, checked_login
-from server.stores.neo4j_rows import NEWEST, keyed_row, owner_of, place_of, uri_of
+from server.stores.neo4j_rows import NEWEST, asked_rows, owner_of, place_of, uri_of
 from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_base import BASE_FILE, BaseReader, BaseTriple, build_base
 from server.stores.view import erasure_bucket
@@ -145,7 +145,7 @@ async def profiled(connection: Connection) -> dict[str, Any]:
     who = {"owner": owner_of("ann"), "bucket": erasure_bucket("ann")}
     symmetric = sorted(VOCABULARY.symmetric_names())
     marks = {**who, "key": place_of("ann", "dog"), "before": NEWEST, "symmetric": symmetric}
-    base = {**who, "uri": "dog", "limit": 64, "triples": [keyed_row("ann", triple) for triple in (CARROTS, MEAT)]}
+    base = {**who, "uris": ["dog"], "limit": 64, "triples": asked_rows((CARROTS, MEAT), symmetric)}
 
     async def work(tx: Any) -> dict[str, Any]:
         return {
