@@ -370,7 +370,9 @@ TO_VERSION_1 = (
 async def test_concepts_that_became_one_are_one_after_the_upgrade(store: Neo4jStore, login: Neo4jLogin) -> None:
     """Under version 1, "O’Hara" and "O'Hara" were two."""
     await add(store, "ann", t("O'Hara", "Desires", "rhubarb"), t("Zo\u200bra", "Desires", "tea"))
-    body = edit_to_json((await store.history("ann"))[0]).replace("O'Hara", "O’Hara")
+    (first,) = await store.history("ann")
+    assert isinstance(first, Edit)
+    body = edit_to_json(first).replace("O'Hara", "O’Hara")
     later = edit(2, Change(t("O'Hara", "Desires", "rhubarb"), None, added(2)))
     await run(login, "MATCH (e:Edit {revision: 1}) SET e.body = $body", body=body)
     await run(login, *TO_VERSION_1)
