@@ -4,7 +4,7 @@ Neo4j does not clear a record that it deletes: the texts stay in its store files
 So the service uses the places itself, for nodes full of blanks, and keeps these nodes: what they hold is not given out
 again, and the places that the next erase frees are the only free ones. How much was erased and is not covered yet
 stands in the graph, so that a service that was killed goes on when it starts again. The decision and what was measured:
-docs/decisions/0011-erasing-in-neo4j.md.
+docs/decisions/0012-erasing-in-neo4j.md.
 """
 
 from __future__ import annotations
