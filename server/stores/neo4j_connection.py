@@ -53,6 +53,7 @@ _GRACE_S = 1.0
 _MOST_S = 15.0
 """How long one read or write may take and be retried where the call has no earlier deadline."""
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.005, 0.5
+_SCHEMA_TRIES = 20
 _NOT_UP = ("Neo.TransientError.General.DatabaseUnavailable", "Neo.TransientError.Database.DatabaseUnavailable")
 _READ_ONLY = ("ForbiddenOnReadOnlyDatabase", "WriteOnReadOnlyAccessDatabase", "ReadOnly")
 """How the codes end of a database that takes no writes."""
@@ -180,15 +181,27 @@ class Connection:
 
     async def run_schema(self, statement: LiteralString) -> None:
         """Run a statement of the schema, in a transaction of its own. Raises StoreUnusable."""
-        try:
-            async with self._session() as session:
-                await (await session.run(statement)).consume()
-        except (DriverError, Neo4jError) as error:
-            code = error.code if isinstance(error, Neo4jError) else type(error).__name__
-            raise StoreUnusable(
-                f"the schema cannot be made in the Neo4j at {self._login.url} ({code}); use a database of its own"
-                f" for this service, and a user who may change its schema. Failed: {statement}"
-            ) from error
+        tries = 0
+        while True:
+            try:
+                async with self._session() as session:
+                    await (await session.run(statement)).consume()
+                return
+            except (DriverError, Neo4jError) as error:
+                tries += 1
+                made_meanwhile = (getattr(error, "code", "") or "").endswith("AlreadyExists")
+                if tries == _SCHEMA_TRIES or not (made_meanwhile or isinstance(error, TransientError)):
+                    raise self._no_schema(statement, error) from error
+            # Servers that start together meet at each other's schema: one of two that deadlock has to try again, and
+            # IF NOT EXISTS does not see what is made at the same moment.
+            await asyncio.sleep(_LONGEST_DELAY_S * random.uniform(0.5, 1.0))
+
+    def _no_schema(self, statement: LiteralString, error: DriverError | Neo4jError) -> StoreUnusable:
+        code = error.code if isinstance(error, Neo4jError) else type(error).__name__
+        return StoreUnusable(
+            f"the schema cannot be made in the Neo4j at {self._login.url} ({code}); use a database of its own"
+            f" for this service, and a user who may change its schema. Failed: {statement}"
+        )
 
     async def read(self, work: Work[R], limit_s: float = _MOST_S, *, user: str = "") -> R:
         """Run `work` for `user` in a read transaction; it may run more than once."""

@@ -34,6 +34,8 @@ from server.stores.view import all_concepts
 
 _PATIENCE_S = 300.0
 _USERS = 500
+_RECORDS_OF_A_MARK = 20
+"""Property records of a mark and its concepts that are free once they are made anew, with texts in them."""
 
 Tx = neo4j.AsyncManagedTransaction
 
@@ -66,6 +68,7 @@ async def _upgrade(connection: Connection, user: str) -> None:
         marks = [dict(r) async for r in await tx.run(cypher.MARKS_BEFORE, user=user)]
         edits = [dict(r) async for r in await tx.run(cypher.EDITS_BEFORE, user=user)]
         log, kept = _today(user, edits, marks)
+        await done(tx, cypher.ADD_DUE, texts=0, records=_RECORDS_OF_A_MARK * len(marks))
         for statement in cypher.FORGET_MARKS_BEFORE:
             await done(tx, statement, user=user)
         await done(
