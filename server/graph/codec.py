@@ -417,7 +417,7 @@ def checked_triple(head: str, relation: str, tail: str, field: str, vocabulary: 
     )
 
 
-def checked_edit(edit: Edit, vocabulary: Vocabulary, *, may_be_empty: bool = False) -> Edit:
+def checked_edit(edit: Edit, vocabulary: Vocabulary, *, may_be_empty: bool = True) -> Edit:
     """An edit from outside as this service would have made it: its relations named, its triples in their one form.
 
     `may_be_empty` is for logs that may hold edits which server.graph.rekeying left without a change. Raises
