@@ -60,10 +60,14 @@ class Scrubber:
         while connection.execute(sql.GET_SCRUB).fetchone() is not None:
             if not emptied(connection):
                 return False
-            with transaction(connection):
-                if self._log.stat().st_size:
-                    return False  # somebody wrote between the two statements
-                self._scrub_slice(connection)
+            try:
+                with transaction(connection):
+                    if self._log.stat().st_size:
+                        return False  # somebody wrote between the two statements
+                    self._scrub_slice(connection)
+            except CannotScrub:  # SQLite makes the file anew instead, which holds up writers
+                connection.execute(sql.VACUUM)
+                connection.execute(sql.DROP_SCRUB)
         return emptied(connection)
 
     def _scrub_slice(self, connection: sqlite3.Connection) -> None:

@@ -269,6 +269,7 @@ CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
 OWE_SCRUB = "INSERT OR REPLACE INTO meta (key, value) VALUES ('scrub_from_page', '0')"
 PUT_SCRUB = "UPDATE meta SET value = ? WHERE key = 'scrub_from_page'"
 GET_SCRUB = "SELECT value FROM meta WHERE key = 'scrub_from_page'"
+VACUUM = "VACUUM"
 DROP_SCRUB = "DELETE FROM meta WHERE key = 'scrub_from_page'"
 
 

@@ -86,6 +86,18 @@ async def test_many_users_with_many_edits_are_erased_to_the_last_byte(store: Sql
     assert store.check() == []
 
 
+async def test_a_file_too_large_to_be_scrubbed_is_made_anew(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scrub, "_AMBIGUOUS_FROM", 0)
+    await fill(store)
+    await add(store, "bob", SOFA)
+    assert (await store.erase("ann-the-user")).edits == 1
+    assert left(store.folder) == []
+    assert (await store.snapshot("bob")).revision == 1
+    assert store.check() == []
+
+
 async def test_a_scrub_that_was_cut_off_goes_on_in_the_next_process(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
