@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from server.errors import InvalidRequest, UnreadableRecord
-from server.graph.codec import edit_from_json
+from server.graph.codec import MAX_TIME_MS, edit_from_json
 from server.graph.concept import Concept
 from server.graph.edit import Edit, UnreadableEdit
 
 _UNDECODABLE = (InvalidRequest, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
 """What reading a damaged record may raise: it is the record that is wrong, whatever is found first."""
 _MAX_ID = 64
-_LATEST_MS = 253_402_300_799_999
-"""The last millisecond of the year 9999, the last that a Timestamp can say."""
 
 
 def read_edit(
@@ -29,7 +27,7 @@ def read_edit(
             return edit
     except _UNDECODABLE:
         pass
-    return UnreadableEdit(_shown_id(edit_id), _whole(revision, (1 << 63) - 1), _whole(time_ms, _LATEST_MS))
+    return UnreadableEdit(_shown_id(edit_id), _whole(revision, (1 << 63) - 1), _whole(time_ms, MAX_TIME_MS))
 
 
 def readable(edit: Edit | UnreadableEdit) -> Edit:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from server.stores import sql
 from server.stores.sqlite_base import transaction
+from server.stores.sqlite_connection import log_of
 
 SLICE_PAGES = 16_384
 """Pages whose gaps are zeroed under one write lock: 64 MiB, some 50 ms."""
@@ -49,7 +50,7 @@ class Scrubber:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._log = path.with_name(f"{path.name}-wal")
+        self._log = log_of(path)
         self._descriptor: int | None = None
 
     def scrub(self, connection: sqlite3.Connection) -> bool:
