@@ -1,4 +1,5 @@
-"""python -m bench.engine: what the probabilities of one Personalize cost, side by side with other ways to compute them.
+"""python -m bench.engine: what the probabilities of one Personalize cost, side by side with other
+ways to compute them.
 
 The same (prompt, continuation) pairs of the same queries are given to
 - engine: TransformersModel.score, from texts to numbers;
@@ -74,16 +75,26 @@ class Subject:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.engine", description=__doc__.splitlines()[0])
-    parser.add_argument("--models", default="", help="comma-separated: default, gpt2, gpt2-xl, llama-3-8b")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.engine", description=__doc__.splitlines()[0]
+    )
+    parser.add_argument(
+        "--models", default="", help="comma-separated: default, gpt2, gpt2-xl, llama-3-8b"
+    )
     parser.add_argument("--n", default="10,50,200", help="triples a query")
     parser.add_argument("--queries", type=int, default=2, help="queries of each size")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
-    parser.add_argument("--dtype", default="auto", choices=["auto", "float32", "bfloat16", "float16"])
-    parser.add_argument("--threads", type=int, default=0, help="processor threads; 0 is torch's choice")
     parser.add_argument(
-        "--skip", default="", help="comma-separated contestants to leave out: loop, padded, lm_eval, lm_eval_1"
+        "--dtype", default="auto", choices=["auto", "float32", "bfloat16", "float16"]
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, help="processor threads; 0 is torch's choice"
+    )
+    parser.add_argument(
+        "--skip",
+        default="",
+        help="comma-separated contestants to leave out: loop, padded, lm_eval, lm_eval_1",
     )
     given = parser.parse_args(arguments)
     if given.threads:
@@ -98,13 +109,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in names:
         subject = model_under_test(name, given.device, given.dtype)
         skipped = set(given.skip.split(","))
-        results += [_measured(subject, int(n), given.queries, given.rounds, skipped) for n in given.n.split(",")]
+        results += [
+            _measured(subject, int(n), given.queries, given.rounds, skipped)
+            for n in given.n.split(",")
+        ]
         del subject
     print(json.dumps(results))
 
 
 def model_under_test(name: str, device_wanted: Any, dtype_wanted: Any) -> Subject:
-    """The default model with its adapter, or random weights of a known shape with the default model's tokenizer."""
+    """The default model with its adapter, or random weights of a known shape with the default
+    model's tokenizer."""
     choice = ModelChoice(cache=cache_folder(), device=device_wanted, number_format=dtype_wanted)
     if name == "default":
         return Subject(name, load(choice))
@@ -114,10 +129,14 @@ def model_under_test(name: str, device_wanted: Any, dtype_wanted: Any) -> Subjec
     with torch.device(device):
         number_format = choose_number_format(dtype_wanted, device)
         model = AutoModelForCausalLM.from_config(SHAPES[name], dtype=number_format).eval()
-    return Subject(name, LoadedModel(model, tokenizer, model.config.max_position_embeddings, name, ""))
+    return Subject(
+        name, LoadedModel(model, tokenizer, model.config.max_position_embeddings, name, "")
+    )
 
 
-def _measured(subject: Subject, n: int, queries: int, rounds: int, skipped: set[str]) -> dict[str, Any]:
+def _measured(
+    subject: Subject, n: int, queries: int, rounds: int, skipped: set[str]
+) -> dict[str, Any]:
     asked = [workload.questions(s, n) for s in workload.subjects(queries)]
     engine = TransformersModel(subject.loaded, token_budget=1 << 16)
     try:
@@ -132,9 +151,14 @@ def _measured(subject: Subject, n: int, queries: int, rounds: int, skipped: set[
         "device": device_name(subject.model.device),
         "n": n,
         "tokens": {name: count // queries for name, count in costs.items()},
-        "seconds": {name: figures.get(name) for name in ("engine", "loop", "padded", "lm_eval", "floor")},
+        "seconds": {
+            name: figures.get(name) for name in ("engine", "loop", "padded", "lm_eval", "floor")
+        },
         "ratios": {
-            **{name: figures[name] / own if name in figures else None for name in ("loop", "padded", "lm_eval")},
+            **{
+                name: figures[name] / own if name in figures else None
+                for name in ("loop", "padded", "lm_eval")
+            },
             "floor": own / figures["floor"],
         },
         "peak_bytes": peak,
@@ -146,15 +170,22 @@ def _measured(subject: Subject, n: int, queries: int, rounds: int, skipped: set[
 def _contestants(
     subject: Subject, engine: TransformersModel, asked: Sequence[list[Branch]], skipped: set[str]
 ) -> tuple[dict[str, Callable[[], object]], dict[str, int]]:
-    """What is timed, by name, and how many tokens each reads for all queries. Each has run once, if only on a part."""
+    """What is timed, by name, and how many tokens each reads for all queries. Each has run once, if
+    only on a part."""
     tokenizer = Tokenizer(subject.loaded.tokenizer, subject.loaded.context_tokens)
-    pairs = [[(list(s.tokens), s.scored_from) for s in tokenizer.sequences(branches)] for branches in asked]
+    pairs = [
+        [(list(s.tokens), s.scored_from) for s in tokenizer.sequences(branches)]
+        for branches in asked
+    ]
     found = [asyncio.run(engine.score(branches)) for branches in asked]
     cost = sum((scores.cost for scores in found), ModelCost())
     logits = sum(_logit_rows(query) for query in pairs)
     contestants: dict[str, Callable[[], object]] = {
         "engine": lambda: [asyncio.run(engine.score(branches)) for branches in asked],
-        "floor": lambda: [_dense(subject.model, cost.tokens_read // len(asked), logits // len(asked)) for _ in asked],
+        "floor": lambda: [
+            _dense(subject.model, cost.tokens_read // len(asked), logits // len(asked))
+            for _ in asked
+        ],
     }
     with _attention(subject.model, "sdpa"):
         contestants["floor"]()  # finds its row length
@@ -166,7 +197,9 @@ def _contestants(
         ours = [lp.total for scores in found for row in scores.logprobs for lp in row]
         theirs = [total for query in pairs for total in _loop(subject.model, query)]
         gap = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
-        print(f"engine and loop differ by at most {gap:.2g} nats a continuation ({subject.model.dtype})")
+        print(
+            f"engine and loop differ by at most {gap:.2g} nats a continuation ({subject.model.dtype})"
+        )
     if "padded" not in skipped:
         size = _best_padded_size(subject.model, pairs[0][:PADDED_TRIAL])
         contestants["padded"] = lambda: [_padded(subject.model, query, size) for query in pairs]
@@ -174,7 +207,9 @@ def _contestants(
     if "lm_eval" not in skipped and _harness() is not None:
         for name, size in (("lm_eval", 64), ("lm_eval_1", 1)):
             if name not in skipped:
-                contestants[name] = _harness_run(subject.model, subject.loaded.tokenizer, asked, size)
+                contestants[name] = _harness_run(
+                    subject.model, subject.loaded.tokenizer, asked, size
+                )
         costs["lm_eval"] = single - sum(len(query) for query in pairs)
     return contestants, costs
 
@@ -201,7 +236,8 @@ def _raced(
 
 @contextmanager
 def _attention(model: PreTrainedModel, name: str) -> Iterator[None]:
-    """The others run with transformers' own attention, so that nothing of the engine is in their figures."""
+    """The others run with transformers' own attention, so that nothing of the engine is in their
+    figures."""
     model.set_attn_implementation(name)
     yield
     model.set_attn_implementation(BLOCKS)
@@ -215,7 +251,12 @@ def _loop(model: PreTrainedModel, pairs: Sequence[Pair]) -> list[float]:
     with torch.inference_mode():
         for tokens, start in pairs:
             ids = torch.tensor([tokens], device=model.device)
-            logprobs = model(input_ids=ids, use_cache=False).logits[0, start - 1 : -1].float().log_softmax(-1)
+            logprobs = (
+                model(input_ids=ids, use_cache=False)
+                .logits[0, start - 1 : -1]
+                .float()
+                .log_softmax(-1)
+            )
             totals.append(float(logprobs.gather(-1, ids[0, start:, None]).sum()))
     return totals
 
@@ -228,15 +269,25 @@ def _padded(model: PreTrainedModel, pairs: Sequence[Pair], size: int) -> list[fl
             batch = ordered[at : at + size]
             long = max(len(tokens) for tokens, _ in batch)
             scored = max(len(tokens) - start for tokens, start in batch)
-            ids = torch.tensor([[0] * (long - len(tokens)) + tokens for tokens, _ in batch], device=model.device)
-            there = torch.tensor([[0] * (long - len(t)) + [1] * len(t) for t, _ in batch], device=model.device)
+            ids = torch.tensor(
+                [[0] * (long - len(tokens)) + tokens for tokens, _ in batch], device=model.device
+            )
+            there = torch.tensor(
+                [[0] * (long - len(t)) + [1] * len(t) for t, _ in batch], device=model.device
+            )
             positions = (there.cumsum(-1) - 1).clamp(min=0)
             out = model(
-                input_ids=ids, attention_mask=there, position_ids=positions, use_cache=False, logits_to_keep=scored + 1
+                input_ids=ids,
+                attention_mask=there,
+                position_ids=positions,
+                use_cache=False,
+                logits_to_keep=scored + 1,
             )
             logprobs = out.logits[:, :-1].float().log_softmax(-1)  # (batch, scored, vocabulary)
             each = logprobs.gather(-1, ids[:, -scored:, None])[..., 0]
-            counted = torch.tensor([[n >= scored - (len(t) - s) for n in range(scored)] for t, s in batch])
+            counted = torch.tensor(
+                [[n >= scored - (len(t) - s) for n in range(scored)] for t, s in batch]
+            )
             totals += (each * counted.to(each.device)).sum(-1).tolist()
     return totals
 
@@ -248,7 +299,10 @@ def _padded_tokens(pairs: Sequence[Pair], size: int) -> int:
 
 def _best_padded_size(model: PreTrainedModel, pairs: Sequence[Pair]) -> int:
     with _attention(model, "sdpa"):
-        took = {size: _timed(lambda size=size: _padded(model, pairs, size), model.device) for size in PADDED_SIZES}  # type: ignore[misc]
+        took = {
+            size: _timed(lambda size=size: _padded(model, pairs, size), model.device)
+            for size in PADDED_SIZES
+        }  # type: ignore[misc]
     return min(took, key=lambda size: took[size])
 
 
@@ -257,7 +311,10 @@ def _dense(model: PreTrainedModel, tokens: int, logits: int) -> object:
     key = (id(model), tokens, logits)
     if key not in _FLOOR_ROW:
         fitting = [row for row in FLOOR_ROWS if row <= model.config.max_position_embeddings]
-        took = {row: _timed(lambda row=row: _rows(model, tokens, logits, row), model.device) for row in fitting}  # type: ignore[misc]
+        took = {
+            row: _timed(lambda row=row: _rows(model, tokens, logits, row), model.device)
+            for row in fitting
+        }  # type: ignore[misc]
         _FLOOR_ROW[key] = min(took, key=lambda row: took[row])
     return _rows(model, tokens, logits, _FLOOR_ROW[key])
 
@@ -271,7 +328,9 @@ def _rows(model: PreTrainedModel, tokens: int, logits: int, row: int) -> object:
     kept = torch.arange(min(length, -(-logits // rows)), device=model.device)
     with torch.inference_mode():
         ids = torch.full((rows, length), 5, device=model.device)
-        return model(input_ids=ids, use_cache=False, logits_to_keep=kept).logits.float().logsumexp(-1)
+        return (
+            model(input_ids=ids, use_cache=False, logits_to_keep=kept).logits.float().logsumexp(-1)
+        )
 
 
 def _logit_rows(pairs: Sequence[Pair]) -> int:
@@ -288,14 +347,19 @@ def _harness() -> Any:
 
 
 def _harness_run(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: Sequence[list[Branch]], size: int
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    asked: Sequence[list[Branch]],
+    size: int,
 ) -> Callable[[], object]:
     from lm_eval.api.instance import Instance
 
     peer = _harness().HFLM(pretrained=model, tokenizer=tokenizer, batch_size=size)
     requests = [
         [
-            Instance(request_type="loglikelihood", doc={}, arguments=(branch.prompt, continuation), idx=0)
+            Instance(
+                request_type="loglikelihood", doc={}, arguments=(branch.prompt, continuation), idx=0
+            )
             for branch in branches
             for continuation in branch.continuations
         ]
@@ -331,13 +395,16 @@ def reset_peak(device: torch.device) -> None:
 
 
 def peak_bytes(device: torch.device) -> int | None:
-    """Bytes: what torch allocated on a GPU, else the process's resident set (where the system tells)."""
+    """Bytes: what torch allocated on a GPU, else the process's resident set (where the system
+    tells)."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_allocated(device))
     status = Path("/proc/self/status")
     if not status.exists():
         return None
-    found = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")]
+    found = [
+        line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM")
+    ]
     return int(found[0]) * 1024 if found else None
 
 
@@ -352,7 +419,9 @@ def _row(line: dict[str, Any], harness_1: float | None, dtype: torch.dtype) -> s
         return "-" if value is None else f"{value * 1000:,.0f} ms"
 
     seconds = {**line["seconds"], "lm_eval at batch 1": harness_1}
-    ratios = ", ".join(f"{name} {value:.2f}" for name, value in line["ratios"].items() if value is not None)
+    ratios = ", ".join(
+        f"{name} {value:.2f}" for name, value in line["ratios"].items() if value is not None
+    )
     return (
         f"{line['model']} {str(dtype).removeprefix('torch.')} N={line['n']}: "
         + ", ".join(f"{name} {ms(value)}" for name, value in seconds.items())

@@ -1,8 +1,10 @@
-"""python -m bench.erase: what it costs that an erased user leaves no byte in the embedded store's file.
+"""python -m bench.erase: what it costs that an erased user leaves no byte in the embedded store's
+file.
 
-Fills overlay files of several sizes with the edits of many users in random order, erases one of them, and times zeroing
-the gaps of all pages (`server/stores/scrub.py`), the same again, and SQLite's VACUUM. `left` counts the places where the
-erased user's name still stood before. The last line is JSON.
+Fills overlay files of several sizes with the edits of many users in random order, erases one of
+them, and times zeroing the gaps of all pages (`server/stores/scrub.py`), the same again, and
+SQLite's VACUUM. `left` counts the places where the erased user's name still stood before. The last
+line is JSON.
 """
 
 from __future__ import annotations
@@ -28,7 +30,9 @@ _SLICE_PAGES = 16_384
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.erase", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.erase", description=(__doc__ or "").splitlines()[0]
+    )
     parser.add_argument("--users", default="24,1000", help="numbers of users, one file each")
     parser.add_argument("--edits", type=int, default=200, help="edits of each user, of one triple")
     given = parser.parse_args(arguments)
@@ -77,7 +81,10 @@ def _fill(db: sqlite3.Connection, users: int, edits: int) -> None:
         kept = (secrets.token_hex(16), secrets.token_hex(32), secrets.token_bytes(300))
         body = json.dumps({"query": head, "answer": tail, "triple": [head, "HasA", tail]}) * 2
         db.execute(sql.INSERT_EDIT, (user, revision, secrets.token_hex(16), 0, None, *kept, body))
-        db.execute(sql.INSERT_TOUCH, (user, head, "HasA", tail, revision, head, tail, 1, "added", revision, 0))
+        db.execute(
+            sql.INSERT_TOUCH,
+            (user, head, "HasA", tail, revision, head, tail, 1, "added", revision, 0),
+        )
         db.execute(sql.PUT_MARK, (user, head, "HasA", tail, head, tail, "added", revision, 0))
     db.execute("COMMIT")
 

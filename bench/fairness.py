@@ -1,9 +1,11 @@
-"""python -m bench.fairness: how long one user's Answer and write take while another user attacks the server.
+"""python -m bench.fairness: how long one user's Answer and write take while another user attacks
+the server.
 
-A process `python -m server` on the embedded store over loopback, with the model that the settings name. A bystander asks a
-question and adds a fact, again and again: first while nothing else happens, then during each attack. Every attack is bounded in count
-and time, and runs again from its start until the bystander has asked enough. The last line is JSON: for each attack the
-bystander's p50 and p99 in ms and the ratio of each p99 to the quiet one's.
+A process `python -m server` on the embedded store over loopback, with the model that the settings
+name. A bystander asks a question and adds a fact, again and again: first while nothing else
+happens, then during each attack. Every attack is bounded in count and time, and runs again from its
+start until the bystander has asked enough. The last line is JSON: for each attack the bystander's
+p50 and p99 in ms and the ratio of each p99 to the quiet one's.
 
 `--checkout FOLDER` measures the server of another version's source, from the same client.
 """
@@ -63,21 +65,33 @@ Attack = Callable[[Scene], Awaitable[None]]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.fairness", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--asks", type=int, default=20, help="questions of the bystander during each attack")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.fairness", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "--asks", type=int, default=20, help="questions of the bystander during each attack"
+    )
     parser.add_argument("--only", default="", help="names of attacks, separated by commas")
-    parser.add_argument("--checkout", type=Path, help="the source of another version, whose server is measured")
+    parser.add_argument(
+        "--checkout", type=Path, help="the source of another version, whose server is measured"
+    )
     given = parser.parse_args(arguments)
     names = given.only.split(",") if given.only else list(ATTACKS)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
-        triples = [z for s in workload.subjects(SUBJECTS) for z in workload.triples(s, TRIPLES_EACH)]
-        build_base(data, [BaseTriple(z, 1 + n % 7) for n, z in enumerate(triples)], workload.VOCABULARY)
+        triples = [
+            z for s in workload.subjects(SUBJECTS) for z in workload.triples(s, TRIPLES_EACH)
+        ]
+        build_base(
+            data, [BaseTriple(z, 1 + n % 7) for n, z in enumerate(triples)], workload.VOCABULARY
+        )
         with served(data, checkout=given.checkout) as address:
             print(json.dumps(asyncio.run(_measured(address, data, names, given.asks))))
 
 
-async def _measured(address: str, data: Path, names: Sequence[str], asks: int) -> list[dict[str, Any]]:
+async def _measured(
+    address: str, data: Path, names: Sequence[str], asks: int
+) -> list[dict[str, Any]]:
     results = []
     async with AsyncClient(address, timeout_s=TIMEOUT_S) as client:
         await until_serving(client)
@@ -105,7 +119,9 @@ async def _bystander(client: AsyncClient, asks: int) -> Took:
         started = time.perf_counter()
         await client.answer(user="bystander", query=workload.query(subject))
         answered = time.perf_counter()
-        await client.edit_facts(user="bystander", add=[("bystander", "HasA", f"thought {uuid.uuid4()}")])
+        await client.edit_facts(
+            user="bystander", add=[("bystander", "HasA", f"thought {uuid.uuid4()}")]
+        )
         took.answers_ms.append((answered - started) * 1000)
         took.writes_ms.append((time.perf_counter() - answered) * 1000)
     return took
@@ -114,7 +130,10 @@ async def _bystander(client: AsyncClient, asks: int) -> Took:
 def _line(name: str, took: Took, quiet: Took | None) -> dict[str, Any]:
     line: dict[str, Any] = {"attack": name}
     for kind, own in (("answer", took.answers_ms), ("write", took.writes_ms)):
-        line |= {f"{kind}_p50_ms": round(_quantile(own, 0.5), 1), f"{kind}_p99_ms": round(_quantile(own, 0.99), 1)}
+        line |= {
+            f"{kind}_p50_ms": round(_quantile(own, 0.5), 1),
+            f"{kind}_p99_ms": round(_quantile(own, 0.99), 1),
+        }
         if quiet is not None:
             calm = quiet.answers_ms if kind == "answer" else quiet.writes_ms
             line[f"{kind}_p99_over_quiet"] = round(_quantile(own, 0.99) / _quantile(calm, 0.99), 2)
@@ -127,7 +146,8 @@ def _quantile(values: Sequence[float], share: float) -> float:
 
 @contextlib.asynccontextmanager
 async def _repeated(attack: Attack, scene: Scene) -> AsyncIterator[None]:
-    """The attack again and again while the block runs. That the server refuses it is no reason to stop."""
+    """The attack again and again while the block runs. That the server refuses it is no reason to
+    stop."""
 
     async def run() -> None:
         while True:
@@ -160,7 +180,9 @@ async def _long_answer_before(scene: Scene) -> None:
 
 async def _long_candidates(scene: Scene) -> None:
     candidates = [f"{n} " + "word " * 50_000 for n in range(14)]
-    await scene.client.within(2).answer(user="mallory", query=workload.query("dog"), candidates=candidates)
+    await scene.client.within(2).answer(
+        user="mallory", query=workload.query("dog"), candidates=candidates
+    )
 
 
 async def _long_answer(scene: Scene) -> None:
@@ -175,7 +197,9 @@ async def _long_answer(scene: Scene) -> None:
 
 async def _long_imports(scene: Scene) -> None:
     """Long exports whose last line is wrong, so that nothing is ever taken in."""
-    await scene.client.import_overlay(user="mallory-imports", lines=[*_EXPORT[:-1], '{"edits":0,"sha256":""}'])
+    await scene.client.import_overlay(
+        user="mallory-imports", lines=[*_EXPORT[:-1], '{"edits":0,"sha256":""}']
+    )
 
 
 async def _half_open_imports(scene: Scene) -> None:
@@ -192,7 +216,12 @@ async def _half_open_imports(scene: Scene) -> None:
 
 
 async def _large_neighborhoods(scene: Scene) -> None:
-    await asyncio.gather(*(scene.client.get_neighborhood(user="large", concept="hub", page_size=500) for _ in range(8)))
+    await asyncio.gather(
+        *(
+            scene.client.get_neighborhood(user="large", concept="hub", page_size=500)
+            for _ in range(8)
+        )
+    )
 
 
 async def _all_facts(scene: Scene) -> None:
@@ -217,7 +246,9 @@ async def _large_corrections(scene: Scene) -> None:
 
 async def _deep_reverts(scene: Scene) -> None:
     first = (await scene.client.list_edits(user="undone", page_size=1)).edits[0]
-    await scene.client.revert_edit(user="undone", edit_id=first.reverted_edit_id, skip_conflicts=True)
+    await scene.client.revert_edit(
+        user="undone", edit_id=first.reverted_edit_id, skip_conflicts=True
+    )
 
 
 async def _erasing_beside_a_reader(scene: Scene) -> None:
@@ -227,7 +258,9 @@ async def _erasing_beside_a_reader(scene: Scene) -> None:
         reader.execute("BEGIN")
         reader.execute("SELECT COUNT(*) FROM edits").fetchone()
         for number in range(3):
-            await scene.client.edit_facts(user=f"erased-{number}", add=[("cup", "AtLocation", "shelf")])
+            await scene.client.edit_facts(
+                user=f"erased-{number}", add=[("cup", "AtLocation", "shelf")]
+            )
             with contextlib.suppress(CallError):
                 await scene.client.within(10).erase_user(user=f"erased-{number}")
     finally:
@@ -257,7 +290,9 @@ async def _prepared(client: AsyncClient, names: Sequence[str]) -> None:
             facts = [("hub", "HasA", f"part {n}") for n in range(start, start + 500)]
             await client.edit_facts(user="large", add=facts)
     if "deep_reverts" in names:
-        edit = (await client.edit_facts(user="undone", add=[("cup", "AtLocation", "shelf")])).edit.id
+        edit = (
+            await client.edit_facts(user="undone", add=[("cup", "AtLocation", "shelf")])
+        ).edit.id
         for _ in range(UNDONE):
             edit = (await client.revert_edit(user="undone", edit_id=edit)).edit.id
     if "long_imports" in names:

@@ -1,12 +1,15 @@
-"""A file of any size in ConceptNet's own format, with its counts per relation, its hubs, its URIs and its metadata.
+"""A file of any size in ConceptNet's own format, with its counts per relation, its hubs, its URIs
+and its metadata.
 
 python -m bench.generate FILE --edges 3423004            like the English part of ConceptNet 5.7
-python -m bench.generate FILE --edges 34074917 --all     like the whole dump: 10% English, other languages, URLs
-python -m bench.generate FILE --edges 3423004 --plain    already parsed triples (relation, head, tail, weight)
+python -m bench.generate FILE --edges 34074917 --all     like the whole dump: 10% English, other
+languages, URLs python -m bench.generate FILE --edges 3423004 --plain    already parsed triples
+(relation, head, tail, weight)
 
-The same arguments make the same file. Counts of the English part are those of the 5.7 dump where an edge has English
-at both ends (3,423,004 edges); other sizes are in proportion, and no relation vanishes. Words are made up, but for the
-starter graph's: its lines are among a large file's, and its commonest concepts are hubs, so that a story can be told.
+The same arguments make the same file. Counts of the English part are those of the 5.7 dump where an
+edge has English at both ends (3,423,004 edges); other sizes are in proportion, and no relation
+vanishes. Words are made up, but for the starter graph's: its lines are among a large file's, and
+its commonest concepts are hubs, so that a story can be told.
 """
 
 from __future__ import annotations
@@ -73,9 +76,9 @@ ENGLISH: Mapping[str, int] = {
     "LocatedNear": 49,
     "SymbolOf": 4,
 }
-"""Edges of each relation with English at both ends. The 37 outside DBpedia are as a public script that counts the 5.7 dump
-notes them; of the ten of DBpedia only the sum is checked, by the whole's 3,423,004 and 47 relations (the public repository
-morimar32/ConceptFor)."""
+"""Edges of each relation with English at both ends. The 37 outside DBpedia are as a public script
+that counts the 5.7 dump notes them; of the ten of DBpedia only the sum is checked, by the whole's
+3,423,004 and 47 relations (the public repository morimar32/ConceptFor)."""
 
 FOREIGN: Mapping[str, int] = {
     "ExternalURL": 4_000_000,
@@ -94,14 +97,16 @@ FOREIGN: Mapping[str, int] = {
 PART_LINES = 2_000_000
 """A part of a file is made at a time; one has more lines only where a relation has."""
 CONCEPTS_PER_EDGE, FOREIGN_CONCEPTS_PER_EDGE = 0.51, 0.65
-"""Of which edges draw their ends, English ones and others. 3.42 M English edges have 1.63 M texts, as in the dump; 34 M of
-all languages have about 17 M texts, and more URIs than the dump's 28 M: a word's senses are drawn for each edge."""
+"""Of which edges draw their ends, English ones and others. 3.42 M English edges have 1.63 M texts,
+as in the dump; 34 M of all languages have about 17 M texts, and more URIs than the dump's 28 M: a
+word's senses are drawn for each edge."""
 TAIL_SKEW = 4.0
 HEAD_SKEW = 2.6
-"""An id is the pool's size times u to this power: the first gets about 1% to 3% of all edges, a hub of 10^5 in 3.4 M.
-Not so the heads of FormOf: a word is a form of one or two others."""
+"""An id is the pool's size times u to this power: the first gets about 1% to 3% of all edges, a hub
+of 10^5 in 3.4 M. Not so the heads of FormOf: a word is a form of one or two others."""
 EVERYDAY_CONCEPTS, EVERYDAY_FIRST, EVERYDAY_STEP = 300, 20, 7
-"""The starter graph's commonest concepts have these places: `dog` has some 2,000 edges in 3.4 M, as in the real dump."""
+"""The starter graph's commonest concepts have these places: `dog` has some 2,000 edges in 3.4 M, as
+in the real dump."""
 
 _FUNCTIONS = r"""
 CREATE MACRO chance(i, salt) AS (md5_number_lower(i::VARCHAR || salt) >> 11)::DOUBLE / 9007199254740992.0;
@@ -145,7 +150,8 @@ DELETE FROM told WHERE relation NOT IN (
 );
 UPDATE wanted SET count = count - (SELECT count(*) FROM told WHERE told.relation = wanted.relation) WHERE english;
 """
-"""Of a relation with few lines in all nothing is told; a relation has as many lines with what is told as without."""
+"""Of a relation with few lines in all nothing is told; a relation has as many lines with what is
+told as without."""
 
 _POOLS = f"""
 SELECT greatest(10, floor({CONCEPTS_PER_EDGE} * sum(count) FILTER (english)))::BIGINT,
@@ -206,26 +212,39 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.generate", description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--edges", type=int, default=sum(ENGLISH.values()))
-    parser.add_argument("--all", action="store_true", help="other languages and URLs too, as in the whole dump")
-    parser.add_argument("--plain", action="store_true", help="relation, head, tail and weight, merged")
+    parser.add_argument(
+        "--all", action="store_true", help="other languages and URLs too, as in the whole dump"
+    )
+    parser.add_argument(
+        "--plain", action="store_true", help="relation, head, tail and weight, merged"
+    )
     options = parser.parse_args()
     started = time.monotonic()
     generate(options.file, options.edges, whole=options.all, plain=options.plain)
-    print(f"{options.file}: {options.file.stat().st_size:,} bytes in {time.monotonic() - started:.1f} s")
+    print(
+        f"{options.file}: {options.file.stat().st_size:,} bytes in {time.monotonic() - started:.1f} s"
+    )
 
 
-def generate(file: Path, edges: int, *, whole: bool = False, plain: bool = False, memory: str = "4GB") -> None:
-    """Write `edges` lines to `file`: ConceptNet's format, or tab-separated triples when `plain` (then merged)."""
+def generate(
+    file: Path, edges: int, *, whole: bool = False, plain: bool = False, memory: str = "4GB"
+) -> None:
+    """Write `edges` lines to `file`: ConceptNet's format, or tab-separated triples when `plain`
+    (then merged)."""
     with duckdb.connect() as connection:
         # One thread: with more, DuckDB 2.0 writes wide lines out of order, a chunk at a time.
         connection.execute("SET threads = 1")
         connection.execute("SET memory_limit = ?", [memory])
         connection.execute("SET temp_directory = ?", [f"{file}.tmp"])
         _everyday(connection)
-        connection.execute("CREATE TABLE wanted (relation VARCHAR, english BOOLEAN, first BIGINT, count BIGINT)")
+        connection.execute(
+            "CREATE TABLE wanted (relation VARCHAR, english BOOLEAN, first BIGINT, count BIGINT)"
+        )
         first = 0
         for relation, english, count in counts(edges, whole=whole):
-            connection.execute("INSERT INTO wanted VALUES (?, ?, ?, ?)", [relation, english, first, count])
+            connection.execute(
+                "INSERT INTO wanted VALUES (?, ?, ?, ?)", [relation, english, first, count]
+            )
             first += count
         connection.execute(_UNTOLD)
         (pools,) = connection.execute(_POOLS).fetchall()
@@ -244,7 +263,8 @@ def generate(file: Path, edges: int, *, whole: bool = False, plain: bool = False
 
 
 def _parts(connection: duckdb.DuckDBPyConnection) -> Iterator[list[str]]:
-    """The relations, by which a dump is ordered first, some at a time: all at once would be sorted in more memory."""
+    """The relations, by which a dump is ordered first, some at a time: all at once would be sorted
+    in more memory."""
     rows = connection.execute(
         """SELECT relation, sum(count) FROM (SELECT relation, count FROM wanted UNION ALL SELECT relation, 1 FROM told)
         GROUP BY relation ORDER BY relation"""
@@ -259,7 +279,9 @@ def _parts(connection: duckdb.DuckDBPyConnection) -> Iterator[list[str]]:
     yield part
 
 
-def _append(connection: duckdb.DuckDBPyConnection, query: str, out: BinaryIO, scratch: Path) -> None:
+def _append(
+    connection: duckdb.DuckDBPyConnection, query: str, out: BinaryIO, scratch: Path
+) -> None:
     form = "(FORMAT csv, DELIMITER '\t', HEADER false, QUOTE '', ESCAPE '')"
     connection.execute(f"COPY ({query}) TO {quoted(scratch)} {form}")
     with scratch.open("rb") as lines:

@@ -1,8 +1,9 @@
-"""python -m bench.generation: several generations at once, by this engine and by transformers' continuous batching.
+"""python -m bench.generation: several generations at once, by this engine and by transformers'
+continuous batching.
 
-The same prompts, greedy, the same number of tokens each, the default model in the format that the service takes. Also
-transformers' `generate`, one prompt after the other. The last line is JSON: a list of
-{"model","device","streams","tokens","seconds":{"engine","continuous_batching","generate"}}.
+The same prompts, greedy, the same number of tokens each, the default model in the format that the
+service takes. Also transformers' `generate`, one prompt after the other. The last line is JSON: a
+list of {"model","device","streams","tokens","seconds":{"engine","continuous_batching","generate"}}.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ PROMPT = "Answer the query considering the user's personalized facts. <question>
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.generation", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.generation", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--model", default="default", choices=["default", *SHAPES])
     parser.add_argument("--streams", default="1,8,32")
     parser.add_argument("--tokens", type=int, default=32)
@@ -36,7 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     if given.threads:
         torch.set_num_threads(given.threads)
-    results = [_measured(given.model, int(streams), given.tokens) for streams in given.streams.split(",")]
+    results = [
+        _measured(given.model, int(streams), given.tokens) for streams in given.streams.split(",")
+    ]
     print(json.dumps(results))
 
 
@@ -45,11 +50,16 @@ def _measured(name: str, streams: int, tokens: int) -> dict[str, Any]:
     model = subject.model
     tokenizer = Tokenizer(subject.loaded.tokenizer, subject.loaded.context_tokens)
     prompts = [
-        PROMPT.format(query=workload.query(s), facts="; ".join(str(z.tail.text) for z in workload.triples(s, 3)))
+        PROMPT.format(
+            query=workload.query(s),
+            facts="; ".join(str(z.tail.text) for z in workload.triples(s, 3)),
+        )
         for s in workload.subjects(streams)
     ]
     inputs = [tokenizer.prompt(prompt) for prompt in prompts]
-    asked = GenerationConfig(max_new_tokens=tokens, do_sample=False, eos_token_id=-1, pad_token_id=0)
+    asked = GenerationConfig(
+        max_new_tokens=tokens, do_sample=False, eos_token_id=-1, pad_token_id=0
+    )
     engine = TransformersModel(subject.loaded, streams=streams)
     engine._worker._ends = frozenset()  # every contestant writes all of its tokens
 
@@ -62,22 +72,37 @@ def _measured(name: str, streams: int, tokens: int) -> dict[str, Any]:
 
     def one_by_one() -> object:
         with torch.inference_mode():
-            return [model.generate(torch.tensor([ids], device=model.device), generation_config=asked) for ids in inputs]
+            return [
+                model.generate(torch.tensor([ids], device=model.device), generation_config=asked)
+                for ids in inputs
+            ]
 
-    contestants = {"engine": (BLOCKS, ours), "continuous_batching": ("sdpa", batched), "generate": ("sdpa", one_by_one)}
+    contestants = {
+        "engine": (BLOCKS, ours),
+        "continuous_batching": ("sdpa", batched),
+        "generate": ("sdpa", one_by_one),
+    }
     seconds: dict[str, float | None] = {}
     for contestant, (attention, work) in contestants.items():
         model.set_attn_implementation(attention)
         seconds[contestant] = _best(contestant, work)
     engine.close()
-    line = {"model": name, "device": model.device.type, "streams": streams, "tokens": tokens, "seconds": seconds}
+    line = {
+        "model": name,
+        "device": model.device.type,
+        "streams": streams,
+        "tokens": tokens,
+        "seconds": seconds,
+    }
     print(line, flush=True)
     return line
 
 
 async def _all(engine: TransformersModel, prompts: Sequence[str], tokens: int) -> list[str]:
     async def one(prompt: str) -> str:
-        return "".join([p.text async for p in engine.generate(GenerateRequest(prompt, tokens, stop=()))])
+        return "".join(
+            [p.text async for p in engine.generate(GenerateRequest(prompt, tokens, stop=()))]
+        )
 
     return await asyncio.gather(*(one(prompt) for prompt in prompts))
 

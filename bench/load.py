@@ -1,14 +1,16 @@
-"""How long loading takes, beside the floors of the engines. The last line of output is one JSON document.
+"""How long loading takes, beside the floors of the engines. The last line of output is one JSON
+document.
 
-python -m bench.load                      3,423,004 English edges by all routes
-python -m bench.load --full               34,074,917 lines of all languages, for SQLite and the offline route
-python -m bench.load --edges 50000 --live-edges 5000      a quick look
-python -m bench.load --only sqlite        one part: sqlite, offline or live; what is not measured is null
+python -m bench.load                      3,423,004 English edges by all routes python -m bench.load
+--full               34,074,917 lines of all languages, for SQLite and the offline route python -m
+bench.load --edges 50000 --live-edges 5000      a quick look python -m bench.load --only sqlite
+one part: sqlite, offline or live; what is not measured is null
 
-Floors, measured in the same run on triples that are parsed and merged already: `sqlite3 .import` with two covering
-indexes; `neo4j-admin database import` on ready CSV; for a live Neo4j a plain UNWIND of batches over one connection, and
-a MERGE of one row at a time on a sample. UNWIND writes the properties that kgload writes, a row at a time the weight
-alone. A part whose engine is not on this machine is null, and said so.
+Floors, measured in the same run on triples that are parsed and merged already: `sqlite3 .import`
+with two covering indexes; `neo4j-admin database import` on ready CSV; for a live Neo4j a plain
+UNWIND of batches over one connection, and a MERGE of one row at a time on a sample. UNWIND writes
+the properties that kgload writes, a row at a time the weight alone. A part whose engine is not on
+this machine is null, and said so.
 """
 
 from __future__ import annotations
@@ -33,7 +35,15 @@ import neo4j
 from bench.generate import ENGLISH, generate
 from kgload.offline import find_tool
 from kgload.staging import Limits
-from tests.neo4j.database import AS_IN_COMPOSE, NEEDED, POMS, Database, Unobtainable, jars, neo4j_process
+from tests.neo4j.database import (
+    AS_IN_COMPOSE,
+    NEEDED,
+    POMS,
+    Database,
+    Unobtainable,
+    jars,
+    neo4j_process,
+)
 
 WHOLE_DUMP = 34_074_917
 UNWIND_BATCH = 10_000
@@ -48,7 +58,9 @@ class Run:
     peak_rss_bytes: int
 
 
-def run(command: list[str], environment: dict[str, str] | None = None, stdin: str | None = None) -> Run:
+def run(
+    command: list[str], environment: dict[str, str] | None = None, stdin: str | None = None
+) -> Run:
     """Run a command to its end. Raises CalledProcessError with what it said last."""
     with tempfile.TemporaryFile("w+") as log:
         started = time.monotonic()
@@ -73,10 +85,22 @@ def run(command: list[str], environment: dict[str, str] | None = None, stdin: st
     return Run(seconds, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
 
 
-def kgload(dump: Path, data: Path, *arguments: str, whole: bool, environment: dict[str, str] | None = None) -> Run:
+def kgload(
+    dump: Path, data: Path, *arguments: str, whole: bool, environment: dict[str, str] | None = None
+) -> Run:
     """Load a dump by the command that people type."""
     language = ["--language", "all"] if whole else []
-    command = [sys.executable, "-m", "kgload", "conceptnet", str(dump), "--data", str(data), *language, *arguments]
+    command = [
+        sys.executable,
+        "-m",
+        "kgload",
+        "conceptnet",
+        str(dump),
+        "--data",
+        str(data),
+        *language,
+        *arguments,
+    ]
     return run(command, environment)
 
 
@@ -84,7 +108,8 @@ def kgload(dump: Path, data: Path, *arguments: str, whole: bool, environment: di
 
 
 def sqlite_floor(plain: Path, folder: Path) -> Run | None:
-    """The plainest fast way into SQLite: the shell's own import of parsed triples, and two covering indexes."""
+    """The plainest fast way into SQLite: the shell's own import of parsed triples, and two covering
+    indexes."""
     shell = shutil.which("sqlite3")
     if shell is None:
         print("no sqlite3 shell here: no floor for SQLite", file=sys.stderr)
@@ -109,7 +134,9 @@ def offline_floor(plain: Path, folder: Path, lib: Path) -> Run:
     with duckdb.connect() as database:
         database.execute("SET memory_limit = '2GB'")
         database.execute("SET temp_directory = ?", [str(folder / "spill")])
-        columns = "{'relation': 'VARCHAR', 'head': 'VARCHAR', 'tail': 'VARCHAR', 'weight': 'DOUBLE'}"
+        columns = (
+            "{'relation': 'VARCHAR', 'head': 'VARCHAR', 'tail': 'VARCHAR', 'weight': 'DOUBLE'}"
+        )
         read = f"read_csv('{plain}', delim = '\t', header = false, quote = '', escape = '', columns = {columns})"
         database.execute(
             f"""COPY (SELECT DISTINCT t AS "uri:ID" FROM (SELECT head AS t FROM {read} UNION ALL SELECT tail FROM {read}))
@@ -122,9 +149,23 @@ def offline_floor(plain: Path, folder: Path, lib: Path) -> Run:
     tool = find_tool(home, Limits())
     if tool is None:
         raise Unobtainable(NEEDED)
-    files = [f"--nodes=Concept={folder / 'floor-nodes.csv'}", f"--relationships={folder / 'floor-edges.csv'}"]
+    files = [
+        f"--nodes=Concept={folder / 'floor-nodes.csv'}",
+        f"--relationships={folder / 'floor-edges.csv'}",
+    ]
     home_of = {"NEO4J_HOME": str(home), "NEO4J_CONF": str(home / "conf")}
-    return run([*tool, "database", "import", "full", "neo4j", *files, f"--report-file={folder / 'report'}"], home_of)
+    return run(
+        [
+            *tool,
+            "database",
+            "import",
+            "full",
+            "neo4j",
+            *files,
+            f"--report-file={folder / 'report'}",
+        ],
+        home_of,
+    )
 
 
 def _home(home: Path, lib: Path) -> Path:
@@ -145,7 +186,8 @@ def plain_rows(plain: Path) -> Iterator[dict[str, Any]]:
 
 
 def whole_rows(plain: Path) -> Iterator[dict[str, Any]]:
-    """Rows with all that kgload keeps of an edge and its concepts, for those who are to write the same."""
+    """Rows with all that kgload keeps of an edge and its concepts, for those who are to write the
+    same."""
     for rank, row in enumerate(plain_rows(plain)):
         edge = {
             "weight": row["weight"],
@@ -190,14 +232,25 @@ def by_row(session: neo4j.Session, plain: Path) -> int:
 
 
 def live(dump: Path, plain: Path, folder: Path) -> tuple[dict[str, float], int]:
-    """Edges a second of kgload, of UNWIND and row by row, each into an empty Neo4j; the loader's peak memory."""
+    """Edges a second of kgload, of UNWIND and row by row, each into an empty Neo4j; the loader's
+    peak memory."""
     rates: dict[str, float] = {}
     peak = 0
     for name in ("live", "unwind", "row_at_a_time"):
         with neo4j_process(folder / f"home-{name}", "lts", AS_IN_COMPOSE) as database:
             if name == "live":
-                login = {"KGT_NEO4J_USER": database.login.user, "KGT_NEO4J_PASSWORD": database.login.password}
-                loaded = kgload(dump, folder / "live", "--store", database.login.url, whole=False, environment=login)
+                login = {
+                    "KGT_NEO4J_USER": database.login.user,
+                    "KGT_NEO4J_PASSWORD": database.login.password,
+                }
+                loaded = kgload(
+                    dump,
+                    folder / "live",
+                    "--store",
+                    database.login.url,
+                    whole=False,
+                    environment=login,
+                )
                 rates[name] = sum(1 for _ in plain_rows(plain)) / loaded.seconds
                 peak = loaded.peak_rss_bytes
             else:
@@ -221,13 +274,21 @@ def _rate(database: Database, work: Callable[[neo4j.Session, Path], int], plain:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="python -m bench.load", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m bench.load",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--edges", type=int, help="lines of the generated dump")
-    parser.add_argument("--full", action="store_true", help="the whole dump's size, in all languages; no live Neo4j")
-    parser.add_argument("--live-edges", type=int, help="lines of the dump for a live Neo4j (default: all)")
     parser.add_argument(
-        "--folder", type=Path, help="where to work (default: a temporary folder); it is left as it ends"
+        "--full", action="store_true", help="the whole dump's size, in all languages; no live Neo4j"
+    )
+    parser.add_argument(
+        "--live-edges", type=int, help="lines of the dump for a live Neo4j (default: all)"
+    )
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        help="where to work (default: a temporary folder); it is left as it ends",
     )
     parser.add_argument("--only", choices=("sqlite", "offline", "live"), help="one part")
     options = parser.parse_args()
@@ -258,12 +319,16 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
         lib = jars(POMS["lts"]) if set(parts) & {"offline", "live"} else folder
         if "offline" in parts:
             home = _home(folder / "home", lib)
-            runs["offline"] = kgload(dump, folder / "offline", "--offline", str(home), whole=options.full)
+            runs["offline"] = kgload(
+                dump, folder / "offline", "--offline", str(home), whole=options.full
+            )
             _tell("offline", runs["offline"])
             runs["offline_floor"] = offline_floor(plain, folder, lib)
             _tell("offline_floor", runs["offline_floor"])
         if "live" in parts and not options.full:
-            rates, live_peak = live(*_generated(folder, min(options.live_edges or edges, edges), whole=False), folder)
+            rates, live_peak = live(
+                *_generated(folder, min(options.live_edges or edges, edges), whole=False), folder
+            )
     except Unobtainable as reason:
         print(f"{reason}: nothing of Neo4j is measured", file=sys.stderr)
     return _document(edges, runs, rates, live_peak, database_bytes)
@@ -280,19 +345,32 @@ def _generated(folder: Path, edges: int, *, whole: bool) -> tuple[Path, Path]:
 
 def _tell(name: str, measured: Run | None) -> None:
     if measured is not None:
-        print(f"{name}: {measured.seconds:.1f} s, peak {measured.peak_rss_bytes >> 20:,} MiB", flush=True)
+        print(
+            f"{name}: {measured.seconds:.1f} s, peak {measured.peak_rss_bytes >> 20:,} MiB",
+            flush=True,
+        )
 
 
 def _document(
-    edges: int, runs: dict[str, Run | None], rates: dict[str, float], live_peak: int | None, database_bytes: int | None
+    edges: int,
+    runs: dict[str, Run | None],
+    rates: dict[str, float],
+    live_peak: int | None,
+    database_bytes: int | None,
 ) -> dict[str, Any]:
     seconds = {name: round(r.seconds, 2) if r else None for name, r in runs.items()}
-    peaks = {name: r.peak_rss_bytes if (r := runs.get(name)) else None for name in ("sqlite", "offline")}
+    peaks = {
+        name: r.peak_rss_bytes if (r := runs.get(name)) else None for name in ("sqlite", "offline")
+    }
     return {
         "edges": edges,
-        "seconds": {name: seconds.get(name) for name in ("sqlite", "sqlite_floor", "offline", "offline_floor")},
+        "seconds": {
+            name: seconds.get(name)
+            for name in ("sqlite", "sqlite_floor", "offline", "offline_floor")
+        },
         "edges_per_second": {
-            name: round(rates[name], 1) if name in rates else None for name in ("live", "unwind", "row_at_a_time")
+            name: round(rates[name], 1) if name in rates else None
+            for name in ("live", "unwind", "row_at_a_time")
         },
         "peak_rss_bytes": {**peaks, "live": live_peak},
         "database_bytes": database_bytes,

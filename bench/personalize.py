@@ -1,7 +1,8 @@
-"""python -m bench.personalize: one whole Personalize at a time, without generation: relations ranked, answer before given.
+"""python -m bench.personalize: one whole Personalize at a time, without generation: relations
+ranked, answer before given.
 
-The use case as the service runs it, on the embedded store, each query by a user that was never seen. Printed are the
-passes and tokens of one, too. The last line is JSON:
+The use case as the service runs it, on the embedded store, each query by a user that was never
+seen. Printed are the passes and tokens of one, too. The last line is JSON:
 {"model","device","n","forward_passes","tokens","p50_ms","p99_ms","peak_bytes","weight_bytes"}.
 """
 
@@ -23,12 +24,19 @@ from server.lm.transformers_model import TransformersModel
 from server.settings import read_settings
 from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_base import BaseTriple, build_base
-from server.tuning.personalize import PersonalizeCommand, PersonalizeOutcome, PersonalizeRules, RelationSource
+from server.tuning.personalize import (
+    PersonalizeCommand,
+    PersonalizeOutcome,
+    PersonalizeRules,
+    RelationSource,
+)
 from server.tuning.scoring import ScoringBudget
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.personalize", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.personalize", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--model", default="default", choices=["default", *SHAPES])
     parser.add_argument("--n", type=int, default=50, help="triples of each concept")
     parser.add_argument("--queries", type=int, default=30)
@@ -53,7 +61,9 @@ async def _measured(name: str, n: int, queries: int, most: int) -> dict[str, Any
         store = SqliteStore(Path(folder), workload.VOCABULARY)
         model = TransformersModel(subject.loaded)
         use = assemble.use_cases(read_settings([]), store, model, workload.VOCABULARY)
-        rules = PersonalizeRules(budget=ScoringBudget(1.0, most), relation_source=RelationSource.RANKED)
+        rules = PersonalizeRules(
+            budget=ScoringBudget(1.0, most), relation_source=RelationSource.RANKED
+        )
         for number, concept in enumerate(subjects):
             command = PersonalizeCommand(
                 user=f"user-{number}",
@@ -73,7 +83,9 @@ async def _measured(name: str, n: int, queries: int, most: int) -> dict[str, Any
         await store.close()
     ordered = sorted(took_ms[2:])  # the first two warm up
     cost = outcomes[-1].cost
-    print(f"passes by request {[o.cost.model.forward_passes for o in outcomes]}; stages of the last {cost.stages_ms}")
+    print(
+        f"passes by request {[o.cost.model.forward_passes for o in outcomes]}; stages of the last {cost.stages_ms}"
+    )
     return {
         "model": name,
         "device": device_name(subject.model.device),

@@ -1,9 +1,10 @@
-"""python -m bench.service: a whole server on this machine, and clients that personalize and ask, one to four.
+"""python -m bench.service: a whole server on this machine, and clients that personalize and ask,
+one to four.
 
-A process `python -m server` on the embedded store over loopback, with the model that the settings name (KGT_MODEL and the
-others apply). Each client is a user of its own and sends its next request when the last is answered. A client's queries
-go round the concepts in an order of its own. Printed are also the mean times of the stages that the server tells, and the
-tokens. The last line is JSON.
+A process `python -m server` on the embedded store over loopback, with the model that the settings
+name (KGT_MODEL and the others apply). Each client is a user of its own and sends its next request
+when the last is answered. A client's queries go round the concepts in an order of its own. Printed
+are also the mean times of the stages that the server tells, and the tokens. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -48,21 +49,35 @@ class Tally:
 
     def stages(self) -> str:
         """The mean cost of a request of each kind."""
-        return "\n".join(f"  {kind}: {_mean_cost(costs)}" for kind, costs in sorted(self.costs.items()))
+        return "\n".join(
+            f"  {kind}: {_mean_cost(costs)}" for kind, costs in sorted(self.costs.items())
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.service", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.service", description=__doc__.splitlines()[0]
+    )
     parser.add_argument("--clients", default="1,8,32,128", help="numbers of concurrent clients")
-    parser.add_argument("--each", type=int, default=5, help="requests a client sends; a multiple of 5 keeps 1:4")
+    parser.add_argument(
+        "--each", type=int, default=5, help="requests a client sends; a multiple of 5 keeps 1:4"
+    )
     parser.add_argument("--least", type=int, default=40, help="requests in a run at least")
-    parser.add_argument("--no-verify", action="store_true", help="Personalize without generating the answers")
-    parser.add_argument("--address", default="", help="a server that runs already, over the bench's graph")
+    parser.add_argument(
+        "--no-verify", action="store_true", help="Personalize without generating the answers"
+    )
+    parser.add_argument(
+        "--address", default="", help="a server that runs already, over the bench's graph"
+    )
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
-        triples = [z for s in workload.subjects(CONCEPTS) for z in workload.triples(s, TRIPLES_EACH)]
-        build_base(data, [BaseTriple(z, 1 + n % 7) for n, z in enumerate(triples)], workload.VOCABULARY)
+        triples = [
+            z for s in workload.subjects(CONCEPTS) for z in workload.triples(s, TRIPLES_EACH)
+        ]
+        build_base(
+            data, [BaseTriple(z, 1 + n % 7) for n, z in enumerate(triples)], workload.VOCABULARY
+        )
         with served(data, given.address) as address:
             print(json.dumps(asyncio.run(_runs(address, given))))
 
@@ -84,11 +99,15 @@ async def _runs(address: str, given: argparse.Namespace) -> list[dict[str, Any]]
 
 async def _run(client: AsyncClient, clients: int, each: int, name: str, verify: bool) -> Tally:
     tally = Tally()
-    await asyncio.gather(*(_client(client, f"{name}-{n}", n, each, verify, tally) for n in range(clients)))
+    await asyncio.gather(
+        *(_client(client, f"{name}-{n}", n, each, verify, tally) for n in range(clients))
+    )
     return tally
 
 
-async def _client(client: AsyncClient, user: str, number: int, each: int, verify: bool, tally: Tally) -> None:
+async def _client(
+    client: AsyncClient, user: str, number: int, each: int, verify: bool, tally: Tally
+) -> None:
     rng = random.Random(user)
     subjects = workload.subjects(CONCEPTS)
     rng.shuffle(subjects)
@@ -100,7 +119,9 @@ async def _client(client: AsyncClient, user: str, number: int, each: int, verify
             # The clients do not personalize all at once: each begins at another place of the round
             if (turn + number) % (ANSWERS_PER_PERSONALIZE + 1) == 0:
                 feedback = workload.triples(subject, TRIPLES_EACH * 2)[-1].tail.text
-                personalized = await client.personalize(user=user, query=query, answer=feedback, verify=verify)
+                personalized = await client.personalize(
+                    user=user, query=query, answer=feedback, verify=verify
+                )
                 tally.costs["personalize"].append(personalized.cost)
             else:
                 tally.costs["answer"].append((await client.answer(user=user, query=query)).cost)
@@ -116,7 +137,8 @@ def _mean_cost(costs: Sequence[pb.Cost]) -> str:
         stages.update({s.stage: s.duration_ms for s in cost.stages})
     told = ", ".join(f"{stage} {total / len(costs):.0f}" for stage, total in stages.items())
     read, generated = (
-        sum(getattr(c, name) for c in costs) / len(costs) for name in ("tokens_read", "tokens_generated")
+        sum(getattr(c, name) for c in costs) / len(costs)
+        for name in ("tokens_read", "tokens_generated")
     )
     return f"{len(costs)} requests, {read:.0f} tokens read, {generated:.1f} generated; ms: {told}"
 
@@ -156,7 +178,9 @@ def served(data: Path, address: str = "", checkout: Path | None = None) -> Itera
         return
     command = [sys.executable, "-m", "server", "--data", str(data), "--address", "127.0.0.1:0"]
     environment = {"KGT_LOG_LEVEL": "warning", **os.environ}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=checkout)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env=environment, cwd=checkout
+    )
     try:
         assert process.stdout is not None
         line = process.stdout.readline()

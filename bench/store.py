@@ -1,11 +1,12 @@
 """python -m bench.store: what reads and commits cost on both stores, side by side.
 
-Reads: the neighborhood of a hub with 100 base triples, by a user with one added and one removed triple, while other users
-have 0 to 10^6 overlay edges on the same hub. Writes: an edit of two added triples with its response, by 1, 8 and 64
-writers of a user each, beside the plainest single-statement Cypher write of the same two edges. The last line is JSON.
+Reads: the neighborhood of a hub with 100 base triples, by a user with one added and one removed
+triple, while other users have 0 to 10^6 overlay edges on the same hub. Writes: an edit of two added
+triples with its response, by 1, 8 and 64 writers of a user each, beside the plainest
+single-statement Cypher write of the same two edges. The last line is JSON.
 
-Without --neo4j it makes one from Maven artifacts, with the memory that docker-compose.yml gives it; the numbers of one
-run are from one machine, one after the other.
+Without --neo4j it makes one from Maven artifacts, with the memory that docker-compose.yml gives it;
+the numbers of one run are from one machine, one after the other.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ FORGET_NODES = "MATCH (n:User|Edit|PersonalConcept|Response|ErasedRequest|Erasur
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A neighborhood's cost with `foreign` edges of other users on the hub. `db_hits` is Neo4j's count."""
+    """A neighborhood's cost with `foreign` edges of other users on the hub. `db_hits` is Neo4j's
+    count."""
 
     store: str
     foreign: int
@@ -100,16 +102,29 @@ class Written:
 def main() -> int:
     """The command line; returns the exit status."""
     options = _options()
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, _login(options, Path(folder)) as login:
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as folder,
+        _login(options, Path(folder)) as login,
+    ):
         reads, writes = asyncio.run(measure(options, login, Path(folder)))
     print(json.dumps({"read": [asdict(r) for r in reads], "write": [asdict(w) for w in writes]}))
     return 0
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m bench.store", description=__doc__.partition("\n")[0])
-    parser.add_argument("--foreign", type=int, nargs="+", default=[0, 10**4, 10**5, 10**6], help="edges of other users")
-    parser.add_argument("--writers", type=int, nargs="+", default=[1, 8, 64], help="writers at once")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.store", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument(
+        "--foreign",
+        type=int,
+        nargs="+",
+        default=[0, 10**4, 10**5, 10**6],
+        help="edges of other users",
+    )
+    parser.add_argument(
+        "--writers", type=int, nargs="+", default=[1, 8, 64], help="writers at once"
+    )
     parser.add_argument("--reads", type=int, default=500, help="reads measured at each size")
     parser.add_argument("--seconds", type=float, default=10.0, help="how long writers write")
     parser.add_argument(
@@ -192,7 +207,9 @@ def _foreign_sqlite(folder: Path, present: int, wanted: int) -> None:
     connection = sqlite3.connect(folder / OVERLAYS_FILE, isolation_level=None, timeout=30)
     connection.executescript(sql.CONNECTION_PRAGMAS)
     connection.execute("BEGIN IMMEDIATE")
-    rows = ((f"other {n}", f"leaf {n % LEAVES}", f"leaf {n % LEAVES}") for n in range(present, wanted))
+    rows = (
+        (f"other {n}", f"leaf {n % LEAVES}", f"leaf {n % LEAVES}") for n in range(present, wanted)
+    )
     connection.executemany(FOREIGN_SQL, rows)
     connection.execute("COMMIT")
     connection.close()
@@ -221,7 +238,11 @@ async def _db_hits(connection: Connection) -> int:
     """Of the two statements that a neighborhood takes."""
     who = {"owner": owner_of("ann"), "bucket": erasure_bucket("ann"), "uris": ["hub"]}
     triples = asked_rows([Triple.of("hub", "HasA", o) for o in ("leaf 1", "thing 0")], ())
-    mine = {"key": place_of("ann", "hub"), "before": NEWEST, "symmetric": sorted(VOCABULARY.symmetric_names())}
+    mine = {
+        "key": place_of("ann", "hub"),
+        "before": NEWEST,
+        "symmetric": sorted(VOCABULARY.symmetric_names()),
+    }
 
     async def hits(tx: Any, statement: str, **parameters: Any) -> int:
         result = await tx.run("PROFILE " + statement, {**who, **parameters})
@@ -236,13 +257,17 @@ async def _db_hits(connection: Connection) -> int:
 
 
 def _sum_of_hits(plan: Any) -> int:
-    return int(plan["args"].get("DbHits", 0)) + sum(_sum_of_hits(child) for child in plan.get("children", []))
+    return int(plan["args"].get("DbHits", 0)) + sum(
+        _sum_of_hits(child) for child in plan.get("children", [])
+    )
 
 
 # Writing
 
 
-async def _write(name: str, store: GraphStore, writers: int, seconds: float, plain: float | None) -> Written:
+async def _write(
+    name: str, store: GraphStore, writers: int, seconds: float, plain: float | None
+) -> Written:
     prefix = secrets.token_hex(4)
     stands: dict[str, Snapshot] = {}
 
@@ -331,11 +356,19 @@ async def _forget(connection: Connection) -> None:
 
 
 def _percentile(took: Sequence[float], percent: int) -> float:
-    return round(statistics.quantiles(took, n=100, method="inclusive")[percent - 1], 3) if len(took) > 1 else 0.0
+    return (
+        round(statistics.quantiles(took, n=100, method="inclusive")[percent - 1], 3)
+        if len(took) > 1
+        else 0.0
+    )
 
 
 def _say(row: Read | Written) -> None:
-    print("  ".join(f"{name}={value}" for name, value in asdict(row).items()), file=sys.stderr, flush=True)
+    print(
+        "  ".join(f"{name}={value}" for name, value in asdict(row).items()),
+        file=sys.stderr,
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

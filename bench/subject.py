@@ -1,9 +1,11 @@
-"""python -m bench.subject: what finding a query's subject costs on a large graph, and what memory the store takes.
+"""python -m bench.subject: what finding a query's subject costs on a large graph, and what memory
+the store takes.
 
-200 queries of 40 words, all words of the starter graph, each followed by a read of its subject's neighborhood: first
-over the starter graph, then over a generated dump of --edges lines (or the store in --data), in a process each, so that
-memory can be compared. Memory is what the process has of its own at the end (RssAnon): SQLite reads its files with
-read(), so pages of the base are in the system's cache, of which nothing counts here. The last line is one JSON document.
+200 queries of 40 words, all words of the starter graph, each followed by a read of its subject's
+neighborhood: first over the starter graph, then over a generated dump of --edges lines (or the
+store in --data), in a process each, so that memory can be compared. Memory is what the process has
+of its own at the end (RssAnon): SQLite reads its files with read(), so pages of the base are in the
+system's cache, of which nothing counts here. The last line is one JSON document.
 """
 
 from __future__ import annotations
@@ -33,7 +35,9 @@ def queries() -> list[str]:
     """The same queries for every graph."""
     chance = random.Random(40)
     lines = STARTER.read_text(encoding="utf-8").splitlines()
-    words = sorted({w for line in lines for uri in line.split("\t")[2:4] for w in uri.split("/")[3].split("_")})
+    words = sorted(
+        {w for line in lines for uri in line.split("\t")[2:4] for w in uri.split("/")[3].split("_")}
+    )
     return [" ".join(chance.choices(words, k=WORDS)) + "?" for _ in range(QUERIES)]
 
 
@@ -77,9 +81,15 @@ def load(folder: Path, *arguments: str) -> Path:
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m bench.subject", description=__doc__.partition("\n")[0])
-    parser.add_argument("--edges", type=int, default=sum(ENGLISH.values()), help="lines of the generated dump")
-    parser.add_argument("--data", type=Path, help="a store that is filled already, in place of a generated one")
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.subject", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument(
+        "--edges", type=int, default=sum(ENGLISH.values()), help="lines of the generated dump"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="a store that is filled already, in place of a generated one"
+    )
     parser.add_argument("--ask", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.ask:

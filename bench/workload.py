@@ -75,21 +75,34 @@ def query(subject: str) -> str:
 
 
 def triples(subject: str, count: int) -> list[Triple]:
-    """`count` triples that start at `subject`, over ten relations, with tails of one to three words."""
+    """`count` triples that start at `subject`, over ten relations, with tails of one to three
+    words."""
     rng = random.Random(f"{subject}-{count}")
     relations = [r.name for r in VOCABULARY.retrievable()][:10]
-    tails = [" ".join(filter(None, (a, b, n))) for n in _NOUNS for a in ("", "a", "the") for b in ("", *_ADJECTIVES)]
+    tails = [
+        " ".join(filter(None, (a, b, n)))
+        for n in _NOUNS
+        for a in ("", "a", "the")
+        for b in ("", *_ADJECTIVES)
+    ]
     rng.shuffle(tails)
-    return [Triple(Concept.of(subject), relations[n % 10], Concept.of(tail)) for n, tail in enumerate(tails[:count])]
+    return [
+        Triple(Concept.of(subject), relations[n % 10], Concept.of(tail))
+        for n, tail in enumerate(tails[:count])
+    ]
 
 
 def questions(subject: str, count: int) -> list[Branch]:
-    """What a Personalize asks about `count` triples: p(r) of their relations; of each triple P of two answers."""
+    """What a Personalize asks about `count` triples: p(r) of their relations; of each triple P of
+    two answers."""
     given = triples(subject, count)
     relations = list(dict.fromkeys(z.relation for z in given))
     phrases = tuple(f" {VOCABULARY.phrase(r)}" for r in relations)
     answers = (" fresh vegetables", f" {given[0].tail.text}")
     return [
         Branch(retrieval_prompt(query(subject), subject), phrases),
-        *(Branch(reasoning_prompt(query(subject), [verbalize(z, VOCABULARY)]), answers) for z in given),
+        *(
+            Branch(reasoning_prompt(query(subject), [verbalize(z, VOCABULARY)]), answers)
+            for z in given
+        ),
     ]

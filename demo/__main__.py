@@ -1,6 +1,7 @@
 """python -m demo: the story of one correction, told by a real server over gRPC.
 
-Every answer printed is what the server returned in this run. Exit status 1 when one is not as it should be.
+Every answer printed is what the server returned in this run. Exit status 1 when one is not as it
+should be.
 """
 
 from __future__ import annotations
@@ -38,9 +39,12 @@ class Story:
         self._output = output
 
     def asks(self, user: str, query: str, expected: str | None = None, note: str = "") -> str:
-        """The server's answer, printed with what it rests on. Raises Mismatch when it is not `expected`."""
+        """The server's answer, printed with what it rests on. Raises Mismatch when it is not
+        `expected`."""
         response = self.client.answer(user=user, query=query)
-        facts = "; ".join(f"{f.triple.head} {f.triple.relation} {f.triple.tail}" for f in response.facts)
+        facts = "; ".join(
+            f"{f.triple.head} {f.triple.relation} {f.triple.tail}" for f in response.facts
+        )
         self._output.line(f"{user:>6}: {query}{'   ' + note if note else ''}")
         self._output.line(f"   kgt: {response.text}", "bold")
         self._output.line(f"        from: {facts}", "dim")
@@ -56,7 +60,9 @@ class Story:
         response = self.client.personalize(user=user, query=query, answer=answer)
         show_personalize(response, self._output)
         if not (response.converged and response.edit.id and response.edit.added):
-            raise Mismatch(f"the feedback {answer!r} did not take: {pb.StopReason.Name(response.stop_reason)}")
+            raise Mismatch(
+                f"the feedback {answer!r} did not take: {pb.StopReason.Name(response.stop_reason)}"
+            )
         return response.edit.id
 
     def undoes(self, user: str, edit_id: str) -> None:
@@ -113,7 +119,9 @@ def load(graph: Path | None, data: Path) -> None:
         command += ["triples", str(graph.absolute()), "--columns", "relation,head,tail"]
     else:
         command += ["conceptnet", str(graph.absolute())]
-    done = subprocess.run([*command, "--data", str(data)], cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*command, "--data", str(data)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         print(done.stderr, end="", file=sys.stderr)
         done.check_returncode()
@@ -124,7 +132,9 @@ def main() -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "--graph", type=Path, help="relation, head, tail (.tsv), or ConceptNet's dump; the starter graph when not given"
+        "--graph",
+        type=Path,
+        help="relation, head, tail (.tsv), or ConceptNet's dump; the starter graph when not given",
     )
     arguments = parser.parse_args()
     output = Output(as_json=False)

@@ -18,15 +18,32 @@ _STOP_S = 60
 class ServerProcess:
     """A server in a process of its own, on a free port of the loopback interface."""
 
-    def __init__(self, module: str, data: Path, *arguments: str, env: Mapping[str, str] | None = None) -> None:
-        """Start it and wait until it listens. Raises AssertionError with what it said when it does not."""
-        command = [sys.executable, "-m", module, "--data", str(data), "--address", "127.0.0.1:0", *arguments]
+    def __init__(
+        self, module: str, data: Path, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> None:
+        """Start it and wait until it listens. Raises AssertionError with what it said when it does
+        not."""
+        command = [
+            sys.executable,
+            "-m",
+            module,
+            "--data",
+            str(data),
+            "--address",
+            "127.0.0.1:0",
+            *arguments,
+        ]
         self.log = ""
         """What it logged, once it has ended."""
         # A file and no pipe: one that nobody reads would fill and stop the server.
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the process lives
         self.process = subprocess.Popen(
-            command, cwd=ROOT, stdout=subprocess.PIPE, stderr=self._log, text=True, env={**os.environ, **(env or {})}
+            command,
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            text=True,
+            env={**os.environ, **(env or {})},
         )
         try:
             assert self.process.stdout is not None

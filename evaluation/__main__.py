@@ -1,4 +1,5 @@
-"""python -m evaluation COMMAND: measurements of quality; the last line of output is one JSON document."""
+"""python -m evaluation COMMAND: measurements of quality; the last line of output is one JSON
+document."""
 
 from __future__ import annotations
 
@@ -36,7 +37,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: python -m evaluation subjects --data ../shared/data --limit 2000",
     )
     one.set_defaults(run=_subjects)
-    one.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the reference data")
+    one.add_argument(
+        "--data", type=Path, default=Path("../shared/data"), help="folder of the reference data"
+    )
     one.add_argument("--limit", type=int, help="cases of each set; all when not given")
     one.add_argument("--misses", action="store_true", help="show some of what was not found")
     one = commands.add_parser(
@@ -55,10 +58,14 @@ def _everyday(options: argparse.Namespace) -> None:
     settings = read_settings([]).model_copy(update={"max_tokens": everyday.ANSWER_TOKENS})
     asked = everyday.read_cases()[options.first :][: options.cases]
     model = assemble.model(settings)
-    results = asyncio.run(everyday.measure(settings, model, asked, RelationSource(options.relations)))
+    results = asyncio.run(
+        everyday.measure(settings, model, asked, RelationSource(options.relations))
+    )
     for result in results:
         if not (result.followed and all(result.paraphrases_followed)):
-            print(f"{result.case.id}: {result.case.answer!r}, got {result.answer!r}, {result.paraphrase_answers}")
+            print(
+                f"{result.case.id}: {result.case.answer!r}, got {result.answer!r}, {result.paraphrase_answers}"
+            )
     print(json.dumps({"relations": options.relations, **everyday.counts(results)}))
 
 

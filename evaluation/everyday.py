@@ -1,7 +1,8 @@
-"""Everyday corrections through the whole service: is the correction followed, in other words too, and nothing else changed?
+"""Everyday corrections through the whole service: is the correction followed, in other words too,
+and nothing else changed?
 
-The cases (data/everyday.jsonl) were written for this project and are never trained on. All of their base facts make one
-graph; each case is a user of its own, who corrects once and asks again.
+The cases (data/everyday.jsonl) were written for this project and are never trained on. All of their
+base facts make one graph; each case is a user of its own, who corrects once and asks again.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ ANSWER_TOKENS = 16
 
 @dataclass(frozen=True, slots=True)
 class EverydayCase:
-    """A query, the answer that its user wants, two paraphrases, and a query that must be answered as before."""
+    """A query, the answer that its user wants, two paraphrases, and a query that must be answered
+    as before."""
 
     id: int
     topic: str
@@ -92,7 +94,11 @@ def read_cases(path: Path = CASES) -> list[EverydayCase]:
 
 def build_graph(folder: Path, cases: Iterable[EverydayCase], vocabulary: Vocabulary) -> None:
     """The base graph of all the cases' facts in `folder`."""
-    build_base(folder, [BaseTriple(Triple.of(*fact)) for case in cases for fact in case.base_facts], vocabulary)
+    build_base(
+        folder,
+        [BaseTriple(Triple.of(*fact)) for case in cases for fact in case.base_facts],
+        vocabulary,
+    )
 
 
 async def run(use: UseCases, cases: Sequence[EverydayCase]) -> list[EverydayResult]:
@@ -133,9 +139,13 @@ async def _run_one(use: UseCases, case: EverydayCase) -> EverydayResult:
 
 
 async def measure(
-    settings: Settings, language_model: LanguageModel, asked: Sequence[EverydayCase], source: RelationSource
+    settings: Settings,
+    language_model: LanguageModel,
+    asked: Sequence[EverydayCase],
+    source: RelationSource,
 ) -> list[EverydayResult]:
-    """The cases `asked`, in the graph of all cases, with the relations of a correction from `source`."""
+    """The cases `asked`, in the graph of all cases, with the relations of a correction from
+    `source`."""
     vocabulary = await assemble.vocabulary(settings)
     with tempfile.TemporaryDirectory() as folder:
         build_graph(Path(folder), read_cases(), vocabulary)

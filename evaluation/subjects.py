@@ -1,9 +1,11 @@
-"""How often the subject of a query is found (server/tuning/subject.py), on questions about concepts that people named.
+"""How often the subject of a query is found (server/tuning/subject.py), on questions about concepts
+that people named.
 
-Two sets, over one base graph of ConceptNet's 100,000 triples: the graph's own heads, asked about in two wordings of
-training/wordings.toml each, and CounterFact's prompts and paraphrases, whose subjects are labelled. A hit is the labelled
-concept and no other, up to a leading article or possessive. What a correction rests on is that both wordings land on the
-same concept, so that is counted too.
+Two sets, over one base graph of ConceptNet's 100,000 triples: the graph's own heads, asked about in
+two wordings of training/wordings.toml each, and CounterFact's prompts and paraphrases, whose
+subjects are labelled. A hit is the labelled concept and no other, up to a leading article or
+possessive. What a correction rests on is that both wordings land on the same concept, so that is
+counted too.
 """
 
 from __future__ import annotations
@@ -79,12 +81,15 @@ class Found:
 def read_triples(folder: Path) -> list[tuple[str, str, str]]:
     """(relation, head, tail) of ConceptNet's 100,000. Raises DataMissing."""
     path = _path(folder, *CONCEPTNET)
-    rows = (line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    rows = (
+        line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
+    )
     return [(row[0], row[1], row[2]) for row in rows]
 
 
 def ask_about_heads(triples: Iterable[tuple[str, str, str]], rng: random.Random) -> Iterator[Asked]:
-    """Each head once, in two wordings of one of its relations, with the determiners that people use."""
+    """Each head once, in two wordings of one of its relations, with the determiners that people
+    use."""
     with (HERE / "wordings.toml").open("rb") as file:
         wordings: Mapping[str, Mapping[str, Any]] = tomllib.load(file)["conceptnet"]
     relations: dict[str, list[str]] = defaultdict(list)
@@ -95,12 +100,22 @@ def ask_about_heads(triples: Iterable[tuple[str, str, str]], rng: random.Random)
     for head, named in relations.items():
         forms, is_noun = _forms(wordings[rng.choice(named)], head, verbs)
         query, paraphrase = rng.sample(forms, 2)
-        yield Asked(head, *(fill(form, head, _said(head, is_noun, rng)) for form in (query, paraphrase)))
+        yield Asked(
+            head, *(fill(form, head, _said(head, is_noun, rng)) for form in (query, paraphrase))
+        )
 
 
-def _verbs(relations: Mapping[str, Sequence[str]], wordings: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:
-    """Words that actions start with: what heads start with of the relations that are asked of actions alone."""
-    first = Counter(head.split()[0] for head, named in relations.items() for r in named if "nouns" not in wordings[r])
+def _verbs(
+    relations: Mapping[str, Sequence[str]], wordings: Mapping[str, Mapping[str, Any]]
+) -> frozenset[str]:
+    """Words that actions start with: what heads start with of the relations that are asked of
+    actions alone."""
+    first = Counter(
+        head.split()[0]
+        for head, named in relations.items()
+        for r in named
+        if "nouns" not in wordings[r]
+    )
     return frozenset(word for word, count in first.items() if count >= _COMMON_VERB)
 
 
@@ -123,10 +138,15 @@ def _said(head: str, is_noun: bool, rng: random.Random) -> str:
 
 
 def read_counterfact(folder: Path) -> list[Asked]:
-    """CounterFact's subjects with prompt and first paraphrase, of its public form or of the model editors'."""
+    """CounterFact's subjects with prompt and first paraphrase, of its public form or of the model
+    editors'."""
     path = _path(folder, *COUNTERFACT)
     text = path.read_text(encoding="utf-8")
-    rows = json.loads(text) if text.lstrip().startswith("[") else [json.loads(line) for line in text.splitlines()]
+    rows = (
+        json.loads(text)
+        if text.lstrip().startswith("[")
+        else [json.loads(line) for line in text.splitlines()]
+    )
     return [_counterfact_case(row) for row in rows]
 
 
@@ -134,7 +154,9 @@ def _counterfact_case(row: Mapping[str, Any]) -> Asked:
     if "requested_rewrite" in row:
         rewrite = row["requested_rewrite"]
         subject = rewrite["subject"]
-        return Asked(subject, rewrite["prompt"].replace("{}", subject), row["paraphrase_prompts"][0])
+        return Asked(
+            subject, rewrite["prompt"].replace("{}", subject), row["paraphrase_prompts"][0]
+        )
     return Asked(row["subject"], row["prompt"], row["rephrase_prompt"])
 
 
@@ -164,14 +186,21 @@ def measure(data: Path, limit: int | None = None) -> dict[str, Found]:
 
 async def _found(store: SqliteStore, sets: Mapping[str, Sequence[Asked]]) -> dict[str, Found]:
     try:
-        return {name: await _found_of(store, cases) for name, cases in _with_clean_heads(sets).items()}
+        return {
+            name: await _found_of(store, cases) for name, cases in _with_clean_heads(sets).items()
+        }
     finally:
         await store.close()
 
 
 def _with_clean_heads(sets: Mapping[str, Sequence[Asked]]) -> dict[str, Sequence[Asked]]:
-    """The sets, and of the heads those that people would recognise: many are cut out of the middle of sentences."""
-    return {HEADS: sets[HEADS], CLEAN_HEADS: [a for a in sets[HEADS] if _is_clean(a.concept)], **sets}
+    """The sets, and of the heads those that people would recognise: many are cut out of the middle
+    of sentences."""
+    return {
+        HEADS: sets[HEADS],
+        CLEAN_HEADS: [a for a in sets[HEADS] if _is_clean(a.concept)],
+        **sets,
+    }
 
 
 def _is_clean(head: str) -> bool:
@@ -208,7 +237,9 @@ def table(results: Mapping[str, Found]) -> str:
     lines = [f"{'':42} {'cases':>7} {'query':>8} {'paraphrase':>11} {'same concept':>13}"]
     for name, found in results.items():
         r = found.rates()
-        lines.append(f"{name:42} {r['cases']:7} {r['query']:8.1%} {r['paraphrase']:11.1%} {r['same_concept']:13.1%}")
+        lines.append(
+            f"{name:42} {r['cases']:7} {r['query']:8.1%} {r['paraphrase']:11.1%} {r['same_concept']:13.1%}"
+        )
     return "\n".join(lines)
 
 
@@ -225,4 +256,9 @@ def misses(results: Mapping[str, Found]) -> str:
 
 def as_json(results: Mapping[str, Found]) -> str:
     """The rates, for programs, in one line."""
-    return json.dumps({"measurement": "subjects", "sets": {name: found.rates() for name, found in results.items()}})
+    return json.dumps(
+        {
+            "measurement": "subjects",
+            "sets": {name: found.rates() for name, found in results.items()},
+        }
+    )

@@ -41,7 +41,14 @@ from server.stores.neo4j_connection import EMBEDDED, login_from_environment
 from server.stores.sqlite import data_folder
 
 _LAYOUTS: dict[str, Reader] = {"tsv": tabbed_rows, "csv": comma_rows, "jsonl": json_rows}
-_ENDINGS = {".tsv": "tsv", ".tab": "tsv", ".txt": "tsv", ".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_ENDINGS = {
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".txt": "tsv",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -49,7 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         return int(options.run(options, Report()) or 0)
-    except (KgtError, OSError) as error:  # OSError: of a file or folder that was named, or of the disk
+    except (
+        KgtError,
+        OSError,
+    ) as error:  # OSError: of a file or folder that was named, or of the disk
         print(f"kgload: {' '.join(printable(str(error)).splitlines())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -74,14 +84,20 @@ def _parser() -> argparse.ArgumentParser:
         epilog=(__doc__ or "").partition("\n\n")[2],
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    starter = commands.add_parser("starter", help="the small graph of everyday facts that ships with this package")
+    starter = commands.add_parser(
+        "starter", help="the small graph of everyday facts that ships with this package"
+    )
     starter.set_defaults(run=_starter)
-    starter.add_argument("--if-empty", action="store_true", help="do nothing where there is a base graph already")
+    starter.add_argument(
+        "--if-empty", action="store_true", help="do nothing where there is a base graph already"
+    )
     _add_conceptnet(commands)
     _add_triples(commands)
     for command in (starter, commands.choices["conceptnet"], commands.choices["triples"]):
         command.add_argument(
-            "--replace", action="store_true", help="put it in another base graph's place; overlays stay"
+            "--replace",
+            action="store_true",
+            help="put it in another base graph's place; overlays stay",
         )
         command.add_argument("--batch", type=_whole(1), help="rows a commit")
         command.add_argument(
@@ -90,7 +106,9 @@ def _parser() -> argparse.ArgumentParser:
             metavar="HOME",
             help="home of a Neo4j that is not running and has no database: make one with neo4j-admin",
         )
-    verify = commands.add_parser("verify", help="compare the base graph with the file that it was loaded from")
+    verify = commands.add_parser(
+        "verify", help="compare the base graph with the file that it was loaded from"
+    )
     verify.set_defaults(run=_verify)
     verify.add_argument("path", nargs="?", help="where the file is now (default: where it was)")
     for command in commands.choices.values():
@@ -104,9 +122,16 @@ def _parser() -> argparse.ArgumentParser:
             default=os.environ.get("KGT_STORE") or EMBEDDED,
             help="sqlite, or a Neo4j's address (KGT_STORE); its login is in KGT_NEO4J_USER and KGT_NEO4J_PASSWORD",
         )
-        command.add_argument("--data", type=Path, default=data_folder(), help="folder of the embedded store (KGT_DATA)")
         command.add_argument(
-            "--vocabulary", type=Path, help="relation vocabulary (TOML); the built-in one when not given"
+            "--data",
+            type=Path,
+            default=data_folder(),
+            help="folder of the embedded store (KGT_DATA)",
+        )
+        command.add_argument(
+            "--vocabulary",
+            type=Path,
+            help="relation vocabulary (TOML); the built-in one when not given",
         )
     return parser
 
@@ -118,14 +143,18 @@ def _add_conceptnet(commands: argparse._SubParsersAction[argparse.ArgumentParser
         epilog="example: python -m kgload conceptnet conceptnet-assertions-5.7.0.csv.gz --language en",
     )
     command.set_defaults(run=_conceptnet)
-    command.add_argument("path", help="a file, plain or gzip; an http(s) URL; or - for standard input")
+    command.add_argument(
+        "path", help="a file, plain or gzip; an http(s) URL; or - for standard input"
+    )
     add_filters(command)
 
 
 def add_filters(command: argparse.ArgumentParser) -> None:
     """What of a dump is taken."""
     command.add_argument(
-        "--language", default="en", help="languages that both ends must be in, by comma; 'all' for any (default: en)"
+        "--language",
+        default="en",
+        help="languages that both ends must be in, by comma; 'all' for any (default: en)",
     )
     command.add_argument("--min-weight", type=_finite, help="leave out what weighs less")
     command.add_argument("--relations", default="", help="only these relations, by comma")
@@ -172,27 +201,45 @@ def _add_triples(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         epilog="example: python -m kgload triples graph.tsv --columns relation,head,tail",
     )
     command.set_defaults(run=_triples)
-    command.add_argument("file", help="a file, plain or gzip; an http(s) URL; or - for standard input")
+    command.add_argument(
+        "file", help="a file, plain or gzip; an http(s) URL; or - for standard input"
+    )
     command.add_argument(
         "--columns",
         help="what the columns are: head, relation, tail, weight (default: what a header says, else head,relation,tail)",
     )
-    command.add_argument("--format", choices=sorted(_LAYOUTS), help="how the lines are written (default: by the name)")
     command.add_argument(
-        "--declare", type=Path, help="TOML file of relations outside ConceptNet's list: name and phrases of each"
+        "--format",
+        choices=sorted(_LAYOUTS),
+        help="how the lines are written (default: by the name)",
+    )
+    command.add_argument(
+        "--declare",
+        type=Path,
+        help="TOML file of relations outside ConceptNet's list: name and phrases of each",
     )
 
 
 def _add_common(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--memory", default="2GB", help="what the loader may use before it spills to disk")
-    command.add_argument("--max-errors", type=_whole(0), default=1000, help="stop at more malformed lines than this")
-    command.add_argument("--rejects", type=Path, help="where malformed lines are written (default: DATA/rejects.tsv)")
+    command.add_argument(
+        "--memory", default="2GB", help="what the loader may use before it spills to disk"
+    )
+    command.add_argument(
+        "--max-errors", type=_whole(0), default=1000, help="stop at more malformed lines than this"
+    )
+    command.add_argument(
+        "--rejects", type=Path, help="where malformed lines are written (default: DATA/rejects.tsv)"
+    )
 
 
 def _verify(options: argparse.Namespace, report: Report) -> int:
     embedded = options.store == EMBEDDED
-    base = EmbeddedBase(options.data) if embedded else Neo4jBase(login_from_environment(options.store))
-    check = verify(base, options.data, options.path, _vocabulary(options), _limits(options), report, _rows_of)
+    base = (
+        EmbeddedBase(options.data) if embedded else Neo4jBase(login_from_environment(options.store))
+    )
+    check = verify(
+        base, options.data, options.path, _vocabulary(options), _limits(options), report, _rows_of
+    )
     report.table("By relation", ("relation", "file", "store"), check.by_relation)
     for difference in check.differences[:SHOWN_ERRORS]:
         report.line(f"differs: {difference}")
@@ -200,7 +247,9 @@ def _verify(options: argparse.Namespace, report: Report) -> int:
         report.line(f"{len(check.differences):,} differences; load the file again with --replace")
         return 1
     edges = sum(stored for _, _, stored in check.by_relation)
-    report.line(f"the store has what the file says: {edges:,} edges by relation, {check.sampled:,} compared one by one")
+    report.line(
+        f"the store has what the file says: {edges:,} edges by relation, {check.sampled:,} compared one by one"
+    )
     return 0
 
 
@@ -287,7 +336,9 @@ def _layout(name: str) -> str:
     return _ENDINGS.get(endings[-1].casefold() if endings else "", "tsv")
 
 
-def _load(options: argparse.Namespace, file: str, recipe: Recipe, vocabulary: Vocabulary, report: Report) -> None:
+def _load(
+    options: argparse.Namespace, file: str, recipe: Recipe, vocabulary: Vocabulary, report: Report
+) -> None:
     to_graph = options.offline is not None or options.store != EMBEDDED
     if to_graph and recipe.form == "conceptnet":
         recipe = replace(recipe, surface_text=True)
@@ -315,7 +366,9 @@ def _load_graph(options: argparse.Namespace, plan: Plan, report: Report) -> Stag
         def put(stage: Stage) -> None:
             command = load_offline(stage, options.offline, plan.vocabulary, plan.limits, report)
             if command is not None:
-                report.line("neo4j-admin was not found; the files are written, now run where it is:")
+                report.line(
+                    "neo4j-admin was not found; the files are written, now run where it is:"
+                )
                 report.line("  " + shlex.join(command))
             else:
                 report.line("imported; the server makes the constraints when it first starts on it")
@@ -323,13 +376,23 @@ def _load_graph(options: argparse.Namespace, plan: Plan, report: Report) -> Stag
         return load_graph(plan, report, _rows_of(plan.recipe), put)
     login = login_from_environment(options.store)
     run_async(live.require_usable(login))
-    with ThreadPoolExecutor(1) as beside:  # a Neo4j that has just started takes seconds for its schema
+    with ThreadPoolExecutor(
+        1
+    ) as beside:  # a Neo4j that has just started takes seconds for its schema
         prepared = beside.submit(lambda: asyncio.run(live.prepare(login)))
 
         def put_live(stage: Stage) -> None:
             prepared.result()
             batch = options.batch or live.BATCH
-            base = load_live(stage, login, plan.vocabulary, plan.limits, report, replace=plan.replace, batch=batch)
+            base = load_live(
+                stage,
+                login,
+                plan.vocabulary,
+                plan.limits,
+                report,
+                replace=plan.replace,
+                batch=batch,
+            )
             if base.unchanged:
                 report.line(f"{options.store} holds this graph already; nothing was changed")
 

@@ -57,13 +57,16 @@ def described(fingerprint: str, source: str) -> PresentBase:
         return PresentBase(fingerprint, None, None)
     try:
         document = json.loads(source)
-        return PresentBase(fingerprint, Identity(**document["identity"]), recipe_from(document["recipe"]))
+        return PresentBase(
+            fingerprint, Identity(**document["identity"]), recipe_from(document["recipe"])
+        )
     except (ValueError, TypeError, KeyError):
         return PresentBase(fingerprint, None, None)
 
 
 def refuse_other(present: PresentBase, folder: Path, identity: Identity, recipe: Recipe) -> bool:
-    """True where `folder` holds this very load already. Raises OtherBase where it certainly holds another."""
+    """True where `folder` holds this very load already. Raises OtherBase where it certainly holds
+    another."""
     if present.identity is None or present.recipe is None:
         return False
     if present.recipe != recipe or not present.identity.same_content(identity):
@@ -76,7 +79,8 @@ def refuse_other(present: PresentBase, folder: Path, identity: Identity, recipe:
 
 @contextlib.contextmanager
 def scratch_folder(folder: Path) -> Iterator[Path]:
-    """The folder beside the base where a load works; one load at a time. It stays when a load is cut off.
+    """The folder beside the base where a load works; one load at a time. It stays when a load is
+    cut off.
 
     Raises LoadError where another load is under way, or nothing can be written.
     """
@@ -85,7 +89,9 @@ def scratch_folder(folder: Path) -> Iterator[Path]:
         scratch.mkdir(parents=True, exist_ok=True)
         lock = (scratch / "lock").open("w")
     except OSError as error:
-        raise LoadError(f"--data {folder}: {error.strerror}; name a folder that can be written") from error
+        raise LoadError(
+            f"--data {folder}: {error.strerror}; name a folder that can be written"
+        ) from error
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -100,7 +106,8 @@ def clear_scratch(folder: Path) -> None:
 
 
 def require_room(folder: Path, plain_bytes: int) -> None:
-    """Raise DiskFull unless the disk has room for a load of a text of `plain_bytes`, most of it kept."""
+    """Raise DiskFull unless the disk has room for a load of a text of `plain_bytes`, most of it
+    kept."""
     needed = int(plain_bytes * (_STAGED_SHARE + _BASE_SHARE))
     _require(folder, needed)
 
@@ -114,8 +121,11 @@ def _require(folder: Path, needed: int) -> None:
         )
 
 
-def load_stage(stage: Stage, folder: Path, scratch: Path, limits: Limits, report: Report, batch: int = BATCH) -> None:
-    """Build the base of `stage` and swap it in; goes on where a killed run of the same stage had come to.
+def load_stage(
+    stage: Stage, folder: Path, scratch: Path, limits: Limits, report: Report, batch: int = BATCH
+) -> None:
+    """Build the base of `stage` and swap it in; goes on where a killed run of the same stage had
+    come to.
 
     Raises DiskFull and LoadError; the base in place is untouched then.
     """
@@ -139,7 +149,13 @@ def load_stage(stage: Stage, folder: Path, scratch: Path, limits: Limits, report
     sync_file(folder)
 
 
-def _fill(builder: BaseBuilder, stage: Stage, database: duckdb.DuckDBPyConnection, report: Report, batch: int) -> None:
+def _fill(
+    builder: BaseBuilder,
+    stage: Stage,
+    database: duckdb.DuckDBPyConnection,
+    report: Report,
+    batch: int,
+) -> None:
     for step, rows in (("relations", stage.relations), ("sources", stage.sources)):
         if builder.position(step) == 0:  # type: ignore[arg-type]
             builder.add(step, rows, len(rows))  # type: ignore[arg-type]

@@ -26,4 +26,5 @@ class DiskFull(LoadError):
 
 
 class Miscounted(LoadError):
-    """Lines were neither kept nor rejected: a fault of the loader, which it tells rather than a wrong count."""
+    """Lines were neither kept nor rejected: a fault of the loader, which it tells rather than a
+    wrong count."""

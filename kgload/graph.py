@@ -17,15 +17,20 @@ WholeEdge = tuple[float, str, str, int, str | None]
 
 
 class GraphBase:
-    """The base in a Neo4j, read over a connection a question. Raises LoadError where there is none, or half of one."""
+    """The base in a Neo4j, read over a connection a question. Raises LoadError where there is none,
+    or half of one."""
 
     def __init__(self, login: Neo4jLogin) -> None:
         self._login = login
         self.graph = run_async(self._graph())
         if self.graph.get("state") == cypher.LOADING:
-            raise LoadError(f"a base is being loaded into {login.url}: let it end, or run the same load again")
+            raise LoadError(
+                f"a base is being loaded into {login.url}: let it end, or run the same load again"
+            )
         if not self.graph.get("fingerprint"):
-            raise LoadError(f"{login.url} holds no base graph; fill it with `python -m kgload starter`")
+            raise LoadError(
+                f"{login.url} holds no base graph; fill it with `python -m kgload starter`"
+            )
 
     @property
     def fingerprint(self) -> str:
@@ -48,14 +53,22 @@ class GraphBase:
         """What is stored of each (uri, relation, uri): one edge, if all is well."""
         found: list[list[WholeEdge]] = [[] for _ in triples]
         for row in self.rows(cypher.WHOLE_EDGES, rows=[list(triple) for triple in triples]):
-            edge = (row["weight"], row["dataset"], row["license"], row["merged"], row["surface_text"])
+            edge = (
+                row["weight"],
+                row["dataset"],
+                row["license"],
+                row["merged"],
+                row["surface_text"],
+            )
             found[row["at"]].append(edge)
         return found
 
     def largest_hubs(self, count: int) -> list[tuple[str, int]]:
-        """(text, edges at both ends) of the concepts with the most edges of the base; reads every concept's degree.
+        """(text, edges at both ends) of the concepts with the most edges of the base; reads every
+        concept's degree.
 
-        Users' edges count in what is read first, so more are read until no other concept can have as many.
+        Users' edges count in what is read first, so more are read until no other concept can have
+        as many.
         """
         candidates = 10 * count
         while True:
@@ -74,7 +87,9 @@ class GraphBase:
         """The rows of a reading statement of server.stores.cypher."""
         return run_async(self._read(statement, parameters))
 
-    async def _read(self, statement: LiteralString, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def _read(
+        self, statement: LiteralString, parameters: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
         async def work(tx: Tx) -> list[dict[str, Any]]:
             return [dict(record) async for record in await tx.run(statement, dict(parameters))]
 

@@ -1,7 +1,7 @@
 """What a triple is: a line of a graph file, checked in Python.
 
-DuckDB finds the malformed lines of a dump (staging.py); why one is malformed is told from here. One's own triples are
-read in Python altogether (rows.py) and checked here.
+DuckDB finds the malformed lines of a dump (staging.py); why one is malformed is told from here.
+One's own triples are read in Python altogether (rows.py) and checked here.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class BadLine:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A triple whose texts are as people see them, on one line each; `lines` of the file, counted without blank ones, are covered by it."""
+    """A triple whose texts are as people see them, on one line each; `lines` of the file, counted
+    without blank ones, are covered by it."""
 
     head: str
     relation: str
@@ -68,7 +69,8 @@ def has_columns(count: int, expected: int) -> str:
 
 
 def conceptnet_fault(line: str, *, external_urls: bool = False) -> str:
-    """Why a line of ConceptNet's dump is malformed; empty when it is not (or is a link, and those are left out)."""
+    """Why a line of ConceptNet's dump is malformed; empty when it is not (or is a link, and those
+    are left out)."""
     fields = line.rstrip("\r\n").split("\t")
     if len(fields) != CONCEPTNET_COLUMNS:
         return has_columns(len(fields), CONCEPTNET_COLUMNS)
@@ -79,7 +81,10 @@ def conceptnet_fault(line: str, *, external_urls: bool = False) -> str:
         if relation == EXTERNAL and not external_urls:
             return ""
         checked_relation(relation[3:])
-        for text in (concept_text(start), link_text(end) if relation == EXTERNAL else concept_text(end)):
+        for text in (
+            concept_text(start),
+            link_text(end) if relation == EXTERNAL else concept_text(end),
+        ):
             checked_concept(text)
         weight_of(metadata)
     except NoTriple as error:
@@ -96,7 +101,8 @@ def concept_text(uri: str) -> str:
 
 
 def link_text(url: str) -> str:
-    """The text of a concept that is an address elsewhere: its underscores escaped, for a text has none. Raises NoTriple."""
+    """The text of a concept that is an address elsewhere: its underscores escaped, for a text has
+    none. Raises NoTriple."""
     if not url.startswith(("http://", "https://")):
         raise NoTriple(f"{url[:80]!r} is no address (http://...)")
     return url.replace("_", "%5F")
@@ -113,7 +119,9 @@ def weight_of(metadata: str) -> float:
     return checked_weight(details.get("weight", 1.0))
 
 
-def json_document(text: str, object_of: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+def json_document(
+    text: str, object_of: Callable[[list[tuple[str, Any]]], Any] | None = None
+) -> Any:
     """What a JSON text says, with objects made by `object_of`. Raises NoTriple."""
     try:
         return json.loads(text, object_pairs_hook=object_of)

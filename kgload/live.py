@@ -1,4 +1,5 @@
-"""The route into a Neo4j that runs: batches of the driver from a stage; each commits with its position in the graph."""
+"""The route into a Neo4j that runs: batches of the driver from a stage; each commits with its
+position in the graph."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ from server.stores.sqlite_base import BaseCounts
 
 BATCH = 2_000
 LANES = 4
-"""Batches under way at a time: while one is executed another is made, and the server has cores for more than one."""
+"""Batches under way at a time: while one is executed another is made, and the server has cores for
+more than one."""
 
 
 class StagedSource:
@@ -50,7 +52,10 @@ class StagedSource:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._database.remove_function("uri_in_python")
         self._database.close()
@@ -60,7 +65,9 @@ class StagedSource:
         self._database.interrupt()
 
     def concepts(self, lane: int, start: int) -> Iterator[BaseConcept]:
-        query = queries.LIVE_CONCEPTS.format(file=quoted(self._stage.concepts_file), longest=LONGEST_URI_BYTES)
+        query = queries.LIVE_CONCEPTS.format(
+            file=quoted(self._stage.concepts_file), longest=LONGEST_URI_BYTES
+        )
         return map(BaseConcept._make, self._rows(query, [self.lanes, lane, start]))
 
     def edges(self, round: int, lane: int, start: int) -> Iterator[RankedEdge]:
@@ -97,9 +104,12 @@ def surface_of(stage: Stage) -> str:
 
 
 def names_of(stage: Stage, kinds: dict[str, str]) -> dict[str, object]:
-    """A stage's relations and sources as parameters of the graph's statements; `kinds` gives a relation's type."""
+    """A stage's relations and sources as parameters of the graph's statements; `kinds` gives a
+    relation's type."""
     return {
-        "relations": [{"id": i, "name": name, "kind": kinds.get(name, name)} for i, name, _ in stage.relations],
+        "relations": [
+            {"id": i, "name": name, "kind": kinds.get(name, name)} for i, name, _ in stage.relations
+        ],
         "sources": [{"id": i, "dataset": d, "license": li} for i, d, li in stage.sources],
     }
 
@@ -133,13 +143,17 @@ def load_live(
     replace: bool,
     batch: int,
 ) -> LoadedBase:
-    """Put a stage into a graph that is prepared; RPCs answer BASE_LOADING meanwhile, and overlays stay.
+    """Put a stage into a graph that is prepared; RPCs answer BASE_LOADING meanwhile, and overlays
+    stay.
 
-    The same graph again changes nothing; a load that was cut off goes on from its position. Raises StoreUnusable where
-    another base is there and `replace` is not set.
+    The same graph again changes nothing; a load that was cut off goes on from its position. Raises
+    StoreUnusable where another base is there and `replace` is not set.
     """
     rows = stage.concepts + stage.edges
-    with StagedSource(stage, limits, report) as source, report.phase("loading the graph", rows) as phase:
+    with (
+        StagedSource(stage, limits, report) as source,
+        report.phase("loading the graph", rows) as phase,
+    ):
 
         async def load() -> LoadedBase:
             async with Connection(login) as connection:

@@ -1,4 +1,5 @@
-"""A load from beginning to end: find the file, stage it, bring it into the store, say what came of it."""
+"""A load from beginning to end: find the file, stage it, bring it into the store, say what came of
+it."""
 
 from __future__ import annotations
 
@@ -42,10 +43,13 @@ class Plan:
     batch: int = BATCH
 
 
-def load_embedded(plan: Plan, report: Report, rows: Callable[[Source], Iterable[Item]] | None = None) -> Stage | None:
+def load_embedded(
+    plan: Plan, report: Report, rows: Callable[[Source], Iterable[Item]] | None = None
+) -> Stage | None:
     """Load into the embedded store; None where it holds this very load already.
 
-    The same graph again changes nothing. Raises LoadError and its kinds; the base in place is whole at any moment.
+    The same graph again changes nothing. Raises LoadError and its kinds; the base in place is whole
+    at any moment.
     """
     with scratch_folder(plan.folder) as scratch:
         source = open_source(plan.file, scratch, report)
@@ -78,7 +82,8 @@ def load_graph(
     rows: Callable[[Source], Iterable[Item]] | None,
     put: Callable[[Stage], None],
 ) -> Stage:
-    """Load into a Neo4j: `put` brings the stage there. What was staged stays until it has. Raises LoadError and its kinds."""
+    """Load into a Neo4j: `put` brings the stage there. What was staged stays until it has. Raises
+    LoadError and its kinds."""
     with scratch_folder(plan.folder) as scratch:
         source = open_source(plan.file, scratch, report)
         stage = staged(plan, source, scratch / "stage", report, rows)
@@ -95,23 +100,43 @@ def staged(
     rows: Callable[[Source], Iterable[Item]] | None = None,
 ) -> Stage:
     """The stage of a plan's file. Raises LoadError."""
-    if source.path.exists():  # a download that was staged before the load was cut off is there no more
+    if (
+        source.path.exists()
+    ):  # a download that was staged before the load was cut off is there no more
         if plan.recipe.form == "conceptnet":
             require_conceptnet(source)
-        require_room(folder.parent, source.plain_bytes if plan.recipe.form == "triples" else _kept_bytes(source, plan))
-    return stage_file(source, plan.recipe, plan.vocabulary, folder, plan.limits, report, rows(source) if rows else ())
+        require_room(
+            folder.parent,
+            source.plain_bytes if plan.recipe.form == "triples" else _kept_bytes(source, plan),
+        )
+    return stage_file(
+        source,
+        plan.recipe,
+        plan.vocabulary,
+        folder,
+        plan.limits,
+        report,
+        rows(source) if rows else (),
+    )
 
 
 def _kept_bytes(source: Source, plan: Plan) -> int:
-    """How much of a dump will be kept, at a guess that errs low: with one language, a tenth of the whole dump."""
-    return source.plain_bytes // 10 if plan.recipe.languages or plan.recipe.relations else source.plain_bytes
+    """How much of a dump will be kept, at a guess that errs low: with one language, a tenth of the
+    whole dump."""
+    return (
+        source.plain_bytes // 10
+        if plan.recipe.languages or plan.recipe.relations
+        else source.plain_bytes
+    )
 
 
 def summarize(stage: Stage, report: Report) -> None:
     """Print what was read and what became of it, by relation."""
     rows = [
         (name, counts.read, counts.kept, counts.kept - counts.edges, counts.edges)
-        for name, counts in sorted(stage.by_relation.items(), key=lambda item: (-item[1].read, item[0]))
+        for name, counts in sorted(
+            stage.by_relation.items(), key=lambda item: (-item[1].read, item[0])
+        )
     ]
     report.table("By relation", ("relation", "read", "kept", "merged", "edges"), rows)
     totals: list[tuple[str, int]] = [

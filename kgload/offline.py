@@ -1,6 +1,8 @@
-"""The route into a Neo4j that is not running and holds nothing yet: CSV files for `neo4j-admin database import`.
+"""The route into a Neo4j that is not running and holds nothing yet: CSV files for `neo4j-admin
+database import`.
 
-The fastest way in. It makes a database anew, so it would destroy overlays: any database that is there is refused.
+The fastest way in. It makes a database anew, so it would destroy overlays: any database that is
+there is refused.
 """
 
 from __future__ import annotations
@@ -51,7 +53,8 @@ rm -r ../kgload.importing {folder}
 """
 _HEAP_SHARE, _OFF_HEAP_SHARE = 0.25, 0.625
 """Of the memory that a load may take; Java itself takes the rest. Off its heap neo4j-admin links
-the edges: for 3.4 M it asks for 1.02 GiB, and took 20 s with 1 GiB, 3 to 5 s with 1.25 GiB and more."""
+the edges: for 3.4 M it asks for 1.02 GiB, and took 20 s with 1 GiB, 3 to 5 s with 1.25 GiB and
+more."""
 _LEAST_HEAP = 256 << 20
 """With half of it neo4j-admin cannot import ten lines."""
 JVM_FLAGS = (
@@ -64,9 +67,12 @@ JVM_FLAGS = (
 
 
 def require_empty(home: Path) -> None:
-    """Raise LoadError unless a Neo4j's home holds no database, or one that this route was making when it was cut off."""
+    """Raise LoadError unless a Neo4j's home holds no database, or one that this route was making
+    when it was cut off."""
     if not home.is_dir():
-        raise LoadError(f"--offline {home}: is no folder; give the home of a Neo4j (the folder above its data)")
+        raise LoadError(
+            f"--offline {home}: is no folder; give the home of a Neo4j (the folder above its data)"
+        )
     marker = _unfinished(home)
     if marker.exists() and not _started_since(home, marker.stat().st_mtime_ns):
         return
@@ -84,11 +90,14 @@ def _started_since(home: Path, time_ns: int) -> bool:
     return system.exists() and system.stat().st_mtime_ns > time_ns
 
 
-def load_offline(stage: Stage, home: Path, vocabulary: Vocabulary, limits: Limits, report: Report) -> list[str] | None:
-    """Write the files and import them; the command to run by hand where no tool is found, None where it ran.
+def load_offline(
+    stage: Stage, home: Path, vocabulary: Vocabulary, limits: Limits, report: Report
+) -> list[str] | None:
+    """Write the files and import them; the command to run by hand where no tool is found, None
+    where it ran.
 
-    A load that was killed is taken up by the same command: files that were whole are used, an import is done again.
-    Raises LoadError: a database is there, or the import failed.
+    A load that was killed is taken up by the same command: files that were whole are used, an
+    import is done again. Raises LoadError: a database is there, or the import failed.
     """
     require_empty(home)
     folder = home / "import" / "kgload"
@@ -101,7 +110,9 @@ def load_offline(stage: Stage, home: Path, vocabulary: Vocabulary, limits: Limit
         tool = find_tool(home, limits)
         if tool is None:
             script = folder / SCRIPT
-            text = _SCRIPT.format(folder=shlex.quote(str(folder)), heap=_heap(limits), command=shlex.join(arguments))
+            text = _SCRIPT.format(
+                folder=shlex.quote(str(folder)), heap=_heap(limits), command=shlex.join(arguments)
+            )
             script.write_text(text)
             return ["sh", str(script)]
         _unfinished(home).touch()
@@ -113,7 +124,8 @@ def load_offline(stage: Stage, home: Path, vocabulary: Vocabulary, limits: Limit
 
 
 def _await_import(lock: TextIO, report: Report) -> None:
-    """Hold the lock. The tool holds it too: one whose loader was killed writes on, and is waited for."""
+    """Hold the lock. The tool holds it too: one whose loader was killed writes on, and is waited
+    for."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -125,7 +137,9 @@ def _unfinished(home: Path) -> Path:
     return home / "import" / "kgload.importing"
 
 
-def _write(stage: Stage, folder: Path, vocabulary: Vocabulary, limits: Limits, report: Report) -> None:
+def _write(
+    stage: Stage, folder: Path, vocabulary: Vocabulary, limits: Limits, report: Report
+) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "concepts-header.csv").write_text(CONCEPT_HEADER)
@@ -159,7 +173,9 @@ def _write(stage: Stage, folder: Path, vocabulary: Vocabulary, limits: Limits, r
             execute(database, query, phase)
         with report.phase("writing the files of edges") as phase:
             query = queries.OFFLINE_EDGES.format(
-                edges=quoted(stage.edges_file), surface=surface_of(stage), target=quoted(folder / "edges.csv")
+                edges=quoted(stage.edges_file),
+                surface=surface_of(stage),
+                target=quoted(folder / "edges.csv"),
             )
             execute(database, query, phase, names_of(stage, kinds))
         database.remove_function("uri_in_python")
@@ -188,11 +204,16 @@ def _arguments(folder: Path, limits: Limits) -> list[str]:
 
 
 def find_tool(home: Path, limits: Limits) -> list[str] | None:
-    """How neo4j-admin is called here: the home's own, the one on the path, or the home's jars with Java."""
+    """How neo4j-admin is called here: the home's own, the one on the path, or the home's jars with
+    Java."""
     own = home / "bin" / "neo4j-admin"
     if own.exists():
         return [str(own)]
-    if (home / "lib").is_dir() and any((home / "lib").glob("neo4j-*.jar")) and (java := shutil.which("java")):
+    if (
+        (home / "lib").is_dir()
+        and any((home / "lib").glob("neo4j-*.jar"))
+        and (java := shutil.which("java"))
+    ):
         return [
             java,
             f"-Xmx{_heap(limits)}",
@@ -215,7 +236,12 @@ def _run(command: list[str], home: Path, limits: Limits, lock: TextIO) -> None:
     environment = {**os.environ, "NEO4J_HOME": str(home), "NEO4J_CONF": str(home / "conf")}
     environment.setdefault("HEAP_SIZE", _heap(limits))
     done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=False, pass_fds=(lock.fileno(),)
+        command,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        pass_fds=(lock.fileno(),),
     )
     if done.returncode != 0:
         told = (done.stderr or done.stdout).strip().splitlines()

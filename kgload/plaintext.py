@@ -1,7 +1,9 @@
-"""Text as it lies in a file: where its lines end, which of them say something, and what is not UTF-8.
+"""Text as it lies in a file: where its lines end, which of them say something, and what is not
+UTF-8.
 
-A line ends at LF, CR LF or CR, as spreadsheets of any age write it, and at nothing else: U+2028, U+0085, VT and FF are
-text. Numbers are those of the file's lines, blank ones included. A byte order mark is no text.
+A line ends at LF, CR LF or CR, as spreadsheets of any age write it, and at nothing else: U+2028,
+U+0085, VT and FF are text. Numbers are those of the file's lines, blank ones included. A byte order
+mark is no text.
 """
 
 from __future__ import annotations
@@ -19,7 +21,8 @@ NOT_UTF8 = "is not UTF-8"
 _CHUNK = 1 << 20
 _PROBED = 1 << 12
 _SHARE_OF_ASCII = 0.2
-"""Tabs, line ends and names of relations are at least this much of a file of triples, whatever its script."""
+"""Tabs, line ends and names of relations are at least this much of a file of triples, whatever its
+script."""
 _LINE_END = re.compile(rb"\r\n?|\n")
 _MARKS = {  # UTF-32's first: the little-endian one begins with UTF-16's
     codecs.BOM_UTF32_LE: "UTF-32",
@@ -49,13 +52,16 @@ class Line:
 
 
 def blocks_of(file: BinaryIO) -> Generator[bytes, None, None]:
-    """The file in blocks that begin and end where lines do, without the byte order mark that may begin it."""
+    """The file in blocks that begin and end where lines do, without the byte order mark that may
+    begin it."""
     rest, cutting = file.read(_PROBED).removeprefix(codecs.BOM_UTF8), False
     while chunk := file.read(_CHUNK):
         block = rest + chunk
         if cutting:
             end = _LINE_END.search(block)
-            if end is None or (end[0] == b"\r" and end.end() == len(block)):  # its LF may be in the next chunk
+            if end is None or (
+                end[0] == b"\r" and end.end() == len(block)
+            ):  # its LF may be in the next chunk
                 rest = block[-1:]
                 continue
             block, cutting = block[end.end() :], False
@@ -113,14 +119,16 @@ def decoded(number: int, raw: bytes) -> Line:
 
 
 def other_encoding(start: bytes) -> str:
-    """The name of the encoding that a text is in by its first bytes, where that is UTF-16 or UTF-32; else empty."""
+    """The name of the encoding that a text is in by its first bytes, where that is UTF-16 or
+    UTF-32; else empty."""
     for mark, name in _MARKS.items():
         if start.startswith(mark):
             return name
     start = start[: _PROBED & ~3]
     zeros = [start[at::4].count(0) for at in range(4)]
     each = max(1, len(start) // 4)
-    # Text has no NUL characters, so that a place of four that is nearly always 0 is the upper half of a letter.
+    # Text has no NUL characters, so that a place of four that is nearly always 0 is the upper half
+    # of a letter.
     for name, upper, lower in (
         ("UTF-32LE", (2, 3), (0,)),
         ("UTF-32BE", (0, 1), (3,)),

@@ -1,6 +1,7 @@
 """Every DuckDB statement of the staging, named, in the order in which they run.
 
-`why` says what became of a line: kept, or why not. Of a line that is not kept nothing but its relation goes on.
+`why` says what became of a line: kept, or why not. Of a line that is not kept nothing but its
+relation goes on.
 """
 
 from __future__ import annotations
@@ -13,14 +14,19 @@ LEFT_OUT = {
     WEIGHT: "--min-weight",
 }
 
-# A dump has no quoting: a tab always divides. A sixth column catches lines that are too wide, padding with NULL those
-# that are too narrow. "\x01" stands for no field, so that an empty one stays empty.
+# A dump has no quoting: a tab always divides. A sixth column catches lines that are too wide,
+# padding with NULL those that are too narrow. "\x01" stands for no field, so that an empty one
+# stays empty.
 _DUMP = """read_csv({file}, delim = '\t', quote = '', escape = '', header = false, auto_detect = false,
   columns = {{'assertion': 'VARCHAR', 'r': 'VARCHAR', 'h': 'VARCHAR', 't': 'VARCHAR', 'm': 'VARCHAR', 'more': 'VARCHAR'}},
   strict_mode = false, null_padding = true, nullstr = '\x01', store_rejects = true, compression = '{compression}',
   max_line_size = 16777216)"""
 
-_PARTED = """(SELECT *, string_split(h, '/') AS h_parts, string_split(t, '/') AS t_parts FROM """ + _DUMP + ")"
+_PARTED = (
+    """(SELECT *, string_split(h, '/') AS h_parts, string_split(t, '/') AS t_parts FROM """
+    + _DUMP
+    + ")"
+)
 """Split once: a split_part for each use was half of the time that reading took."""
 TEXT = "{0}_parts[4]"
 SENSED_TEXT = """{0}_parts[4] || CASE WHEN coalesce({0}_parts[5], '') = '' THEN ''
@@ -102,9 +108,7 @@ COPY (
     columns = {{'weight': 'DOUBLE', 'relation': 'VARCHAR', 'head': 'VARCHAR', 'tail': 'VARCHAR'}})
 ) TO {target} (FORMAT parquet)
 """
-VIEW_RAW = (
-    "CREATE OR REPLACE VIEW raw AS SELECT *, file_row_number AS line FROM read_parquet({file}, file_row_number = true)"
-)
+VIEW_RAW = "CREATE OR REPLACE VIEW raw AS SELECT *, file_row_number AS line FROM read_parquet({file}, file_row_number = true)"
 
 COUNT_LINES = "SELECT count(*) FROM raw"
 COUNT_MALFORMED = "SELECT count(*) FROM raw WHERE why = 5"
@@ -119,11 +123,14 @@ SELECT line FROM raw WHERE why = 5 OR (why = 0 AND (head IN (SELECT t FROM unusa
 """
 
 DISTINCT_RELATIONS = "SELECT DISTINCT relation FROM raw WHERE why = 0 AND relation IS NOT NULL"
-RELATIONS = "CREATE TABLE relations (name VARCHAR, graph_name VARCHAR, id INTEGER, retrievable BOOLEAN)"
+RELATIONS = (
+    "CREATE TABLE relations (name VARCHAR, graph_name VARCHAR, id INTEGER, retrievable BOOLEAN)"
+)
 ADD_RELATION = "INSERT INTO relations VALUES (?, ?, ?, ?)"
 
-# Concepts. A tidy text is its own text and, in lower case, its key; any other goes through Python, each once. So no rule
-# of server.graph.concept is written here a second time: a character that it changes otherwise is not among the tidy ones.
+# Concepts. A tidy text is its own text and, in lower case, its key; any other goes through Python,
+# each once. So no rule of server.graph.concept is written here a second time: a character that it
+# changes otherwise is not among the tidy ones.
 
 TIDY = (
     "!-^`-~"  # and letters that casefolding and NFKC change as lower() does: Latin, Cyrillic, kana, Han and Hangul
@@ -131,7 +138,8 @@ TIDY = (
     r"\x{400}-\x{45F}\x{3041}-\x{3096}\x{30A1}-\x{30FA}\x{4E00}-\x{9FFF}\x{AC00}-\x{D7A3}"
 )
 NAMING = r"[^ !-/:-@\[-`{-~]"
-"""What is more than ASCII punctuation, and of tidy texts therefore a letter or a digit: without one Python decides."""
+"""What is more than ASCII punctuation, and of tidy texts therefore a letter or a digit: without one
+Python decides."""
 TEXTS = f"""
 CREATE TABLE texts AS
 SELECT t, line, language, CASE WHEN tidy THEN lower(t) ELSE key_in_python(t) END AS key,
@@ -164,15 +172,17 @@ IDS = "CREATE TABLE ids AS SELECT t, id FROM texts JOIN concepts USING (key)"
 DROP_TEXTS = "DROP TABLE texts"
 COUNT_CONCEPTS = "SELECT count(*) FROM concepts"
 
-# Edges. Of edges that are one in the graph the heaviest gives weight, source and surface text, the first of equals;
-# symmetric ones are stored once, the concept with the smaller key as head. A surface text is found by its line when all
-# is merged: no aggregate holds texts, which it could not spill.
+# Edges. Of edges that are one in the graph the heaviest gives weight, source and surface text, the
+# first of equals; symmetric ones are stored once, the concept with the smaller key as head. A
+# surface text is found by its line when all is merged: no aggregate holds texts, which it could not
+# spill.
 
 DISTINCT_SOURCES = "SELECT DISTINCT dataset, license FROM raw WHERE why = 0"
 SOURCES = "CREATE TABLE sources (dataset VARCHAR, license VARCHAR, id INTEGER)"
 ADD_SOURCE = "INSERT INTO sources VALUES (?, ?, ?)"
 FOREMOST = "floor(weight * 1e6 + 0.5)::HUGEINT * 1099511627776 - line"
-"""The order of lines that are one edge: by weight in millionths, then the earliest (2 ** 40 is more than there are lines)."""
+"""The order of lines that are one edge: by weight in millionths, then the earliest (2 ** 40 is more
+than there are lines)."""
 MERGED = (
     """
 CREATE TABLE merged AS
@@ -227,9 +237,7 @@ SELECT relation, why, count(*) AS lines,
     AND relation IN (SELECT name FROM relations)) AS usable
 FROM raw GROUP BY relation, why ORDER BY relation, why
 """
-COUNTS_ALL_USABLE = (
-    "SELECT relation, why, count(*) AS lines, count(*) AS usable FROM raw GROUP BY relation, why ORDER BY relation, why"
-)
+COUNTS_ALL_USABLE = "SELECT relation, why, count(*) AS lines, count(*) AS usable FROM raw GROUP BY relation, why ORDER BY relation, why"
 EDGES_BY_RELATION = """
 SELECT n.graph_name, count(*) FROM merged JOIN (SELECT DISTINCT id, graph_name FROM relations) n ON n.id = merged.relation
 GROUP BY n.graph_name
@@ -262,8 +270,8 @@ JOIN (SELECT unnest($relations, recursive := true)) r(id, name) ON r.id = e.rela
 JOIN (SELECT unnest($sources, recursive := true)) s(id, dataset, license) ON s.id = e.source
 """
 
-# For Neo4j. `back_rank` is the place at the tail, of what is read from both ends (server.stores.neo4j_base.RankedEdge).
-# A key that no index would take goes through Python.
+# For Neo4j. `back_rank` is the place at the tail, of what is read from both ends
+# (server.stores.neo4j_base.RankedEdge). A key that no index would take goes through Python.
 
 _URI = "CASE WHEN strlen({0}key) > {{longest}} THEN uri_in_python({0}key) ELSE {0}key END"
 _GRAPH_EDGES = """
@@ -290,7 +298,9 @@ COPY (
 ) TO {target} (FORMAT parquet)
 """
 )
-LIVE_EDGES = "SELECT * EXCLUDE (round, lane) FROM read_parquet({file}) WHERE round = ? AND lane = ? OFFSET ?"
+LIVE_EDGES = (
+    "SELECT * EXCLUDE (round, lane) FROM read_parquet({file}) WHERE round = ? AND lane = ? OFFSET ?"
+)
 LIVE_CONCEPTS = f"""
 SELECT id, {_URI.format("")} AS uri, text, language, retrievable FROM read_parquet({{file}}) WHERE id % ? = ? OFFSET ?
 """
@@ -301,7 +311,8 @@ COPY (
   FROM read_parquet({{concepts}})
 ) TO {{target}} (FORMAT csv, HEADER false, FORCE_QUOTE (uri, text, language))
 """
-# In the order of heads: neo4j-admin writes them as they come, and those of a concept are then read side by side.
+# In the order of heads: neo4j-admin writes them as they come, and those of a concept are then read
+# side by side.
 OFFLINE_EDGES = (
     """
 COPY (

@@ -1,4 +1,5 @@
-"""What a loader tells while it works: a bar on a terminal, plain lines elsewhere; and tables at the end."""
+"""What a loader tells while it works: a bar on a terminal, plain lines elsewhere; and tables at the
+end."""
 
 from __future__ import annotations
 
@@ -11,11 +12,20 @@ from collections.abc import Iterator, Sequence
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 """What a terminal would obey, or draw elsewhere than it stands; and what cannot be written."""
 _PLAIN_EVERY = 0.25
 """Off a terminal a phase tells how far it is at every quarter."""
@@ -24,7 +34,9 @@ _PLAIN_EVERY = 0.25
 class Phase:
     """One part of the work, with its progress."""
 
-    def __init__(self, name: str, rows: int | None, bar: Progress | None, out: TextIO | None) -> None:
+    def __init__(
+        self, name: str, rows: int | None, bar: Progress | None, out: TextIO | None
+    ) -> None:
         self._name, self._rows, self._bar, self._out = name, rows, bar, out
         self._started = time.monotonic()
         self._told = 0.0
@@ -34,10 +46,16 @@ class Phase:
     def at(self, fraction: float | None) -> None:
         """Work has come to this fraction (None: unknown)."""
         if self._bar is not None and self._task is not None:
-            # A phase of several statements starts over with each; a bar that runs back tells nothing.
+            # A phase of several statements starts over with each; a bar that runs back tells
+            # nothing.
             self._furthest = max(self._furthest, fraction or 0.0)
             self._bar.update(self._task, completed=self._furthest, rate=self._rate(fraction))
-        elif self._out and fraction is not None and fraction - self._told >= _PLAIN_EVERY and fraction < 1:
+        elif (
+            self._out
+            and fraction is not None
+            and fraction - self._told >= _PLAIN_EVERY
+            and fraction < 1
+        ):
             self._told = fraction
             _write(self._out, f"{self._name}: {fraction:.0%} {self._rate(fraction)}".rstrip())
 
@@ -50,7 +68,9 @@ class Phase:
 
     def done(self, failed: bool) -> None:
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=self._furthest if failed else 1.0, rate=self._rate(1.0))
+            self._bar.update(
+                self._task, completed=self._furthest if failed else 1.0, rate=self._rate(1.0)
+            )
         elif self._out and not failed:
             _write(self._out, f"{self._name}: done in {time.monotonic() - self._started:.1f} s")
 
@@ -58,7 +78,9 @@ class Phase:
 class Report:
     """Where progress and tables go: progress to `err`, results to `out`."""
 
-    def __init__(self, out: TextIO | None = None, err: TextIO | None = None, *, quiet: bool = False) -> None:
+    def __init__(
+        self, out: TextIO | None = None, err: TextIO | None = None, *, quiet: bool = False
+    ) -> None:
         self._out, self._err = out or sys.stdout, err or sys.stderr
         self._quiet = quiet
         self._console = Console(file=self._out, highlight=False, soft_wrap=True)
@@ -114,14 +136,19 @@ class Report:
             numbers = rows and isinstance(rows[0][at], int | float)
             drawn.add_column(name, justify="right" if numbers else "left")
         for row in rows:
-            drawn.add_row(*(Text(printable(_cell(value))) for value in row))  # as texts, for "[red]" is a name too
+            drawn.add_row(
+                *(Text(printable(_cell(value))) for value in row)
+            )  # as texts, for "[red]" is a name too
         self._console.print(drawn)
 
 
 def _write(out: TextIO, text: str) -> None:
-    """A line, at once. Where nobody reads on (`| head`), this and all that follows goes nowhere, and the work goes on."""
+    """A line, at once. Where nobody reads on (`| head`), this and all that follows goes nowhere,
+    and the work goes on."""
     try:
-        out.write(printable(text) + "\n")  # at once: a Ctrl-C between the two would leave half a line
+        out.write(
+            printable(text) + "\n"
+        )  # at once: a Ctrl-C between the two would leave half a line
         out.flush()
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)

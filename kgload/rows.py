@@ -1,8 +1,10 @@
-"""One's own triples, as tab-separated lines, CSV or JSON lines: each line becomes a Row, a BadLine or a Header.
+"""One's own triples, as tab-separated lines, CSV or JSON lines: each line becomes a Row, a BadLine
+or a Header.
 
-Nothing is guessed and nothing is dropped. A delimiter is what the format says. A first line that names a head, a relation
-and a tail (`ALIASES`) is a header; its names say what the columns are, unless `--columns` does. A row has as many columns
-as are named; empty ones behind them, as spreadsheets leave them, do not count.
+Nothing is guessed and nothing is dropped. A delimiter is what the format says. A first line that
+names a head, a relation and a tail (`ALIASES`) is a header; its names say what the columns are,
+unless `--columns` does. A row has as many columns as are named; empty ones behind them, as
+spreadsheets leave them, do not count.
 """
 
 from __future__ import annotations
@@ -32,11 +34,24 @@ COLUMNS = ("head", "relation", "tail", "weight")
 NEEDED = COLUMNS[:3]
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "head": ("head", "subject", "subj", "h", "s", "start", "from", "source", "src"),
-    "relation": ("relation", "predicate", "relationship", "rel", "pred", "r", "p", "verb", "property", "edge", "type"),
+    "relation": (
+        "relation",
+        "predicate",
+        "relationship",
+        "rel",
+        "pred",
+        "r",
+        "p",
+        "verb",
+        "property",
+        "edge",
+        "type",
+    ),
     "tail": ("tail", "object", "obj", "t", "o", "end", "to", "target", "dst"),
     "weight": ("weight", "w", "score", "confidence"),
 }
-"""What people call the columns. Of several that mean one the first is taken, for `source` and `type` say other things too."""
+"""What people call the columns. Of several that mean one the first is taken, for `source` and
+`type` say other things too."""
 _KNOWN = frozenset(alias for aliases in ALIASES.values() for alias in aliases)
 MAX_FIELD_CHARACTERS = 131_072
 """As the csv module reads by default; a quote that is not closed within this is a stray one."""
@@ -70,10 +85,12 @@ def tabbed_rows(lines: Iterable[Line], columns: Columns) -> Iterator[Item]:
 
 
 def comma_rows(lines: Iterable[Line], columns: Columns) -> Iterator[Item]:
-    """CSV (RFC 4180). A malformed row costs the line in which it begins; the next line is read as a row of its own.
+    """CSV (RFC 4180). A malformed row costs the line in which it begins; the next line is read as a
+    row of its own.
 
-    So does a row whose quotes reach over several lines and that has other columns than are named: its quote was a stray
-    one. A row over several lines that is well formed is one row, kept or rejected.
+    So does a row whose quotes reach over several lines and that has other columns than are named:
+    its quote was a stray one. A row over several lines that is well formed is one row, kept or
+    rejected.
     """
     table, ahead = _Table(columns), _Lookahead(lines)
     for line in ahead:
@@ -113,7 +130,8 @@ def row_of(values: Mapping[str, Any]) -> Row:
 
 
 def roles(names: Iterable[str]) -> dict[str, str]:
-    """Which of the `names` means which of COLUMNS, as it stands there. Raises NoTriple where two are one."""
+    """Which of the `names` means which of COLUMNS, as it stands there. Raises NoTriple where two
+    are one."""
     found: dict[str, list[str]] = {}
     for name in names:
         found.setdefault(name.strip().casefold(), []).append(name)
@@ -131,21 +149,26 @@ def roles(names: Iterable[str]) -> dict[str, str]:
 class _Table:
     """What the columns of a file are, by what was asked for and by its header."""
 
-    def __init__(self, columns: Columns, *, weight_may_follow: bool = False, header: bool = True) -> None:
+    def __init__(
+        self, columns: Columns, *, weight_may_follow: bool = False, header: bool = True
+    ) -> None:
         self._names: Sequence[str] = columns.names
         self._given = columns.given
         self._weight_may_follow = weight_may_follow and not columns.given
         self._may_be_header = header
 
     def require_columns(self, fields: list[str]) -> None:
-        """Raise NoTriple unless there are as many as are named. Empty ones at the end are taken off."""
+        """Raise NoTriple unless there are as many as are named. Empty ones at the end are taken
+        off."""
         if self._may_be_header and _named(fields):
             return
         while len(fields) > len(self._names) and not fields[-1].strip():
             fields.pop()
         if len(fields) == len(self._names) + 1 and self._weight_may_follow:
             if not _NUMBER.fullmatch(fields[-1].strip()):
-                raise NoTriple(f"{has_columns(len(fields), len(self._names))}, and the last is no weight")
+                raise NoTriple(
+                    f"{has_columns(len(fields), len(self._names))}, and the last is no weight"
+                )
         elif len(fields) != len(self._names):
             raise NoTriple(has_columns(len(fields), len(self._names)))
 
@@ -168,7 +191,9 @@ class _Table:
         """The fields of a row by what they are, the weight as a number. Raises NoTriple."""
         self.require_columns(fields)
         names = self._names if len(fields) == len(self._names) else (*self._names, "weight")
-        row: dict[str, Any] = {name: field for name, field in zip(names, fields, strict=True) if name in COLUMNS}
+        row: dict[str, Any] = {
+            name: field for name, field in zip(names, fields, strict=True) if name in COLUMNS
+        }
         weight = row.pop("weight", "").strip()
         if weight:
             if not _NUMBER.fullmatch(weight):
@@ -223,7 +248,8 @@ class _Lookahead(Iterator[Line]):
 
 
 def _comma_row(table: _Table, ahead: _Lookahead, taken: list[Line], line: Line) -> Row | Header:
-    """The row that begins with `line`; lines that its quotes reach over go from `ahead` to `taken`. Raises NoTriple."""
+    """The row that begins with `line`; lines that its quotes reach over go from `ahead` to `taken`.
+    Raises NoTriple."""
     try:
         fields = _comma_fields(line, ahead, taken)
         table.require_columns(fields)

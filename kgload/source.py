@@ -1,4 +1,5 @@
-"""Where a graph comes from: a file, a gzip file, a URL or standard input; each ends as a local file with an identity."""
+"""Where a graph comes from: a file, a gzip file, a URL or standard input; each ends as a local file
+with an identity."""
 
 from __future__ import annotations
 
@@ -77,7 +78,8 @@ class Source:
         return self.identity.bytes * (12 if self.compressed else 1)
 
     def survey(self) -> Survey:
-        """What there is to read, by a pass of its own. Raises WrongFile as `opened`, and where no line holds text."""
+        """What there is to read, by a pass of its own. Raises WrongFile as `opened`, and where no
+        line holds text."""
         with self.opened() as file:
             found = survey(file)
         if not found.texts:
@@ -87,7 +89,8 @@ class Source:
     def raw_lines(self) -> Generator[tuple[int, bytes], None, None]:
         """(number, bytes without the end) of its lines with text. Raises WrongFile as `opened`.
 
-        Whoever stops before the end closes it: left to the collector it would lose a Ctrl-C that comes just then.
+        Whoever stops before the end closes it: left to the collector it would lose a Ctrl-C that
+        comes just then.
         """
         with self.opened() as file:
             yield from lines_of(file)
@@ -98,7 +101,8 @@ class Source:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[BinaryIO]:
-        """Its bytes, unpacked. Raises WrongFile while they are read where a gzip file is cut or damaged."""
+        """Its bytes, unpacked. Raises WrongFile while they are read where a gzip file is cut or
+        damaged."""
         try:
             with gzip.open(self.path, "rb") if self.compressed else self.path.open("rb") as file:
                 yield file  # type: ignore[misc]
@@ -109,7 +113,9 @@ class Source:
 
 
 def truncated(name: str) -> WrongFile:
-    return WrongFile(f"{name} ends in the middle of its gzip stream: fetch it again (nothing was changed)")
+    return WrongFile(
+        f"{name} ends in the middle of its gzip stream: fetch it again (nothing was changed)"
+    )
 
 
 def damaged(name: str) -> WrongFile:
@@ -139,7 +145,8 @@ def _require_utf8(name: str, start: bytes) -> None:
 
 
 def open_source(name: str, scratch: Path, report: Report) -> Source:
-    """The file called `name`: a path, an http(s) URL, or `-`. What is no local file is first written to `scratch`.
+    """The file called `name`: a path, an http(s) URL, or `-`. What is no local file is first
+    written to `scratch`.
 
     Raises LoadError: not there, not readable, empty, a download that failed.
     """
@@ -164,7 +171,9 @@ def open_source(name: str, scratch: Path, report: Report) -> Source:
 
 def _fetched(url: str, scratch: Path, report: Report) -> Source:
     noted = scratch / "source.json"
-    if noted.exists():  # a load of this URL was interrupted after the download: go on with what was fetched then
+    if (
+        noted.exists()
+    ):  # a load of this URL was interrupted after the download: go on with what was fetched then
         with contextlib.suppress(ValueError, TypeError, OSError):
             identity = Identity(**json.loads(noted.read_text(encoding="utf-8")))
             if identity.name == url:
@@ -180,16 +189,23 @@ def _fetched(url: str, scratch: Path, report: Report) -> Source:
         raise LoadError(f"{url}: {getattr(error, 'reason', error)}") from error
 
 
-def _spooled(name: str, stream: BinaryIO, scratch: Path, length: int | None, report: Report) -> Source:
+def _spooled(
+    name: str, stream: BinaryIO, scratch: Path, length: int | None, report: Report
+) -> Source:
     path, digest, size = scratch / "source", hashlib.sha256(), 0
-    with report.phase(f"reading {'standard input' if name == '-' else name}") as progress, path.open("wb") as file:
+    with (
+        report.phase(f"reading {'standard input' if name == '-' else name}") as progress,
+        path.open("wb") as file,
+    ):
         while block := stream.read(_CHUNK):
             file.write(block)
             digest.update(block)
             size += len(block)
             progress.at(size / length if length else None)
     if length is not None and size != length:
-        raise LoadError(f"{name}: the connection ended after {size:,} of {length:,} bytes; try again")
+        raise LoadError(
+            f"{name}: the connection ended after {size:,} of {length:,} bytes; try again"
+        )
     source = _checked(Source(path, Identity(name, size, digest.hexdigest(), 0), False))
     (scratch / "source.json").write_text(json.dumps(asdict(source.identity)), encoding="utf-8")
     return source
@@ -226,10 +242,15 @@ def _is_gzip(path: Path) -> bool:
 
 
 def _sampled(file: BinaryIO, size: int) -> str:
-    """A hash of the first and last bytes and of samples between them; the file's time of change covers the rest."""
+    """A hash of the first and last bytes and of samples between them; the file's time of change
+    covers the rest."""
     digest = hashlib.sha256(str(size).encode())
     step = max(1, size // _SAMPLES)
-    offsets = [*range(0, size, step), max(0, size - _SAMPLE)] if size > _SAMPLE * _SAMPLES else range(0, size, _SAMPLE)
+    offsets = (
+        [*range(0, size, step), max(0, size - _SAMPLE)]
+        if size > _SAMPLE * _SAMPLES
+        else range(0, size, _SAMPLE)
+    )
     for offset in offsets:
         file.seek(offset)
         digest.update(file.read(_SAMPLE))
@@ -252,7 +273,9 @@ def require_conceptnet(source: Source) -> None:
     name = source.identity.name
     if not seen:
         raise WrongFile(f"{name} holds no line of text")
-    hint = "triples of your own are loaded by `python -m kgload triples`" if "column" in fault else ""
+    hint = (
+        "triples of your own are loaded by `python -m kgload triples`" if "column" in fault else ""
+    )
     raise WrongFile(
         f"{name} is not ConceptNet's dump (5 tab-separated columns: assertion, relation, start, end, JSON): "
         f"its first line {fault}" + (f"; {hint}" if hint else "")

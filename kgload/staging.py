@@ -1,8 +1,9 @@
-"""From a file to its staging folder: DuckDB reads, filters, merges and sorts; every route loads from what it leaves.
+"""From a file to its staging folder: DuckDB reads, filters, merges and sorts; every route loads
+from what it leaves.
 
-concepts.parquet   id, key, text, language, retrievable: by key
-edges.parquet      head, relation, rank, tail, weight, source, merged; for a Neo4j also surface: by head, relation, rank
-stage.json         written last: what was staged, counted by relation, and the graph's fingerprint
+concepts.parquet   id, key, text, language, retrievable: by key edges.parquet      head, relation,
+rank, tail, weight, source, merged; for a Neo4j also surface: by head, relation, rank stage.json
+written last: what was staged, counted by relation, and the graph's fingerprint
 
 Ids are places in the order of keys, so that they are the same for the same graph, whoever loads it.
 """
@@ -76,7 +77,8 @@ class Recipe:
     """TOML of relations that the file brings along."""
     attribution: str = ""
     surface_text: bool = False
-    """Whether what a line says in words is kept: for a Neo4j, where people look. The embedded store has no place for it."""
+    """Whether what a line says in words is kept: for a Neo4j, where people look. The embedded store
+    has no place for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +181,9 @@ def read_stage(folder: Path) -> Stage | None:
                 "folder": folder,
                 "identity": Identity(**document["identity"]),
                 "recipe": recipe_from(document["recipe"]),
-                "by_relation": {name: RelationCounts(**c) for name, c in document["by_relation"].items()},
+                "by_relation": {
+                    name: RelationCounts(**c) for name, c in document["by_relation"].items()
+                },
                 "relations": [(int(i), str(n), int(e)) for i, n, e in document["relations"]],
                 "sources": [(int(i), str(d), str(li)) for i, d, li in document["sources"]],
             }
@@ -190,7 +194,9 @@ def read_stage(folder: Path) -> Stage | None:
 
 def recipe_from(document: Mapping[str, Any]) -> Recipe:
     """The recipe that `asdict` took apart. Raises TypeError."""
-    values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in document.items()}
+    values: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in document.items()
+    }
     return Recipe(**values)
 
 
@@ -208,7 +214,8 @@ def stage_file(
 ) -> Stage:
     """Stage `source` in `folder`, or take what an interrupted run has staged of it there.
 
-    `rows` are a triples file's lines. Raises LoadError and its kinds; nothing of `folder` counts then.
+    `rows` are a triples file's lines. Raises LoadError and its kinds; nothing of `folder` counts
+    then.
     """
     present = read_stage(folder)
     if present and present.recipe == recipe and present.identity.same_file(source.identity):
@@ -232,7 +239,9 @@ def translated(error: Exception, name: str, folder: Path) -> LoadError:
     text = str(error)
     if "No space left" in text or "max_temp_directory_size" in text or "disk is full" in text:
         free = shutil.disk_usage(folder.parent if not folder.exists() else folder).free
-        return DiskFull(f"the disk under {folder} is full ({free >> 20:,} MiB free): free some room, then run it again")
+        return DiskFull(
+            f"the disk under {folder} is full ({free >> 20:,} MiB free): free some room, then run it again"
+        )
     if "Unexpected end of GZIP" in text:
         return truncated(name)
     if "gzip" in text.casefold() or "miniz" in text.casefold():
@@ -248,7 +257,13 @@ class _Staging:
     """One run of the pipeline over one DuckDB connection."""
 
     def __init__(
-        self, source: Source, recipe: Recipe, vocabulary: Vocabulary, folder: Path, limits: Limits, report: Report
+        self,
+        source: Source,
+        recipe: Recipe,
+        vocabulary: Vocabulary,
+        folder: Path,
+        limits: Limits,
+        report: Report,
     ) -> None:
         self._source, self._recipe, self._vocabulary = source, recipe, vocabulary
         self._folder, self._limits, self._report = folder, limits, report
@@ -258,7 +273,8 @@ class _Staging:
         self._bad: list[BadLine] = []
         """Lines that Python rejected before DuckDB saw them."""
         self._records = 0
-        """What there is to keep or to reject: the lines with text but for the header, a quoted row counting once."""
+        """What there is to keep or to reject: the lines with text but for the header, a quoted row
+        counting once."""
 
     def close(self) -> None:
         with contextlib.suppress(duckdb.Error):
@@ -271,12 +287,16 @@ class _Staging:
         (self._folder / "lines.tsv").unlink(missing_ok=True)
 
     def run(self, rows: Iterable[Item]) -> Stage:
-        rejected = self._read_conceptnet() if self._recipe.form == "conceptnet" else self._read_rows(rows)
+        rejected = (
+            self._read_conceptnet() if self._recipe.form == "conceptnet" else self._read_rows(rows)
+        )
         with self._report.phase("finding the concepts") as phase:
             self._do(queries.TEXTS, phase)
             names = self._relations()
             self._do(queries.UNUSABLE, phase)
-            if self._recipe.form == "conceptnet":  # of one's own triples each text is checked before it gets here
+            if (
+                self._recipe.form == "conceptnet"
+            ):  # of one's own triples each text is checked before it gets here
                 rejected += self._unusable()
             self._do(queries.CONCEPTS, phase)
             self._do(queries.IDS, phase)
@@ -297,7 +317,10 @@ class _Staging:
             ranked = queries.RANKED_WITH_SURFACES if surfaces else queries.RANKED
             self._do(ranked.format(file=quoted(self._folder / "edges.parquet")), phase)
             self._do(queries.RETRIEVABLE, phase)
-            self._do(queries.SORTED_CONCEPTS.format(file=quoted(self._folder / "concepts.parquet")), phase)
+            self._do(
+                queries.SORTED_CONCEPTS.format(file=quoted(self._folder / "concepts.parquet")),
+                phase,
+            )
         with self._report.phase("taking the graph's fingerprint"):
             fingerprint = self._fingerprint()
         return self._stage(counts, rejected, edges, sources, fingerprint)
@@ -332,7 +355,8 @@ class _Staging:
     # Reading
 
     def _read_conceptnet(self) -> int:
-        """Read the dump as it is; where DuckDB does not find exactly the lines that there are, a copy of them.
+        """Read the dump as it is; where DuckDB does not find exactly the lines that there are, a
+        copy of them.
 
         Returns how many are malformed.
         """
@@ -341,7 +365,11 @@ class _Staging:
         self._records = survey.texts
         if survey.plain:
             self._read_dump(self._source.path, compressed=self._source.compressed)
-        if not survey.plain or self._number(queries.COUNT_UNREADABLE) or self._lines() != survey.texts:
+        if (
+            not survey.plain
+            or self._number(queries.COUNT_UNREADABLE)
+            or self._lines() != survey.texts
+        ):
             self._copy_lines()
             self._read_dump(self._folder / "lines.tsv", compressed=False)
         if self._lines() + len(self._bad) != survey.texts:
@@ -375,7 +403,9 @@ class _Staging:
                     "any_language": not languages,
                     "relations": relations,
                     "any_relation": not relations,
-                    "min_weight": -MAX_WEIGHT if self._recipe.min_weight is None else self._recipe.min_weight,
+                    "min_weight": -MAX_WEIGHT
+                    if self._recipe.min_weight is None
+                    else self._recipe.min_weight,
                 },
             )
         self._view_raw()
@@ -390,7 +420,9 @@ class _Staging:
                 line = decoded(number, raw)
                 columns = raw.count(b"\t") + 1
                 fault = line.fault or (
-                    has_columns(columns, CONCEPTNET_COLUMNS) if columns != CONCEPTNET_COLUMNS else ""
+                    has_columns(columns, CONCEPTNET_COLUMNS)
+                    if columns != CONCEPTNET_COLUMNS
+                    else ""
                 )
                 if not fault:
                     file.write(raw + b"\n")
@@ -434,7 +466,9 @@ class _Staging:
                 f"{self._source.identity.name}: no line was a triple ({len(self._bad):,} malformed lines); nothing was changed"
             )
         with self._report.phase("staging") as phase:
-            query = queries.READ_ROWS.format(target=quoted(self._folder / "raw.parquet"), file=quoted(spool))
+            query = queries.READ_ROWS.format(
+                target=quoted(self._folder / "raw.parquet"), file=quoted(spool)
+            )
             self._do(query, phase)
         self._view_raw()
         if covered != survey.texts or self._lines() != kept:
@@ -457,7 +491,8 @@ class _Staging:
         return self._number(queries.COUNT_UNUSABLE) if self._number(queries.COUNT_BAD) else 0
 
     def _write_rejects(self, query: str) -> None:
-        """Find the dump's malformed lines by their place among those that DuckDB read; write number and reason of each."""
+        """Find the dump's malformed lines by their place among those that DuckDB read; write number
+        and reason of each."""
         with self._report.phase("finding the malformed lines"):
             most = self._limits.max_errors + 1
             places = {place for (place,) in self._db.execute(query, [most]).fetchall()}
@@ -496,7 +531,9 @@ class _Staging:
         """Number, reason and text of each, the text as its owner wrote it."""
         try:
             if path.exists() and path.samefile(self._source.path):
-                raise LoadError(f"--rejects {path} is the file that is loaded: name another; nothing was changed")
+                raise LoadError(
+                    f"--rejects {path} is the file that is loaded: name another; nothing was changed"
+                )
             with path.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
                 file.writelines(f"{line.number}\t{line.reason}\t{line.text}\n" for line in bad)
         except OSError as error:
@@ -508,7 +545,9 @@ class _Staging:
             f"{malformed:,} malformed lines are more than --max-errors {self._limits.max_errors:,}{where}; nothing was changed"
         )
 
-    def _require_all_counted(self, counts: tuple[dict[str, RelationCounts], dict[str, int]], rejected: int) -> None:
+    def _require_all_counted(
+        self, counts: tuple[dict[str, RelationCounts], dict[str, int]], rejected: int
+    ) -> None:
         """Raise Miscounted unless every line is kept, left out or rejected."""
         by_relation, left_out = counts
         kept = sum(c.kept for c in by_relation.values())
@@ -519,7 +558,9 @@ class _Staging:
                 " This is a fault of the loader: please report it"
             )
 
-    def _nothing(self, counts: tuple[dict[str, RelationCounts], dict[str, int]], rejected: int) -> str:
+    def _nothing(
+        self, counts: tuple[dict[str, RelationCounts], dict[str, int]], rejected: int
+    ) -> str:
         left = ", ".join(f"{n:,} by {why}" for why, n in counts[1].items())
         return (
             f"{self._source.identity.name}: no line was kept (left out: {left or 'none'}; {rejected:,} malformed);"
@@ -529,7 +570,8 @@ class _Staging:
     # Relations, sources, counts
 
     def _relations(self) -> dict[str, str]:
-        """The file's names -> the graph's; ids in the order of the graph's names, negative where symmetric."""
+        """The file's names -> the graph's; ids in the order of the graph's names, negative where
+        symmetric."""
         names: dict[str, str] = {}
         for (name,) in self._db.execute(queries.DISTINCT_RELATIONS).fetchall():
             try:
@@ -570,14 +612,22 @@ class _Staging:
             name = names.get(relation, self._vocabulary.canonical_name(relation))
             before = by_relation.get(name, RelationCounts())
             kept = usable if why == queries.KEPT else 0
-            by_relation[name] = RelationCounts(before.read + lines, before.kept + kept, before.edges)
+            by_relation[name] = RelationCounts(
+                before.read + lines, before.kept + kept, before.edges
+            )
         for name, edges in self._db.execute(queries.EDGES_BY_RELATION).fetchall():
-            by_relation[name] = RelationCounts(by_relation[name].read, by_relation[name].kept, edges)
+            by_relation[name] = RelationCounts(
+                by_relation[name].read, by_relation[name].kept, edges
+            )
         return dict(sorted(by_relation.items())), left_out
 
     def _fingerprint(self) -> str:
-        concepts = self._number(queries.CONCEPTS_DIGEST.format(file=quoted(self._folder / "concepts.parquet")))
-        edges = self._number(queries.EDGES_DIGEST.format(file=quoted(self._folder / "edges.parquet")))
+        concepts = self._number(
+            queries.CONCEPTS_DIGEST.format(file=quoted(self._folder / "concepts.parquet"))
+        )
+        edges = self._number(
+            queries.EDGES_DIGEST.format(file=quoted(self._folder / "edges.parquet"))
+        )
         return base_fingerprint(concepts, edges)
 
     # DuckDB
@@ -596,12 +646,17 @@ def connect(limits: Limits, spill: Path) -> duckdb.DuckDBPyConnection:
     db.execute("SET memory_limit = ?", [f"{int(limits.memory_bytes * DUCKDB_SHARE) >> 20}MiB"])
     db.execute("SET threads = ?", [limits.threads])
     db.execute("SET temp_directory = ?", [str(spill)])
-    db.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false; SET progress_bar_time = 0")
+    db.execute(
+        "SET enable_progress_bar = true; SET enable_progress_bar_print = false; SET progress_bar_time = 0"
+    )
     return db
 
 
 def execute(
-    db: duckdb.DuckDBPyConnection, query: str, phase: Phase, parameters: Mapping[str, object] | None = None
+    db: duckdb.DuckDBPyConnection,
+    query: str,
+    phase: Phase,
+    parameters: Mapping[str, object] | None = None,
 ) -> None:
     """Run a statement in a thread of its own and show how far it is; Ctrl-C interrupts it."""
 
@@ -611,7 +666,9 @@ def execute(
             phase.at(fraction)
 
     run_beside(
-        lambda: db.execute(query, parameters) if parameters else db.execute(query), lambda _: db.interrupt(), show
+        lambda: db.execute(query, parameters) if parameters else db.execute(query),
+        lambda _: db.interrupt(),
+        show,
     )
 
 

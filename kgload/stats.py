@@ -19,7 +19,8 @@ HUBS = 10
 
 
 def stats(folder: Path, vocabulary: Vocabulary) -> dict[str, Any]:
-    """Concepts, edges, relations, the largest hubs, users and edits. Raises LoadError where there is no store."""
+    """Concepts, edges, relations, the largest hubs, users and edits. Raises LoadError where there
+    is no store."""
     if not (folder / BASE_FILE).exists() and not (folder / OVERLAYS_FILE).exists():
         raise LoadError(f"{folder} holds no store; fill one with `python -m kgload starter`")
     present = present_base(folder)
@@ -78,6 +79,8 @@ def show(found: dict[str, Any], report: Report, *, as_json: bool) -> None:
     report.table("Relations", ("relation", "edges"), list(found["relations"].items()))
     report.table("Largest hubs", ("concept", "edges"), list(found["hubs"].items()))
     totals = ("base_graph", "loaded_from", "concepts", "edges", "users", "edits")
-    report.table("In all", ("what", "value"), [(name.replace("_", " "), found[name]) for name in totals])
+    report.table(
+        "In all", ("what", "value"), [(name.replace("_", " "), found[name]) for name in totals]
+    )
     if found["attribution"]:
         report.line(found["attribution"])

@@ -1,4 +1,5 @@
-"""python -m kgload verify: whether a base is what its file says. Counts by relation, and a sample of edges whole."""
+"""python -m kgload verify: whether a base is what its file says. Counts by relation, and a sample
+of edges whole."""
 
 from __future__ import annotations
 
@@ -109,21 +110,29 @@ class Neo4jBase(GraphBase):
     """A Neo4j's base, compared with all that its edges hold."""
 
     def differing(self, sample: Sequence[Sampled]) -> list[str]:
-        found = self.whole_edges([(uri_of(edge.head), edge.relation, uri_of(edge.tail)) for edge in sample])
+        found = self.whole_edges(
+            [(uri_of(edge.head), edge.relation, uri_of(edge.tail)) for edge in sample]
+        )
         differences = []
         for edge, stored in zip(sample, found, strict=True):
             expected = (edge.weight, edge.dataset, edge.license, edge.merged, edge.surface_text)
             if len(stored) > 1:
-                differences.append(f"({edge.head}, {edge.relation}, {edge.tail}) is in the store {len(stored)} times")
+                differences.append(
+                    f"({edge.head}, {edge.relation}, {edge.tail}) is in the store {len(stored)} times"
+                )
             elif words := _difference(edge, stored[0] if stored else None, expected):
                 differences.append(words)
         return differences
 
 
-def _difference(edge: Sampled, stored: tuple[object, ...] | None, expected: tuple[object, ...]) -> str:
+def _difference(
+    edge: Sampled, stored: tuple[object, ...] | None, expected: tuple[object, ...]
+) -> str:
     if stored is None:
         return f"({edge.head}, {edge.relation}, {edge.tail}) is not in the store"
-    same_weight = isinstance(stored[0], float) and math.isclose(stored[0], edge.weight, abs_tol=1e-6)
+    same_weight = isinstance(stored[0], float) and math.isclose(
+        stored[0], edge.weight, abs_tol=1e-6
+    )
     if not same_weight or stored[1:] != expected[1:]:
         return f"({edge.head}, {edge.relation}, {edge.tail}) has another weight, dataset or licence in the store"
     return ""
@@ -138,7 +147,8 @@ def verify(
     report: Report,
     rows_of: Callable[[Recipe], Callable[[Source], Iterable[Item]] | None],
 ) -> Check:
-    """Stage the base's file again, in `folder`, and compare. `file` is where it is now, if not where it was loaded from.
+    """Stage the base's file again, in `folder`, and compare. `file` is where it is now, if not
+    where it was loaded from.
 
     Raises LoadError: a base that does not say where it came from, a file that cannot be read.
     """
@@ -148,7 +158,9 @@ def verify(
     if present.recipe.declared:
         vocabulary = vocabulary.extended(present.recipe.declared)
     if present.recipe.vocabulary not in ("", vocabulary.fingerprint):
-        raise LoadError("the base was loaded with another relation vocabulary: give the same --vocabulary")
+        raise LoadError(
+            "the base was loaded with another relation vocabulary: give the same --vocabulary"
+        )
     with scratch_folder(folder) as scratch:
         again = scratch / "verify"
         try:
@@ -167,8 +179,12 @@ def verify(
 def _compared(stage: Stage, base: StoredBase, limits: Limits) -> Check:
     stored = base.counted_relations()
     expected = {name: edges for _, name, edges in stage.relations}
-    counts = tuple((name, expected.get(name, 0), stored.get(name, 0)) for name in sorted({*expected, *stored}))
-    differences = [f"{name}: {a:,} edges in the file, {b:,} in the store" for name, a, b in counts if a != b]
+    counts = tuple(
+        (name, expected.get(name, 0), stored.get(name, 0)) for name in sorted({*expected, *stored})
+    )
+    differences = [
+        f"{name}: {a:,} edges in the file, {b:,} in the store" for name, a, b in counts if a != b
+    ]
     concepts = base.concepts()
     if concepts != stage.concepts:
         differences.append(f"{stage.concepts:,} concepts in the file, {concepts:,} in the store")

@@ -9,10 +9,15 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status: 0, 1 for a failed call, 2 for wrong usage, 130 after Ctrl-C."""
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # gRPC would write a log of its own between the lines
+    """The command line; returns the exit status: 0, 1 for a failed call, 2 for wrong usage, 130
+    after Ctrl-C."""
+    os.environ.setdefault(
+        "GRPC_VERBOSITY", "NONE"
+    )  # gRPC would write a log of its own between the lines
     try:
-        from kgt.command import run  # gRPC takes a moment to import, and a user may press Ctrl-C in it
+        from kgt.command import (
+            run,
+        )  # gRPC takes a moment to import, and a user may press Ctrl-C in it
 
         return run(arguments)
     except KeyboardInterrupt:

@@ -12,13 +12,17 @@ from dataclasses import dataclass
 
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 VARIABLES = ("KGT_ADDRESS", "KGT_SERVER")
-"""Each names the server, for the server itself, its clients and its probe. The first one is the documented one."""
+"""Each names the server, for the server itself, its clients and its probe. The first one is the
+documented one."""
 
 _HIGHEST_PORT = 65535
 _UNIX = "unix:"
 _DNS = "dns:///"
-# Addresses are typed and compared, so only one spelling of each is taken: [0-9] is not \d, which takes any script's.
-_HOST_AND_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~-]+)?\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+# Addresses are typed and compared, so only one spelling of each is taken: [0-9] is not \d, which
+# takes any script's.
+_HOST_AND_PORT = re.compile(
+    r"(\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~-]+)?\]|[A-Za-z0-9._-]+):([0-9]{1,5})"
+)
 _LAST_LABEL_IS_A_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?")
 
 
@@ -55,7 +59,8 @@ class Address:
 
 
 def for_client(text: str) -> Address:
-    """The address that a client connects to: every interface, where a server may listen, means loopback.
+    """The address that a client connects to: every interface, where a server may listen, means
+    loopback.
 
     Raises InvalidAddress.
     """
@@ -65,21 +70,29 @@ def for_client(text: str) -> Address:
         return Address(text, "", 0)
     address = Address.parse(text.removeprefix(_DNS))  # which is what gRPC does with a name anyway
     if address.port == 0:
-        raise InvalidAddress("has port 0, for which a server takes a free one: name the one that it took")
+        raise InvalidAddress(
+            "has port 0, for which a server takes a free one: name the one that it took"
+        )
     ip = _ip(address.host)
     if ip is None or not ip.is_unspecified:
         return address
     host = "127.0.0.1" if ip.version == 4 else "::1"
-    return Address(f"[{host}]:{address.port}" if ip.version == 6 else f"{host}:{address.port}", host, address.port)
+    return Address(
+        f"[{host}]:{address.port}" if ip.version == 6 else f"{host}:{address.port}",
+        host,
+        address.port,
+    )
 
 
 def channel_options(address: Address) -> list[tuple[str, int]]:
-    """The gRPC options of a channel to `address`: what is on this machine is not reached through a proxy."""
+    """The gRPC options of a channel to `address`: what is on this machine is not reached through a
+    proxy."""
     return [("grpc.enable_http_proxy", 0)] if address.is_loopback else []
 
 
 def named_address(environment: Mapping[str, str]) -> str | None:
-    """The address in the environment's variables; None where there is none. Raises InvalidAddress if they differ."""
+    """The address in the environment's variables; None where there is none. Raises InvalidAddress
+    if they differ."""
     named = [value for name in VARIABLES if (value := environment.get(name))]
     if len({_compared(text) for text in named}) > 1:
         raise InvalidAddress(f"{' and '.join(VARIABLES)} name different servers: set one of them")
@@ -95,7 +108,8 @@ def _compared(text: str) -> str:
 
 
 def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """The IP address that `host` spells, the IPv4 one where it is mapped into IPv6; None if it is a name."""
+    """The IP address that `host` spells, the IPv4 one where it is mapped into IPv6; None if it is a
+    name."""
     try:
         ip = ipaddress.ip_address(host)
     except ValueError:

@@ -7,10 +7,11 @@
         print(kgt.answer(user="alice", query="What should I feed my dog?").text)
         quick = kgt.within(2.0)  # the same connection, other deadline
 
-Methods are named as the RPCs, take the arguments in kgt.requests and return the RPCs' messages; streams are iterators.
-Every call has a deadline. UNAVAILABLE is retried, never after the first message of a stream; writes carry a request id,
-so that a retry cannot be made twice. What a call fails with is in kgt.errors. A server on this machine is never reached
-through a proxy, whatever http_proxy says.
+Methods are named as the RPCs, take the arguments in kgt.requests and return the RPCs' messages;
+streams are iterators. Every call has a deadline. UNAVAILABLE is retried, never after the first
+message of a stream; writes carry a request id, so that a retry cannot be made twice. What a call
+fails with is in kgt.errors. A server on this machine is never reached through a proxy, whatever
+http_proxy says.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ SERVICE_CONFIG = json.dumps(
         ]
     }
 )
-_OPTIONS: list[tuple[str, str | int]] = [("grpc.service_config", SERVICE_CONFIG), ("grpc.enable_retries", 1)]
+_OPTIONS: list[tuple[str, str | int]] = [
+    ("grpc.service_config", SERVICE_CONFIG),
+    ("grpc.enable_retries", 1),
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -70,7 +74,9 @@ class _Unary(Generic[P, R]):
         @functools.wraps(self._build)
         def call(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
-                response: R = getattr(client.stub, self._rpc)(self._build(*args, **kwargs), timeout=client.timeout_s)
+                response: R = getattr(client.stub, self._rpc)(
+                    self._build(*args, **kwargs), timeout=client.timeout_s
+                )
             except grpc.RpcError as error:
                 raise from_rpc_error(error) from None
             return response
@@ -88,7 +94,9 @@ class _Streamed(Generic[P, R]):
         @functools.wraps(self._build)
         def call(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
             try:
-                yield from getattr(client.stub, self._rpc)(self._build(*args, **kwargs), timeout=client.timeout_s)
+                yield from getattr(client.stub, self._rpc)(
+                    self._build(*args, **kwargs), timeout=client.timeout_s
+                )
             except grpc.RpcError as error:
                 raise from_rpc_error(error) from None
 
@@ -121,7 +129,9 @@ class _AsyncStreamed(Generic[P, R]):
     def __init__(self, rpc: str, build: Callable[P, object], response: Callable[..., R]) -> None:
         self._rpc, self._build = rpc, build
 
-    def __get__(self, client: AsyncClient, owner: type[AsyncClient]) -> Callable[P, AsyncIterator[R]]:
+    def __get__(
+        self, client: AsyncClient, owner: type[AsyncClient]
+    ) -> Callable[P, AsyncIterator[R]]:
         @functools.wraps(self._build)
         async def call(*args: P.args, **kwargs: P.kwargs) -> AsyncIterator[R]:
             try:
@@ -146,12 +156,15 @@ def whole_lines(messages: Iterable[pb.ExportOverlayResponse]) -> Iterator[str]:
 
 
 class Client:
-    """The blocking client. Use it as a context manager, or call `close`. Raises InvalidAddress (a ValueError)."""
+    """The blocking client. Use it as a context manager, or call `close`. Raises InvalidAddress (a
+    ValueError)."""
 
     personalize = _Unary("Personalize", requests.personalize, pb.PersonalizeResponse)
     answer = _Unary("Answer", requests.answer, pb.AnswerResponse)
     stream_answer = _Streamed("StreamAnswer", requests.stream_answer, pb.StreamAnswerResponse)
-    get_neighborhood = _Unary("GetNeighborhood", requests.get_neighborhood, pb.GetNeighborhoodResponse)
+    get_neighborhood = _Unary(
+        "GetNeighborhood", requests.get_neighborhood, pb.GetNeighborhoodResponse
+    )
     list_facts = _Unary("ListFacts", requests.list_facts, pb.ListFactsResponse)
     edit_facts = _Unary("EditFacts", requests.edit_facts, pb.EditFactsResponse)
     list_edits = _Unary("ListEdits", requests.list_edits, pb.ListEditsResponse)
@@ -160,7 +173,9 @@ class Client:
     import_overlay = _Unary("ImportOverlay", requests.import_overlay, pb.ImportOverlayResponse)
     erase_user = _Unary("EraseUser", requests.erase_user, pb.EraseUserResponse)
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(
+        self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> None:
         self.timeout_s = timeout_s
         target, options = _target(address)
         self._channel = grpc.insecure_channel(target, options=options)
@@ -179,27 +194,37 @@ class Client:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
 
 class AsyncClient:
-    """The asynchronous client. Use it as an asynchronous context manager, or await `close`. Raises InvalidAddress."""
+    """The asynchronous client. Use it as an asynchronous context manager, or await `close`. Raises
+    InvalidAddress."""
 
     personalize = _AsyncUnary("Personalize", requests.personalize, pb.PersonalizeResponse)
     answer = _AsyncUnary("Answer", requests.answer, pb.AnswerResponse)
     stream_answer = _AsyncStreamed("StreamAnswer", requests.stream_answer, pb.StreamAnswerResponse)
-    get_neighborhood = _AsyncUnary("GetNeighborhood", requests.get_neighborhood, pb.GetNeighborhoodResponse)
+    get_neighborhood = _AsyncUnary(
+        "GetNeighborhood", requests.get_neighborhood, pb.GetNeighborhoodResponse
+    )
     list_facts = _AsyncUnary("ListFacts", requests.list_facts, pb.ListFactsResponse)
     edit_facts = _AsyncUnary("EditFacts", requests.edit_facts, pb.EditFactsResponse)
     list_edits = _AsyncUnary("ListEdits", requests.list_edits, pb.ListEditsResponse)
     revert_edit = _AsyncUnary("RevertEdit", requests.revert_edit, pb.RevertEditResponse)
-    export_overlay = _AsyncStreamed("ExportOverlay", requests.export_overlay, pb.ExportOverlayResponse)
+    export_overlay = _AsyncStreamed(
+        "ExportOverlay", requests.export_overlay, pb.ExportOverlayResponse
+    )
     import_overlay = _AsyncUnary("ImportOverlay", requests.import_overlay, pb.ImportOverlayResponse)
     erase_user = _AsyncUnary("EraseUser", requests.erase_user, pb.EraseUserResponse)
 
-    def __init__(self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S) -> None:
+    def __init__(
+        self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S
+    ) -> None:
         self.timeout_s = timeout_s
         target, options = _target(address)
         self._channel = grpc.aio.insecure_channel(target, options=options)
@@ -218,6 +243,9 @@ class AsyncClient:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.close()

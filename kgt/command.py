@@ -21,7 +21,11 @@ from kgt.v1 import personalization_pb2 as pb
 Handler = Callable[[Client, argparse.Namespace, Output], None]
 
 STOPPINGS = {"answer": pb.STOPPING_ANSWER, "literal": pb.STOPPING_LITERAL}
-REMOVALS = {"conflicting": pb.REMOVAL_CONFLICTING, "literal": pb.REMOVAL_LITERAL, "none": pb.REMOVAL_NONE}
+REMOVALS = {
+    "conflicting": pb.REMOVAL_CONFLICTING,
+    "literal": pb.REMOVAL_LITERAL,
+    "none": pb.REMOVAL_NONE,
+}
 SOURCES = {"generated": pb.RELATION_SOURCE_GENERATED, "ranked": pb.RELATION_SOURCE_RANKED}
 
 _LONGEST_TIMEOUT_S = 7 * 86_400.0
@@ -41,7 +45,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     forgive_streams()
     options = _parser().parse_args(arguments)
     try:
-        with Client(options.server or _server_in_environment(), timeout_s=options.timeout) as client:
+        with Client(
+            options.server or _server_in_environment(), timeout_s=options.timeout
+        ) as client:
             options.handler(client, options, Output(options.json))
         sys.stdout.flush()  # here, where it can still be told that the disk is full
     except CallError as error:
@@ -51,7 +57,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _failed(str(error), 2)
     except BrokenPipeError:  # whoever reads has seen enough
         drop_unwritten()
-    except (NotConfirmed, ValueError) as error:  # ValueError: a number or a text that no message holds
+    except (
+        NotConfirmed,
+        ValueError,
+    ) as error:  # ValueError: a number or a text that no message holds
         return _failed(str(error))
     except OSError as error:
         drop_unwritten()
@@ -149,11 +158,19 @@ def neighborhood(client: Client, options: argparse.Namespace, output: Output) ->
 
 def facts(client: Client, options: argparse.Namespace, output: Output) -> None:
     """kgt facts -u alice"""
-    response = client.list_facts(user=options.user, page_size=options.page_size, page_token=options.page_token)
+    response = client.list_facts(
+        user=options.user, page_size=options.page_size, page_token=options.page_token
+    )
 
     def show() -> None:
         rows = (
-            (_origin(f.origin), _triple(f.triple), str(f.revision), f.edit_id, moment(f.create_time))
+            (
+                _origin(f.origin),
+                _triple(f.triple),
+                str(f.revision),
+                f.edit_id,
+                moment(f.create_time),
+            )
             for f in response.facts
         )
         output.table(["", "triple", "revision", "edit", "when (UTC)"], rows)
@@ -175,7 +192,9 @@ def edit(client: Client, options: argparse.Namespace, output: Output) -> None:
 
 def edits(client: Client, options: argparse.Namespace, output: Output) -> None:
     """kgt edits -u alice"""
-    response = client.list_edits(user=options.user, page_size=options.page_size, page_token=options.page_token)
+    response = client.list_edits(
+        user=options.user, page_size=options.page_size, page_token=options.page_token
+    )
 
     def show() -> None:
         for e in response.edits:
@@ -190,13 +209,19 @@ def edits(client: Client, options: argparse.Namespace, output: Output) -> None:
 def revert(client: Client, options: argparse.Namespace, output: Output) -> None:
     """kgt revert -u alice 4f1c..."""
     response = client.revert_edit(
-        user=options.user, edit_id=options.edit_id, skip_conflicts=options.skip_conflicts, request_id=options.request_id
+        user=options.user,
+        edit_id=options.edit_id,
+        skip_conflicts=options.skip_conflicts,
+        request_id=options.request_id,
     )
 
     def show() -> None:
         show_edit(response.edit, output)
         for skipped in response.skipped:
-            output.line(f"  left as it is: {_triple(skipped.triple)} (edits {', '.join(skipped.edit_ids)})", "yellow")
+            output.line(
+                f"  left as it is: {_triple(skipped.triple)} (edits {', '.join(skipped.edit_ids)})",
+                "yellow",
+            )
 
     output.message(response, show)
 
@@ -217,7 +242,9 @@ def export(client: Client, options: argparse.Namespace, output: Output) -> None:
                 raise
             lost = error  # what came before it may be the only copy that is left
     if lost is not None:
-        raise DataLoss(f"{lost}; {options.file} has the lines that could be read", reason=lost.reason) from lost
+        raise DataLoss(
+            f"{lost}; {options.file} has the lines that could be read", reason=lost.reason
+        ) from lost
     output.line(f"written to {options.file}")
 
 
@@ -239,13 +266,21 @@ def _replacing(path: Path) -> Iterator[IO[str]]:
 
 def import_(client: Client, options: argparse.Namespace, output: Output) -> None:
     """kgt import -u alice alice.jsonl --merge"""
-    lines = _lines(options.file)  # read here: what fails while a stream is being sent is logged with a trace
-    response = client.import_overlay(user=options.user, lines=lines, merge=options.merge, request_id=options.request_id)
+    lines = _lines(
+        options.file
+    )  # read here: what fails while a stream is being sent is logged with a trace
+    response = client.import_overlay(
+        user=options.user, lines=lines, merge=options.merge, request_id=options.request_id
+    )
 
     def show() -> None:
-        output.line(f"{response.imported_edits} edits taken in; the overlay is at revision {response.revision}")
+        output.line(
+            f"{response.imported_edits} edits taken in; the overlay is at revision {response.revision}"
+        )
         if len(response.merged_edit_ids) > 1:
-            output.line(f"as edits {', '.join(response.merged_edit_ids)}, of which this is the last:")
+            output.line(
+                f"as edits {', '.join(response.merged_edit_ids)}, of which this is the last:"
+            )
         if response.HasField("edit"):
             show_edit(response.edit, output)
 
@@ -312,7 +347,8 @@ def show_personalize(r: pb.PersonalizeResponse, output: Output) -> None:
     )
     reason = _name(pb.StopReason.Name, r.stop_reason, "STOP_REASON_")
     output.line(
-        f"subject {r.subject.concept!r}, stopped: {reason}, {state}" + (f", edit {r.edit.id}" if r.edit.id else "")
+        f"subject {r.subject.concept!r}, stopped: {reason}, {state}"
+        + (f", edit {r.edit.id}" if r.edit.id else "")
     )
     if r.explanation:
         output.line(f"not converged: {r.explanation}", "yellow")
@@ -330,9 +366,15 @@ def show_changes(e: pb.Edit, output: Output) -> None:
             (
                 sign,
                 _triple(c.triple),
-                _probability(c.HasField("retrieval_probability_before"), c.retrieval_probability_before),
-                _probability(c.HasField("retrieval_probability_after"), c.retrieval_probability_after),
-                _probability(c.HasField("reasoning_probability_after"), c.reasoning_probability_after),
+                _probability(
+                    c.HasField("retrieval_probability_before"), c.retrieval_probability_before
+                ),
+                _probability(
+                    c.HasField("retrieval_probability_after"), c.retrieval_probability_after
+                ),
+                _probability(
+                    c.HasField("reasoning_probability_after"), c.reasoning_probability_after
+                ),
             )
             for sign, c in rows
         ),
@@ -345,11 +387,19 @@ def show_edit(e: pb.Edit, output: Output) -> None:
         output.line("nothing to change", "dim")
         return
     kind = _name(pb.EditKind.Name, e.kind, "EDIT_KIND_")
-    what = f"  {e.query} -> {e.answer}" if e.query else f"  of {e.reverted_edit_id}" if e.reverted_edit_id else ""
+    what = (
+        f"  {e.query} -> {e.answer}"
+        if e.query
+        else f"  of {e.reverted_edit_id}"
+        if e.reverted_edit_id
+        else ""
+    )
     output.line(f"revision {e.revision}  {moment(e.create_time)}  {kind}  {e.id}{what}", "bold")
     show_changes(e, output)
     if e.triples_left_out:
-        output.line(f"  and {e.triples_left_out} triples more, which only an export shows", "yellow")
+        output.line(
+            f"  and {e.triples_left_out} triples more, which only an export shows", "yellow"
+        )
 
 
 def show_answer(r: pb.AnswerResponse, output: Output) -> None:
@@ -360,7 +410,9 @@ def show_answer(r: pb.AnswerResponse, output: Output) -> None:
         ((_origin(f.origin), _triple(f.triple), f"{f.retrieval_probability:.3f}") for f in r.facts),
     )
     if r.candidates:
-        output.table(["candidate", "P(a|q)"], ((c.text, f"{math.exp(c.logprob):.4f}") for c in r.candidates))
+        output.table(
+            ["candidate", "P(a|q)"], ((c.text, f"{math.exp(c.logprob):.4f}") for c in r.candidates)
+        )
     others = f" (or {', '.join(m.concept for m in r.alternatives)})" if r.alternatives else ""
     output.line(f"subject {r.subject.concept!r}{others}, revision {r.revision}", "dim")
     output.line(cost_line(r.cost), "dim")
@@ -376,7 +428,8 @@ def cost_line(cost: pb.Cost) -> str:
 
 
 def _name(name_of: Callable[[Any], str], value: int, prefix: str) -> str:
-    """A value of an enum as people read it; its number where a newer server has given it a name since."""
+    """A value of an enum as people read it; its number where a newer server has given it a name
+    since."""
     try:
         return name_of(value).removeprefix(prefix).lower().replace("_", " ")
     except ValueError:
@@ -426,16 +479,22 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value <= _LONGEST_TIMEOUT_S:
-        raise argparse.ArgumentTypeError(f"is a number of seconds, at most {_LONGEST_TIMEOUT_S:.0f}")
+        raise argparse.ArgumentTypeError(
+            f"is a number of seconds, at most {_LONGEST_TIMEOUT_S:.0f}"
+        )
     return value
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="kgt", description="Personalize a language model by editing its knowledge graph.")
+    parser = _Parser(
+        prog="kgt", description="Personalize a language model by editing its knowledge graph."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, handler: Handler, help: str) -> argparse.ArgumentParser:
-        one = commands.add_parser(name, help=help, description=help, epilog=f"example: {handler.__doc__}")
+        one = commands.add_parser(
+            name, help=help, description=help, epilog=f"example: {handler.__doc__}"
+        )
         one.set_defaults(handler=handler)
         one.add_argument(
             "-u",
@@ -444,8 +503,17 @@ def _parser() -> argparse.ArgumentParser:
             required="KGT_USER" not in os.environ,
             help="the user (KGT_USER)",
         )
-        one.add_argument("--server", type=_server, help=f"host:port or unix:path (KGT_ADDRESS; {DEFAULT_ADDRESS})")
-        one.add_argument("--timeout", type=_seconds, default=DEFAULT_TIMEOUT_S, help="seconds that a call may take")
+        one.add_argument(
+            "--server",
+            type=_server,
+            help=f"host:port or unix:path (KGT_ADDRESS; {DEFAULT_ADDRESS})",
+        )
+        one.add_argument(
+            "--timeout",
+            type=_seconds,
+            default=DEFAULT_TIMEOUT_S,
+            help="seconds that a call may take",
+        )
         one.add_argument("--json", action="store_true", help="one JSON document, for programs")
         return one
 
@@ -454,10 +522,18 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("answer")
     one.add_argument("--subject", help="the concept that the query is about")
     one.add_argument("--object", help="the concept that the answer names")
-    one.add_argument("--relation", action="append", default=[], help="a relation between them; may be repeated")
-    one.add_argument("--preview", action="store_true", help="show what would change, and change nothing")
-    one.add_argument("--no-verify", action="store_true", help="do not generate the answer before and after")
-    one.add_argument("--expected-revision", type=int, help="fail unless the overlay is at this revision")
+    one.add_argument(
+        "--relation", action="append", default=[], help="a relation between them; may be repeated"
+    )
+    one.add_argument(
+        "--preview", action="store_true", help="show what would change, and change nothing"
+    )
+    one.add_argument(
+        "--no-verify", action="store_true", help="do not generate the answer before and after"
+    )
+    one.add_argument(
+        "--expected-revision", type=int, help="fail unless the overlay is at this revision"
+    )
     one.add_argument("-k", type=int, help="number of relations considered")
     one.add_argument("--epsilon", type=float, help="loss threshold of literal stopping")
     one.add_argument("--stopping", choices=STOPPINGS, help="when enough is changed")
@@ -468,15 +544,22 @@ def _parser() -> argparse.ArgumentParser:
     one = command("answer", answer, "ask, as this user")
     one.add_argument("query")
     one.add_argument("--subject", help="the concept that the query is about")
-    one.add_argument("--at-revision", type=int, help="as of this edit; 0 is without personalization")
     one.add_argument(
-        "--candidate", action="append", default=[], help="an answer whose probability to show; may be repeated"
+        "--at-revision", type=int, help="as of this edit; 0 is without personalization"
+    )
+    one.add_argument(
+        "--candidate",
+        action="append",
+        default=[],
+        help="an answer whose probability to show; may be repeated",
     )
     one.add_argument("--max-tokens", type=int)
     one.add_argument("--temperature", type=float)
     one.add_argument("--seed", type=int)
 
-    one = command("neighborhood", neighborhood, "the triples that start at a concept, as this user sees them")
+    one = command(
+        "neighborhood", neighborhood, "the triples that start at a concept, as this user sees them"
+    )
     one.add_argument("concept")
     one.add_argument("--at-revision", type=int, help="as of this edit; 0 is the shared graph")
     _paging(one)
@@ -485,17 +568,23 @@ def _parser() -> argparse.ArgumentParser:
 
     one = command("edit", edit, "add and remove triples directly")
     for name in ("--add", "--remove"):
-        one.add_argument(name, nargs=3, action="append", default=[], metavar=("HEAD", "RELATION", "TAIL"))
+        one.add_argument(
+            name, nargs=3, action="append", default=[], metavar=("HEAD", "RELATION", "TAIL")
+        )
     _request_id(one)
 
     _paging(command("edits", edits, "this user's edits, newest first"))
 
     one = command("revert", revert, "undo an edit, exactly")
     one.add_argument("edit_id")
-    one.add_argument("--skip-conflicts", action="store_true", help="leave out what later edits rely on")
+    one.add_argument(
+        "--skip-conflicts", action="store_true", help="leave out what later edits rely on"
+    )
     _request_id(one)
 
-    command("export", export, "the overlay with its history, as JSON lines").add_argument("file", type=Path, nargs="?")
+    command("export", export, "the overlay with its history, as JSON lines").add_argument(
+        "file", type=Path, nargs="?"
+    )
 
     one = command("import", import_, "take an export back")
     one.add_argument("file", type=Path)
@@ -509,7 +598,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _request_id(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--request-id", help="repeat a write safely: the same id gets the same response")
+    parser.add_argument(
+        "--request-id", help="repeat a write safely: the same id gets the same response"
+    )
 
 
 def _paging(parser: argparse.ArgumentParser) -> None:

@@ -26,8 +26,9 @@ from google.rpc import error_details_pb2, status_pb2
 class CallError(Exception):
     """A call failed.
 
-    `reason` is the server's stable name for why (google.rpc.ErrorInfo), `metadata` what it says beside it, `fields`
-    the offending fields with what is wrong, `retry_after_s` when to try again, where the server knows.
+    `reason` is the server's stable name for why (google.rpc.ErrorInfo), `metadata` what it says
+    beside it, `fields` the offending fields with what is wrong, `retry_after_s` when to try again,
+    where the server knows.
     """
 
     def __init__(
@@ -75,7 +76,8 @@ class Unavailable(CallError):
 
 
 class DeadlineExceeded(CallError):
-    """No response came in time. A write may still have been made: repeat it with the same request_id to know."""
+    """No response came in time. A write may still have been made: repeat it with the same
+    request_id to know."""
 
 
 class DataLoss(CallError):

@@ -1,4 +1,5 @@
-"""What the `kgt` command prints: tables for people, JSON for programs, and nothing that a terminal would obey."""
+"""What the `kgt` command prints: tables for people, JSON for programs, and nothing that a terminal
+would obey."""
 
 from __future__ import annotations
 
@@ -19,13 +20,15 @@ from rich.text import Text
 
 _PIPE_WIDTH = 10_000
 _UNSEEN = frozenset(["Cc", "Cf", "Cs", "Zl", "Zp"])
-"""Unicode's categories of what moves, reorders, breaks or hides text: controls, formats, surrogates, separators."""
+"""Unicode's categories of what moves, reorders, breaks or hides text: controls, formats,
+surrogates, separators."""
 _JOINERS = "\u200c\u200d"
 """Formats that emoji, Persian and Indic scripts are written with. They move nothing."""
 
 
 def visible(text: str, keep: str = "") -> str:
-    r"""`text` with everything that a terminal would obey, or not show, written out: \x1b, \u202e. `keep` stays."""
+    r"""`text` with everything that a terminal would obey, or not show, written out: \x1b, \u202e.
+    `keep` stays."""
     return _replaced(text, keep, lambda character: character.encode("unicode_escape").decode())
 
 
@@ -38,7 +41,9 @@ def _replaced(text: str, keep: str, escape: Callable[[str], str]) -> str:
     if text.isprintable():  # most texts
         return text
     kept = keep + _JOINERS
-    return "".join(escape(c) if unicodedata.category(c) in _UNSEEN and c not in kept else c for c in text)
+    return "".join(
+        escape(c) if unicodedata.category(c) in _UNSEEN and c not in kept else c for c in text
+    )
 
 
 class _Console(Console):
@@ -54,13 +59,17 @@ class Output:
         self.as_json = as_json
         # A pipe has no width: what is read by a program, or kept in a file, stays one line a row.
         self._piped = not sys.stdout.isatty()
-        self._console = _Console(highlight=False, soft_wrap=self._piped, width=_PIPE_WIDTH if self._piped else None)
+        self._console = _Console(
+            highlight=False, soft_wrap=self._piped, width=_PIPE_WIDTH if self._piped else None
+        )
 
     def message(self, message: Message, show: Callable[[], None]) -> None:
         """`message` as JSON, or as `show` shows it."""
         if self.as_json:
             document = MessageToDict(
-                _representable(message), preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+                _representable(message),
+                preserving_proto_field_name=True,
+                always_print_fields_with_no_presence=True,
             )
             print(visible_json(json.dumps(document, ensure_ascii=False)))
         else:
@@ -81,7 +90,9 @@ class Output:
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table = Table(box=None, pad_edge=False, header_style="dim")
         for column in columns:
-            table.add_column(column, justify="right" if column.startswith("P(") else "left", overflow="fold")
+            table.add_column(
+                column, justify="right" if column.startswith("P(") else "left", overflow="fold"
+            )
         for row in rows:
             table.add_row(*(Text(visible(cell)) for cell in row))
         self._console.print(table)
@@ -134,7 +145,8 @@ def forgive_streams() -> None:
 
 
 def drop_unwritten() -> None:
-    """Where stdout cannot be written to any more, give up what is still to come, so that the end is quiet."""
+    """Where stdout cannot be written to any more, give up what is still to come, so that the end is
+    quiet."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -35,7 +35,8 @@ def personalize(
     options: pb.PersonalizeOptions | None = None,
     answer_before: str | None = None,
 ) -> pb.PersonalizeRequest:
-    """Find the few triples to add and remove so that `query` is answered with `answer`, and commit them."""
+    """Find the few triples to add and remove so that `query` is answered with `answer`, and commit
+    them."""
     return pb.PersonalizeRequest(
         user=user,
         query=query,
@@ -105,11 +106,20 @@ def stream_answer(
 
 
 def get_neighborhood(
-    *, user: str, concept: str, at_revision: int | None = None, page_size: int = 0, page_token: str = ""
+    *,
+    user: str,
+    concept: str,
+    at_revision: int | None = None,
+    page_size: int = 0,
+    page_token: str = "",
 ) -> pb.GetNeighborhoodRequest:
     """The triples that start at a concept, as this user sees them."""
     return pb.GetNeighborhoodRequest(
-        user=user, concept=concept, at_revision=at_revision, page_size=page_size, page_token=page_token
+        user=user,
+        concept=concept,
+        at_revision=at_revision,
+        page_size=page_size,
+        page_token=page_token,
     )
 
 
@@ -146,7 +156,10 @@ def revert_edit(
 ) -> pb.RevertEditRequest:
     """Restore exactly what an edit changed, as a new edit."""
     return pb.RevertEditRequest(
-        user=user, edit_id=edit_id, skip_conflicts=skip_conflicts, request_id=request_id or new_request_id()
+        user=user,
+        edit_id=edit_id,
+        skip_conflicts=skip_conflicts,
+        request_id=request_id or new_request_id(),
     )
 
 
@@ -159,7 +172,9 @@ def import_overlay(
     *, user: str, lines: Iterable[str], merge: bool = False, request_id: str | None = None
 ) -> Iterator[pb.ImportOverlayRequest]:
     """Take an export's lines back, into an empty overlay or, with `merge`, as one net edit."""
-    message = pb.ImportOverlayRequest(user=user, merge=merge, request_id=request_id or new_request_id())
+    message = pb.ImportOverlayRequest(
+        user=user, merge=merge, request_id=request_id or new_request_id()
+    )
     size = 0
     for line in lines:
         for piece, continued in _pieces(line.rstrip("\n")):
@@ -174,7 +189,8 @@ def import_overlay(
 
 
 def _pieces(line: str) -> Iterator[tuple[str, bool]]:
-    """A line in pieces that each fit a message, and whether it goes on after each: nearly always one."""
+    """A line in pieces that each fit a message, and whether it goes on after each: nearly always
+    one."""
     last = max(len(line) - 1, 0) // _IMPORT_PIECE_CHARACTERS * _IMPORT_PIECE_CHARACTERS
     for start in range(0, last, _IMPORT_PIECE_CHARACTERS):
         yield line[start : start + _IMPORT_PIECE_CHARACTERS], True

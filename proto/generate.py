@@ -17,7 +17,9 @@ CONTRACT = "kgt/v1/personalization.proto"
 
 def generate(folder: Path) -> int:
     """Write the stubs under `folder`; returns protoc's exit status."""
-    plugins = Path(sys.executable).parent  # mypy-protobuf's plugins are installed beside the interpreter
+    plugins = Path(
+        sys.executable
+    ).parent  # mypy-protobuf's plugins are installed beside the interpreter
     os.environ["PATH"] = f"{plugins}{os.pathsep}{os.environ.get('PATH', '')}"
     includes = [f"-I{HERE}", f"-I{Path(protoc.__file__).parent / '_proto'}"]
     outputs = [f"--{kind}_out={folder}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]

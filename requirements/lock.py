@@ -1,8 +1,9 @@
-"""Resolve pyproject.toml's requirements once, for all platforms: `make lock` writes the files beside this one.
+"""Resolve pyproject.toml's requirements once, for all platforms: `make lock` writes the files
+beside this one.
 
-torch.txt is torch with its libraries for GPUs, server.txt what else the server needs, dev.txt what only development
-needs. Each names exact versions with the hashes of all their files, and no address. Versions that fit stay as they are;
-`make lock UPGRADE=1` takes the newest ones.
+torch.txt is torch with its libraries for GPUs, server.txt what else the server needs, dev.txt what
+only development needs. Each names exact versions with the hashes of all their files, and no
+address. Versions that fit stay as they are; `make lock UPGRADE=1` takes the newest ones.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ FILES = ("torch", "server", "dev")
 HEADER = "# Written by `make lock` (requirements/lock.py).\n"
 OLDEST_PYTHON = "3.11"
 OF_TORCH = re.compile(r"(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==")
-"""torch itself and the libraries for GPUs that its build in the index brings; other builds bring other ones or none."""
+"""torch itself and the libraries for GPUs that its build in the index brings; other builds bring
+other ones or none."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -27,14 +29,19 @@ def main(arguments: Sequence[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="kgt-lock-") as folder:
         everything, server = Path(folder, "everything.txt"), Path(folder, "server.txt")
         # What is there already is what uv prefers.
-        everything.write_text("".join((HERE / f"{name}.txt").read_text() for name in FILES if _exists(name)))
+        everything.write_text(
+            "".join((HERE / f"{name}.txt").read_text() for name in FILES if _exists(name))
+        )
         try:
             _compile(["--extra", "server", "--extra", "dev", *arguments], everything)
-            _compile(["--extra", "server", "--constraints", str(_without_hashes(everything))], server)
+            _compile(
+                ["--extra", "server", "--constraints", str(_without_hashes(everything))], server
+            )
         except subprocess.CalledProcessError as error:
             return error.returncode
         of_server = list(_pins(server.read_text()))
-        # A pin under another condition is another pin: development may need on all platforms what the server does not.
+        # A pin under another condition is another pin: development may need on all platforms what
+        # the server does not.
         only_dev = [pin for pin in _pins(everything.read_text()) if pin not in of_server]
     _write("torch", [pin for pin in of_server if OF_TORCH.match(pin)])
     _write("server", [pin for pin in of_server if not OF_TORCH.match(pin)])
@@ -48,20 +55,43 @@ def _exists(name: str) -> bool:
 
 def _compile(options: Sequence[str], to: Path) -> None:
     """Raises CalledProcessError."""
-    command = [sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--universal", "--generate-hashes"]
-    command += ["--python-version", OLDEST_PYTHON, "--no-header", "--no-annotate", "--no-emit-index-url"]
-    subprocess.run([*command, *options, "--output-file", str(to), "pyproject.toml"], cwd=HERE.parent, check=True)
+    command = [
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "compile",
+        "--quiet",
+        "--universal",
+        "--generate-hashes",
+    ]
+    command += [
+        "--python-version",
+        OLDEST_PYTHON,
+        "--no-header",
+        "--no-annotate",
+        "--no-emit-index-url",
+    ]
+    subprocess.run(
+        [*command, *options, "--output-file", str(to), "pyproject.toml"],
+        cwd=HERE.parent,
+        check=True,
+    )
 
 
 def _without_hashes(locked: Path) -> Path:
     pins = locked.with_name("pins.txt")
-    pins.write_text("".join(f"{pin.partition(chr(92))[0].strip()}\n" for pin in _pins(locked.read_text())))
+    pins.write_text(
+        "".join(f"{pin.partition(chr(92))[0].strip()}\n" for pin in _pins(locked.read_text()))
+    )
     return pins
 
 
 def _pins(text: str) -> Iterator[str]:
     """Each package: the line that names its version and the indented ones with its hashes."""
-    return (match.group() for match in re.finditer(r"^[a-z0-9].*\n(?:[ \t]+.*\n)*", text, re.MULTILINE))
+    return (
+        match.group() for match in re.finditer(r"^[a-z0-9].*\n(?:[ \t]+.*\n)*", text, re.MULTILINE)
+    )
 
 
 def _write(name: str, pins: Sequence[str]) -> None:

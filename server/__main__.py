@@ -1,4 +1,5 @@
-"""python -m server: read settings, assemble, serve, stop with grace. `python -m server check` verifies the store."""
+"""python -m server: read settings, assemble, serve, stop with grace. `python -m server check`
+verifies the store."""
 
 from __future__ import annotations
 
@@ -29,13 +30,16 @@ _log = logging.getLogger("kgt")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status: 2 when the server cannot start, 1 when a check finds something."""
+    """The command line; returns the exit status: 2 when the server cannot start, 1 when a check
+    finds something."""
     arguments = sys.argv[1:] if arguments is None else arguments
     checking = arguments[:1] == ["check"]
     try:
         settings = read_settings(arguments[1:] if checking else arguments)
         logging.basicConfig(
-            level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr
+            level=settings.log_level.upper(),
+            format="%(asctime)s %(levelname)s %(name)s %(message)s",
+            stream=sys.stderr,
         )
         return asyncio.run(check(settings) if checking else serve(settings))
     except StartupError as error:
@@ -59,15 +63,19 @@ async def check(settings: Settings) -> int:
         return 1
     for problem in problems:
         print(problem)
-    print(", ".join(f"{n} {name}" for name, n in counts.items()) + (": all is well" if not problems else ""))
+    print(
+        ", ".join(f"{n} {name}" for name, n in counts.items())
+        + (": all is well" if not problems else "")
+    )
     return 1 if problems else 0
 
 
 async def serve(settings: Settings, load_model: LoadModel = assemble.loaded_model) -> int:
-    """Serve until SIGTERM or SIGINT; requests in flight get the grace time. Returns the exit status.
+    """Serve until SIGTERM or SIGINT; requests in flight get the grace time. Returns the exit
+    status.
 
-    The port comes first: who cannot have it should not wait for a model to learn so, and probes are answered from then
-    on. Raises StartupError.
+    The port comes first: who cannot have it should not wait for a model to learn so, and probes are
+    answered from then on. Raises StartupError.
     """
     load = Load()
     service = PersonalizationService(None, load)
@@ -118,7 +126,8 @@ async def _watch_until(stopped: asyncio.Event, probes: Probes, use_cases: UseCas
 
 
 def _leave_on_signal() -> None:
-    """Let a signal end the start, in which nothing is in flight yet; a second one ends the process at once."""
+    """Let a signal end the start, in which nothing is in flight yet; a second one ends the process
+    at once."""
     loop, starting = asyncio.get_running_loop(), asyncio.current_task()
     assert starting is not None
 

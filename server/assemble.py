@@ -24,16 +24,20 @@ from server.tuning.writes import Writer
 
 
 async def vocabulary(settings: Settings) -> Vocabulary:
-    """The relations: the settings' file or the built-in ones, those that the base graph declares, and those it uses.
+    """The relations: the settings' file or the built-in ones, those that the base graph declares,
+    and those it uses.
 
-    They are read once: a base that takes this one's place while the server runs brings its own at the next start.
-    Raises InvalidVocabulary and StoreUnusable.
+    They are read once: a base that takes this one's place while the server runs brings its own at
+    the next start. Raises InvalidVocabulary and StoreUnusable.
     """
     login = settings.neo4j_login
     if login is None:
         declared, used = declared_relations(settings.data), relation_names(settings.data)
     else:
-        declared, used = await neo4j_base.declared_relations(login), await neo4j_base.relation_names(login)
+        declared, used = (
+            await neo4j_base.declared_relations(login),
+            await neo4j_base.relation_names(login),
+        )
     relations = _own_vocabulary(settings)
     return (relations.extended(declared) if declared else relations).with_base_names(used)
 
@@ -44,7 +48,9 @@ def _own_vocabulary(settings: Settings) -> Vocabulary:
     try:
         return Vocabulary.parse(settings.vocabulary.read_text())
     except OSError as error:
-        raise InvalidVocabulary(f"KGT_VOCABULARY: {settings.vocabulary} cannot be read: {error.strerror}") from error
+        raise InvalidVocabulary(
+            f"KGT_VOCABULARY: {settings.vocabulary} cannot be read: {error.strerror}"
+        ) from error
 
 
 async def open_store(settings: Settings, relations: Vocabulary) -> GraphStore:
@@ -55,7 +61,8 @@ async def open_store(settings: Settings, relations: Vocabulary) -> GraphStore:
 
 
 async def checked(settings: Settings) -> tuple[list[str], dict[str, int]]:
-    """What a check of the store found, in words, and what the store holds. The embedded store may be damaged."""
+    """What a check of the store found, in words, and what the store holds. The embedded store may
+    be damaged."""
     if settings.neo4j_login is None:
         return await asyncio.to_thread(sqlite_check.check_folder, settings.data)
     store = await Neo4jStore.open(settings.neo4j_login, await vocabulary(settings))
@@ -66,7 +73,8 @@ async def checked(settings: Settings) -> tuple[list[str], dict[str, int]]:
 
 
 async def loaded_model(settings: Settings) -> LanguageModel:
-    """The language model, loaded on a thread. Whoever stops waiting for it, at Ctrl-C, stops the loading too."""
+    """The language model, loaded on a thread. Whoever stops waiting for it, at Ctrl-C, stops the
+    loading too."""
     stop = threading.Event()
     try:
         return await asyncio.to_thread(model, settings, stop)
@@ -75,19 +83,32 @@ async def loaded_model(settings: Settings) -> LanguageModel:
 
 
 def model(settings: Settings, stop: threading.Event | None = None) -> LanguageModel:
-    """The language model, its weights in memory. Raises ModelUnusable, and StartupError once `stop` is set."""
-    from server.lm.loading import ModelChoice, load  # torch takes seconds to import: only where a model is loaded
+    """The language model, its weights in memory. Raises ModelUnusable, and StartupError once `stop`
+    is set."""
+    from server.lm.loading import (
+        ModelChoice,
+        load,
+    )  # torch takes seconds to import: only where a model is loaded
     from server.lm.transformers_model import TransformersModel
 
     choice = ModelChoice(
-        settings.model, settings.adapter, settings.cache, settings.device, settings.dtype, settings.threads
+        settings.model,
+        settings.adapter,
+        settings.cache,
+        settings.device,
+        settings.dtype,
+        settings.threads,
     )
     return TransformersModel(load(choice, stop), settings.queue, settings.token_budget)
 
 
-def use_cases(settings: Settings, graph: GraphStore, language_model: LanguageModel, relations: Vocabulary) -> UseCases:
+def use_cases(
+    settings: Settings, graph: GraphStore, language_model: LanguageModel, relations: Vocabulary
+) -> UseCases:
     """Everything the service calls, over a store and a model."""
-    budget = ScoringBudget(settings.scored_mass, settings.max_scored_triples or language_model.max_scored_triples)
+    budget = ScoringBudget(
+        settings.scored_mass, settings.max_scored_triples or language_model.max_scored_triples
+    )
     rules = AnswerRules(
         retrieval=RetrievalRules(settings.personal_weight, settings.facts),
         normalization=settings.normalization,
@@ -104,6 +125,10 @@ def use_cases(settings: Settings, graph: GraphStore, language_model: LanguageMod
         answerer=answerer,
         personalizer=Personalizer(answerer, writer),
         historian=Historian(graph, relations, writer),
-        courier=Courier(graph, relations, writer, lambda: fingerprints(graph, language_model, relations)),
-        personalize_defaults=PersonalizeRules(k=settings.k, budget=budget, max_removed=settings.max_removed),
+        courier=Courier(
+            graph, relations, writer, lambda: fingerprints(graph, language_model, relations)
+        ),
+        personalize_defaults=PersonalizeRules(
+            k=settings.k, budget=budget, max_removed=settings.max_removed
+        ),
     )

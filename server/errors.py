@@ -42,8 +42,8 @@ KgtError
     ├── ModelUnusable
     └── StoreUnusable
 
-Errors are raised where they are found and mapped to a gRPC status once, in `server.rpc.interceptors`. A message tells
-what to do next and never repeats what a user wrote.
+Errors are raised where they are found and mapped to a gRPC status once, in
+`server.rpc.interceptors`. A message tells what to do next and never repeats what a user wrote.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ from collections.abc import Sequence
 
 
 class KgtError(Exception):
-    """Base of all errors of this service. `reason` is stable and machine-readable (google.rpc.ErrorInfo)."""
+    """Base of all errors of this service. `reason` is stable and machine-readable
+    (google.rpc.ErrorInfo)."""
 
     reason: str = "INTERNAL"
 
@@ -69,12 +70,16 @@ class InvalidRequest(KgtError):
 
 
 class TextTooLong(InvalidRequest):
-    """The text needs more tokens than the model reads at once. Reading stops there: `tokens` are those found so far."""
+    """The text needs more tokens than the model reads at once. Reading stops there: `tokens` are
+    those found so far."""
 
     reason = "TEXT_TOO_LONG"
 
     def __init__(self, field: str, tokens: int, limit: int) -> None:
-        super().__init__(field, f"the text takes at least {tokens} tokens of the model's {limit}; shorten the {field}")
+        super().__init__(
+            field,
+            f"the text takes at least {tokens} tokens of the model's {limit}; shorten the {field}",
+        )
         self.tokens = tokens
         self.limit = limit
 
@@ -104,12 +109,16 @@ class SubjectNotFound(InvalidRequest):
 
 
 class EpsilonUnreachable(InvalidRequest):
-    """`epsilon` lies below the smallest loss that any graph can reach (Eq. 7 with all retrieval mass in H)."""
+    """`epsilon` lies below the smallest loss that any graph can reach (Eq. 7 with all retrieval
+    mass in H)."""
 
     reason = "EPSILON_UNREACHABLE"
 
     def __init__(self, epsilon: float, minimum: float) -> None:
-        super().__init__("options.epsilon", f"{epsilon:g} is below the loss's minimum here, L_min = {minimum:.6f}")
+        super().__init__(
+            "options.epsilon",
+            f"{epsilon:g} is below the loss's minimum here, L_min = {minimum:.6f}",
+        )
         self.minimum = minimum
 
 
@@ -119,7 +128,9 @@ class MalformedMessage(InvalidRequest):
     reason = "MALFORMED_MESSAGE"
 
     def __init__(self) -> None:
-        super().__init__("message", "cannot be decoded: its texts are UTF-8, its fields those of the contract")
+        super().__init__(
+            "message", "cannot be decoded: its texts are UTF-8, its fields those of the contract"
+        )
 
 
 class ResponseTooLarge(InvalidRequest):
@@ -128,7 +139,9 @@ class ResponseTooLarge(InvalidRequest):
     reason = "RESPONSE_TOO_LARGE"
 
     def __init__(self, field: str, size: int, limit: int) -> None:
-        super().__init__(field, f"the response would take {size} bytes of at most {limit}; ask for less at once")
+        super().__init__(
+            field, f"the response would take {size} bytes of at most {limit}; ask for less at once"
+        )
         self.size = size
         self.limit = limit
 
@@ -158,7 +171,8 @@ class UnknownRevision(NotFound):
 
 
 class UnknownPageToken(NotFound):
-    """A page token of another user, another request or another server process, or from before an erase."""
+    """A page token of another user, another request or another server process, or from before an
+    erase."""
 
     reason = "UNKNOWN_PAGE_TOKEN"
 
@@ -187,7 +201,9 @@ class RevisionMoved(Conflict):
     reason = "REVISION_MOVED"
 
     def __init__(self, expected: int, actual: int) -> None:
-        super().__init__(f"expected revision {expected}, the overlay is at {actual}; read it again and retry")
+        super().__init__(
+            f"expected revision {expected}, the overlay is at {actual}; read it again and retry"
+        )
         self.expected = expected
         self.actual = actual
 
@@ -202,7 +218,8 @@ class OverlayErased(Conflict):
 
 
 class RevertBlocked(Conflict):
-    """Later edits changed, or relied on, triples that this revert would restore. Names the first ones."""
+    """Later edits changed, or relied on, triples that this revert would restore. Names the first
+    ones."""
 
     reason = "REVERT_BLOCKED"
 
@@ -252,7 +269,8 @@ class StoreFull(Unavailable):
 
 
 class StoreUnreachable(Unavailable):
-    """The database does not answer, or the outcome of a write is not known: repeat it with the same request_id."""
+    """The database does not answer, or the outcome of a write is not known: repeat it with the same
+    request_id."""
 
     reason = "STORE_UNREACHABLE"
 
@@ -278,7 +296,9 @@ class ServerBusy(Unavailable):
     reason = "SERVER_BUSY"
 
     def __init__(self) -> None:
-        super().__init__("the server has as many calls under way as it takes on; try again in a moment")
+        super().__init__(
+            "the server has as many calls under way as it takes on; try again in a moment"
+        )
 
 
 class ImportsBusy(Unavailable):
@@ -287,16 +307,21 @@ class ImportsBusy(Unavailable):
     reason = "IMPORTS_BUSY"
 
     def __init__(self) -> None:
-        super().__init__("the server has as many imports under way as it takes on; try again", retry_after_s=5.0)
+        super().__init__(
+            "the server has as many imports under way as it takes on; try again", retry_after_s=5.0
+        )
 
 
 class Starting(Unavailable):
-    """The server listens, so that probes and a second server can tell, but has not loaded its store or model yet."""
+    """The server listens, so that probes and a second server can tell, but has not loaded its store
+    or model yet."""
 
     reason = "STARTING"
 
     def __init__(self) -> None:
-        super().__init__("the server is starting and loads its model; try again in a moment", retry_after_s=2.0)
+        super().__init__(
+            "the server is starting and loads its model; try again in a moment", retry_after_s=2.0
+        )
 
 
 class ShuttingDown(Unavailable):

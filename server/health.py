@@ -1,6 +1,8 @@
-"""python -m server.health [HOST:PORT]: ask a running server whether it serves; exit status 0 when it does.
+"""python -m server.health [HOST:PORT]: ask a running server whether it serves; exit status 0 when
+it does.
 
-For health checks of containers. Without an argument it asks the server that KGT_ADDRESS (or KGT_SERVER) names.
+For health checks of containers. Without an argument it asks the server that KGT_ADDRESS (or
+KGT_SERVER) names.
 """
 
 from __future__ import annotations
@@ -11,17 +13,29 @@ import sys
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from kgt.addresses import DEFAULT_ADDRESS, Address, InvalidAddress, channel_options, for_client, named_address
+from kgt.addresses import (
+    DEFAULT_ADDRESS,
+    Address,
+    InvalidAddress,
+    channel_options,
+    for_client,
+    named_address,
+)
 
 _TIMEOUT_S = 4.0
-SERVING: str = health_pb2.HealthCheckResponse.ServingStatus.Name(health_pb2.HealthCheckResponse.SERVING)
+SERVING: str = health_pb2.HealthCheckResponse.ServingStatus.Name(
+    health_pb2.HealthCheckResponse.SERVING
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status: 1 where nobody serves, 2 where the address is none."""
+    """The command line; returns the exit status: 1 where nobody serves, 2 where the address is
+    none."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        address = for_client(arguments[0] if arguments else named_address(os.environ) or DEFAULT_ADDRESS)
+        address = for_client(
+            arguments[0] if arguments else named_address(os.environ) or DEFAULT_ADDRESS
+        )
     except InvalidAddress as error:
         print(f"kgt: the address {error}", file=sys.stderr)
         return 2
@@ -34,7 +48,9 @@ def status_of(address: Address) -> str:
     """What a server's health service says, or the gRPC status of not being answered."""
     with grpc.insecure_channel(address.text, options=channel_options(address)) as channel:
         try:
-            response = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=_TIMEOUT_S)
+            response = health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=_TIMEOUT_S
+            )
         except grpc.RpcError as error:
             return str(error.code().name)
     return str(health_pb2.HealthCheckResponse.ServingStatus.Name(response.status))

@@ -1,4 +1,5 @@
-"""Every setting of the server, once: an environment variable KGT_* and a flag each, checked, frozen."""
+"""Every setting of the server, once: an environment variable KGT_* and a flag each, checked,
+frozen."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from server.stores.sqlite import data_folder
 
 
 class Settings(BaseSettings):
-    """Serve the personalization service. Each setting is a flag here and an environment variable KGT_<NAME>."""
+    """Serve the personalization service. Each setting is a flag here and an environment variable
+    KGT_<NAME>."""
 
     model_config = SettingsConfigDict(
         env_prefix="KGT_",
@@ -32,25 +34,39 @@ class Settings(BaseSettings):
         protected_namespaces=(),
     )
 
-    address: str = Field(DEFAULT_ADDRESS, description="host:port to listen on; port 0 takes a free one")
+    address: str = Field(
+        DEFAULT_ADDRESS, description="host:port to listen on; port 0 takes a free one"
+    )
     insecure_bind: bool = Field(
-        False, description="allow an address beyond this machine, although there is no authentication yet"
+        False,
+        description="allow an address beyond this machine, although there is no authentication yet",
     )
     store: str = Field(EMBEDDED, description="sqlite, or a Neo4j's address: neo4j://127.0.0.1:7687")
     data: Path = Field(default_factory=data_folder, description="folder of the embedded store")
     neo4j_user: str = Field("", description="who the service is in Neo4j; required with one")
     neo4j_password: SecretStr | None = Field(
-        None, description="that user's password; required with a Neo4j, better as a variable than as a flag"
+        None,
+        description="that user's password; required with a Neo4j, better as a variable than as a flag",
     )
     neo4j_database: str = Field("neo4j", description="database in Neo4j, of this service's own")
-    model: str = Field(DEFAULT_MODEL, description="language model: Hugging Face folder, hub id or .gguf file")
-    adapter: str = Field("auto", description="PEFT adapter folder; auto is the default model's own, none is none")
-    cache: Path = Field(default_factory=cache_folder, description="folder of fetched and converted models")
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="where the model runs")
+    model: str = Field(
+        DEFAULT_MODEL, description="language model: Hugging Face folder, hub id or .gguf file"
+    )
+    adapter: str = Field(
+        "auto", description="PEFT adapter folder; auto is the default model's own, none is none"
+    )
+    cache: Path = Field(
+        default_factory=cache_folder, description="folder of fetched and converted models"
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="where the model runs"
+    )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="number format; auto is bfloat16 where the hardware computes in it"
     )
-    threads: int = Field(0, ge=0, le=1024, description="processor threads of the model; 0 is one for each core")
+    threads: int = Field(
+        0, ge=0, le=1024, description="processor threads of the model; 0 is one for each core"
+    )
     queue: int = Field(256, ge=1, le=100_000, description="requests that may wait for the model")
     token_budget: int = Field(
         0,
@@ -58,23 +74,43 @@ class Settings(BaseSettings):
         le=1 << 20,
         description="tokens in one forward pass, of all requests together; 0 is 2048 on a processor, 16384 on a GPU",
     )
-    vocabulary: Path | None = Field(None, description="relation vocabulary (TOML); the built-in one when not given")
-    k: int = Field(5, ge=1, le=20, description="relations considered for a correction (the paper's K)")
+    vocabulary: Path | None = Field(
+        None, description="relation vocabulary (TOML); the built-in one when not given"
+    )
+    k: int = Field(
+        5, ge=1, le=20, description="relations considered for a correction (the paper's K)"
+    )
     facts: int = Field(3, ge=1, le=50, description="facts that an answer rests on at most")
     personal_weight: float = Field(
-        2.0, ge=1, le=1000, description="how much more a relation with personal triples counts; 1 is the paper"
+        2.0,
+        ge=1,
+        le=1000,
+        description="how much more a relation with personal triples counts; 1 is the paper",
     )
-    max_removed: int = Field(10, ge=0, le=1000, description="triples removed at most by one correction")
-    scored_mass: float = Field(0.99, gt=0, le=1, description="retrieval mass after which no more triples are scored")
+    max_removed: int = Field(
+        10, ge=0, le=1000, description="triples removed at most by one correction"
+    )
+    scored_mass: float = Field(
+        0.99, gt=0, le=1, description="retrieval mass after which no more triples are scored"
+    )
     max_scored_triples: int = Field(
-        0, ge=0, le=4096, description="triples scored at most; 0 is 64 on a processor and 512 on a GPU"
+        0,
+        ge=0,
+        le=4096,
+        description="triples scored at most; 0 is 64 on a processor and 512 on a GPU",
     )
     normalization: Literal["mean", "sum"] = Field(
         "mean", description="a text's log-probability: the mean over its tokens, or their sum"
     )
-    max_tokens: int = Field(64, ge=1, le=1024, description="tokens of an answer unless the request says")
-    grace_s: float = Field(10.0, ge=0, le=600, description="seconds that requests in flight get after SIGTERM")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="what the log shows")
+    max_tokens: int = Field(
+        64, ge=1, le=1024, description="tokens of an answer unless the request says"
+    )
+    grace_s: float = Field(
+        10.0, ge=0, le=600, description="seconds that requests in flight get after SIGTERM"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="what the log shows"
+    )
 
     @field_validator("data", "cache", "vocabulary")
     @classmethod

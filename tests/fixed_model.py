@@ -1,8 +1,9 @@
-"""A language model whose every probability is known: it reads the three templates as a careful reader would.
+"""A language model whose every probability is known: it reads the three templates as a careful
+reader would.
 
-`FixedModel({"What does a dog enjoy?": "likes"})` knows which relation each query needs. It finds that relation's phrase
-in the retrieval template, answers from the first fact that has it, and extracts it first. Its numbers are constants, so
-that tests can work results out by hand.
+`FixedModel({"What does a dog enjoy?": "likes"})` knows which relation each query needs. It finds
+that relation's phrase in the retrieval template, answers from the first fact that has it, and
+extracts it first. Its numbers are constants, so that tests can work results out by hand.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from server.errors import DeadlinePassed, TextTooLong
-from server.tuning.ports import Branch, ContinuationLogprob, GenerateRequest, ModelCost, Piece, Scores
+from server.tuning.ports import (
+    Branch,
+    ContinuationLogprob,
+    GenerateRequest,
+    ModelCost,
+    Piece,
+    Scores,
+)
 from server.tuning.templates import EXTRACTION, REASONING, RETRIEVAL
 
 RIGHT, OTHER = 0.8, 0.05
@@ -43,8 +51,11 @@ class FixedModel:
     adapter_fingerprint = ""
     max_scored_triples = 64
 
-    def __init__(self, phrases: Mapping[str, str], *, says: Mapping[str, str] | None = None) -> None:
-        """`phrases`: the relation phrase that a query needs. `says`: generations by prompt that override the reading."""
+    def __init__(
+        self, phrases: Mapping[str, str], *, says: Mapping[str, str] | None = None
+    ) -> None:
+        """`phrases`: the relation phrase that a query needs. `says`: generations by prompt that
+        override the reading."""
         self.phrases = dict(phrases)
         self.says = dict(says or {})
         self.scored: list[Branch] = []
@@ -53,27 +64,38 @@ class FixedModel:
         self.gate.set()
 
     async def score(self, branches: Sequence[Branch], deadline: float | None = None) -> Scores:
-        texts = [(b.prompt + c, b.field_to_shorten(n)) for b in branches for n, c in enumerate(b.continuations)]
+        texts = [
+            (b.prompt + c, b.field_to_shorten(n))
+            for b in branches
+            for n, c in enumerate(b.continuations)
+        ]
         await self._begin(deadline, texts)
         self.scored.extend(branches)
         rows = tuple(tuple(self._logprob(b.prompt, c) for c in b.continuations) for b in branches)
         return Scores(rows, ModelCost(1, sum(len(b.prompt.split()) for b in branches)))
 
-    async def generate(self, request: GenerateRequest, deadline: float | None = None) -> AsyncIterator[Piece]:
+    async def generate(
+        self, request: GenerateRequest, deadline: float | None = None
+    ) -> AsyncIterator[Piece]:
         await self._begin(deadline, [(request.prompt, request.field)])
         self.generated.append(request.prompt)
         words = self._continuation(request.prompt).split(" ")[: request.max_tokens]
         for number, word in enumerate(words):
-            yield Piece(f" {word}", ModelCost(1, len(request.prompt.split()) if number == 0 else 1, 1))
+            yield Piece(
+                f" {word}", ModelCost(1, len(request.prompt.split()) if number == 0 else 1, 1)
+            )
 
     def close(self) -> None:
         pass
 
     async def _begin(self, deadline: float | None, texts: Sequence[tuple[str, str]]) -> None:
-        """Wait for the gate, and refuse what comes too late or is too long. `texts` with the fields to shorten."""
+        """Wait for the gate, and refuse what comes too late or is too long. `texts` with the fields
+        to shorten."""
         await self.gate.wait()
         if deadline is not None and time.monotonic() >= deadline:
-            raise DeadlinePassed("the deadline passed before the model was asked", retry_after_s=None)
+            raise DeadlinePassed(
+                "the deadline passed before the model was asked", retry_after_s=None
+            )
         for text, field in texts:
             if (words := len(text.split())) > CONTEXT_TOKENS:
                 raise TextTooLong(field, words, CONTEXT_TOKENS)
@@ -81,7 +103,9 @@ class FixedModel:
     def _logprob(self, prompt: str, continuation: str) -> ContinuationLogprob:
         """One logarithm for each word, so that exp of the mean is the constant."""
         words = len(continuation.split())
-        return ContinuationLogprob(math.log(self._probability(prompt, continuation.strip())) * words, words)
+        return ContinuationLogprob(
+            math.log(self._probability(prompt, continuation.strip())) * words, words
+        )
 
     def _probability(self, prompt: str, continuation: str) -> float:
         if found := _RETRIEVAL.fullmatch(prompt):

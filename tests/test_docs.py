@@ -22,7 +22,12 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 GUIDES = README + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 RPCS = [method.name for method in pb.DESCRIPTOR.services_by_name["PersonalizationService"].methods]
 TARGETS = sorted(
-    set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)) - {"help"}
+    set(
+        re.findall(
+            r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+        )
+    )
+    - {"help"}
 )
 
 
@@ -108,7 +113,9 @@ MACHINE_PATH = re.compile(rf"(?<![\w.~/}}-])/(?:{'|'.join(MACHINE_FOLDERS)})(?![
 
 def tracked_texts() -> Sequence[tuple[str, str]]:
     """(name, text) of the files under version control that are text."""
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if listed.returncode != 0:
         pytest.skip("not a checkout")
     texts = []
@@ -121,12 +128,17 @@ def tracked_texts() -> Sequence[tuple[str, str]]:
 
 
 def test_no_file_names_a_package_registry() -> None:
-    assert [(name, host) for name, text in tracked_texts() for host in REGISTRIES if host in text] == []
+    assert [
+        (name, host) for name, text in tracked_texts() for host in REGISTRIES if host in text
+    ] == []
 
 
 def test_no_file_names_a_path_of_one_machine() -> None:
     here = Path(__file__).relative_to(ROOT).as_posix()
     found = [
-        (name, match.group()) for name, text in tracked_texts() if name != here for match in MACHINE_PATH.finditer(text)
+        (name, match.group())
+        for name, text in tracked_texts()
+        if name != here
+        for match in MACHINE_PATH.finditer(text)
     ]
     assert found == []

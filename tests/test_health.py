@@ -1,4 +1,5 @@
-"""The probe of containers: it asks the server that the environment names, and never through a proxy."""
+"""The probe of containers: it asks the server that the environment names, and never through a
+proxy."""
 
 from __future__ import annotations
 
@@ -37,7 +38,9 @@ def test_nobody_there_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:\uff15", "127.0.0.1:0"])
-def test_what_is_no_address_is_told_in_a_line(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_address_is_told_in_a_line(
+    address: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([address]) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith("kgt: the address ")

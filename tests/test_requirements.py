@@ -1,4 +1,5 @@
-"""What is installed: one lock for image and development, with hashes and without addresses, of all that is required."""
+"""What is installed: one lock for image and development, with hashes and without addresses, of all
+that is required."""
 
 from __future__ import annotations
 
@@ -17,7 +18,11 @@ ROOT = Path(__file__).parent.parent
 FILES = ("torch", "server", "dev")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PINS = {
-    name: re.findall(r"^(\S.*?) \\\n((?: +--hash=.*\n)+)", (ROOT / "requirements" / f"{name}.txt").read_text(), re.M)
+    name: re.findall(
+        r"^(\S.*?) \\\n((?: +--hash=.*\n)+)",
+        (ROOT / "requirements" / f"{name}.txt").read_text(),
+        re.M,
+    )
     for name in FILES
 }
 """Of each file: (what is pinned, its hashes)."""
@@ -40,7 +45,9 @@ def test_the_lock_has_what_pyproject_requires(wanted: list[str], files: tuple[st
     for requirement in map(Requirement, wanted):
         pin = pins.get(canonicalize_name(requirement.name))
         assert pin is not None, f"{requirement} is not locked: `make lock`"
-        assert requirement.specifier.contains(_version(pin)), f"{requirement} is locked as {pin}: `make lock`"
+        assert requirement.specifier.contains(_version(pin)), (
+            f"{requirement} is locked as {pin}: `make lock`"
+        )
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -51,7 +58,9 @@ def test_each_pin_is_one_version_with_the_hashes_of_its_files(name: str) -> None
         assert [s.operator for s in Requirement(pin).specifier] == ["=="]
         assert re.fullmatch(r"( +--hash=sha256:[0-9a-f]{64}( \\)?\n)+", hashes), pin
     rest = re.sub(r"^\S.*? \\\n(?: +--hash=.*\n)+", "", text, flags=re.M)
-    assert all(line.startswith("#") for line in rest.splitlines()), "there is nothing without a hash"
+    assert all(line.startswith("#") for line in rest.splitlines()), (
+        "there is nothing without a hash"
+    )
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -62,7 +71,8 @@ def test_the_lock_names_no_address(name: str) -> None:
 
 
 def test_the_tests_run_on_what_is_shipped() -> None:
-    """What is installed here is what was locked. A build of torch from another index has a local version."""
+    """What is installed here is what was locked. A build of torch from another index has a local
+    version."""
     differing = {
         name: installed
         for name, pin in pinned(*FILES).items()

@@ -63,7 +63,16 @@ WRONG_VALUES: dict[str, str] = {
     "grace_s": "-1",
     "log_level": "loud",
 }
-TEXTS_AND_PATHS = {"data", "model", "adapter", "cache", "vocabulary", "neo4j_user", "neo4j_password", "neo4j_database"}
+TEXTS_AND_PATHS = {
+    "data",
+    "model",
+    "adapter",
+    "cache",
+    "vocabulary",
+    "neo4j_user",
+    "neo4j_password",
+    "neo4j_database",
+}
 NEEDED_WITH_A_NEO4J = ("neo4j_user", "neo4j_password")
 
 
@@ -135,7 +144,9 @@ def test_a_home_folder_is_found() -> None:
     assert read_settings(["--data", "~/store"]).data == Path.home() / "store"
 
 
-@pytest.mark.parametrize("address", ["0.0.0.0:50051", "[::]:50051", "192.0.2.1:1", "example.org:50051"])
+@pytest.mark.parametrize(
+    "address", ["0.0.0.0:50051", "[::]:50051", "192.0.2.1:1", "example.org:50051"]
+)
 def test_another_interface_needs_to_be_allowed(address: str) -> None:
     with pytest.raises(InvalidSetting, match="KGT_INSECURE_BIND=1"):
         read_settings(["--address", address])
@@ -144,7 +155,14 @@ def test_another_interface_needs_to_be_allowed(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["localhost:0", "LOCALHOST.:1", "127.0.0.1:50051", "127.8.8.8:1", "[::1]:50051", "[::ffff:127.0.0.1]:1"],
+    [
+        "localhost:0",
+        "LOCALHOST.:1",
+        "127.0.0.1:50051",
+        "127.8.8.8:1",
+        "[::1]:50051",
+        "[::ffff:127.0.0.1]:1",
+    ],
 )
 def test_this_machine_needs_no_permission(address: str) -> None:
     assert read_settings(["--address", address]).address == address
@@ -163,7 +181,9 @@ def test_an_address_is_host_and_port(address: str) -> None:
 def test_the_clients_variable_names_the_server_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KGT_SERVER", "127.0.0.1:1234")
     assert read_settings([]).address == "127.0.0.1:1234"
-    assert read_settings(["--address", "127.0.0.1:1"]).address == "127.0.0.1:1", "a flag counts before variables"
+    assert read_settings(["--address", "127.0.0.1:1"]).address == "127.0.0.1:1", (
+        "a flag counts before variables"
+    )
     monkeypatch.setenv("KGT_ADDRESS", "127.0.0.1:1234")
     assert read_settings([]).address == "127.0.0.1:1234"
 
@@ -176,8 +196,12 @@ def test_variables_that_name_different_servers_are_refused(monkeypatch: pytest.M
     assert read_settings(["--address", "127.0.0.1:1"]).address == "127.0.0.1:1"
 
 
-@pytest.mark.parametrize("address", ["[::]:50051", "[::ffff:192.0.2.1]:1", "localhost.example.org:1"])
-def test_the_clients_variable_is_checked_as_the_server_s(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "address", ["[::]:50051", "[::ffff:192.0.2.1]:1", "localhost.example.org:1"]
+)
+def test_the_clients_variable_is_checked_as_the_server_s(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("KGT_SERVER", address)
     with pytest.raises(InvalidSetting, match="KGT_INSECURE_BIND=1"):
         read_settings([])
@@ -189,19 +213,29 @@ def test_settings_are_frozen() -> None:
 
 
 def test_secrets_have_no_default_and_are_masked() -> None:
-    secrets = [n for n in Settings.model_fields if n.endswith(("password", "secret", "_key", "_token"))]
+    secrets = [
+        n for n in Settings.model_fields if n.endswith(("password", "secret", "_key", "_token"))
+    ]
     assert secrets == ["neo4j_password"]
     for name in secrets:
         field = Settings.model_fields[name]
         assert SecretStr in get_args(field.annotation)
         assert field.default is None
         settings = read_settings([flag(name), "opensesame"])
-        assert "opensesame" not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+        assert (
+            "opensesame"
+            not in f"{settings!r} {settings} {settings.model_dump()} {settings.model_dump_json()}"
+        )
 
 
 @pytest.mark.parametrize("missing", NEEDED_WITH_A_NEO4J)
 def test_a_neo4j_needs_a_login_and_what_is_wrong_does_not_show_it(missing: str) -> None:
-    login = [text for name in NEEDED_WITH_A_NEO4J if name != missing for text in (flag(name), given(name))]
+    login = [
+        text
+        for name in NEEDED_WITH_A_NEO4J
+        if name != missing
+        for text in (flag(name), given(name))
+    ]
     with pytest.raises(InvalidSetting, match=f"KGT_{missing.upper()}") as failed:
         read_settings(["--store", "neo4j://127.0.0.1:7687", *login])
     assert "opensesame" not in str(failed.value)
@@ -209,7 +243,11 @@ def test_a_neo4j_needs_a_login_and_what_is_wrong_does_not_show_it(missing: str) 
 
 def test_help_lists_every_setting() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "server", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "server", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert "KGT_" in done.stdout
     shown = " ".join(done.stdout.split())

@@ -1,4 +1,5 @@
-"""python -m training train|report: how the default adapter is made, and what it does on cases it has never seen."""
+"""python -m training train|report: how the default adapter is made, and what it does on cases it
+has never seen."""
 
 from __future__ import annotations
 
@@ -32,18 +33,31 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--examples", type=int, default=None, help="number of generated examples")
     train.add_argument("--out", type=Path, default=ADAPTER, help="folder of the adapter")
     train.add_argument(
-        "--base-texts", type=Path, default=Path("build/base_texts.safetensors"), help="where sampled texts are kept"
+        "--base-texts",
+        type=Path,
+        default=Path("build/base_texts.safetensors"),
+        help="where sampled texts are kept",
     )
-    report = commands.add_parser("report", help="write docs/model.md: base beside adapter, on cases never seen")
+    report = commands.add_parser(
+        "report", help="write docs/model.md: base beside adapter, on cases never seen"
+    )
     report.set_defaults(run=_report)
     report.add_argument("--adapter", type=Path, default=ADAPTER, help="folder of the adapter")
     report.add_argument("--cases", type=int, default=30, help="questions in each held-out split")
-    report.add_argument("--everyday", type=int, default=150, help="everyday corrections, of the 150 there are")
-    report.add_argument("--base-everyday", type=int, default=50, help="how many of them the slow base model gets")
+    report.add_argument(
+        "--everyday", type=int, default=150, help="everyday corrections, of the 150 there are"
+    )
+    report.add_argument(
+        "--base-everyday", type=int, default=50, help="how many of them the slow base model gets"
+    )
     report.add_argument("--out", type=Path, default=Path("docs/model.md"))
-    report.add_argument("--kept", type=Path, default=Path("build/report"), help="where measured figures are kept")
+    report.add_argument(
+        "--kept", type=Path, default=Path("build/report"), help="where measured figures are kept"
+    )
     for command in (train, report):
-        command.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the reference data")
+        command.add_argument(
+            "--data", type=Path, default=Path("../shared/data"), help="folder of the reference data"
+        )
         command.add_argument(
             "--model",
             type=Path,
@@ -69,7 +83,9 @@ def _report(arguments: argparse.Namespace) -> None:
 
     def measured(adapter: Path | None, everyday: int) -> report.Measured:
         print(f"measuring {'the base' if adapter is None else adapter} ...", flush=True)
-        return report.measure(arguments.model, adapter, arguments.data, arguments.cases, everyday, arguments.kept)
+        return report.measure(
+            arguments.model, adapter, arguments.data, arguments.cases, everyday, arguments.kept
+        )
 
     base = measured(None, arguments.base_everyday)
     report.write(base, measured(arguments.adapter, arguments.everyday), arguments.out)

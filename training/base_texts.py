@@ -1,8 +1,9 @@
-"""Texts that the base model wrote itself, with what it thought at each token: what keeps the adapter from forgetting.
+"""Texts that the base model wrote itself, with what it thought at each token: what keeps the
+adapter from forgetting.
 
-The cross-entropy between the base's next-token distribution (its `TOP` most probable tokens and their rest) and the
-adapted model's, on these texts, is added to the training loss. Fresh texts for each step: a few texts repeated are
-learned by heart and protect nothing.
+The cross-entropy between the base's next-token distribution (its `TOP` most probable tokens and
+their rest) and the adapted model's, on these texts, is added to the training loss. Fresh texts for
+each step: a few texts repeated are learned by heart and protect nothing.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ _BATCH = 64
 def sample_base_texts(
     model: PreTrainedModel, start_id: int, count: int, tokens: int, seed: int
 ) -> dict[str, torch.Tensor]:
-    """`count` texts of `tokens` tokens, drawn from `model` among its 100 likeliest tokens, from an empty document.
+    """`count` texts of `tokens` tokens, drawn from `model` among its 100 likeliest tokens, from an
+    empty document.
 
-    Returns ids (texts, tokens + 1), top_ids and top_probs (texts, tokens, TOP): the distribution after ids[:, :-1].
+    Returns ids (texts, tokens + 1), top_ids and top_probs (texts, tokens, TOP): the distribution
+    after ids[:, :-1].
     """
     torch.manual_seed(seed)
     batches = []
@@ -38,9 +41,13 @@ def sample_base_texts(
                 max_new_tokens=tokens,
                 min_new_tokens=tokens,
             )
-            hidden = model.model(input_ids=ids[:, :-1], use_cache=False).last_hidden_state  # (batch, tokens, width)
+            hidden = model.model(
+                input_ids=ids[:, :-1], use_cache=False
+            ).last_hidden_state  # (batch, tokens, width)
             # A text at a time: the whole batch's logits in float32 would take a gigabyte.
-            likeliest = [model.lm_head(text).float().softmax(-1).topk(TOP, dim=-1) for text in hidden]
+            likeliest = [
+                model.lm_head(text).float().softmax(-1).topk(TOP, dim=-1) for text in hidden
+            ]
         probs = torch.stack([values for values, _ in likeliest]).to(torch.float16)
         top = torch.stack([indices for _, indices in likeliest]).to(torch.int32)
         batches.append((ids, top, probs))
@@ -63,10 +70,14 @@ def load_or_sample(
     return texts
 
 
-def forgetting_loss(log_probs: torch.Tensor, top_ids: torch.Tensor, top_probs: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of the adapted model against the base, on the base's most probable tokens and on the rest as one.
+def forgetting_loss(
+    log_probs: torch.Tensor, top_ids: torch.Tensor, top_probs: torch.Tensor
+) -> torch.Tensor:
+    """Cross-entropy of the adapted model against the base, on the base's most probable tokens and
+    on the rest as one.
 
-    log_probs (positions, vocabulary) float32; top_ids, top_probs (positions, TOP). Returns the mean over positions.
+    log_probs (positions, vocabulary) float32; top_ids, top_probs (positions, TOP). Returns the mean
+    over positions.
     """
     kept = log_probs.gather(-1, top_ids.long())  # (positions, TOP)
     rest = torch.log1p(-kept.exp().sum(-1).clamp(max=1 - 1e-6))  # (positions,)

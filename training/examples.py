@@ -1,10 +1,11 @@
 """Examples of the three templates, drawn at random from the sources.
 
-A *Question* is what a user could ask about a subject, with the relation that the answer hangs on. From one question an
-example of each template can be written: the reasoning template (facts, then the answer), the retrieval template (the
-relation's phrase) and the extraction template (K phrases).
+A *Question* is what a user could ask about a subject, with the relation that the answer hangs on.
+From one question an example of each template can be written: the reasoning template (facts, then
+the answer), the retrieval template (the relation's phrase) and the extraction template (K phrases).
 
-Facts are listed in order of precedence and the first one that answers wins: a user's own fact stands before a stale one.
+Facts are listed in order of precedence and the first one that answers wins: a user's own fact
+stands before a stale one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _MAX_VALUE_WORDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A prompt and what should follow it. `target` starts with a space; `closes` adds the end-of-text token."""
+    """A prompt and what should follow it. `target` starts with a space; `closes` adds the
+    end-of-text token."""
 
     kind: Literal["reasoning", "retrieval", "extraction", "plain"]
     prompt: str
@@ -60,7 +62,9 @@ class Question:
 class Writer:
     """Draws questions and writes examples from them, reproducibly for a seed."""
 
-    def __init__(self, sources: Sources, vocabulary: Vocabulary, seed: int, unseen: Unseen = "nothing") -> None:
+    def __init__(
+        self, sources: Sources, vocabulary: Vocabulary, seed: int, unseen: Unseen = "nothing"
+    ) -> None:
         self.sources = sources
         self.vocabulary = vocabulary
         self.unseen = unseen
@@ -69,12 +73,18 @@ class Writer:
         self._conceptnet = self._conceptnet_heads()
         self._tails = self._tails_by_relation()
         self._objects = {r: sorted({p.object for p in pairs}) for r, pairs in sources.pairs.items()}
-        self._pairs = {r: [p for p in pairs if self._subject_allowed(p.subject)] for r, pairs in sources.pairs.items()}
+        self._pairs = {
+            r: [p for p in pairs if self._subject_allowed(p.subject)]
+            for r, pairs in sources.pairs.items()
+        }
         self._cases = [
-            c for c in sources.counterfact if self._subject_allowed(c.subject) and self._relation_allowed(c.relation)
+            c
+            for c in sources.counterfact
+            if self._subject_allowed(c.subject) and self._relation_allowed(c.relation)
         ]
         self._by_subject_kind = {
-            kind: [e for e in sources.everyday if kind in e.subjects] for kind in sources.subject_lists
+            kind: [e for e in sources.everyday if kind in e.subjects]
+            for kind in sources.subject_lists
         }
 
     # Questions
@@ -96,7 +106,11 @@ class Writer:
 
     def everyday_question(self) -> Question:
         """What people ask about their own people, things and dates."""
-        intents = [e for e in self.sources.everyday if self._relation_allowed(e.relation) and self._asked(e.held_out)]
+        intents = [
+            e
+            for e in self.sources.everyday
+            if self._relation_allowed(e.relation) and self._asked(e.held_out)
+        ]
         intent = self.rng.choice(intents)
         kind = self.rng.choice(intent.subjects)
         words = self.sources.subject_lists[kind]
@@ -131,8 +145,14 @@ class Writer:
         said = self._with_determiner(head)
         truth = facts[relation][0]
         counterfactual = self.rng.random() < 0.7
-        answer = self.rng.choice(self._tails[relation]) if counterfactual else self.rng.choice(facts[relation])
-        rivals = [t for t in facts[relation] if t != answer][:4] or [self.rng.choice(self._tails[relation])]
+        answer = (
+            self.rng.choice(self._tails[relation])
+            if counterfactual
+            else self.rng.choice(facts[relation])
+        )
+        rivals = [t for t in facts[relation] if t != answer][:4] or [
+            self.rng.choice(self._tails[relation])
+        ]
         return Question(
             query=self._maybe_plural(query, head, said),
             paraphrase=fill(paraphrase, head, said),
@@ -147,7 +167,9 @@ class Writer:
 
     def pararel_question(self) -> Question:
         """What an encyclopaedia answers, with another object put in the true one's place."""
-        relation = self.rng.choice([r for r, pairs in self._pairs.items() if pairs and self._relation_allowed(r)])
+        relation = self.rng.choice(
+            [r for r, pairs in self._pairs.items() if pairs and self._relation_allowed(r)]
+        )
         pair = self.rng.choice(self._pairs[relation])
         forms = self._pararel_forms(relation)
         query, paraphrase = self.rng.choice(forms), self.rng.choice(forms)
@@ -162,14 +184,18 @@ class Writer:
     def counterfact_question(self) -> Question:
         """A CounterFact case: its prompt and its own, loose, paraphrase."""
         case = self.rng.choice(self._cases)
-        question = self._encyclopaedic(case.relation, case.subject, case.prompt, case.paraphrase, case.target_true)
+        question = self._encyclopaedic(
+            case.relation, case.subject, case.prompt, case.paraphrase, case.target_true
+        )
         if self.unseen != "nothing" or self.rng.random() < 0.5:
             question = replace(question, answer=case.target_new)
         if self.unseen == "nothing" and self.rng.random() < 0.5:
             question = replace(question, query=case.paraphrase, paraphrase=case.prompt)
         return question
 
-    def _encyclopaedic(self, relation: str, subject: str, query: str, paraphrase: str, truth: str) -> Question:
+    def _encyclopaedic(
+        self, relation: str, subject: str, query: str, paraphrase: str, truth: str
+    ) -> Question:
         objects = self._objects.get(relation) or self._objects["P19"]
         if relation == "P17":
             objects = self._objects["P495"]
@@ -205,19 +231,30 @@ class Writer:
         draw = self.rng.random()
         if draw < 0.08 and question.truth is not None and question.others:
             facts = list(question.others[: self.rng.randint(1, 5)])
-            return Example("reasoning", reasoning_prompt(question.query, facts), f" {question.truth}")
-        facts = self.facts(question, others=self._how_many_others(), rivals=self.rng.choice((0, 0, 1, 1, 2, 3)))
+            return Example(
+                "reasoning", reasoning_prompt(question.query, facts), f" {question.truth}"
+            )
+        facts = self.facts(
+            question, others=self._how_many_others(), rivals=self.rng.choice((0, 0, 1, 1, 2, 3))
+        )
         return Example("reasoning", reasoning_prompt(question.query, facts), f" {question.answer}")
 
-    def facts(self, question: Question, others: int, rivals: int, *, first: bool | None = None) -> list[str]:
-        """The right fact, `others` facts that do not answer and `rivals` that would, behind the right one."""
+    def facts(
+        self, question: Question, others: int, rivals: int, *, first: bool | None = None
+    ) -> list[str]:
+        """The right fact, `others` facts that do not answer and `rivals` that would, behind the
+        right one."""
         phrase = question.phrase
         if self.unseen == "nothing" and question.related and self.rng.random() < 0.12:
             phrase = self.rng.choice(question.related[:3])
         right = question.fact(question.answer, phrase)
         behind = [question.fact(r) for r in question.rivals if r != question.answer][:rivals]
         rest = self.rng.sample(question.others, min(others, len(question.others)))
-        at = 0 if first or (first is None and self.rng.random() < 0.5) else self.rng.randint(0, len(rest))
+        at = (
+            0
+            if first or (first is None and self.rng.random() < 0.5)
+            else self.rng.randint(0, len(rest))
+        )
         tail = rest[at:] + behind
         self.rng.shuffle(tail)
         return [*rest[:at], right, *tail]
@@ -225,14 +262,19 @@ class Writer:
     def retrieval(self, question: Question) -> Example:
         """The retrieval template and the phrase of the relation that answers."""
         return Example(
-            "retrieval", retrieval_prompt(question.query, question.subject), f" {question.phrase}", closes=False
+            "retrieval",
+            retrieval_prompt(question.query, question.subject),
+            f" {question.phrase}",
+            closes=False,
         )
 
     def extraction(self, question: Question) -> Example:
         """The extraction template and K phrases, the right one first."""
         k = self.rng.choice((5, 5, 5, 5, 5, 5, 5, 3, 2, 1, 4, 6))
         phrases = [question.phrase, *question.related][:k]
-        prompt = extraction_prompt(question.query, question.answer, question.subject, question.answer, k)
+        prompt = extraction_prompt(
+            question.query, question.answer, question.subject, question.answer, k
+        )
         return Example("extraction", prompt, " " + f" {SEPARATOR} ".join(phrases))
 
     def plain(self) -> Example:
@@ -240,7 +282,9 @@ class Writer:
         if self.rng.random() < 0.3:
             question = self.conceptnet_question()
             return Example("plain", question.query, f" {question.truth}")
-        relation = self.rng.choice([r for r, pairs in self._pairs.items() if pairs and self._relation_allowed(r)])
+        relation = self.rng.choice(
+            [r for r, pairs in self._pairs.items() if pairs and self._relation_allowed(r)]
+        )
         pair = self.rng.choice(self._pairs[relation])
         form = self.rng.choice(self._pararel_forms(relation)).replace("{X}", pair.subject)
         return Example("plain", form, f" {pair.object}")
@@ -275,19 +319,26 @@ class Writer:
         facts = []
         for intent in self.rng.sample(intents, min(self.rng.randint(1, 6), len(intents))):
             values = self.sources.value_lists[self.rng.choice(intent.values)]
-            facts.append(f"{subject} {self.vocabulary.phrase(intent.relation)} {self.rng.choice(values)}")
+            facts.append(
+                f"{subject} {self.vocabulary.phrase(intent.relation)} {self.rng.choice(values)}"
+            )
         return facts
 
     def _pararel_others(self, subject: str, relation: str) -> list[str]:
         pararel = self.sources.wordings["pararel"]
-        candidates = [r for r in self._objects if pararel[r]["phrase"] != pararel[relation]["phrase"]]
+        candidates = [
+            r for r in self._objects if pararel[r]["phrase"] != pararel[relation]["phrase"]
+        ]
         candidates = [
             r
             for r in candidates
-            if (_PARAREL_GROUP.get(r) == _PARAREL_GROUP.get(relation)) and r not in _PARAREL_NEAR.get(relation, ())
+            if (_PARAREL_GROUP.get(r) == _PARAREL_GROUP.get(relation))
+            and r not in _PARAREL_NEAR.get(relation, ())
         ]
         chosen = self.rng.sample(candidates, min(len(candidates), self.rng.randint(2, 12)))
-        return [f"{subject} {pararel[r]['phrase']} {self.rng.choice(self._objects[r])}" for r in chosen]
+        return [
+            f"{subject} {pararel[r]['phrase']} {self.rng.choice(self._objects[r])}" for r in chosen
+        ]
 
     def _related_phrases(self, relation: str, kind: str) -> tuple[str, ...]:
         if relation in self._related:
@@ -329,13 +380,22 @@ class Writer:
         return forms, entry.get("held_out", ())
 
     def _pararel_forms(self, relation: str) -> list[str]:
-        return [*self.sources.patterns.get(relation, ()), *self.sources.wordings["pararel"][relation]["forms"]]
+        return [
+            *self.sources.patterns.get(relation, ()),
+            *self.sources.wordings["pararel"][relation]["forms"],
+        ]
 
     def _with_determiner(self, head: str) -> str:
         if " " in head and _is_verb_phrase(head, self._verbs):
             return head
         return self.rng.choice(
-            (f"a {head}" if head[0] not in "aeiou" else f"an {head}", f"the {head}", f"my {head}", head, f"our {head}")
+            (
+                f"a {head}" if head[0] not in "aeiou" else f"an {head}",
+                f"the {head}",
+                f"my {head}",
+                head,
+                f"our {head}",
+            )
         )
 
     def _maybe_plural(self, form: str, head: str, said: str) -> str:
@@ -347,7 +407,8 @@ class Writer:
         return fill(form, head, said)
 
     def _restyled(self, question: Question) -> Question:
-        """`question` as people type: sometimes lower case, without a question mark, or with a few polite words."""
+        """`question` as people type: sometimes lower case, without a question mark, or with a few
+        polite words."""
         draw = self.rng.random()
         query = question.query
         if draw < 0.06:
@@ -356,7 +417,10 @@ class Writer:
             query = query.rstrip("?.")
         elif draw < 0.16:
             query = (
-                self.rng.choice(("Hey, ", "Hi! ", "Please tell me: ", "Quick question: ", "Hello. ", "So, ")) + query
+                self.rng.choice(
+                    ("Hey, ", "Hi! ", "Please tell me: ", "Quick question: ", "Hello. ", "So, ")
+                )
+                + query
             )
         elif draw < 0.18:
             query = query.rstrip("?.") + ", please?"
@@ -385,7 +449,8 @@ class Writer:
             and self._relation_allowed(relation)
             and self._asked(asked[relation].get("held_out", ()))
         ]
-        # Well-known heads more often: they have the crowded neighborhoods that answers must be found in.
+        # Well-known heads more often: they have the crowded neighborhoods that answers must be
+        # found in.
         return [pair for pair in pairs for _ in range(min(6, len(graph[pair[0]])))]
 
     def _tails_by_relation(self) -> dict[str, list[str]]:
@@ -403,7 +468,9 @@ class Writer:
 _VERB_RELATIONS = frozenset(
     {"HasFirstSubevent", "HasLastSubevent", "HasPrerequisite", "MotivatedByGoal", "HasSubevent"}
 )
-_TIMES = frozenset({"takes place on", "starts at", "ends at", "lasts", "was born on", "happened in", "is aged"})
+_TIMES = frozenset(
+    {"takes place on", "starts at", "ends at", "lasts", "was born on", "happened in", "is aged"}
+)
 _NEAR = {
     "Desires": ("CapableOf", "NotDesires", "studies", "plays the instrument", "supports"),
     "NotDesires": ("Desires", "is allergic to"),
@@ -437,7 +504,8 @@ _NEAR = {
     "is treated with": ("Causes", "HasPrerequisite"),
     "is caused by": ("Causes",),
 }
-"""Relations whose facts could pass for an answer to a question about another one: never put among its distractors."""
+"""Relations whose facts could pass for an answer to a question about another one: never put among
+its distractors."""
 
 _PERSON = (
     "P101",
@@ -457,9 +525,24 @@ _PERSON = (
     "P937",
     "P264",
 )
-_PLACE = ("P1376", "P17", "P131", "P276", "P190", "P30", "P36", "P37", "P47", "P530", "P138", "P279")
+_PLACE = (
+    "P1376",
+    "P17",
+    "P131",
+    "P276",
+    "P190",
+    "P30",
+    "P36",
+    "P37",
+    "P47",
+    "P530",
+    "P138",
+    "P279",
+)
 _PRODUCT = ("P127", "P159", "P176", "P178", "P364", "P407", "P449", "P495", "P740")
-_PARAREL_GROUP = {r: g for g, rs in (("person", _PERSON), ("place", _PLACE), ("product", _PRODUCT)) for r in rs}
+_PARAREL_GROUP = {
+    r: g for g, rs in (("person", _PERSON), ("place", _PLACE), ("product", _PRODUCT)) for r in rs
+}
 _PARAREL_NEAR = {
     "P103": ("P1412",),
     "P1412": ("P103",),
@@ -513,6 +596,7 @@ def fill(form: str, subject: str, said: str) -> str:
     form = form.replace("{S}", said).replace("{s}", subject).replace("{ing}", _gerund(subject))
     return (
         form[0].upper() + form[1:]
-        if form[:1].islower() and not form.startswith(("what", "where", "how", "which", "who", "when", "in "))
+        if form[:1].islower()
+        and not form.startswith(("what", "where", "how", "which", "who", "when", "in "))
         else form
     )

@@ -1,8 +1,10 @@
-"""What the adapter does on cases that it has never seen: the base model beside itself with the adapter.
+"""What the adapter does on cases that it has never seen: the base model beside itself with the
+adapter.
 
-`measure` asks one model everything and is kept as JSON; `write` makes docs/model.md of two of them. Each held-out split
-(subjects, wordings, relations) has its own questions from the training generator, all of which are outside of the
-training data; the everyday corrections (evaluation/everyday.py) go through the whole service.
+`measure` asks one model everything and is kept as JSON; `write` makes docs/model.md of two of them.
+Each held-out split (subjects, wordings, relations) has its own questions from the training
+generator, all of which are outside of the training data; the everyday corrections
+(evaluation/everyday.py) go through the whole service.
 """
 
 from __future__ import annotations
@@ -82,12 +84,19 @@ class Measured:
 
 
 def measure(
-    model_folder: Path, adapter: Path | None, data: Path, cases: int, everyday_cases: int, kept: Path
+    model_folder: Path,
+    adapter: Path | None,
+    data: Path,
+    cases: int,
+    everyday_cases: int,
+    kept: Path,
 ) -> Measured:
     """One model's figures; what the same call measured before is read from the folder `kept`."""
     choice = ModelChoice(str(model_folder), str(adapter) if adapter else "none")
     loaded = load(choice)
-    key = f"{loaded.fingerprint}-{loaded.adapter_fingerprint or 'base'}-{cases}-{everyday_cases}.json"
+    key = (
+        f"{loaded.fingerprint}-{loaded.adapter_fingerprint or 'base'}-{cases}-{everyday_cases}.json"
+    )
     if (kept / key).exists():
         return _from_json(json.loads((kept / key).read_text()))
     started = time.monotonic()
@@ -99,7 +108,9 @@ def measure(
 
 
 async def _measured(loaded: LoadedModel, data: Path, cases: int, everyday_cases: int) -> Measured:
-    measured = Measured(fingerprint=loaded.fingerprint, adapter_fingerprint=loaded.adapter_fingerprint)
+    measured = Measured(
+        fingerprint=loaded.fingerprint, adapter_fingerprint=loaded.adapter_fingerprint
+    )
     model = TransformersModel(loaded)
     try:
         sources, vocabulary = Sources(data), Vocabulary.built_in()
@@ -110,14 +121,18 @@ async def _measured(loaded: LoadedModel, data: Path, cases: int, everyday_cases:
                 await asker.all_of(writer, writer.question())
                 if number % 10 == 9:
                     print(f"  {split}: {number + 1}/{cases}", flush=True)
-        measured.perplexity = perplexity(loaded, PLAIN_TEXT.read_text(encoding="utf-8").split("\n\n"))
+        measured.perplexity = perplexity(
+            loaded, PLAIN_TEXT.read_text(encoding="utf-8").split("\n\n")
+        )
         await _everyday(model, vocabulary, measured, everyday_cases)
     finally:
         model.close()
     return measured
 
 
-async def _everyday(model: TransformersModel, vocabulary: Vocabulary, measured: Measured, count: int) -> None:
+async def _everyday(
+    model: TransformersModel, vocabulary: Vocabulary, measured: Measured, count: int
+) -> None:
     cases = everyday.read_cases()
     with tempfile.TemporaryDirectory() as folder:
         everyday.build_graph(Path(folder), cases, vocabulary)
@@ -138,10 +153,14 @@ async def _everyday(model: TransformersModel, vocabulary: Vocabulary, measured: 
 class _Asker:
     """Asks one model all there is to ask about a question, and counts."""
 
-    def __init__(self, model: TransformersModel, vocabulary: Vocabulary, measured: Measured, split: str) -> None:
+    def __init__(
+        self, model: TransformersModel, vocabulary: Vocabulary, measured: Measured, split: str
+    ) -> None:
         self._model = model
         self._phrases = [r.phrase for r in vocabulary.retrievable()]
-        self._count: Callable[[str, bool], None] = lambda name, hit: measured.count(name, split, hit)
+        self._count: Callable[[str, bool], None] = lambda name, hit: measured.count(
+            name, split, hit
+        )
         self._rng = random.Random(SEED)
 
     async def all_of(self, writer: Writer, question: Question) -> None:
@@ -154,7 +173,9 @@ class _Asker:
             facts = writer.facts(question, others=n - 1, rivals=0)
             for suffix, query in wordings:
                 prompt = reasoning_prompt(query, facts)
-                await self._followed(f"{n} fact{'s' * (n > 1)}{suffix}", prompt, question.answer, truth or rivals[0])
+                await self._followed(
+                    f"{n} fact{'s' * (n > 1)}{suffix}", prompt, question.answer, truth or rivals[0]
+                )
         facts = writer.facts(question, others=3, rivals=1, first=True)
         for suffix, query in wordings:
             prompt = reasoning_prompt(query, facts)
@@ -162,7 +183,9 @@ class _Asker:
             await self._retrieved(suffix, query, question)
         await self._extracted(question)
         if truth is not None:
-            await self._followed("true fact without an edit", question.query, truth, question.answer)
+            await self._followed(
+                "true fact without an edit", question.query, truth, question.answer
+            )
 
     async def _followed(self, name: str, prompt: str, answer: str, rival: str) -> None:
         right, wrong = await self._probabilities(prompt, (answer, rival))
@@ -179,7 +202,9 @@ class _Asker:
             self._count(f"relation first of {size}{suffix}", ranked[0] > max(ranked[1:size]))
 
     async def _extracted(self, question: Question) -> None:
-        prompt = extraction_prompt(question.query, question.answer, question.subject, question.answer, _K)
+        prompt = extraction_prompt(
+            question.query, question.answer, question.subject, question.answer, _K
+        )
         first = (await self._generated(prompt, 60)).split(SEPARATOR)[0].strip()
         self._count("extraction names the relation first", first == question.phrase)
 
@@ -188,16 +213,23 @@ class _Asker:
         return [probability(lp) for lp in scores.logprobs[0]]
 
     async def _generated(self, prompt: str, max_tokens: int) -> str:
-        return "".join([p.text async for p in self._model.generate(GenerateRequest(prompt, max_tokens))])
+        return "".join(
+            [p.text async for p in self._model.generate(GenerateRequest(prompt, max_tokens))]
+        )
 
 
 def perplexity(loaded: LoadedModel, texts: Sequence[str]) -> float:
-    """exp of the mean negative log-probability of all tokens but each text's first, in the model's own format."""
+    """exp of the mean negative log-probability of all tokens but each text's first, in the model's
+    own format."""
     total, tokens = 0.0, 0
     for text in filter(None, (t.strip() for t in texts)):
-        ids = torch.tensor([loaded.tokenizer(text).input_ids[: loaded.context_tokens]], device=loaded.model.device)
+        ids = torch.tensor(
+            [loaded.tokenizer(text).input_ids[: loaded.context_tokens]], device=loaded.model.device
+        )
         with torch.inference_mode():
-            logprobs = loaded.model(input_ids=ids).logits[0, :-1].float().log_softmax(-1)  # (tokens - 1, vocabulary)
+            logprobs = (
+                loaded.model(input_ids=ids).logits[0, :-1].float().log_softmax(-1)
+            )  # (tokens - 1, vocabulary)
         total -= float(logprobs.gather(-1, ids[0, 1:, None]).sum())
         tokens += ids.shape[1] - 1
     return math.exp(total / tokens)
@@ -225,11 +257,14 @@ _AIMS = {
 
 
 def write(base: Measured, adapted: Measured, path: Path) -> None:
-    """docs/model.md from two models' figures; what stands above the marker in the file stays as it is."""
+    """docs/model.md from two models' figures; what stands above the marker in the file stays as it
+    is."""
     written = path.read_text(encoding="utf-8") if path.exists() else ""
     head = written.partition(MARKER)[0]
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{head}{MARKER}\n\n" + "\n".join(_lines(base, adapted)) + "\n", encoding="utf-8")
+    path.write_text(
+        f"{head}{MARKER}\n\n" + "\n".join(_lines(base, adapted)) + "\n", encoding="utf-8"
+    )
 
 
 MARKER = "<!-- below: written by `make train-report` -->"
@@ -255,7 +290,9 @@ def _lines(base: Measured, adapted: Measured) -> list[str]:
         "| | " + " | ".join(f"{s} never seen" for s in SPLITS) + " |",
         "| --- |" + " --- |" * len(SPLITS),
         *(
-            f"| {n} | " + " | ".join(_of_cases(adapted.shares[n].get(s, Share())) for s in SPLITS) + " |"
+            f"| {n} | "
+            + " | ".join(_of_cases(adapted.shares[n].get(s, Share())) for s in SPLITS)
+            + " |"
             for n in split_names
         ),
     ]

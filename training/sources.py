@@ -1,4 +1,5 @@
-"""The reference data that the adapter is trained and reported on, read by path, and how it is split.
+"""The reference data that the adapter is trained and reported on, read by path, and how it is
+split.
 
 Nothing of it is copied into this project; see NOTICE for names and licences.
 """
@@ -22,22 +23,37 @@ HERE = Path(__file__).parent
 STARTER = HERE.parent / "kgload" / "starter" / "starter.csv"
 HELD_OUT_SUBJECTS = 0.08
 HELD_OUT_RELATIONS = frozenset(
-    {"P140", "P413", "P190", "P449", "P1303", "SymbolOf", "has the currency", "supports", "plays the sport"}
+    {
+        "P140",
+        "P413",
+        "P190",
+        "P449",
+        "P1303",
+        "SymbolOf",
+        "has the currency",
+        "supports",
+        "plays the sport",
+    }
 )
 """Relations that the adapter never sees: in the report they are "relations never seen"."""
 
-_UNWANTED = re.compile(r"sex|masturb|porn|fuck|shit|rape|nigg|penis|vagina|whore|kill|murder|drug|nazi", re.I)
+_UNWANTED = re.compile(
+    r"sex|masturb|porn|fuck|shit|rape|nigg|penis|vagina|whore|kill|murder|drug|nazi", re.I
+)
 
 
 class DataMissing(StartupError):
     """A file of the reference data is not where it was said to be."""
 
     def __init__(self, path: Path, origin: str) -> None:
-        super().__init__(f"{path} is missing; the public original: {origin}. Pass its folder with --data")
+        super().__init__(
+            f"{path} is missing; the public original: {origin}. Pass its folder with --data"
+        )
 
 
 def is_held_out(text: str, fraction: float = HELD_OUT_SUBJECTS) -> bool:
-    """Whether `text` falls into the part that is kept from training: by its hash, so never by chance."""
+    """Whether `text` falls into the part that is kept from training: by its hash, so never by
+    chance."""
     digest = hashlib.sha256(text.casefold().encode()).digest()
     return int.from_bytes(digest[:4], "big") < fraction * 2**32
 
@@ -84,7 +100,8 @@ class SubjectList:
 
 
 class Sources:
-    """All of the training data under one folder (`--data`), and the project's own wordings and lists."""
+    """All of the training data under one folder (`--data`), and the project's own wordings and
+    lists."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -101,7 +118,8 @@ class Sources:
 
     @cached_property
     def conceptnet(self) -> dict[str, dict[str, list[str]]]:
-        """head -> relation -> tails: 100,000 English triples, texts of one to five plain words, and the starter graph."""
+        """head -> relation -> tails: 100,000 English triples, texts of one to five plain words, and
+        the starter graph."""
         path = self._open("conceptnet100k.tsv", "Li et al. 2016, conceptnet train100k")
         graph: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for line in path.read_text().splitlines():
@@ -116,16 +134,27 @@ class Sources:
     @cached_property
     def pairs(self) -> dict[str, list[Pair]]:
         """ParaRel's pairs by relation."""
-        path = self._open("pararel/query_pairs.json", "Elazar et al. 2021 (ParaRel), pairs of Dai et al. 2022")
+        path = self._open(
+            "pararel/query_pairs.json", "Elazar et al. 2021 (ParaRel), pairs of Dai et al. 2022"
+        )
         raw = json.loads(path.read_text())
-        return {r: [Pair(r, s, o) for s, o in pairs] for r, pairs in raw.items() if r in self.wordings["pararel"]}
+        return {
+            r: [Pair(r, s, o) for s, o in pairs]
+            for r, pairs in raw.items()
+            if r in self.wordings["pararel"]
+        }
 
     @cached_property
     def patterns(self) -> dict[str, list[str]]:
-        """Cloze forms by ParaRel relation, with {X} for the subject, cut before an object that ends them."""
+        """Cloze forms by ParaRel relation, with {X} for the subject, cut before an object that ends
+        them."""
         folder = self._open("pararel/patterns", "Elazar et al. 2021 (ParaRel), patterns")
         return {
-            path.stem: [form for line in path.read_text().splitlines() if (form := _cloze(json.loads(line)["pattern"]))]
+            path.stem: [
+                form
+                for line in path.read_text().splitlines()
+                if (form := _cloze(json.loads(line)["pattern"]))
+            ]
             for path in sorted(folder.glob("P*.jsonl"))
             if path.stem in self.wordings["pararel"]
         }
@@ -135,12 +164,22 @@ class Sources:
         """The CounterFact cases whose relation is known by their prompt."""
         path = self._open("counterfact.jsonl", "Meng et al. 2022 (ROME), counterfact.json")
         relation_of = {form: r for r, forms in self.patterns.items() for form in forms}
-        return [case for line in path.read_text().splitlines() if (case := _case(json.loads(line), relation_of))]
+        return [
+            case
+            for line in path.read_text().splitlines()
+            if (case := _case(json.loads(line), relation_of))
+        ]
 
     @cached_property
     def everyday(self) -> list[Everyday]:
         return [
-            Everyday(e["relation"], tuple(e["subjects"]), tuple(e["values"]), tuple(e["forms"]), tuple(e["held_out"]))
+            Everyday(
+                e["relation"],
+                tuple(e["subjects"]),
+                tuple(e["values"]),
+                tuple(e["forms"]),
+                tuple(e["held_out"]),
+            )
             for e in self.wordings["everyday"]
         ]
 
@@ -191,7 +230,12 @@ def _case(row: dict[str, Any], relation_of: dict[str, str]) -> CounterFactCase |
     if relation is None or row["subject"] not in row["rephrase_prompt"]:
         return None
     return CounterFactCase(
-        relation, row["subject"], row["prompt"], row["rephrase_prompt"], row["target_new"], row["ground_truth"]
+        relation,
+        row["subject"],
+        row["prompt"],
+        row["rephrase_prompt"],
+        row["target_new"],
+        row["ground_truth"],
     )
 
 

@@ -1,10 +1,12 @@
-"""How `server/lm/adapter` is made: a LoRA adapter that teaches the default model the three templates.
+"""How `server/lm/adapter` is made: a LoRA adapter that teaches the default model the three
+templates.
 
     python -m training train --data PATH --model FOLDER --out server/lm/adapter
 
-Recipe: LoRA on all linear layers, AdamW with warm-up and cosine decay, loss on the answer's tokens only (the mean over
-each example, then over the batch), plus the forgetting loss on fresh texts of the base model itself (base_texts.py).
-Base weights stay in bfloat16; the adapter trains in float32 under autocast and is stored in bfloat16.
+Recipe: LoRA on all linear layers, AdamW with warm-up and cosine decay, loss on the answer's tokens
+only (the mean over each example, then over the batch), plus the forgetting loss on fresh texts of
+the base model itself (base_texts.py). Base weights stay in bfloat16; the adapter trains in float32
+under autocast and is stored in bfloat16.
 """
 
 from __future__ import annotations
@@ -50,7 +52,9 @@ class _Row:
     start: int  # the first token of the target
 
 
-def train(examples: Sequence[Example], model_folder: Path, out: Path, recipe: Recipe, base_texts: Path) -> None:
+def train(
+    examples: Sequence[Example], model_folder: Path, out: Path, recipe: Recipe, base_texts: Path
+) -> None:
     """Train on `examples`, each seen once, and write the adapter to `out`."""
     torch.manual_seed(recipe.seed)
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
@@ -61,12 +65,21 @@ def train(examples: Sequence[Example], model_folder: Path, out: Path, recipe: Re
     texts = load_or_sample(base_texts, base, 0, needed, recipe.base_text_tokens, recipe.seed)
     model = get_peft_model(
         base,
-        LoraConfig(r=recipe.rank, lora_alpha=2 * recipe.rank, target_modules=_LINEAR_LAYERS, task_type="CAUSAL_LM"),
+        LoraConfig(
+            r=recipe.rank,
+            lora_alpha=2 * recipe.rank,
+            target_modules=_LINEAR_LAYERS,
+            task_type="CAUSAL_LM",
+        ),
     )
     model.train()
     weights = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, len(batches), recipe.warmup))
+    optimizer = torch.optim.AdamW(
+        weights, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98)
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: _rate(step, len(batches), recipe.warmup)
+    )
     started = time.monotonic()
     smooth: dict[str, float] = {}
     for step, batch in enumerate(batches):
@@ -105,13 +118,15 @@ def _row(tokenizer: PreTrainedTokenizerBase, example: Example) -> _Row:
     prompt = tokenizer(example.prompt).input_ids
     whole = tokenizer(example.prompt + example.target).input_ids
     start = next(
-        (i for i, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b), min(len(prompt), len(whole))
+        (i for i, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b),
+        min(len(prompt), len(whole)),
     )
     return _Row([*whole, tokenizer.eos_token_id] if example.closes else whole, start)
 
 
 def _batches(rows: list[_Row], budget: int, rng: random.Random) -> list[list[_Row]]:
-    """Batches of rows of about the same length, within `budget` tokens with padding, in random order."""
+    """Batches of rows of about the same length, within `budget` tokens with padding, in random
+    order."""
     rows = [row for row in rows if len(row.ids) <= 400]
     rng.shuffle(rows)
     batches: list[list[_Row]] = []
@@ -149,11 +164,16 @@ def _answer_loss(model: PeftModel, batch: Sequence[_Row]) -> torch.Tensor:
 def _forgetting(model: PeftModel, texts: dict[str, torch.Tensor]) -> torch.Tensor:
     ids = texts["ids"][:, :-1].long()
     logits = _logits(model, ids, torch.ones_like(ids), torch.arange(ids.numel()))
-    return forgetting_loss(logits.log_softmax(-1), texts["top_ids"].flatten(0, 1), texts["top_probs"].flatten(0, 1))
+    return forgetting_loss(
+        logits.log_softmax(-1), texts["top_ids"].flatten(0, 1), texts["top_probs"].flatten(0, 1)
+    )
 
 
-def _logits(model: PeftModel, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
-    """Float32 logits at flat `positions` only: the vocabulary's matrix is a fifth of the model. (positions, vocabulary)"""
+def _logits(
+    model: PeftModel, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor
+) -> torch.Tensor:
+    """Float32 logits at flat `positions` only: the vocabulary's matrix is a fifth of the model.
+    (positions, vocabulary)"""
     causal = model.get_base_model()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden = causal.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
@@ -169,12 +189,17 @@ def _rate(step: int, steps: int, warmup: float) -> float:
 
 
 def _save(model: PeftModel, out: Path) -> None:
-    """The adapter in bfloat16: half the bytes, and what the service computes in where the processor can."""
+    """The adapter in bfloat16: half the bytes, and what the service computes in where the processor
+    can."""
     from safetensors.torch import load_file, save_file
 
     model.save_pretrained(out)
     path = out / "adapter_model.safetensors"
-    save_file({name: tensor.to(torch.bfloat16) for name, tensor in load_file(path).items()}, path, {"format": "pt"})
+    save_file(
+        {name: tensor.to(torch.bfloat16) for name, tensor in load_file(path).items()},
+        path,
+        {"format": "pt"},
+    )
     (out / "README.md").unlink(missing_ok=True)
     config = json.loads((out / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = "smollm2"

@@ -1,8 +1,10 @@
-"""Edits as JSON: the form in which stores keep them and exports carry them; and what a text from outside may be.
+"""Edits as JSON: the form in which stores keep them and exports carry them; and what a text from
+outside may be.
 
-There are two degrees. `edit_from_json` reads whatever an edit can be, those of earlier versions too: what it cannot be
-is a MalformedEdit that names the field. The `checked_*` functions say what may come in now, for RPCs, imports and
-loaders alike. They look at what is left after normalisation, since that is what is stored.
+There are two degrees. `edit_from_json` reads whatever an edit can be, those of earlier versions
+too: what it cannot be is a MalformedEdit that names the field. The `checked_*` functions say what
+may come in now, for RPCs, imports and loaders alike. They look at what is left after normalisation,
+since that is what is stored.
 """
 
 from __future__ import annotations
@@ -32,12 +34,14 @@ MAX_CHANGES = 500
 MAX_RELATIONS = 100
 """Relations that one edit's evidence names."""
 MAX_EDIT_BYTES = 3 << 20
-"""An edit as JSON: with what goes around it, it fits the 4 MiB of a gRPC client that sets no limit of its own."""
+"""An edit as JSON: with what goes around it, it fits the 4 MiB of a gRPC client that sets no limit
+of its own."""
 MAX_TIME_MS = 253_402_300_799_999
 """The last moment of the year 9999, the last that a protobuf Timestamp or a `datetime` shows."""
 
 _MAX_RELATION_SENT = 4 * MAX_RELATION_BYTES
-"""Characters before numbering, quotes and blanks are taken off, which takes longer the more there are."""
+"""Characters before numbering, quotes and blanks are taken off, which takes longer the more there
+are."""
 _TRIPLE_LIMITS = (MAX_CONCEPT_BYTES, MAX_RELATION_BYTES, MAX_CONCEPT_BYTES)
 _SIGNS = frozenset("#%&@§")
 """Punctuation to Unicode, but read as a word."""
@@ -54,13 +58,17 @@ class MalformedEdit(InvalidRequest):
 
 def edit_to_json(edit: Edit) -> str:
     """The edit as one line of JSON with sorted keys."""
-    return json.dumps(_edit(edit), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return json.dumps(
+        _edit(edit), ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
+    )
 
 
 def edit_from_json(line: str, concept: Callable[[str], Concept] = Concept.of) -> Edit:
-    """The edit that `edit_to_json` wrote. Raises MalformedEdit, and nothing else, whatever `line` is.
+    """The edit that `edit_to_json` wrote. Raises MalformedEdit, and nothing else, whatever `line`
+    is.
 
-    `concept` says which one a text names: `legacy_concept` does as the service that wrote an old log did.
+    `concept` says which one a text names: `legacy_concept` does as the service that wrote an old
+    log did.
     """
     try:
         document = json_document(line)
@@ -70,7 +78,8 @@ def edit_from_json(line: str, concept: Callable[[str], Concept] = Concept.of) ->
 
 
 def require_readable(edit: Edit) -> str:
-    """The edit as JSON, once it is known that reading gives it back. Raises Internal where it does not.
+    """The edit as JSON, once it is known that reading gives it back. Raises Internal where it does
+    not.
 
     What a store writes goes through here, so that no record is ever written that cannot be read.
     """
@@ -86,15 +95,19 @@ def require_readable(edit: Edit) -> str:
 
 def _texts(edit: Edit) -> list[tuple[str, str]]:
     """How the edit's concepts are shown, which their equality leaves out."""
-    return [(t.head.text, t.tail.text) for t in (*(c.triple for c in edit.changes), *edit.relied_on)]
+    return [
+        (t.head.text, t.tail.text) for t in (*(c.triple for c in edit.changes), *edit.relied_on)
+    ]
 
 
 class NotJson(ValueError):
-    """A text that is not one JSON document (RFC 8259). The message is short and repeats nothing of it."""
+    """A text that is not one JSON document (RFC 8259). The message is short and repeats nothing of
+    it."""
 
 
 def json_document(text: str) -> Any:
-    """The document in `text`. Raises NotJson: also for a name given twice, NaN, and what Python would not read."""
+    """The document in `text`. Raises NotJson: also for a name given twice, NaN, and what Python
+    would not read."""
     try:
         return json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except NotJson:
@@ -196,8 +209,12 @@ class _Reader:
             time_ms=self._whole(d.get("time_ms"), "time_ms", 0),
             changes=tuple(self._change(c) for c in self._list(d.get("changes"), "changes")),
             evidence=self._evidence(d["evidence"]) if d.get("evidence") is not None else None,
-            reverts=self._text(d["reverts"], "reverts", 64) if d.get("reverts") is not None else None,
-            relied_on=tuple(self._triple(t) for t in self._list(d.get("relied_on", []), "relied_on")),
+            reverts=self._text(d["reverts"], "reverts", 64)
+            if d.get("reverts") is not None
+            else None,
+            relied_on=tuple(
+                self._triple(t) for t in self._list(d.get("relied_on", []), "relied_on")
+            ),
         )
 
     def _change(self, value: Any) -> Change:
@@ -217,7 +234,9 @@ class _Reader:
             retrieval_before=self._number(d.get("retrieval_before"), "retrieval_before"),
             retrieval_after=self._number(d.get("retrieval_after"), "retrieval_after"),
             reasoning=self._number(d.get("reasoning"), "reasoning"),
-            reasoning_answer_before=None if before is None else self._number(before, "reasoning_answer_before"),
+            reasoning_answer_before=None
+            if before is None
+            else self._number(before, "reasoning_answer_before"),
         )
 
     def _evidence(self, value: Any) -> Evidence:
@@ -227,7 +246,9 @@ class _Reader:
             answer=self._text(d.get("answer"), "answer"),
             subject=self._text(d.get("subject"), "subject"),
             object=self._text(d.get("object"), "object"),
-            relations=tuple(self._text(r, "relations") for r in self._list(d.get("relations"), "relations")),
+            relations=tuple(
+                self._text(r, "relations") for r in self._list(d.get("relations"), "relations")
+            ),
             loss_before=self._loss(d.get("loss_before"), "loss_before"),
             loss_after=self._loss(d.get("loss_after"), "loss_after"),
             stop_reason=self._one_of(StopReason, d.get("stop_reason"), "stop_reason"),
@@ -240,7 +261,9 @@ class _Reader:
         parts = self._list(value, "triple")
         if len(parts) != 3:
             raise MalformedEdit("triple", "is [head, relation, tail]")
-        head, relation, tail = (self._name(part, limit) for part, limit in zip(parts, _TRIPLE_LIMITS, strict=True))
+        head, relation, tail = (
+            self._name(part, limit) for part, limit in zip(parts, _TRIPLE_LIMITS, strict=True)
+        )
         return Triple(self._concept(head), relation, self._concept(tail))
 
     def _name(self, value: Any, limit: int) -> str:
@@ -279,7 +302,9 @@ class _Reader:
     @staticmethod
     def _text(value: Any, name: str, limit: int = 1 << 20, *, empty: bool = False) -> str:
         if not isinstance(value, str) or (not value and not empty) or _bytes_of(value) > limit:
-            raise MalformedEdit(name, f"is a text of at most {limit} bytes" + ("" if empty else ", not empty"))
+            raise MalformedEdit(
+                name, f"is a text of at most {limit} bytes" + ("" if empty else ", not empty")
+            )
         if _has_half_character(value):
             raise MalformedEdit(name, "holds half a character")
         return value
@@ -312,7 +337,9 @@ class _Reader:
         try:
             return kind(value)
         except ValueError:
-            raise MalformedEdit(name, f"is one of {', '.join(str(e.value) for e in kind)}") from None
+            raise MalformedEdit(
+                name, f"is one of {', '.join(str(e.value) for e in kind)}"
+            ) from None
 
 
 # What may come in
@@ -321,8 +348,8 @@ class _Reader:
 def checked_text(text: str, field: str, limit_bytes: int = MAX_TEXT_BYTES) -> str:
     """`text` stripped: a query, an answer, of one line or several.
 
-    Raises InvalidRequest when nothing of it shows, when it is too long, or when it holds control characters other than
-    tabs and line ends.
+    Raises InvalidRequest when nothing of it shows, when it is too long, or when it holds control
+    characters other than tabs and line ends.
     """
     _require_characters(text, field)
     stripped = text.strip()
@@ -333,9 +360,11 @@ def checked_text(text: str, field: str, limit_bytes: int = MAX_TEXT_BYTES) -> st
 
 
 def checked_id(text: str, field: str, limit_bytes: int = MAX_ID_BYTES) -> str:
-    """`text` stripped: what tells one user, request or edit from another, so that all of it must show.
+    """`text` stripped: what tells one user, request or edit from another, so that all of it must
+    show.
 
-    Raises InvalidRequest when it is empty, too long, or holds characters that control something or do not show.
+    Raises InvalidRequest when it is empty, too long, or holds characters that control something or
+    do not show.
     """
     _require_characters(text, field, blanks=frozenset())
     stripped = text.strip()
@@ -368,7 +397,8 @@ def is_concept_name(text: str) -> bool:
 
 
 def checked_relation(text: str, field: str, vocabulary: Vocabulary) -> str:
-    """The name of the relation that `text` means. Raises InvalidRequest when it names nothing, or is no name."""
+    """The name of the relation that `text` means. Raises InvalidRequest when it names nothing, or
+    is no name."""
     _require_name(text, field)
     if not text.strip():
         raise InvalidRequest(field, "is empty")
@@ -381,7 +411,8 @@ def checked_relation(text: str, field: str, vocabulary: Vocabulary) -> str:
 
 
 def checked_relation_name(text: str, field: str) -> str:
-    """`text` stripped, as the name that a relation is to have: a loader keeps the names that its file uses.
+    """`text` stripped, as the name that a relation is to have: a loader keeps the names that its
+    file uses.
 
     Raises InvalidRequest when it names nothing, or is no name.
     """
@@ -408,8 +439,11 @@ def _require_relation(name: str, field: str) -> None:
     _require_size(name, field, MAX_RELATION_BYTES)
 
 
-def checked_triple(head: str, relation: str, tail: str, field: str, vocabulary: Vocabulary) -> Triple:
-    """The triple that the texts name. Raises InvalidRequest naming the part: `field`.head, .relation or .tail."""
+def checked_triple(
+    head: str, relation: str, tail: str, field: str, vocabulary: Vocabulary
+) -> Triple:
+    """The triple that the texts name. Raises InvalidRequest naming the part: `field`.head,
+    .relation or .tail."""
     return Triple(
         checked_concept(head, f"{field}.head"),
         checked_relation(relation, f"{field}.relation", vocabulary),
@@ -418,10 +452,12 @@ def checked_triple(head: str, relation: str, tail: str, field: str, vocabulary: 
 
 
 def checked_edit(edit: Edit, vocabulary: Vocabulary, *, may_be_empty: bool = True) -> Edit:
-    """An edit from outside as this service would have made it: its relations named, its triples in their one form.
+    """An edit from outside as this service would have made it: its relations named, its triples in
+    their one form.
 
-    `may_be_empty` is for logs that may hold edits which server.graph.rekeying left without a change. Raises
-    InvalidRequest naming the field where it is not what an RPC could have made, but for the number of triples.
+    `may_be_empty` is for logs that may hold edits which server.graph.rekeying left without a
+    change. Raises InvalidRequest naming the field where it is not what an RPC could have made, but
+    for the number of triples.
     """
     for text, field in ((edit.id, "id"), (edit.reverts, "reverts")):
         if text is not None and checked_id(text, field) != text:
@@ -431,7 +467,9 @@ def checked_edit(edit: Edit, vocabulary: Vocabulary, *, may_be_empty: bool = Tru
     if not (edit.changes or may_be_empty) or any(c.before == c.after for c in edit.changes):
         raise InvalidRequest("changes", "is empty, or holds one that changes nothing")
     if len(edit.relied_on) > MAX_CHANGES:
-        raise InvalidRequest("relied_on", f"holds {len(edit.relied_on)} triples; at most {MAX_CHANGES}")
+        raise InvalidRequest(
+            "relied_on", f"holds {len(edit.relied_on)} triples; at most {MAX_CHANGES}"
+        )
     if edit.evidence is not None:
         _require_evidence(edit.evidence)
     return replace(
@@ -442,27 +480,35 @@ def checked_edit(edit: Edit, vocabulary: Vocabulary, *, may_be_empty: bool = Tru
 
 
 def _named(triple: Triple, vocabulary: Vocabulary) -> Triple:
-    checked = checked_triple(triple.head.text, triple.relation, triple.tail.text, "triple", vocabulary)
+    checked = checked_triple(
+        triple.head.text, triple.relation, triple.tail.text, "triple", vocabulary
+    )
     return canonical(checked, vocabulary)
 
 
 def _require_evidence(evidence: Evidence) -> None:
     checked_text(evidence.query, "query")
     checked_text(evidence.answer, "answer")
-    for text, field in ((evidence.answer_before, "answer_before"), (evidence.answer_after, "answer_after")):
+    for text, field in (
+        (evidence.answer_before, "answer_before"),
+        (evidence.answer_after, "answer_after"),
+    ):
         _require_characters(text, field)
         _require_size(text, field, MAX_TEXT_BYTES)
     checked_concept(evidence.subject, "subject")
     checked_concept(evidence.object, "object")
     if len(evidence.relations) > MAX_RELATIONS:
-        raise InvalidRequest("relations", f"holds {len(evidence.relations)}; at most {MAX_RELATIONS}")
+        raise InvalidRequest(
+            "relations", f"holds {len(evidence.relations)}; at most {MAX_RELATIONS}"
+        )
     for relation in evidence.relations:
         _require_name(relation, "relations")
         _require_size(relation, "relations", MAX_RELATION_BYTES)
 
 
 def names_concept(key: str) -> bool:
-    """Whether a concept's key names something: a letter, a digit or a symbol is left of it, as of "C++" or an emoji."""
+    """Whether a concept's key names something: a letter, a digit or a symbol is left of it, as of
+    "C++" or an emoji."""
     return any(_is_word(c) or _is_symbol(c) for c in key)
 
 
@@ -481,7 +527,9 @@ def _is_word(char: str) -> bool:
 
 
 def _is_symbol(char: str) -> bool:
-    return char in _SIGNS or (unicodedata.category(char) in ("Sm", "Sc", "So") and char != _EMPTY_BRAILLE)
+    return char in _SIGNS or (
+        unicodedata.category(char) in ("Sm", "Sc", "So") and char != _EMPTY_BRAILLE
+    )
 
 
 def _is_control(char: str) -> bool:

@@ -1,8 +1,8 @@
 """Concepts: what triples connect, and how text becomes the key of one.
 
-The key is what makes two texts one concept. It ignores case, the width and the composition of characters, how often a
-blank or an underscore stands, which of their forms an apostrophe, a quote, a hyphen or a minus has, and characters that
-show nothing.
+The key is what makes two texts one concept. It ignores case, the width and the composition of
+characters, how often a blank or an underscore stands, which of their forms an apostrophe, a quote,
+a hyphen or a minus has, and characters that show nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import unicodedata
 from dataclasses import dataclass, field
 
 KEYS_VERSION = 2
-"""Of the rule that `concept_key` follows. What keeps keys, or a log in which they tell triples apart, says it."""
+"""Of the rule that `concept_key` follows. What keeps keys, or a log in which they tell triples
+apart, says it."""
 
 ARTICLES = frozenset({"a", "an", "the"})
 POSSESSIVES = frozenset({"my", "your", "his", "her", "its", "our", "their", "mine", "whose"})
 DETERMINERS = ARTICLES | POSSESSIVES
 
-# Unicode's Default_Ignorable_Code_Point, annotation marks, and control characters but those that are blanks. The
-# joiners (U+200C, U+200D) and the tags (U+E0020 to U+E007F) are listed apart: within some texts they count.
+# Unicode's Default_Ignorable_Code_Point, annotation marks, and control characters but those that
+# are blanks. The joiners (U+200C, U+200D) and the tags (U+E0020 to U+E007F) are listed apart:
+# within some texts they count.
 _INVISIBLE_RANGES = (
     (0x00, 0x08), (0x0E, 0x1B), (0x7F, 0x84), (0x86, 0x9F), (0xAD, 0xAD), (0x34F, 0x34F), (0x61C, 0x61C),
     (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x200B, 0x200B), (0x200E, 0x200F), (0x202A, 0x202E),
@@ -31,8 +33,14 @@ _INVISIBLE: dict[int, str | None] = {
     _BRAILLE_BLANK: " ",
     **{code: None for first, last in _INVISIBLE_RANGES for code in range(first, last + 1)},
 }
-_VARIATION_SELECTORS = {*range(0x180B, 0x180E), 0x180F, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)}
-"""They choose a form of the character before them: one text in two looks, so they do not count in keys."""
+_VARIATION_SELECTORS = {
+    *range(0x180B, 0x180E),
+    0x180F,
+    *range(0xFE00, 0xFE10),
+    *range(0xE0100, 0xE01F0),
+}
+"""They choose a form of the character before them: one text in two looks, so they do not count in
+keys."""
 
 _ONE_SIGN = {
     # Typed, typographic, as a modifier letter, as a prime, as a stray accent, Armenian, Hebrew
@@ -44,22 +52,28 @@ _FOLDED = {**_INVISIBLE, **{ord(form): sign for sign, forms in _ONE_SIGN.items()
 
 _ZWNJ, _ZWJ = "\u200c", "\u200d"
 _UNDECIDED = re.compile("[\u200c\u200d\U000e0020-\U000e007f]")
-_TAGS = re.compile("(?P<flag>\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f)|[\U000e0020-\U000e007f]+")
-"""Tags after a black flag make the flag of a region (Scotland's); anywhere else they show nothing."""
+_TAGS = re.compile(
+    "(?P<flag>\U0001f3f4[\U000e0020-\U000e007e]+\U000e007f)|[\U000e0020-\U000e007f]+"
+)
+"""Tags after a black flag make the flag of a region (Scotland's); anywhere else they show nothing.
+"""
 _VIRAMA = 9
-_CURSIVE = re.compile("[\u0620-\u074a\u074d-\u077f\u07ca-\u07ea\u0840-\u0858\u0860-\u08c9\u1820-\u18aa]")
+_CURSIVE = re.compile(
+    "[\u0620-\u074a\u074d-\u077f\u07ca-\u07ea\u0840-\u0858\u0860-\u08c9\u1820-\u18aa]"
+)
 _ENDS_A_STROKE = re.compile(
     "[\u0621-\u0625\u0627\u0629\u062f-\u0632\u0648\u0671-\u0677\u0688-\u0699\u06c0\u06c3-\u06cb\u06cd\u06cf"
     "\u06d2\u06d3\u06d5\u06ee\u06ef\u0710\u0715-\u0719\u071e\u0728\u072a\u072c\u072f\u0759-\u075b\u076b\u076c]"
 )
-"""Letters of those scripts that never join the next one, so that keeping them apart changes nothing."""
+"""Letters of those scripts that never join the next one, so that keeping them apart changes
+nothing."""
 
 
 def concept_key(text: str) -> str:
     """The key of the concept that `text` names; empty where the text names none.
 
-    NFKC and casefolded, runs of blanks and underscores as one space, one form of apostrophe, quote, hyphen and minus,
-    nothing that does not show.
+    NFKC and casefolded, runs of blanks and underscores as one space, one form of apostrophe, quote,
+    hyphen and minus, nothing that does not show.
     """
     if text.isascii() and text.isprintable():  # nothing in it has another form
         return _spaced(text.casefold())
@@ -76,11 +90,18 @@ def legacy_key(text: str) -> str:
 
 
 def legacy_spellings(key: str) -> tuple[str, ...]:
-    """Keys under which a base loaded before KEYS_VERSION 2 may keep the concept of `key`, the likeliest first.
+    """Keys under which a base loaded before KEYS_VERSION 2 may keep the concept of `key`, the
+    likeliest first.
 
-    With each sign in each of its other forms; characters that show nothing could be anywhere and are not tried.
+    With each sign in each of its other forms; characters that show nothing could be anywhere and
+    are not tried.
     """
-    spellings = [key.replace(sign, form) for sign, forms in _ONE_SIGN.items() if sign in key for form in forms]
+    spellings = [
+        key.replace(sign, form)
+        for sign, forms in _ONE_SIGN.items()
+        if sign in key
+        for form in forms
+    ]
     if '"' in key:
         spellings.append(re.sub('"([^"]*)"', "\u201c\\1\u201d", key))
     if key and _is_pictorial(key[-1]):
@@ -99,10 +120,13 @@ def one_form(text: str) -> str:
 def has_invisible(text: str) -> bool:
     """Whether `text` holds characters that show nothing, so that another text could look like it.
 
-    Joiners where they change what is seen (emoji, Indic and cursive scripts) are not among them. Variation selectors
-    and control characters are; blanks are not.
+    Joiners where they change what is seen (emoji, Indic and cursive scripts) are not among them.
+    Variation selectors and control characters are; blanks are not.
     """
-    return not (text.isascii() and text.isprintable()) and _without_joiners(text.translate(_INVISIBLE)) != text
+    return (
+        not (text.isascii() and text.isprintable())
+        and _without_joiners(text.translate(_INVISIBLE)) != text
+    )
 
 
 def _spaced(text: str) -> str:
@@ -115,14 +139,16 @@ def _without_joiners(text: str) -> str:
     if not _UNDECIDED.search(text):
         return text
     text = _TAGS.sub(lambda found: found["flag"] or "", text)
-    return "".join(c for at, c in enumerate(text) if c not in (_ZWNJ, _ZWJ) or _joiner_counts(text, at))
+    return "".join(
+        c for at, c in enumerate(text) if c not in (_ZWNJ, _ZWJ) or _joiner_counts(text, at)
+    )
 
 
 def _joiner_counts(text: str, at: int) -> bool:
     """Whether the joiner at `at` changes what is seen.
 
-    It does next to a virama (conjuncts, half forms, chillus); between emoji (one picture of several); and between two
-    letters of a cursive script that would join (Persian plurals).
+    It does next to a virama (conjuncts, half forms, chillus); between emoji (one picture of
+    several); and between two letters of a cursive script that would join (Persian plurals).
     """
     before, after = at - 1, at + 1
     while before >= 0 and (mark := unicodedata.combining(text[before])):
@@ -140,8 +166,12 @@ def _joiner_counts(text: str, at: int) -> bool:
 
 
 def _is_pictorial(character: str) -> bool:
-    """Whether a character may be part of an emoji: a symbol, a skin tone, or the arrows of a shaken head."""
-    return unicodedata.category(character) == "So" or character in "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff↔"
+    """Whether a character may be part of an emoji: a symbol, a skin tone, or the arrows of a shaken
+    head."""
+    return (
+        unicodedata.category(character) == "So"
+        or character in "\U0001f3fb\U0001f3fc\U0001f3fd\U0001f3fe\U0001f3ff↔"
+    )
 
 
 def _shown(text: str) -> str:
@@ -158,7 +188,12 @@ def _shown(text: str) -> str:
 
 def _is_idle(character: str) -> bool:
     """Whether a character shows nothing where no other stands before it."""
-    return character.isspace() or character == "_" or ord(character) in _INVISIBLE or bool(_UNDECIDED.match(character))
+    return (
+        character.isspace()
+        or character == "_"
+        or ord(character) in _INVISIBLE
+        or bool(_UNDECIDED.match(character))
+    )
 
 
 def _last_shaped(text: str, rest: str) -> str:
@@ -166,13 +201,19 @@ def _last_shaped(text: str, rest: str) -> str:
     if rest and ord(rest[0]) in _VARIATION_SELECTORS:
         return rest[0]
     rest = rest.translate(_INVISIBLE)
-    return _without_joiners(text + rest)[len(_without_joiners(text)) :] if _UNDECIDED.search(rest) else ""
+    return (
+        _without_joiners(text + rest)[len(_without_joiners(text)) :]
+        if _UNDECIDED.search(rest)
+        else ""
+    )
 
 
 def strip_determiners(text: str) -> str:
-    """`text` without its leading articles and possessives ("my dog" -> "dog"); unchanged if nothing else is there.
+    """`text` without its leading articles and possessives ("my dog" -> "dog"); unchanged if nothing
+    else is there.
 
-    One before a capital or a figure is part of a name and stays: "The Who", "My Chemical Romance", "the 1975".
+    One before a capital or a figure is part of a name and stays: "The Who", "My Chemical Romance",
+    "the 1975".
     """
     words = text.split()
     start = 0
@@ -202,7 +243,8 @@ class Concept:
     def of(cls, text: str) -> Concept:
         """The concept that `text` names, shown as it was typed.
 
-        Underscores and runs of blanks become one space, and what shows nothing is taken from its ends.
+        Underscores and runs of blanks become one space, and what shows nothing is taken from its
+        ends.
         """
         return cls(concept_key(text), _shown(text))
 

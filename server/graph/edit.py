@@ -31,8 +31,9 @@ class StopReason(Enum):
 class TripleProbabilities:
     """A triple's probabilities for one query.
 
-    `retrieval_*` is P(z|q) (Eq. 5) in the view before and after, 0 outside of it. `reasoning` is P(a|q,z) of the
-    feedback, `reasoning_answer_before` that of the answer before (Eq. 6); neither depends on the view.
+    `retrieval_*` is P(z|q) (Eq. 5) in the view before and after, 0 outside of it. `reasoning` is
+    P(a|q,z) of the feedback, `reasoning_answer_before` that of the answer before (Eq. 6); neither
+    depends on the view.
     """
 
     retrieval_before: float
@@ -43,7 +44,8 @@ class TripleProbabilities:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an edit did to one triple: the overlay's mark before and after. None is no mark: as in the base."""
+    """What an edit did to one triple: the overlay's mark before and after. None is no mark: as in
+    the base."""
 
     triple: Triple
     before: Mark | None
@@ -53,7 +55,9 @@ class Change:
     @property
     def enters(self) -> bool:
         """Whether the triple entered the view, or became the newest of it, rather than left it."""
-        return _standing(self.after) > _standing(self.before) or (_standing(self.after) == _standing(self.before) > 0)
+        return _standing(self.after) > _standing(self.before) or (
+            _standing(self.after) == _standing(self.before) > 0
+        )
 
 
 def _standing(mark: Mark | None) -> int:
@@ -120,14 +124,16 @@ class Overlay:
     marks: Mapping[Triple, Mark] = field(default_factory=dict)
 
     def with_edit(self, edit: Edit) -> Overlay:
-        """The overlay after `edit`. To replay a whole log, use OverlayBuilder: this copies all marks."""
+        """The overlay after `edit`. To replay a whole log, use OverlayBuilder: this copies all
+        marks."""
         builder = OverlayBuilder(self)
         builder.apply(edit)
         return builder.overlay()
 
 
 class OverlayBuilder:
-    """Replays a log of edits into one overlay. An edit costs what it changes, however large the overlay is."""
+    """Replays a log of edits into one overlay. An edit costs what it changes, however large the
+    overlay is."""
 
     def __init__(self, start: Overlay | None = None) -> None:
         self.revision = start.revision if start else 0
@@ -140,7 +146,9 @@ class OverlayBuilder:
     def apply(self, edit: Edit) -> None:
         """Go on to the overlay after `edit`."""
         for change in edit.changes:
-            self._marks.pop(change.triple, None)  # the newer text of a concept replaces the older one
+            self._marks.pop(
+                change.triple, None
+            )  # the newer text of a concept replaces the older one
             if change.after is not None:
                 self._marks[change.triple] = change.after
         self.revision = edit.revision

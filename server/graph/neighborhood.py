@@ -13,8 +13,8 @@ from server.graph.triple import Origin, Stamp, Triple
 class ViewedTriple:
     """A triple as one user sees it.
 
-    `in_base` says whether the shared graph has it; `weight`, `dataset` and `license` are the base's. `stamp` is the age
-    of a personal one.
+    `in_base` says whether the shared graph has it; `weight`, `dataset` and `license` are the
+    base's. `stamp` is the age of a personal one.
     """
 
     triple: Triple
@@ -34,8 +34,8 @@ class ViewedTriple:
 class RelationSlice:
     """A neighborhood's triples of one relation, all of them in the view.
 
-    `personal` are the user's own, newest first; `base` the shared graph's others, heaviest first, which may be cut short
-    on a hub: `base_count` counts all of them.
+    `personal` are the user's own, newest first; `base` the shared graph's others, heaviest first,
+    which may be cut short on a hub: `base_count` counts all of them.
     """
 
     relation: str
@@ -55,7 +55,8 @@ class RelationSlice:
 
 @dataclass(frozen=True, slots=True)
 class Neighborhood:
-    """The triples that start at `head`, by relation in the order of their names, at a revision of the overlay."""
+    """The triples that start at `head`, by relation in the order of their names, at a revision of
+    the overlay."""
 
     head: Concept
     revision: int
@@ -63,7 +64,9 @@ class Neighborhood:
 
     def slice(self, relation: str) -> RelationSlice:
         """The slice of `relation`; an empty one where there is none."""
-        return next((s for s in self.slices if s.relation == relation), RelationSlice(relation, (), (), 0))
+        return next(
+            (s for s in self.slices if s.relation == relation), RelationSlice(relation, (), (), 0)
+        )
 
     def __iter__(self) -> Iterator[ViewedTriple]:
         return (viewed for s in self.slices for viewed in s.triples)

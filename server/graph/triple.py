@@ -11,7 +11,8 @@ from server.graph.relation import Vocabulary
 
 @dataclass(frozen=True, slots=True, order=True)
 class Triple:
-    """One statement: `head` stands in `relation` to `tail`. Equal by the concepts' keys and the relation's name."""
+    """One statement: `head` stands in `relation` to `tail`. Equal by the concepts' keys and the
+    relation's name."""
 
     head: Concept
     relation: str
@@ -37,7 +38,8 @@ class Origin(Enum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Stamp:
-    """When a user added or removed a triple: the edit's revision and the change's place in it. Later is newer."""
+    """When a user added or removed a triple: the edit's revision and the change's place in it.
+    Later is newer."""
 
     revision: int
     position: int
@@ -52,7 +54,8 @@ class Mark:
 
 
 def canonical(triple: Triple, vocabulary: Vocabulary) -> Triple:
-    """The one form in which a statement is stored: of a symmetric relation, the end with the smaller key first."""
+    """The one form in which a statement is stored: of a symmetric relation, the end with the
+    smaller key first."""
     if vocabulary.is_symmetric(triple.relation) and triple.tail < triple.head:
         return triple.mirrored()
     return triple

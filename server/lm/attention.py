@@ -18,11 +18,14 @@ from server.lm.packing import Indices
 BLOCKS = "kgt_blocks"
 """The name under which transformers knows this attention."""
 
-_KNOWN_ARGUMENTS = frozenset({"position_ids", "use_cache", "cache_position", "is_causal", "output_attentions"})
+_KNOWN_ARGUMENTS = frozenset(
+    {"position_ids", "use_cache", "cache_position", "is_causal", "output_attentions"}
+)
 
 
 class UnsupportedAttention(Exception):
-    """The model's attention does more than softmax(q k / sqrt(d)) v: a softcap, a window, sinks, a position bias."""
+    """The model's attention does more than softmax(q k / sqrt(d)) v: a softcap, a window, sinks, a
+    position bias."""
 
 
 class KeptKeys:
@@ -51,11 +54,16 @@ class KeptKeys:
         if len(self._free) == self._capacity:
             self._layers, self._free, self._capacity = {}, [], 0
 
-    def write(self, layer: int, slots: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> None:
+    def write(
+        self, layer: int, slots: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+    ) -> None:
         """Keep (tokens, key heads, head dimension) at `slots`."""
         kept = self._layers.get(layer)
         if kept is None or len(kept[0]) < self._capacity:
-            kept = self._layers[layer] = (self._grown(kept and kept[0], keys), self._grown(kept and kept[1], values))
+            kept = self._layers[layer] = (
+                self._grown(kept and kept[0], keys),
+                self._grown(kept and kept[1], values),
+            )
         kept[0].index_copy_(0, slots, keys)
         kept[1].index_copy_(0, slots, values)
 
@@ -81,7 +89,9 @@ class _Group:
 class BlockPlan:
     """A Layout on the model's device, with the keys that are kept."""
 
-    def __init__(self, layout: Layout, kept: KeptKeys, device: torch.device, number_format: torch.dtype) -> None:
+    def __init__(
+        self, layout: Layout, kept: KeptKeys, device: torch.device, number_format: torch.dtype
+    ) -> None:
         self.kept = kept
         self.places = torch.from_numpy(layout.places).to(device)
         self.joining, self.joined = (torch.from_numpy(part).to(device) for part in layout.joins)
@@ -104,10 +114,14 @@ class BlockPlan:
         return self._repeated[repeats]
 
 
-def additive(mask: np.ndarray[Any, np.dtype[np.bool_]], device: torch.device, form: torch.dtype) -> torch.Tensor:
+def additive(
+    mask: np.ndarray[Any, np.dtype[np.bool_]], device: torch.device, form: torch.dtype
+) -> torch.Tensor:
     """A mask as attention takes it: 0 where seen, the lowest number elsewhere."""
     seen = torch.from_numpy(mask).to(device)
-    return torch.zeros(seen.shape, dtype=form, device=device).masked_fill_(~seen, torch.finfo(form).min)
+    return torch.zeros(seen.shape, dtype=form, device=device).masked_fill_(
+        ~seen, torch.finfo(form).min
+    )
 
 
 def block_attention(
@@ -127,14 +141,23 @@ def block_attention(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
         )
         return result
-    unknown = [name for name, given in others.items() if given is not None and name not in _KNOWN_ARGUMENTS]
+    unknown = [
+        name for name, given in others.items() if given is not None and name not in _KNOWN_ARGUMENTS
+    ]
     if unknown:
         raise UnsupportedAttention(", ".join(unknown))
     layer: int = module.layer_idx  # type: ignore[assignment]
-    queries, keys, values = (part[0].transpose(0, 1) for part in (query, key, value))  # (tokens, heads, head dimension)
+    queries, keys, values = (
+        part[0].transpose(0, 1) for part in (query, key, value)
+    )  # (tokens, heads, head dimension)
     plan = block_plan
     if len(plan.joining):
-        plan.kept.write(layer, plan.joined, keys.index_select(0, plan.joining), values.index_select(0, plan.joining))
+        plan.kept.write(
+            layer,
+            plan.joined,
+            keys.index_select(0, plan.joining),
+            values.index_select(0, plan.joining),
+        )
     repeats = queries.shape[1] // keys.shape[1]
     results = []
     for group, mask in zip(plan.groups, plan.masks(repeats), strict=True):
@@ -154,12 +177,15 @@ def _group_attention(
 ) -> torch.Tensor:
     """A group's results in the order of its queries: (blocks * queries, heads, head dimension).
 
-    Query heads that share a key head are laid beside each other as more queries, so that keys are never repeated.
+    Query heads that share a key head are laid beside each other as more queries, so that keys are
+    never repeated.
     """
     blocks, wide, long = group.shape
     heads, key_heads = queries.shape[1], keys.shape[1]
     q = queries.index_select(0, group.queries).view(blocks, wide, key_heads, heads // key_heads, -1)
-    q = q.permute(0, 2, 3, 1, 4).reshape(blocks, key_heads, -1, q.shape[-1])  # repeats outside, queries inside
+    q = q.permute(0, 2, 3, 1, 4).reshape(
+        blocks, key_heads, -1, q.shape[-1]
+    )  # repeats outside, queries inside
     k = keys.index_select(0, group.keys).view(blocks, long, key_heads, -1).transpose(1, 2)
     v = values.index_select(0, group.keys).view(blocks, long, key_heads, -1).transpose(1, 2)
     out = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)

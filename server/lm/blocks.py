@@ -1,9 +1,10 @@
 """One forward pass over many trees and generations: which tokens look at which keys, in blocks.
 
-The linear layers see one row of tokens and do not care whose they are. Attention is computed in blocks: a run of at most
-`block_tokens` tokens of one segment, against the keys that they can see at all: their common ancestors and themselves. A
-block holds keys of its own segment alone, so one user's tree is out of another's reach by construction, and the cost
-grows with the tokens and not with their square.
+The linear layers see one row of tokens and do not care whose they are. Attention is computed in
+blocks: a run of at most `block_tokens` tokens of one segment, against the keys that they can see at
+all: their common ancestors and themselves. A block holds keys of its own segment alone, so one
+user's tree is out of another's reach by construction, and the cost grows with the tokens and not
+with their square.
 """
 
 from __future__ import annotations
@@ -24,8 +25,9 @@ _ALIGNMENT = 8
 class Segment:
     """Tokens of one tree, or the next tokens of one generation, in a forward pass.
 
-    tokens, positions, ends: (length,), as in a Tree. `read` are the tokens after which logits are wanted, ascending.
-    `stream` names a generation: its tokens also see all that the stream read before, and join it.
+    tokens, positions, ends: (length,), as in a Tree. `read` are the tokens after which logits are
+    wanted, ascending. `stream` names a generation: its tokens also see all that the stream read
+    before, and join it.
     """
 
     tokens: Indices
@@ -39,7 +41,9 @@ class Segment:
         return cls(tree.tokens, tree.positions, tree.ends, read)
 
     @classmethod
-    def of_stream(cls, stream: int, tokens: Sequence[int], start: int, *, read_last: bool) -> Segment:
+    def of_stream(
+        cls, stream: int, tokens: Sequence[int], start: int, *, read_last: bool
+    ) -> Segment:
         """The tokens of a generation from position `start` on."""
         length = len(tokens)
         return cls(
@@ -55,9 +59,9 @@ class Segment:
 class BlockGroup:
     """Blocks of like shape, computed at once.
 
-    queries: (blocks, queries) where in the row; keys: (blocks, keys) where in the row, or in the kept keys when
-    `kept`; mask: (blocks, queries, keys). Blocks that are shorter than the group's shape are filled up with masked keys
-    of their own and with queries whose result nobody reads.
+    queries: (blocks, queries) where in the row; keys: (blocks, keys) where in the row, or in the
+    kept keys when `kept`; mask: (blocks, queries, keys). Blocks that are shorter than the group's
+    shape are filled up with masked keys of their own and with queries whose result nobody reads.
     """
 
     kept: bool
@@ -68,10 +72,11 @@ class BlockGroup:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A forward pass: its row of tokens, its blocks, and where each token's result stands among the blocks' results.
+    """A forward pass: its row of tokens, its blocks, and where each token's result stands among the
+    blocks' results.
 
-    tokens, positions, places: (length,). `read` are the row's tokens after which logits are wanted. `joins` are the row's
-    tokens whose keys are kept and the slots that they go to.
+    tokens, positions, places: (length,). `read` are the row's tokens after which logits are wanted.
+    `joins` are the row's tokens whose keys are kept and the slots that they go to.
     """
 
     tokens: Indices
@@ -98,7 +103,8 @@ class _Block:
 
 
 def lay_out(segments: Sequence[Segment], slots: Mapping[int, Indices], block_tokens: int) -> Layout:
-    """One forward pass over `segments`. `slots` gives, for each stream in it, the slots of all its tokens, old and new."""
+    """One forward pass over `segments`. `slots` gives, for each stream in it, the slots of all its
+    tokens, old and new."""
     blocks: list[_Block] = []
     read, joining, joined = [], [], []
     start = 0
@@ -129,7 +135,8 @@ def _joined(parts: Sequence[Indices]) -> Indices:
 
 
 def _tree_blocks(segment: Segment, start: int, block_tokens: int) -> list[_Block]:
-    """Runs of a tree's tokens. In depth-first order what all of a run can see is its first token's path and the run."""
+    """Runs of a tree's tokens. In depth-first order what all of a run can see is its first token's
+    path and the run."""
     blocks = []
     for first in range(0, len(segment.tokens), block_tokens):
         run = np.arange(first, min(first + block_tokens, len(segment.tokens)))
@@ -151,7 +158,8 @@ def _stream_blocks(segment: Segment, start: int, slots: Indices, block_tokens: i
 
 
 def _grouped(blocks: Sequence[_Block], length: int) -> tuple[tuple[BlockGroup, ...], Indices]:
-    """The blocks by shape, and where each of the row's `length` tokens stands among all groups' results."""
+    """The blocks by shape, and where each of the row's `length` tokens stands among all groups'
+    results."""
     classes: dict[tuple[bool, bool, int], list[_Block]] = {}
     for block in blocks:
         classes.setdefault(block.shape_class, []).append(block)

@@ -1,7 +1,7 @@
 """GGUF files as folders that load fast: converted once, whole or not at all, and kept in the cache.
 
-De-quantising and the tokenizer take minutes, loading what came of it seconds. The default model and a user's own file
-go the same way.
+De-quantising and the tokenizer take minutes, loading what came of it seconds. The default model and
+a user's own file go the same way.
 """
 
 from __future__ import annotations
@@ -37,21 +37,25 @@ class CacheUnwritable(Exception):
 
 
 def converted(gguf: Path, cache: Path, number_format: torch.dtype, progress: Progress) -> Path:
-    """The folder that `gguf` was converted into; converted now where that is not in the cache whole.
+    """The folder that `gguf` was converted into; converted now where that is not in the cache
+    whole.
 
-    Found by the file's content, so that a moved file is known and a changed one is not mistaken for it. Raises
-    ModelUnusable, and CacheUnwritable where nothing can be kept.
+    Found by the file's content, so that a moved file is known and a changed one is not mistaken for
+    it. Raises ModelUnusable, and CacheUnwritable where nothing can be kept.
     """
     require_gguf(gguf)
     with progress.step(f"reading {gguf.name}"):
         digest = file_digest(gguf)
     name = re.sub(r"[^\w.-]+", "-", gguf.stem)[:60]
-    folder = models_folder(cache) / f"{name}-{digest[:16]}-{str(number_format).removeprefix('torch.')}"
+    folder = (
+        models_folder(cache) / f"{name}-{digest[:16]}-{str(number_format).removeprefix('torch.')}"
+    )
     return kept(folder, lambda _, made: convert(gguf, made, number_format, progress))
 
 
 def convert(gguf: Path, folder: Path, number_format: torch.dtype, progress: Progress) -> None:
-    """De-quantise a GGUF file into `folder`, in the number format that it will be loaded in. Raises ModelUnusable."""
+    """De-quantise a GGUF file into `folder`, in the number format that it will be loaded in. Raises
+    ModelUnusable."""
     from transformers import AutoTokenizer
 
     with tempfile.TemporaryDirectory() as alone:
@@ -76,7 +80,9 @@ def _save_model(alias: Path, gguf: Path, folder: Path, number_format: torch.dtyp
         alias.parent, gguf_file=alias.name, dtype=torch.float32, output_loading_info=True
     )
     if missing := report["missing_keys"]:
-        raise ModelUnusable(f"{gguf}: lacks weights ({named_few(missing)}); copy or download it again")
+        raise ModelUnusable(
+            f"{gguf}: lacks weights ({named_few(missing)}); copy or download it again"
+        )
     config = quantised.config
     if hasattr(config, "quantization_config"):
         # A model loaded from GGUF refuses to be saved; a fresh one with its weights does not
@@ -87,10 +93,11 @@ def _save_model(alias: Path, gguf: Path, folder: Path, number_format: torch.dtyp
 
 
 def kept(folder: Path, make: Callable[[Path, Path], None]) -> Path:
-    """`folder`, made where it is not there whole: by `make(scratch folder, folder to fill)`, then renamed.
+    """`folder`, made where it is not there whole: by `make(scratch folder, folder to fill)`, then
+    renamed.
 
-    Two at once both make it, and the first one's is kept. Whatever ends this leaves either all of the folder or
-    nothing; what a killed process left is removed by the next one.
+    Two at once both make it, and the first one's is kept. Whatever ends this leaves either all of
+    the folder or nothing; what a killed process left is removed by the next one.
     """
     if intact(folder):
         return folder
@@ -176,7 +183,8 @@ def _lock(folder: Path, how: int = 0) -> int:
 
 
 def _open_as_written(folder: Path) -> None:
-    """Weights get the access of the files beside them: safetensors writes them for their owner alone."""
+    """Weights get the access of the files beside them: safetensors writes them for their owner
+    alone."""
     usual = (folder / "config.json").stat().st_mode
     for file in folder.iterdir():
         file.chmod(usual)

@@ -14,7 +14,8 @@ _INCOMPLETE = "�"
 """What a tokenizer decodes a cut character to."""
 
 _GREEDY_BELOW = 1e-6
-"""A temperature under which the most probable token is drawn all but surely, and under which logits would overflow."""
+"""A temperature under which the most probable token is drawn all but surely, and under which logits
+would overflow."""
 
 
 class Generation:
@@ -42,12 +43,16 @@ class Generation:
         self._text = GrowingText(tokenizer, request.stop)
 
     def next_segment(self, room: int) -> Segment:
-        """What the next forward pass reads of it: the last token, or of a prompt as much as there is room for."""
+        """What the next forward pass reads of it: the last token, or of a prompt as much as there
+        is room for."""
         tokens = self._unread[:room]
-        return Segment.of_stream(self.stream, tokens, self._position, read_last=len(tokens) == len(self._unread))
+        return Segment.of_stream(
+            self.stream, tokens, self._position, read_last=len(tokens) == len(self._unread)
+        )
 
     def advance(self, segment: Segment, logits: torch.Tensor) -> Piece:
-        """What it says after `segment` was read. logits: (1, vocabulary), or (0, vocabulary) within the prompt."""
+        """What it says after `segment` was read. logits: (1, vocabulary), or (0, vocabulary) within
+        the prompt."""
         read = len(segment.tokens)
         del self._unread[:read]
         self._position += read
@@ -99,8 +104,11 @@ class GrowingText:
     def feed(self, token: int) -> str:
         """The characters that `token` completes and that no stop text can still begin in."""
         self._tokens.append(token)
-        self._text = self._tokenizer.decode(self._tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        # A stop text right at the start is only the line end before an answer: look behind the leading blanks.
+        self._text = self._tokenizer.decode(
+            self._tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        )
+        # A stop text right at the start is only the line end before an answer: look behind the
+        # leading blanks.
         lead = len(self._text) - len(self._text.lstrip())
         found = [at for s in self._stop if (at := self._text.find(s, lead)) >= 0]
         if found:

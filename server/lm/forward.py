@@ -1,4 +1,5 @@
-"""Forward passes over trees and generations together: in blocks where the model allows it, else one by one."""
+"""Forward passes over trees and generations together: in blocks where the model allows it, else one
+by one."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ _log = logging.getLogger("kgt")
 
 
 class Forward(Protocol):
-    """Runs forward passes, and remembers what the tokens of streams (generations) left for those after them."""
+    """Runs forward passes, and remembers what the tokens of streams (generations) left for those
+    after them."""
 
     def run(self, segments: Sequence[Segment]) -> torch.Tensor:
         """The logits after the `read` tokens of all segments, in order. (read, vocabulary)"""
@@ -50,7 +52,8 @@ class BlockForward:
             out = self._model(
                 input_ids=torch.from_numpy(layout.tokens)[None].to(device),
                 position_ids=torch.from_numpy(layout.positions)[None].to(device),
-                # A finished mask of four dimensions keeps transformers from making one; the plan holds the real ones.
+                # A finished mask of four dimensions keeps transformers from making one; the plan
+                # holds the real ones.
                 attention_mask=torch.zeros(1, 1, 1, 1, dtype=number_format, device=device),
                 use_cache=False,
                 logits_to_keep=torch.from_numpy(layout.read).to(device),
@@ -64,7 +67,8 @@ class BlockForward:
             self._kept.give_back(slots)
 
     def _slots_with(self, segment: Segment) -> Indices:
-        """The slots of a stream, its new tokens included. A pass that is repeated finds its slots again."""
+        """The slots of a stream, its new tokens included. A pass that is repeated finds its slots
+        again."""
         assert segment.stream is not None
         slots = self._slots.get(segment.stream, np.zeros(0, dtype=np.int64))
         wanted = int(segment.positions[-1]) + 1
@@ -75,13 +79,16 @@ class BlockForward:
 
 
 class MaskedForward:
-    """One segment a pass, for models whose attention cannot be replaced: a square mask, transformers' own cache."""
+    """One segment a pass, for models whose attention cannot be replaced: a square mask,
+    transformers' own cache."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
         self._caches: dict[int, DynamicCache] = {}
         # Since transformers 5.24 some models call it `cache`
-        self._cache = "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+        self._cache = (
+            "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
+        )
 
     def run(self, segments: Sequence[Segment]) -> torch.Tensor:
         return torch.cat([self._one(segment) for segment in segments])
@@ -98,7 +105,9 @@ class MaskedForward:
         }
         with torch.inference_mode():
             if segment.stream is not None:
-                cache = self._caches.setdefault(segment.stream, DynamicCache(config=self._model.config))
+                cache = self._caches.setdefault(
+                    segment.stream, DynamicCache(config=self._model.config)
+                )
                 for layer in cache.layers:
                     # A pass that broke off may have left something behind
                     if (extra := layer.get_seq_length() - int(segment.positions[0])) > 0:
@@ -112,7 +121,8 @@ class MaskedForward:
 
 
 def choose_forward(model: PreTrainedModel, block_tokens: int) -> Forward:
-    """Blocks if the model's attention can be replaced and a trial gives the model's own numbers, else one by one."""
+    """Blocks if the model's attention can be replaced and a trial gives the model's own numbers,
+    else one by one."""
     plain = MaskedForward(model)
     if not model._can_set_attn_implementation():
         return plain
@@ -128,7 +138,14 @@ def choose_forward(model: PreTrainedModel, block_tokens: int) -> Forward:
         if float((found - expected).abs().max()) <= tolerance:
             return blocks
         reason = "a trial gave other numbers"
-    except (UnsupportedAttention, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+    except (
+        UnsupportedAttention,
+        TypeError,
+        ValueError,
+        AttributeError,
+        IndexError,
+        RuntimeError,
+    ) as error:
         reason = f"{type(error).__name__}: {error}"
     model.set_attn_implementation(before)
     _log.warning("this model's attention is not replaced (%s): requests run one by one", reason)
@@ -137,19 +154,28 @@ def choose_forward(model: PreTrainedModel, block_tokens: int) -> Forward:
 
 def _trial() -> Segment:
     """A small tree of arbitrary tokens."""
-    (tree,) = pack([TokenSequence(tokens, 1) for tokens in ((2, 3, 4, 5, 6, 0), (2, 3, 4, 7, 8, 0), (2, 9, 3, 0))], 99)
+    (tree,) = pack(
+        [
+            TokenSequence(tokens, 1)
+            for tokens in ((2, 3, 4, 5, 6, 0), (2, 3, 4, 7, 8, 0), (2, 9, 3, 0))
+        ],
+        99,
+    )
     return Segment.of_tree(tree, np.arange(len(tree.tokens)))
 
 
 def wanted_nodes(tree: Tree, sequences: Sequence[TokenSequence]) -> Indices:
     """The tokens of a tree after which a continuation's token is predicted, ascending."""
-    return np.unique([node for number, path in tree.paths for node in path[sequences[number].scored_from - 1 :]])
+    return np.unique(
+        [node for number, path in tree.paths for node in path[sequences[number].scored_from - 1 :]]
+    )
 
 
 def continuation_logprobs(
     logits: torch.Tensor, tree: Tree, sequences: Sequence[TokenSequence]
 ) -> Iterable[tuple[int, float]]:
-    """(index of the sequence, the sum of its continuation's log-probabilities) for each sequence in the tree.
+    """(index of the sequence, the sum of its continuation's log-probabilities) for each sequence in
+    the tree.
 
     logits: (wanted nodes, vocabulary). The softmax is computed in float32.
     """
@@ -169,9 +195,14 @@ def continuation_logprobs(
 def _logprobs(logits: torch.Tensor, pairs: Sequence[tuple[int, int]]) -> list[float]:
     """ln P(token) in a row of `logits`, for each (row, token)."""
     with torch.inference_mode():
-        rows, tokens = (torch.tensor(part, device=logits.device) for part in zip(*pairs, strict=True))
+        rows, tokens = (
+            torch.tensor(part, device=logits.device) for part in zip(*pairs, strict=True)
+        )
         normalizers = torch.cat(
-            [logits[at : at + LOGIT_ROWS].float().logsumexp(-1) for at in range(0, len(logits), LOGIT_ROWS)]
+            [
+                logits[at : at + LOGIT_ROWS].float().logsumexp(-1)
+                for at in range(0, len(logits), LOGIT_ROWS)
+            ]
         )  # (rows,)
         values: list[float] = (logits[rows, tokens].float() - normalizers[rows]).tolist()
     return values

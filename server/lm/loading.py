@@ -1,4 +1,5 @@
-"""From a model's name to weights in memory: which files, which device, which number format, which adapter."""
+"""From a model's name to weights in memory: which files, which device, which number format, which
+adapter."""
 
 from __future__ import annotations
 
@@ -44,14 +45,16 @@ NumberFormat = Literal["auto", "float32", "bfloat16", "float16"]
 _GGUF = ".gguf"
 _ADAPTER_CONFIG = "adapter_config.json"
 _NO_ADAPTER = "no-adapter-is-looked-for"
-"""Where transformers looks for an adapter: not in the model's folder, where it would attach one that nobody named."""
+"""Where transformers looks for an adapter: not in the model's folder, where it would attach one
+that nobody named."""
 
 _log = logging.getLogger("kgt")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelChoice:
-    """What to load. `adapter`: "auto" is the one that ships with the default model, "none" is none, else a folder."""
+    """What to load. `adapter`: "auto" is the one that ships with the default model, "none" is none,
+    else a folder."""
 
     model: str = DEFAULT_MODEL
     adapter: str = "auto"
@@ -74,7 +77,8 @@ class LoadedModel:
 
 
 def load(choice: ModelChoice, stop: threading.Event | None = None) -> LoadedModel:
-    """Load weights, tokenizer and adapter, all of them or nothing. Raises ModelUnusable with what to do.
+    """Load weights, tokenizer and adapter, all of them or nothing. Raises ModelUnusable with what
+    to do.
 
     Tells in the log what it is doing. `stop`, once set, ends it as StartupError.
     """
@@ -92,7 +96,9 @@ def load(choice: ModelChoice, stop: threading.Event | None = None) -> LoadedMode
             return _loaded(source, adapter, device, number_format, progress)
     except (StartupError, KeyboardInterrupt):
         raise
-    except Exception as error:  # libraries tell damage in many ways: OSError, SafetensorError, struct.error, ...
+    except (
+        Exception
+    ) as error:  # libraries tell damage in many ways: OSError, SafetensorError, struct.error, ...
         raise ModelUnusable(
             f"{choice.model!r} cannot be loaded as a causal language model: {first_line(error)}."
             " KGT_MODEL takes a Hugging Face folder, hub id or .gguf file"
@@ -100,13 +106,19 @@ def load(choice: ModelChoice, stop: threading.Event | None = None) -> LoadedMode
 
 
 def _loaded(
-    source: _Source, adapter: Path | None, device: torch.device, number_format: torch.dtype, progress: Progress
+    source: _Source,
+    adapter: Path | None,
+    device: torch.device,
+    number_format: torch.dtype,
+    progress: Progress,
 ) -> LoadedModel:
     config = AutoConfig.from_pretrained(source.place, **source.options)
     if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING and "AutoModelForCausalLM" not in getattr(
         config, "auto_map", {}
     ):
-        raise ModelUnusable(f"{source.place} holds a {config.model_type} model, which is not a causal language model")
+        raise ModelUnusable(
+            f"{source.place} holds a {config.model_type} model, which is not a causal language model"
+        )
     if source.folder is not None:
         require_whole_weights(source.folder)
     tokenizer = _tokenizer(source, config)
@@ -138,9 +150,15 @@ def choose_number_format(wanted: NumberFormat, device: torch.device) -> torch.dt
     By features alone and never by a timing, so that answers do not change from start to start.
     """
     if wanted != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[wanted]
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[
+            wanted
+        ]
     if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+        return (
+            torch.bfloat16
+            if torch.cuda.is_bf16_supported(including_emulation=False)
+            else torch.float16
+        )
     if device.type == "cpu" and processor_has_bfloat16():
         return torch.bfloat16
     return torch.float32
@@ -159,7 +177,8 @@ def processor_has_bfloat16() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What transformers loads from: a folder, a hub id, or a GGUF file in a folder where it could not be converted."""
+    """What transformers loads from: a folder, a hub id, or a GGUF file in a folder where it could
+    not be converted."""
 
     place: str
     gguf: Path | None = None
@@ -179,14 +198,18 @@ def _source(choice: ModelChoice, number_format: torch.dtype, progress: Progress)
     if choice.model == DEFAULT_MODEL:
         folder = default_model_folder(choice.cache)
         if not (folder / "config.json").exists():
-            raise ModelUnusable(f"the default model is not in {folder}; fetch it once with `python -m server.lm.fetch`")
+            raise ModelUnusable(
+                f"the default model is not in {folder}; fetch it once with `python -m server.lm.fetch`"
+            )
         try:
             require_whole_weights(folder)
             if not intact(folder):
                 raise unusable(folder, "is not whole")
         except ModelUnusable as error:
             wrong = str(error).rpartition("; ")[0]
-            raise ModelUnusable(f"{wrong}; delete {folder} and run `python -m server.lm.fetch`") from error
+            raise ModelUnusable(
+                f"{wrong}; delete {folder} and run `python -m server.lm.fetch`"
+            ) from error
         return _Source(str(folder))
     path = Path(choice.model).expanduser()
     if path.suffix.lower() == _GGUF or path.is_file():
@@ -195,7 +218,9 @@ def _source(choice: ModelChoice, number_format: torch.dtype, progress: Progress)
         _require_model_folder(path)
         return _Source(str(path))
     if choice.model.startswith((".", "/", "~")) or choice.model.count("/") != 1:
-        raise ModelUnusable(f"there is no folder {path}; KGT_MODEL takes a Hugging Face folder, hub id or .gguf file")
+        raise ModelUnusable(
+            f"there is no folder {path}; KGT_MODEL takes a Hugging Face folder, hub id or .gguf file"
+        )
     return _Source(choice.model)
 
 
@@ -203,17 +228,23 @@ def _from_gguf(path: Path, cache: Path, number_format: torch.dtype, progress: Pr
     if path.is_dir():
         raise unusable(path, "is a folder, where a GGUF file is expected", "name the file in it")
     if not path.exists():
-        raise ModelUnusable(f"there is no file {path}; KGT_MODEL takes a Hugging Face folder, hub id or .gguf file")
+        raise ModelUnusable(
+            f"there is no file {path}; KGT_MODEL takes a Hugging Face folder, hub id or .gguf file"
+        )
     try:
         return _Source(str(converted(path, cache, number_format, progress)))
     except CacheUnwritable as error:
-        _log.warning("%s; %s is converted at every start. KGT_CACHE names another folder", error, path.name)
+        _log.warning(
+            "%s; %s is converted at every start. KGT_CACHE names another folder", error, path.name
+        )
         return _Source(str(path.parent), path)
     except StartupError:
         raise
     except Exception as error:
         raise unusable(
-            path, f"cannot be converted into {cache}: {first_line(error)}", "see that the disk has room (KGT_CACHE)"
+            path,
+            f"cannot be converted into {cache}: {first_line(error)}",
+            "see that the disk has room (KGT_CACHE)",
         ) from error
 
 
@@ -225,7 +256,9 @@ def _require_model_folder(folder: Path) -> None:
             )
         raise ModelUnusable(f"{folder} holds no config.json: it is not a model folder")
     if "model_type" not in require_json(folder / "config.json"):
-        raise unusable(folder / "config.json", "says no model_type: it is not a model's configuration")
+        raise unusable(
+            folder / "config.json", "says no model_type: it is not a model's configuration"
+        )
     for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
         if (path := folder / name).exists() or path.is_symlink():
             require_json(path)
@@ -234,15 +267,23 @@ def _require_model_folder(folder: Path) -> None:
 def _tokenizer(source: _Source, config: PreTrainedConfig) -> PreTrainedTokenizerBase:
     """The model's own tokenizer. Raises ModelUnusable."""
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(source.place, **source.options)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            source.place, **source.options
+        )
     except Exception as error:
         raise ModelUnusable(
             f"{source.place}: the tokenizer is missing or damaged: {first_line(error)}; copy or download it again"
         ) from error
     rows = getattr(config.get_text_config(), "vocab_size", None)
-    if not tokenizer("a").input_ids or len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
-        raise ModelUnusable(f"{source.place}: the tokenizer has no vocabulary; copy or download its files too")
-    if isinstance(rows, int) and tokenizer.vocab_size > rows:  # a few that were added may have no row
+    if not tokenizer("a").input_ids or len(tokenizer.get_vocab()) <= len(
+        tokenizer.all_special_tokens
+    ):
+        raise ModelUnusable(
+            f"{source.place}: the tokenizer has no vocabulary; copy or download its files too"
+        )
+    if (
+        isinstance(rows, int) and tokenizer.vocab_size > rows
+    ):  # a few that were added may have no row
         raise ModelUnusable(
             f"{source.place}: the tokenizer has {tokenizer.vocab_size} tokens and the model {rows};"
             " they do not belong together, copy or download them again"
@@ -251,7 +292,8 @@ def _tokenizer(source: _Source, config: PreTrainedConfig) -> PreTrainedTokenizer
 
 
 def _whole_model(source: _Source, number_format: torch.dtype) -> PreTrainedModel:
-    """The model with every weight read from its files. Raises ModelUnusable naming what is missing or left over."""
+    """The model with every weight read from its files. Raises ModelUnusable naming what is missing
+    or left over."""
     model, report = AutoModelForCausalLM.from_pretrained(
         source.place,
         dtype=number_format,
@@ -280,11 +322,14 @@ def _whole_model(source: _Source, number_format: torch.dtype) -> PreTrainedModel
 
 
 def _of_this_model(model: PreTrainedModel, left_over: Collection[str]) -> set[str]:
-    """Those of the weights left over that are in a part which the model has: a layer or bias too many.
+    """Those of the weights left over that are in a part which the model has: a layer or bias too
+    many.
 
     Other parts, such as a classifier's or an image encoder's, say nothing about the language model.
     """
-    parts = {name for name, _ in model.named_children()} | {name for name, _ in model.base_model.named_children()}
+    parts = {name for name, _ in model.named_children()} | {
+        name for name, _ in model.base_model.named_children()
+    }
     return {key for key in left_over if key.partition(".")[0] in parts}
 
 
@@ -296,15 +341,20 @@ def _adapter_folder(choice: ModelChoice) -> Path | None:
             return folder if (folder / _ADAPTER_CONFIG).exists() else None
     folder = Path(choice.adapter).expanduser()
     if not (folder / _ADAPTER_CONFIG).is_file():
-        raise ModelUnusable(f"{folder} is no PEFT adapter (no adapter_config.json); set KGT_ADAPTER to one, or to none")
+        raise ModelUnusable(
+            f"{folder} is no PEFT adapter (no adapter_config.json); set KGT_ADAPTER to one, or to none"
+        )
     require_json(folder / _ADAPTER_CONFIG)
-    if (weights := folder / "adapter_model.safetensors").exists() or not (folder / "adapter_model.bin").exists():
+    if (weights := folder / "adapter_model.safetensors").exists() or not (
+        folder / "adapter_model.bin"
+    ).exists():
         require_safetensors(weights)
     return folder
 
 
 def _with_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
-    """The model with the adapter merged into its weights, in float32: no cost at run time. Raises ModelUnusable."""
+    """The model with the adapter merged into its weights, in float32: no cost at run time. Raises
+    ModelUnusable."""
     from peft import PeftConfig, PeftModel
 
     try:
@@ -318,13 +368,17 @@ def _with_adapter(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
             report = adapted.load_adapter(str(folder), "default")
             merged: PreTrainedModel = adapted.merge_and_unload()
     except Exception as error:
-        raise ModelUnusable(f"the adapter {folder} does not fit the model: {first_line(error)}") from error
+        raise ModelUnusable(
+            f"the adapter {folder} does not fit the model: {first_line(error)}"
+        ) from error
     for keys, wrong in (
         (report.missing_keys, "lacks"),
         (report.unexpected_keys, "does not fit the model: left over is"),
     ):
         if keys:
-            raise ModelUnusable(f"the adapter {folder} {wrong} {named_few(keys)}; set KGT_ADAPTER to one made for it")
+            raise ModelUnusable(
+                f"the adapter {folder} {wrong} {named_few(keys)}; set KGT_ADAPTER to one made for it"
+            )
     return merged
 
 
@@ -340,7 +394,9 @@ def _fingerprint_of(source: _Source, config: PreTrainedConfig) -> str:
     if source.gguf is not None:
         return _digest_files([source.gguf])
     if source.folder is None:
-        return hashlib.sha256(f"{source.place}@{getattr(config, '_commit_hash', '')}".encode()).hexdigest()[:16]
+        return hashlib.sha256(
+            f"{source.place}@{getattr(config, '_commit_hash', '')}".encode()
+        ).hexdigest()[:16]
     kinds = ("config.json", "tokenizer*", "*.safetensors", "*.bin", "*.index.json")
     found = {path for kind in kinds for path in source.folder.glob(kind) if path.is_file()}
     return _digest_files(sorted(path for path in found if not path.name.startswith("adapter_")))

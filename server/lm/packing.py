@@ -1,8 +1,9 @@
 """Many short continuations of shared prompts, as few tokens as share every common beginning.
 
-All (prompt, continuation) texts of a request are token sequences; put into a tree, each common beginning stands once. A
-tree is laid flat in depth-first order, so that what stands below a token follows it without a gap: a token's position is
-its depth, and it sees the tokens before it whose branch it is in. A sequence's last token is predicted and never read.
+All (prompt, continuation) texts of a request are token sequences; put into a tree, each common
+beginning stands once. A tree is laid flat in depth-first order, so that what stands below a token
+follows it without a gap: a token's position is its depth, and it sees the tokens before it whose
+branch it is in. A sequence's last token is predicted and never read.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class TokenSequence:
-    """One prompt with one continuation. The tokens from `scored_from` (at least 1) on are the continuation's."""
+    """One prompt with one continuation. The tokens from `scored_from` (at least 1) on are the
+    continuation's."""
 
     tokens: tuple[int, ...]
     scored_from: int
@@ -33,9 +35,9 @@ class TokenSequence:
 class Tree:
     """A tree of tokens laid flat.
 
-    tokens, positions, ends: (length,). `ends[i]` is where the branch below token i ends: token j sees token i exactly
-    when i <= j < ends[i]. `paths` gives, for each sequence in the tree, its index in the request and where its tokens
-    stand, all but the last.
+    tokens, positions, ends: (length,). `ends[i]` is where the branch below token i ends: token j
+    sees token i exactly when i <= j < ends[i]. `paths` gives, for each sequence in the tree, its
+    index in the request and where its tokens stand, all but the last.
     """
 
     tokens: Indices
@@ -49,18 +51,26 @@ class Tree:
 
 
 def seen(queries: Indices, keys: Indices, ends: Indices) -> npt.NDArray[np.bool_]:
-    """Which of `queries` (rows) sees which of `keys` (columns) in a tree with these `ends`. (queries, keys)"""
-    sees: npt.NDArray[np.bool_] = (keys[None, :] <= queries[:, None]) & (queries[:, None] < ends[keys][None, :])
+    """Which of `queries` (rows) sees which of `keys` (columns) in a tree with these `ends`.
+    (queries, keys)"""
+    sees: npt.NDArray[np.bool_] = (keys[None, :] <= queries[:, None]) & (
+        queries[:, None] < ends[keys][None, :]
+    )
     return sees
 
 
-def pack(sequences: Sequence[TokenSequence], budget: int, numbers: Sequence[int] | None = None) -> list[Tree]:
-    """Trees that hold `sequences` (those of `numbers`), each of at most `budget` tokens (or one sequence, if longer).
+def pack(
+    sequences: Sequence[TokenSequence], budget: int, numbers: Sequence[int] | None = None
+) -> list[Tree]:
+    """Trees that hold `sequences` (those of `numbers`), each of at most `budget` tokens (or one
+    sequence, if longer).
 
-    Neighbours in token order go into the same tree, so that they share the most; what a tree's first sequence shares
-    with the tree before is computed again.
+    Neighbours in token order go into the same tree, so that they share the most; what a tree's
+    first sequence shares with the tree before is computed again.
     """
-    order = sorted(range(len(sequences)) if numbers is None else numbers, key=lambda n: sequences[n].tokens)
+    order = sorted(
+        range(len(sequences)) if numbers is None else numbers, key=lambda n: sequences[n].tokens
+    )
     trees, builder = [], _TreeBuilder()
     for number in order:
         tokens = sequences[number].read
@@ -74,7 +84,8 @@ def pack(sequences: Sequence[TokenSequence], budget: int, numbers: Sequence[int]
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many items `a` and `b` begin with alike. Compares slices, which takes no time even for thousands of tokens."""
+    """How many items `a` and `b` begin with alike. Compares slices, which takes no time even for
+    thousands of tokens."""
     low, high = 0, min(len(a), len(b))
     if a[:high] == b[:high]:
         return high
@@ -88,7 +99,8 @@ def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
 
 
 class _TreeBuilder:
-    """Lays sequences that come in token order into one tree: each shares its beginning with the one before."""
+    """Lays sequences that come in token order into one tree: each shares its beginning with the one
+    before."""
 
     def __init__(self) -> None:
         self._tokens: list[int] = []
@@ -123,7 +135,8 @@ class _TreeBuilder:
     def tree(self) -> Tree:
         self._close(0)
         tokens, positions, ends = (
-            np.array(values, dtype=np.int64) for values in (self._tokens, self._positions, self._ends)
+            np.array(values, dtype=np.int64)
+            for values in (self._tokens, self._positions, self._ends)
         )
         return Tree(tokens, positions, ends, tuple(self._paths))
 

@@ -1,8 +1,9 @@
-"""Where a text can be cut so that its pieces' tokens, joined, are the text's own tokens; and how long tokens are.
+"""Where a text can be cut so that its pieces' tokens, joined, are the text's own tokens; and how
+long tokens are.
 
-A byte-level BPE tokenizer first splits a text into words by a regular expression and then each word into tokens, so a
-cut between two words changes nothing. Which tokenizers do so is read from their own description; of all others a text
-is one piece, which is slower and never wrong.
+A byte-level BPE tokenizer first splits a text into words by a regular expression and then each word
+into tokens, so a cut between two words changes nothing. Which tokenizers do so is read from their
+own description; of all others a text is one piece, which is slower and never wrong.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from transformers import PreTrainedTokenizerBase
 PIECE_CHARACTERS = 512
 
 _CUT = re.compile(r"(?<=[A-Za-z0-9]) (?=[A-Za-z])", re.ASCII)
-"""Between two words for each of the expressions below: none has a match in which a letter or digit precedes a blank."""
+"""Between two words for each of the expressions below: none has a match in which a letter or digit
+precedes a blank."""
 
 _WORDS = frozenset({
     # GPT-4 and Llama 3; Qwen 2 and 3
@@ -27,11 +29,13 @@ _WORDS = frozenset({
 })  # fmt: skip
 
 _COMPOSING = 4
-"""NFC makes at most four times as few bytes of a text: three Hangul letters, or a letter and its accents, become one."""
+"""NFC makes at most four times as few bytes of a text: three Hangul letters, or a letter and its
+accents, become one."""
 
 
 def pieces(text: str, characters: int | None) -> Iterator[str]:
-    """`text` cut where that changes no token, into pieces of at least `characters`; whole where that is None."""
+    """`text` cut where that changes no token, into pieces of at least `characters`; whole where
+    that is None."""
     start = 0
     while characters is not None and (cut := _CUT.search(text, start + max(1, characters))):
         yield text[start : cut.start()]
@@ -41,7 +45,8 @@ def pieces(text: str, characters: int | None) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class TokenizerTraits:
-    """What is certain of a tokenizer. `longest_token_bytes`: of a text, one token stands for at most so many bytes.
+    """What is certain of a tokenizer. `longest_token_bytes`: of a text, one token stands for at
+    most so many bytes.
 
     `cuts_exactly`: its tokens never reach across a cut. None and False where nothing is certain.
     """
@@ -60,7 +65,9 @@ def traits_of(tokenizer: PreTrainedTokenizerBase) -> TokenizerTraits:
     except (TypeError, ValueError, AttributeError):  # parts written in Python describe nothing
         return TokenizerTraits()
     byte_level = _is_byte_level(normalizers, splitters)
-    if not byte_level and not (backend.model.byte_fallback and _is_sentence_piece(normalizers, splitters)):
+    if not byte_level and not (
+        backend.model.byte_fallback and _is_sentence_piece(normalizers, splitters)
+    ):
         return TokenizerTraits()
     longest = max((len(token.encode()) for token in tokenizer.get_vocab()), default=1)
     composing = _COMPOSING if any(stage["type"] == "NFC" for stage in normalizers) else 1
@@ -96,7 +103,8 @@ def _is_byte_level(normalizers: list[dict[str, Any]], splitters: list[dict[str, 
 def _is_sentence_piece(normalizers: list[dict[str, Any]], splitters: list[dict[str, Any]]) -> bool:
     """Whether blanks become a mark and nothing else of a text is changed."""
     kept = all(
-        stage["type"] == "Prepend" or (stage["type"] == "Replace" and stage["pattern"] == {"String": " "})
+        stage["type"] == "Prepend"
+        or (stage["type"] == "Replace" and stage["pattern"] == {"String": " "})
         for stage in normalizers
     )
     return kept and all(stage["type"] == "Metaspace" for stage in splitters)
@@ -115,4 +123,6 @@ def _splits_words(splitters: list[dict[str, Any]]) -> bool:
 
 def _reaches_out(added: Any) -> bool:
     """Whether an added token takes blanks with it, or looks at what stands next to it."""
-    return bool(added.lstrip or added.rstrip or added.single_word or any(c.isspace() for c in added.content))
+    return bool(
+        added.lstrip or added.rstrip or added.single_word or any(c.isspace() for c in added.content)
+    )

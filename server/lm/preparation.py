@@ -1,4 +1,5 @@
-"""What a job needs before the model can run it: its texts as tokens. Neither on the event loop nor on the model's thread."""
+"""What a job needs before the model can run it: its texts as tokens. Neither on the event loop nor
+on the model's thread."""
 
 from __future__ import annotations
 
@@ -23,9 +24,10 @@ _log = logging.getLogger("kgt")
 class Preparation:
     """Prepares jobs that have their place in the worker's queue, each a step at a time, in turn.
 
-    A step is a few milliseconds of tokenizing, unless a text cannot be cut. Long texts are left to one thread, so that
-    however many there are they only delay each other; the second thread is there for the rest. Between steps, what was
-    cancelled or is too late is dropped. The worker's queue bounds what is prepared.
+    A step is a few milliseconds of tokenizing, unless a text cannot be cut. Long texts are left to
+    one thread, so that however many there are they only delay each other; the second thread is
+    there for the rest. Between steps, what was cancelled or is too late is dropped. The worker's
+    queue bounds what is prepared.
     """
 
     def __init__(self, worker: ModelWorker) -> None:
@@ -67,9 +69,13 @@ class Preparation:
                 self._worker.start(job)
             except KgtError as error:
                 self._worker.refuse(job, error)
-            except Exception as error:  # a defect of a tokenizer; its message may hold what a user wrote
+            except (
+                Exception
+            ) as error:  # a defect of a tokenizer; its message may hold what a user wrote
                 _log.error("texts could not be tokenized: %s", type(error).__name__)
-                self._worker.refuse(job, Internal("the texts could not be tokenized; the server's log says more"))
+                self._worker.refuse(
+                    job, Internal("the texts could not be tokenized; the server's log says more")
+                )
             else:
                 self._give_turn(lane, (job, steps))
 

@@ -1,4 +1,5 @@
-"""What a start is doing, told in the log: each step when it begins, and every few seconds how far it is."""
+"""What a start is doing, told in the log: each step when it begins, and every few seconds how far
+it is."""
 
 from __future__ import annotations
 
@@ -21,7 +22,9 @@ _log = logging.getLogger("kgt")
 class Progress:
     """Tells the steps of one start. `stop`, once set, ends it at the next step or item."""
 
-    def __init__(self, stop: threading.Event | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, stop: threading.Event | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._stop = stop or threading.Event()
         self._clock = clock
         self._told = -INTERVAL_S
@@ -68,7 +71,8 @@ class Progress:
 
 @contextlib.contextmanager
 def counting_tensors(progress: Progress) -> Iterator[None]:
-    """Meanwhile transformers' own progress over tensors is told by `progress`, and no bars are drawn."""
+    """Meanwhile transformers' own progress over tensors is told by `progress`, and no bars are
+    drawn."""
     from transformers import modeling_gguf_pytorch_utils as gguf_loader
     from transformers.utils import logging as transformers_logging
 
@@ -80,7 +84,9 @@ def counting_tensors(progress: Progress) -> Iterator[None]:
 
     with contextlib.ExitStack() as undone:
         if hasattr(transformers_logging, "set_tqdm_hook"):
-            before = transformers_logging.set_tqdm_hook(lambda _, arguments, options: told(*arguments, **options))
+            before = transformers_logging.set_tqdm_hook(
+                lambda _, arguments, options: told(*arguments, **options)
+            )
             undone.callback(transformers_logging.set_tqdm_hook, before)
         if hasattr(gguf_loader, "tqdm"):  # most GGUF files go through a loader that knows no hook
             bars = gguf_loader.tqdm

@@ -17,7 +17,8 @@ _STEP_CHARACTERS = 1 << 15
 """Characters that one step tokenizes, about: 10 ms. A text that cannot be cut is one step."""
 _STEP_TEXTS = 256
 _REQUEST_TOKENS = 1 << 24
-"""Tokens of all texts of a request, what they share counted each time: 128 MB while they are prepared."""
+"""Tokens of all texts of a request, what they share counted each time: 128 MB while they are
+prepared."""
 
 Result = TypeVar("Result")
 Steps = Generator[None, None, Result]
@@ -26,7 +27,8 @@ Steps = Generator[None, None, Result]
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A text to be tokenized: what it may take of the model's context, and the field to shorten if it takes more."""
+    """A text to be tokenized: what it may take of the model's context, and the field to shorten if
+    it takes more."""
 
     text: str
     limit: int
@@ -36,8 +38,9 @@ class _Text:
 class Tokenizer:
     """A model's tokenizer, within the model's context.
 
-    Tokenizes long texts piece by piece and each distinct piece of a request once: what all its prompts share costs as
-    much as one of them. `piece_characters` is how long a piece is at least; `rows` how many tokens the model knows.
+    Tokenizes long texts piece by piece and each distinct piece of a request once: what all its
+    prompts share costs as much as one of them. `piece_characters` is how long a piece is at least;
+    `rows` how many tokens the model knows.
     """
 
     def __init__(
@@ -52,7 +55,9 @@ class Tokenizer:
         self._special = frozenset(tokenizer.all_special_ids)
         self._added = self._added_around()
         traits = traits_of(tokenizer)
-        self._piece_characters = piece_characters if self._added is not None and traits.cuts_exactly else None
+        self._piece_characters = (
+            piece_characters if self._added is not None and traits.cuts_exactly else None
+        )
         self._longest = traits.longest_token_bytes
         highest = max(tokenizer.get_vocab().values(), default=0)
         self._unknown_from = rows if rows is not None and highest >= rows else None
@@ -60,7 +65,8 @@ class Tokenizer:
     def require_bounded(self, text: str, field: str) -> None:
         """Raise TextTooLong where `text` has more bytes than a whole context of the longest tokens.
 
-        Looks at lengths alone, so that it costs nothing. Most texts that are too long pass; none that fits is refused.
+        Looks at lengths alone, so that it costs nothing. Most texts that are too long pass; none
+        that fits is refused.
         """
         if self._longest is None or 4 * len(text) <= self.context_tokens * self._longest:
             return
@@ -69,7 +75,8 @@ class Tokenizer:
             raise TextTooLong(field, least, self.context_tokens)
 
     def prompt(self, text: str) -> list[int]:
-        """The tokens of a prompt, with the tokenizer's own beginning-of-sequence token where it sets one."""
+        """The tokens of a prompt, with the tokenizer's own beginning-of-sequence token where it
+        sets one."""
         return finished(self.prompt_in_steps(GenerateRequest(text, 1), room=0))
 
     def prompt_in_steps(self, request: GenerateRequest, room: int = 1) -> Steps[list[int]]:
@@ -87,8 +94,8 @@ class Tokenizer:
     def sequences_in_steps(self, branches: Sequence[Branch]) -> Steps[list[TokenSequence]]:
         """One sequence for each continuation of each branch, in order. Raises TextTooLong.
 
-        Prompt and continuation are tokenized as one text, as the model would have met them, and cut where the tokens
-        part from the prompt's own.
+        Prompt and continuation are tokenized as one text, as the model would have met them, and cut
+        where the tokens part from the prompt's own.
         """
         # A prompt's own tokens may be a few more than those that it has with a continuation
         texts = [_Text(b.prompt, 2 * self.context_tokens, b.field) for b in branches]
@@ -97,7 +104,10 @@ class Tokenizer:
                 field = branch.field_to_shorten(number)
                 texts.append(_Text(branch.prompt + continuation, self.context_tokens, field))
         tokens = yield from self._tokens(texts)
-        prompts, wholes = tokens[: len(branches)], zip(texts[len(branches) :], tokens[len(branches) :], strict=True)
+        prompts, wholes = (
+            tokens[: len(branches)],
+            zip(texts[len(branches) :], tokens[len(branches) :], strict=True),
+        )
         sequences = []
         for branch, prompt in zip(branches, prompts, strict=True):
             for _ in branch.continuations:
@@ -116,7 +126,8 @@ class Tokenizer:
         return TokenSequence(tuple(whole), start)
 
     def _tokens(self, texts: Sequence[_Text]) -> Steps[list[list[int]]]:
-        """The tokens of each text. Stops at the first of which more pieces are read than its limit allows."""
+        """The tokens of each text. Stops at the first of which more pieces are read than its limit
+        allows."""
         known: dict[str, list[int]] = {}
         counts, total = [0] * len(texts), 0
         for step in _steps(self._pieces(texts)):
@@ -145,10 +156,16 @@ class Tokenizer:
     def _encoded(self, texts: list[str]) -> list[list[int]]:
         if not texts:
             return []
-        whole = self._piece_characters is None  # else what the tokenizer adds comes around the joined pieces
+        whole = (
+            self._piece_characters is None
+        )  # else what the tokenizer adds comes around the joined pieces
         encoded: list[list[int]] = self.tokenizer(texts, add_special_tokens=whole).input_ids
-        if (rows := self._unknown_from) is not None:  # a token that was added to the tokenizer alone, said in a text
-            encoded = [[token if token < rows else self._stand_in() for token in ids] for ids in encoded]
+        if (
+            rows := self._unknown_from
+        ) is not None:  # a token that was added to the tokenizer alone, said in a text
+            encoded = [
+                [token if token < rows else self._stand_in() for token in ids] for ids in encoded
+            ]
         return encoded
 
     def _joined(self, text: str, known: dict[str, list[int]]) -> list[int]:
@@ -159,8 +176,11 @@ class Tokenizer:
         return self._without_end([*before, *(token for part in parts for token in part), *after])
 
     def _added_around(self) -> tuple[list[int], list[int]] | None:
-        """The tokens that the tokenizer adds before and after a text; None where that cannot be told."""
-        plain, added = (self.tokenizer(["a"], add_special_tokens=add).input_ids[0] for add in (False, True))
+        """The tokens that the tokenizer adds before and after a text; None where that cannot be
+        told."""
+        plain, added = (
+            self.tokenizer(["a"], add_special_tokens=add).input_ids[0] for add in (False, True)
+        )
         for at in range(len(added) - len(plain) + 1):
             if added[at : at + len(plain)] == plain:
                 return added[:at], added[at + len(plain) :]

@@ -18,10 +18,12 @@ from server.lm.worker import GenerateJob, ModelWorker, ScoreJob
 from server.tuning.ports import Branch, GenerateRequest, Piece, Scores
 
 BLOCK_TOKENS = 64
-"""Queries in a block of attention: about a root's length, so that neither roots nor blocks are most of the keys."""
+"""Queries in a block of attention: about a root's length, so that neither roots nor blocks are most
+of the keys."""
 
 _PROCESSOR_BUDGET, _GPU_BUDGET = 2048, 16_384
-"""Tokens in a forward pass. A processor's time grows with the tokens, and generations wait for the pass under way."""
+"""Tokens in a forward pass. A processor's time grows with the tokens, and generations wait for the
+pass under way."""
 
 _log = logging.getLogger("kgt")
 
@@ -29,8 +31,8 @@ _log = logging.getLogger("kgt")
 class TransformersModel:
     """Scores continuations and generates text with one model, on one thread, for all users at once.
 
-    `token_budget`: tokens in a forward pass, 0 for what suits the device; `streams`: generations under way at most;
-    `queue_capacity`: requests that wait for either.
+    `token_budget`: tokens in a forward pass, 0 for what suits the device; `streams`: generations
+    under way at most; `queue_capacity`: requests that wait for either.
     """
 
     def __init__(
@@ -50,7 +52,8 @@ class TransformersModel:
             self._tokenizer,
             _ends(loaded.model, loaded.tokenizer),
             capacity=queue_capacity,
-            budget=token_budget or (_PROCESSOR_BUDGET if loaded.model.device.type == "cpu" else _GPU_BUDGET),
+            budget=token_budget
+            or (_PROCESSOR_BUDGET if loaded.model.device.type == "cpu" else _GPU_BUDGET),
             streams=streams,
         )
         self._preparation = Preparation(self._worker)
@@ -101,7 +104,9 @@ class TransformersModel:
         finally:
             job.cancelled.set()
 
-    async def generate(self, request: GenerateRequest, deadline: float | None = None) -> AsyncIterator[Piece]:
+    async def generate(
+        self, request: GenerateRequest, deadline: float | None = None
+    ) -> AsyncIterator[Piece]:
         """The continuation of a prompt. Raises TextTooLong, ModelBusy, DeadlinePassed."""
         self._tokenizer.require_bounded(request.prompt, request.field)
         loop = asyncio.get_running_loop()
@@ -127,14 +132,20 @@ class TransformersModel:
         self._worker.close()
 
 
-def _call(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: object) -> None:
+def _call(
+    loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: object
+) -> None:
     """Call on the loop's thread; nobody is left to be told where the loop has ended."""
-    with contextlib.suppress(RuntimeError):  # what call_soon_threadsafe raises then, and nothing else
+    with contextlib.suppress(
+        RuntimeError
+    ):  # what call_soon_threadsafe raises then, and nothing else
         loop.call_soon_threadsafe(callback, *arguments)
 
 
 def _ends(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> frozenset[int]:
     """The tokens that end a generation."""
-    configured = model.generation_config.eos_token_id if model.generation_config is not None else None
+    configured = (
+        model.generation_config.eos_token_id if model.generation_config is not None else None
+    )
     ids = configured if isinstance(configured, list) else [configured, tokenizer.eos_token_id]
     return frozenset(i for i in ids if i is not None)

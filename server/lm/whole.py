@@ -42,7 +42,8 @@ def require_json(path: Path) -> dict[str, Any]:
 
 
 def require_whole_weights(folder: Path) -> None:
-    """All weight files of a model's folder are there and whole. Raises ModelUnusable naming the first that is not."""
+    """All weight files of a model's folder are there and whole. Raises ModelUnusable naming the
+    first that is not."""
     for path in weight_files(folder):
         if path.suffix == ".safetensors":
             require_safetensors(path)
@@ -51,23 +52,32 @@ def require_whole_weights(folder: Path) -> None:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files with the weights of a model's folder, those that an index names included. Raises ModelUnusable."""
+    """The files with the weights of a model's folder, those that an index names included. Raises
+    ModelUnusable."""
     for name in (_SAFETENSORS, _TORCH):
         if (single := folder / name).exists() or single.is_symlink():
             return [single]
         if (index := folder / f"{name}.index.json").exists():
             return _shards(index)
-    raise unusable(folder, f"holds no weights ({_SAFETENSORS}, or {_TORCH})", "copy or download them too")
+    raise unusable(
+        folder, f"holds no weights ({_SAFETENSORS}, or {_TORCH})", "copy or download them too"
+    )
 
 
 def _shards(index: Path) -> list[Path]:
     places = require_json(index).get("weight_map")
-    if not isinstance(places, dict) or not places or not all(isinstance(name, str) for name in places.values()):
+    if (
+        not isinstance(places, dict)
+        or not places
+        or not all(isinstance(name, str) for name in places.values())
+    ):
         raise unusable(index, "names no files of weights")
     paths = [index.parent / name for name in sorted(set(places.values()))]
     for path in paths:
         if not path.exists():
-            raise unusable(path, f"is missing, and {index.name} names it", "copy or download it too")
+            raise unusable(
+                path, f"is missing, and {index.name} names it", "copy or download it too"
+            )
     return paths
 
 
@@ -82,10 +92,14 @@ def require_safetensors(path: Path) -> None:
         text = file.read(length)
     try:
         header = json.loads(text)
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        ends = [
+            entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"
+        ]
         wanted = 8 + length + max(ends, default=0)
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-        raise unusable(path, "is cut" if 8 + length > size else "has a header that cannot be read") from None
+        raise unusable(
+            path, "is cut" if 8 + length > size else "has a header that cannot be read"
+        ) from None
     if size < wanted:
         raise unusable(path, f"is cut: it has {size} of {wanted} bytes")
     if size > wanted:
@@ -93,15 +107,22 @@ def require_safetensors(path: Path) -> None:
 
 
 def require_gguf(path: Path) -> None:
-    """The file is GGUF of a version that can be read, and holds all tensors that it lists. Raises ModelUnusable."""
+    """The file is GGUF of a version that can be read, and holds all tensors that it lists. Raises
+    ModelUnusable."""
     from gguf import GGML_QUANT_SIZES
 
     size = _size(path)
     with opened(path) as file:
         if file.read(4) != b"GGUF":
-            raise unusable(path, "is not a GGUF file", "KGT_MODEL takes a Hugging Face folder, hub id or .gguf file")
+            raise unusable(
+                path,
+                "is not a GGUF file",
+                "KGT_MODEL takes a Hugging Face folder, hub id or .gguf file",
+            )
         try:
-            end = _GgufReader(file, size).end({int(kind): sizes for kind, sizes in GGML_QUANT_SIZES.items()})
+            end = _GgufReader(file, size).end(
+                {int(kind): sizes for kind, sizes in GGML_QUANT_SIZES.items()}
+            )
         except (struct.error, ValueError, OverflowError, MemoryError):
             raise unusable(path, "is cut or damaged: its list of tensors cannot be read") from None
     if size < end:
@@ -137,7 +158,9 @@ class _GgufReader:
         for length in self._numbers(f"<{dimensions}Q"):
             elements *= length
         kind, offset = self._numbers("<IQ")
-        block, width = sizes.get(kind, (1, 0))  # a type that is not known here is the converter's to refuse
+        block, width = sizes.get(
+            kind, (1, 0)
+        )  # a type that is not known here is the converter's to refuse
         return int(offset) + elements // block * width
 
     def _skip_value(self, kind: int, name: bytes = b"") -> None:
@@ -174,7 +197,8 @@ class _GgufReader:
 
 
 def opened(path: Path) -> BinaryIO:
-    """The file, open, if it is one that can be read and not a stand-in for one. Raises ModelUnusable."""
+    """The file, open, if it is one that can be read and not a stand-in for one. Raises
+    ModelUnusable."""
     if path.is_dir():
         raise unusable(path, "is a folder, where a file is expected")
     try:
@@ -186,7 +210,9 @@ def opened(path: Path) -> BinaryIO:
     start = file.peek(len(_POINTER))[: len(_POINTER)]
     if start == _POINTER:
         file.close()
-        raise unusable(path, "is a Git LFS pointer, not the file itself", "fetch the file with `git lfs pull`")
+        raise unusable(
+            path, "is a Git LFS pointer, not the file itself", "fetch the file with `git lfs pull`"
+        )
     if not start:
         file.close()
         raise unusable(path, "is empty")

@@ -1,8 +1,9 @@
-"""One thread that runs the model, behind a bounded queue, so that the event loop never waits for a tensor.
+"""One thread that runs the model, behind a bounded queue, so that the event loop never waits for a
+tensor.
 
-Each turn of the thread is one forward pass: a token of every generation under way, then the waiting work in the order in
-which it came, as much as the token budget holds. What comes alone starts at once; a long generation delays nobody by more
-than the pass under way.
+Each turn of the thread is one forward pass: a token of every generation under way, then the waiting
+work in the order in which it came, as much as the token budget holds. What comes alone starts at
+once; a long generation delays nobody by more than the pass under way.
 """
 
 from __future__ import annotations
@@ -17,20 +18,36 @@ from itertools import count
 
 import torch
 
-from server.errors import DeadlinePassed, Internal, KgtError, ModelBusy, RequestTooLarge, ShuttingDown
+from server.errors import (
+    DeadlinePassed,
+    Internal,
+    KgtError,
+    ModelBusy,
+    RequestTooLarge,
+    ShuttingDown,
+)
 from server.lm.blocks import Segment
 from server.lm.decoding import Generation
 from server.lm.forward import Forward, continuation_logprobs, wanted_nodes
 from server.lm.packing import TokenSequence, Tree, pack
 from server.lm.tokens import Steps, Tokenizer
-from server.tuning.ports import Branch, ContinuationLogprob, GenerateRequest, ModelCost, Piece, Scores
+from server.tuning.ports import (
+    Branch,
+    ContinuationLogprob,
+    GenerateRequest,
+    ModelCost,
+    Piece,
+    Scores,
+)
 
 RECOVERY_PASSES = 256
-"""After so many forward passes that fitted, a budget that memory had halved is doubled: a failed try costs one of these."""
+"""After so many forward passes that fitted, a budget that memory had halved is doubled: a failed
+try costs one of these."""
 
 _LEAST_BUDGET = 16
 _REQUEST_PASSES, _LEAST_REQUEST_TOKENS = 64, 1 << 18
-"""A request may have the model read so many passes' tokens, or so many tokens where passes are small."""
+"""A request may have the model read so many passes' tokens, or so many tokens where passes are
+small."""
 
 _STOPPING = "the server is stopping; try another one, or again later"
 
@@ -65,7 +82,10 @@ class ScoreJob(Job):
 
     @property
     def longest_text(self) -> int:
-        return max((len(b.prompt) + max(map(len, b.continuations), default=0) for b in self.branches), default=0)
+        return max(
+            (len(b.prompt) + max(map(len, b.continuations), default=0) for b in self.branches),
+            default=0,
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -83,10 +103,18 @@ class GenerateJob(Job):
 
 
 class ModelWorker:
-    """Runs jobs. Full: ModelBusy. Expired or cancelled: dropped unstarted. Out of memory: halves its budget for a while."""
+    """Runs jobs. Full: ModelBusy. Expired or cancelled: dropped unstarted. Out of memory: halves
+    its budget for a while."""
 
     def __init__(
-        self, forward: Forward, tokenizer: Tokenizer, ends: frozenset[int], *, capacity: int, budget: int, streams: int
+        self,
+        forward: Forward,
+        tokenizer: Tokenizer,
+        ends: frozenset[int],
+        *,
+        capacity: int,
+        budget: int,
+        streams: int,
     ) -> None:
         self.budget = budget
         self._full_budget = budget
@@ -116,7 +144,8 @@ class ModelWorker:
                 self._waiting = deque(j for j in self._waiting if not j.cancelled.is_set())
             if len(self._waiting) >= self._capacity:
                 raise ModelBusy(
-                    f"{len(self._waiting)} requests are waiting for the model already; try again", retry_after_s=1.0
+                    f"{len(self._waiting)} requests are waiting for the model already; try again",
+                    retry_after_s=1.0,
                 )
             self._waiting.append(job)
 
@@ -134,7 +163,8 @@ class ModelWorker:
         job.fail(error)
 
     def preparation(self, job: Job) -> Steps[None]:
-        """The steps that prepare `job`, on any thread but the model's. Raise TextTooLong, RequestTooLarge."""
+        """The steps that prepare `job`, on any thread but the model's. Raise TextTooLong,
+        RequestTooLarge."""
         if isinstance(job, ScoreJob):
             sequences = yield from self._tokenizer.sequences_in_steps(job.branches)
             scoring = _Scoring(sequences, job.branches, self.budget)
@@ -162,7 +192,9 @@ class ModelWorker:
                 segments = self._chosen()
                 if segments:
                     self._pass(segments)
-            except Exception as error:  # a defect: what is under way ends with it, the thread does not
+            except (
+                Exception
+            ) as error:  # a defect: what is under way ends with it, the thread does not
                 self._fail([(job, _NOTHING) for job in [*self._scoring, *self._generating]], error)
 
     def _work_is_there(self) -> bool:
@@ -186,12 +218,15 @@ class ModelWorker:
             self._waiting = deque(j for j in self._waiting if not j.cancelled.is_set())
 
     def _chosen(self) -> list[tuple[Job, Segment]]:
-        """The next forward pass. At least one segment where anything is under way; in all at most the budget."""
+        """The next forward pass. At least one segment where anything is under way; in all at most
+        the budget."""
         chosen: list[tuple[Job, Segment]] = []
         room = self.budget
         for job in self._generating:
             assert job.generation is not None
-            if (share := room - self.budget // 2) > 0:  # generations leave half of a pass to the others
+            if (
+                share := room - self.budget // 2
+            ) > 0:  # generations leave half of a pass to the others
                 chosen.append((job, job.generation.next_segment(share)))
                 room -= len(chosen[-1][1].tokens)
         for begun in self._scoring:
@@ -211,7 +246,8 @@ class ModelWorker:
         return chosen
 
     def _next_waiting(self) -> Job | None:
-        """The first that waits and may start; it stays in the queue. What is cancelled or too late leaves it."""
+        """The first that waits and may start; it stays in the queue. What is cancelled or too late
+        leaves it."""
         with self._changed:
             for job in list(self._waiting):
                 if job.cancelled.is_set():
@@ -221,13 +257,20 @@ class ModelWorker:
                     job.fail(ShuttingDown(_STOPPING))
                 elif job.deadline is not None and time.monotonic() >= job.deadline:
                     self._waiting.remove(job)
-                    job.fail(DeadlinePassed("the deadline passed before the model was asked", retry_after_s=None))
-                elif job.ready and (isinstance(job, ScoreJob) or len(self._generating) < self._streams):
+                    job.fail(
+                        DeadlinePassed(
+                            "the deadline passed before the model was asked", retry_after_s=None
+                        )
+                    )
+                elif job.ready and (
+                    isinstance(job, ScoreJob) or len(self._generating) < self._streams
+                ):
                     return job
             return None
 
     def _begun(self, job: Job, room: int, *, alone: bool) -> Segment | None:
-        """The first segment of a waiting job, taken from the queue; None (and left there) where it does not fit.
+        """The first segment of a waiting job, taken from the queue; None (and left there) where it
+        does not fit.
 
         An empty segment stands for a job that is over already.
         """
@@ -260,14 +303,23 @@ class ModelWorker:
 
     def _generation(self, job: GenerateJob) -> Generation:
         most = min(job.request.max_tokens, self._tokenizer.context_tokens - len(job.prompt))
-        return Generation(next(self._numbers), job.prompt, job.request, self._tokenizer.tokenizer, self._ends, most)
+        return Generation(
+            next(self._numbers),
+            job.prompt,
+            job.request,
+            self._tokenizer.tokenizer,
+            self._ends,
+            most,
+        )
 
     def _pass(self, chosen: Sequence[tuple[Job, Segment]]) -> None:
         """One forward pass, and to each job its own."""
         try:
             logits = self._forward.run([segment for _, segment in chosen])
         except torch.OutOfMemoryError:
-            logits = None  # halved below: in here the error's own frames would still hold the memory
+            logits = (
+                None  # halved below: in here the error's own frames would still hold the memory
+            )
         except Exception as error:
             if len(chosen) == 1:
                 self._fail(chosen, error)
@@ -291,7 +343,8 @@ class ModelWorker:
                 self._fail([(job, segment)], error)
         if unread:
             self._halve(unread)
-        # Where there is no room for all of them, the next pass begins with those that this one left out
+        # Where there is no room for all of them, the next pass begins with those that this one left
+        # out
         begun = sum(isinstance(job, GenerateJob) for job, _ in chosen)
         self._generating = self._generating[begun:] + self._generating[:begun]
 
@@ -311,12 +364,16 @@ class ModelWorker:
                 job.give(job.scoring.result())
 
     def _halve(self, chosen: Sequence[tuple[Job, Segment]]) -> None:
-        """Less at once from now on. What was to run is cut anew and runs again; if it cannot be less, it fails."""
+        """Less at once from now on. What was to run is cut anew and runs again; if it cannot be
+        less, it fails."""
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         smaller = max(_LEAST_BUDGET, min(self.budget, sum(len(s.tokens) for _, s in chosen)) // 2)
         if smaller >= self.budget:
-            self._fail(chosen, ModelBusy("the model's device has no memory left; try again", retry_after_s=1.0))
+            self._fail(
+                chosen,
+                ModelBusy("the model's device has no memory left; try again", retry_after_s=1.0),
+            )
             return
         _log.warning("out of memory: the token budget goes from %d to %d", self.budget, smaller)
         self.budget, self._fitted = smaller, 0
@@ -325,14 +382,16 @@ class ModelWorker:
                 job.scoring.cut(smaller)
 
     def _recover(self) -> None:
-        """A pass has fitted. After enough of them more is tried again: what took the memory may be gone."""
+        """A pass has fitted. After enough of them more is tried again: what took the memory may be
+        gone."""
         self._fitted += 1
         if self.budget < self._full_budget and self._fitted >= RECOVERY_PASSES:
             self.budget, self._fitted = min(2 * self.budget, self._full_budget), 0
             _log.info("the token budget goes back up to %d", self.budget)
 
     def _fail(self, chosen: Sequence[tuple[Job, Segment]], error: Exception) -> None:
-        """End the jobs with `error`; one of a library's becomes Internal, since its message may hold anything."""
+        """End the jobs with `error`; one of a library's becomes Internal, since its message may
+        hold anything."""
         if not isinstance(error, KgtError):
             _log.error("a forward pass failed: %s", type(error).__name__)
             error = Internal("a forward pass of the model failed; the server's log says more")
@@ -353,7 +412,9 @@ class ModelWorker:
 class _Scoring:
     """A request's trees, and what is known of its continuations so far."""
 
-    def __init__(self, sequences: list[TokenSequence], branches: Sequence[Branch], budget: int) -> None:
+    def __init__(
+        self, sequences: list[TokenSequence], branches: Sequence[Branch], budget: int
+    ) -> None:
         self._branches = branches
         self._sequences = sequences
         self._totals = [0.0] * len(self._sequences)
@@ -385,7 +446,9 @@ class _Scoring:
             ContinuationLogprob(total, len(s.tokens) - s.scored_from)
             for total, s in zip(self._totals, self._sequences, strict=True)
         )
-        logprobs = tuple(tuple(next(found) for _ in branch.continuations) for branch in self._branches)
+        logprobs = tuple(
+            tuple(next(found) for _ in branch.continuations) for branch in self._branches
+        )
         return Scores(logprobs, self._cost)
 
 

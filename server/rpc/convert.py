@@ -15,7 +15,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from kgt.v1 import personalization_pb2 as pb
 from server.errors import InvalidRequest, ResponseTooLarge
 from server.graph.codec import MAX_TIME_MS
-from server.graph.edit import Change, Edit, EditKind, StopReason, TripleProbabilities, UnreadableEdit
+from server.graph.edit import (
+    Change,
+    Edit,
+    EditKind,
+    StopReason,
+    TripleProbabilities,
+    UnreadableEdit,
+)
 from server.graph.neighborhood import ViewedTriple
 from server.graph.triple import Origin, Triple
 from server.rpc import limits
@@ -24,7 +31,12 @@ from server.tuning.algorithm import Removal, Stopping
 from server.tuning.answer import AnswerQuery, Evidence, RetrievedFact
 from server.tuning.cost import Cost
 from server.tuning.history import Reverted
-from server.tuning.personalize import PersonalizeCommand, PersonalizeOutcome, PersonalizeRules, RelationSource
+from server.tuning.personalize import (
+    PersonalizeCommand,
+    PersonalizeOutcome,
+    PersonalizeRules,
+    RelationSource,
+)
 from server.tuning.ports import Erased, PersonalFact
 from server.tuning.scoring import ScoringBudget
 from server.tuning.subject import Match
@@ -41,7 +53,11 @@ _PIECE_CHARACTERS = MAX_RESPONSE_BYTES // 4 - 64
 MOST_NAMED = 20
 """Edits named for each triple that a revert left out."""
 
-_ORIGINS = {Origin.BASE: pb.ORIGIN_BASE, Origin.ADDED: pb.ORIGIN_ADDED, Origin.REMOVED: pb.ORIGIN_REMOVED}
+_ORIGINS = {
+    Origin.BASE: pb.ORIGIN_BASE,
+    Origin.ADDED: pb.ORIGIN_ADDED,
+    Origin.REMOVED: pb.ORIGIN_REMOVED,
+}
 _KINDS = {
     EditKind.PERSONALIZE: pb.EDIT_KIND_PERSONALIZE,
     EditKind.FACTS: pb.EDIT_KIND_FACTS,
@@ -73,7 +89,9 @@ def deadline_of(remaining_s: float | None) -> float | None:
     return None if remaining_s is None else time.monotonic() + remaining_s
 
 
-def request_key(request: Message, request_id: str, content: bytes | None = None) -> RequestKey | None:
+def request_key(
+    request: Message, request_id: str, content: bytes | None = None
+) -> RequestKey | None:
     """The identity of a write: its id, and a hash of everything else in it."""
     checked = limits.request_id(request_id)
     if checked is None:
@@ -124,7 +142,9 @@ def _rules(options: pb.PersonalizeOptions, defaults: PersonalizeRules) -> Person
         epsilon=options.epsilon if options.HasField("epsilon") else defaults.epsilon,
         stopping=_chosen(_STOPPINGS, options.stopping, "options.stopping", defaults.stopping),
         removal=_chosen(_REMOVALS, options.removal, "options.removal", defaults.removal),
-        relation_source=_chosen(_SOURCES, options.relation_source, "options.relation_source", defaults.relation_source),
+        relation_source=_chosen(
+            _SOURCES, options.relation_source, "options.relation_source", defaults.relation_source
+        ),
         budget=ScoringBudget(mass, triples),
     )
 
@@ -151,18 +171,26 @@ def at_revision(request: pb.GetNeighborhoodRequest) -> int | None:
     return _revision(request, "at_revision")
 
 
-def answer_query(request: pb.AnswerRequest | pb.StreamAnswerRequest, user: str, deadline: float | None) -> AnswerQuery:
+def answer_query(
+    request: pb.AnswerRequest | pb.StreamAnswerRequest, user: str, deadline: float | None
+) -> AnswerQuery:
     """A checked AnswerRequest."""
     if len(request.candidates) > limits.MAX_CANDIDATES:
-        raise InvalidRequest("candidates", f"holds {len(request.candidates)}; at most {limits.MAX_CANDIDATES}")
+        raise InvalidRequest(
+            "candidates", f"holds {len(request.candidates)}; at most {limits.MAX_CANDIDATES}"
+        )
     return AnswerQuery(
         user=user,
         query=limits.text(request.query, "query"),
         subject=limits.concept(request.subject, "subject") if request.HasField("subject") else None,
         at_revision=_revision(request, "at_revision"),
         min_revision=_revision(request, "min_revision"),
-        candidates=tuple(limits.text(c, f"candidates[{n}]") for n, c in enumerate(request.candidates)),
-        max_tokens=limits.whole(request.max_tokens, "max_tokens", 1, 1024) if request.HasField("max_tokens") else None,
+        candidates=tuple(
+            limits.text(c, f"candidates[{n}]") for n, c in enumerate(request.candidates)
+        ),
+        max_tokens=limits.whole(request.max_tokens, "max_tokens", 1, 1024)
+        if request.HasField("max_tokens")
+        else None,
         temperature=limits.number(request.temperature, "temperature", 0, 2)
         if request.HasField("temperature")
         else None,
@@ -175,7 +203,8 @@ def answer_query(request: pb.AnswerRequest | pb.StreamAnswerRequest, user: str, 
 
 
 def encoded(response: Message, field: str) -> bytes:
-    """A write's response as it is kept and sent. Raises ResponseTooLarge naming the `field` that asks for so much."""
+    """A write's response as it is kept and sent. Raises ResponseTooLarge naming the `field` that
+    asks for so much."""
     return fitting(response, field).SerializeToString()
 
 
@@ -243,7 +272,12 @@ def edit_message(edit: Edit) -> pb.Edit:
         reverted_edit_id=edit.reverts or "",
     )
     if (e := edit.evidence) is not None:
-        message.query, message.answer, message.subject, message.object = e.query, e.answer, e.subject, e.object
+        message.query, message.answer, message.subject, message.object = (
+            e.query,
+            e.answer,
+            e.subject,
+            e.object,
+        )
         message.relations.extend(e.relations)
         message.stop_reason, message.converged = _STOP_REASONS[e.stop_reason], e.converged
         message.answer_before, message.answer_after = e.answer_before, e.answer_after
@@ -265,7 +299,9 @@ def _cut(edit: pb.Edit) -> pb.Edit:
     )
 
 
-def personalize_response(outcome: PersonalizeOutcome, fingerprints: pb.Fingerprints) -> pb.PersonalizeResponse:
+def personalize_response(
+    outcome: PersonalizeOutcome, fingerprints: pb.Fingerprints
+) -> pb.PersonalizeResponse:
     """The response to a Personalize. A preview's edit has no id."""
     edit = replace(outcome.edit, id="") if outcome.preview else outcome.edit
     e = outcome.evidence
@@ -301,7 +337,9 @@ def fact_message(fact: RetrievedFact) -> pb.Fact:
     )
 
 
-def answer_response(evidence: Evidence, text: str, cost: Cost, fingerprints: pb.Fingerprints) -> pb.AnswerResponse:
+def answer_response(
+    evidence: Evidence, text: str, cost: Cost, fingerprints: pb.Fingerprints
+) -> pb.AnswerResponse:
     return pb.AnswerResponse(
         text=text,
         subject=match_message(evidence.subject),
@@ -386,6 +424,7 @@ def erase_response(erased: Erased) -> pb.EraseUserResponse:
 
 
 def _timestamp(time_ms: int) -> Timestamp:
-    """A moment; the last one that can be shown for those beyond, which earlier versions let imports bring in."""
+    """A moment; the last one that can be shown for those beyond, which earlier versions let imports
+    bring in."""
     time_ms = min(time_ms, MAX_TIME_MS)
     return Timestamp(seconds=time_ms // 1000, nanos=time_ms % 1000 * 1_000_000)

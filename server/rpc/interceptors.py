@@ -76,11 +76,13 @@ def resolve_user(request: Any, context: Context) -> str:  # noqa: ARG001 - ident
 
 
 class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
-    """Resolves the user, maps errors to statuses once, and logs method, status and time, never what users wrote.
+    """Resolves the user, maps errors to statuses once, and logs method, status and time, never what
+    users wrote.
 
-    Each method is served as one that takes a stream of bytes, which looks the same on the wire. Messages are decoded here,
-    so that bytes which cannot be decoded are refused like anything else (grpc.aio would log a stack trace), and a unary
-    call without a message is answered (grpc.aio would leave it waiting for its deadline).
+    Each method is served as one that takes a stream of bytes, which looks the same on the wire.
+    Messages are decoded here, so that bytes which cannot be decoded are refused like anything else
+    (grpc.aio would log a stack trace), and a unary call without a message is answered (grpc.aio
+    would leave it waiting for its deadline).
     """
 
     def __init__(self, package: str, load: Load) -> None:
@@ -105,16 +107,22 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         def whole(behavior: Behavior) -> Callable[[object, Context], Awaitable[Any]]:
             async def call(_: object, context: Context) -> Any:
                 messages = Incoming(context, decode, self._load.idle_s)
-                return await _guarded(lambda: self._admitted(lambda: behavior(messages, context)), context, method)
+                return await _guarded(
+                    lambda: self._admitted(lambda: behavior(messages, context)), context, method
+                )
 
             return call
 
         if handler.unary_unary:
-            return grpc.stream_unary_rpc_method_handler(whole(_unary(handler.unary_unary)), None, encode)
+            return grpc.stream_unary_rpc_method_handler(
+                whole(_unary(handler.unary_unary)), None, encode
+            )
         if handler.unary_stream:
             streaming = _streaming(handler.unary_stream, self._load.idle_s)
             return grpc.stream_stream_rpc_method_handler(whole(streaming), None, encode)
-        return grpc.stream_unary_rpc_method_handler(whole(_collecting(handler.stream_unary)), None, encode)
+        return grpc.stream_unary_rpc_method_handler(
+            whole(_collecting(handler.stream_unary)), None, encode
+        )
 
     async def _admitted(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """Do `work` unless as many calls are under way as the server takes on. Raises ServerBusy."""
@@ -237,7 +245,9 @@ async def _abort(context: Context, error: errors.KgtError) -> None:
         ("grpc-status-details-bin", _status(code, message, error_details(error)))
     ]
     if isinstance(error, errors.Unavailable) and error.retry_after_s is not None:
-        trailing.append(("grpc-retry-pushback-ms", str(int(min(error.retry_after_s, _RETRYABLE_MOST_S) * 1000))))
+        trailing.append(
+            ("grpc-retry-pushback-ms", str(int(min(error.retry_after_s, _RETRYABLE_MOST_S) * 1000)))
+        )
     try:
         async with asyncio.timeout(_PATIENCE_WITH_ERRORS_S):
             await context.abort(code, message, tuple(trailing))
@@ -257,7 +267,8 @@ def _status(code: grpc.StatusCode, message: str, details: Sequence[Message]) -> 
 
 
 def _capped(text: str) -> str:
-    """At most 1 KiB of `text`, in ASCII: other characters would take three times their bytes in a trailer."""
+    """At most 1 KiB of `text`, in ASCII: other characters would take three times their bytes in a
+    trailer."""
     text = text.encode("ascii", "replace").decode()
     return text if len(text) <= _MOST_TEXT_BYTES else text[: _MOST_TEXT_BYTES - 3] + "..."
 
@@ -274,7 +285,8 @@ def _named(edit_ids: Sequence[str]) -> str:
 
 
 def error_details(error: errors.KgtError) -> list[Message]:
-    """google.rpc details: ErrorInfo always, BadRequest with the field, RetryInfo where waiting helps (AIP-193)."""
+    """google.rpc details: ErrorInfo always, BadRequest with the field, RetryInfo where waiting
+    helps (AIP-193)."""
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     info.metadata.update({name: _capped(value) for name, value in _metadata(error).items()})
     details: list[Message] = [info]
@@ -307,7 +319,8 @@ def _metadata(error: errors.KgtError) -> dict[str, str]:
 
 
 def _where(error: BaseException) -> str:
-    """The kind of an error and the lines it came through, without its message, which may hold what a user wrote."""
+    """The kind of an error and the lines it came through, without its message, which may hold what
+    a user wrote."""
     frames = []
     trace = error.__traceback__
     while trace is not None:

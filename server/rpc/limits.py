@@ -99,4 +99,7 @@ def page_size(value: int) -> int:
 
 def triples(values: Iterable[pb.Triple], field: str, vocabulary: Vocabulary) -> list[Triple]:
     """Triples with their relations named as the vocabulary does."""
-    return [checked_triple(v.head, v.relation, v.tail, f"{field}[{n}]", vocabulary) for n, v in enumerate(values)]
+    return [
+        checked_triple(v.head, v.relation, v.tail, f"{field}[{n}]", vocabulary)
+        for n, v in enumerate(values)
+    ]

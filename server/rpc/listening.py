@@ -28,19 +28,26 @@ _TAKEN = "cannot listen on {}: another server is there (KGT_ADDRESS)"
 def _require_free(address: Address) -> None:
     """Raises StartupError unless all that the host names can be had.
 
-    gRPC is content with one: a second server on localhost would get ::1 where the first one has 127.0.0.1 only.
+    gRPC is content with one: a second server on localhost would get ::1 where the first one has
+    127.0.0.1 only.
     """
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except OSError as error:
-        raise StartupError(f"cannot listen on {address.text}: there is no such host (KGT_ADDRESS)") from error
+        raise StartupError(
+            f"cannot listen on {address.text}: there is no such host (KGT_ADDRESS)"
+        ) from error
     refused = [why for family, _, _, _, at in found if (why := _refusal(family, at))]
     if errno.EADDRINUSE in refused:
         raise StartupError(_TAKEN.format(address.text))
     if errno.EACCES in refused:
-        raise StartupError(f"cannot listen on {address.text}: this port is not for this user (KGT_ADDRESS)")
+        raise StartupError(
+            f"cannot listen on {address.text}: this port is not for this user (KGT_ADDRESS)"
+        )
     if len(refused) == len(found):
-        raise StartupError(f"cannot listen on {address.text}: this machine has no such address (KGT_ADDRESS)")
+        raise StartupError(
+            f"cannot listen on {address.text}: this machine has no such address (KGT_ADDRESS)"
+        )
 
 
 def _refusal(family: int, at: Any) -> int | None:

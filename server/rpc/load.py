@@ -1,4 +1,5 @@
-"""How much the server takes on at once, and how long it waits for a caller. Refused at once is better than late."""
+"""How much the server takes on at once, and how long it waits for a caller. Refused at once is
+better than late."""
 
 from __future__ import annotations
 
@@ -12,11 +13,13 @@ class Load:
     """Bounds on what callers may occupy together."""
 
     calls: int = 1024
-    """Calls under way, each of which may hold a message of 4 MiB; those in the model's queue are among them."""
+    """Calls under way, each of which may hold a message of 4 MiB; those in the model's queue are
+    among them."""
     connection_calls: int = 512
     """Calls of one connection; its client makes further ones wait."""
     probes: int = 128
-    """Calls of the health and reflection services beyond `calls`: probes are answered while the server is full."""
+    """Calls of the health and reflection services beyond `calls`: probes are answered while the
+    server is full."""
     idle_s: float = 30.0
     """Seconds between a caller's messages, and for a message to be taken."""
     imports: int = 8

@@ -1,4 +1,5 @@
-"""Page tokens: where a listing goes on, at the first page's revision, for the same user, overlay and request only."""
+"""Page tokens: where a listing goes on, at the first page's revision, for the same user, overlay
+and request only."""
 
 from __future__ import annotations
 
@@ -27,8 +28,8 @@ class Position:
 class PageTokens:
     """Makes and reads the tokens of one server process: nobody else can make one that it takes.
 
-    The key is the process's own and not kept, so a token is good until the server restarts. A caller then starts the
-    listing again, as after any other UnknownPageToken.
+    The key is the process's own and not kept, so a token is good until the server restarts. A
+    caller then starts the listing again, as after any other UnknownPageToken.
     """
 
     def __init__(self) -> None:
@@ -42,7 +43,8 @@ class PageTokens:
         return base64.urlsafe_b64encode(self._mac(body, user, request) + body).decode().rstrip("=")
 
     def position(self, token: str, user: str, *request: str) -> Position:
-        """Where a listing goes on. Raises UnknownPageToken for any token that was not made for this user and request."""
+        """Where a listing goes on. Raises UnknownPageToken for any token that was not made for this
+        user and request."""
         try:
             data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         except (binascii.Error, ValueError):

@@ -45,7 +45,8 @@ class UseCases:
 
 
 class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
-    """kgt.v1.PersonalizationService over the use cases; without them, it refuses calls until it is given some."""
+    """kgt.v1.PersonalizationService over the use cases; without them, it refuses calls until it is
+    given some."""
 
     def __init__(self, use_cases: UseCases | None, load: Load) -> None:
         self._use_cases = use_cases
@@ -64,13 +65,21 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
             raise Starting
         return self._use_cases
 
-    async def Personalize(self, request: pb.PersonalizeRequest, context: Context) -> pb.PersonalizeResponse:
+    async def Personalize(
+        self, request: pb.PersonalizeRequest, context: Context
+    ) -> pb.PersonalizeResponse:
         deadline = convert.deadline_of(context.time_remaining())
-        command = convert.personalize_command(request, caller(), self._use.personalize_defaults, deadline)
+        command = convert.personalize_command(
+            request, caller(), self._use.personalize_defaults, deadline
+        )
         key = convert.request_key(request, request.request_id)
         fingerprints = self._fingerprints()
         response = await self._use.personalizer.personalize(
-            command, key, lambda outcome: convert.encoded(convert.personalize_response(outcome, fingerprints), "query")
+            command,
+            key,
+            lambda outcome: convert.encoded(
+                convert.personalize_response(outcome, fingerprints), "query"
+            ),
         )
         return pb.PersonalizeResponse.FromString(response)
 
@@ -93,9 +102,13 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
         yield convert.fitting(evidence, "candidates")
         async for piece in answer.text():
             yield pb.StreamAnswerResponse(text=piece)
-        yield pb.StreamAnswerResponse(totals=pb.StreamAnswerResponse.Totals(cost=convert.cost_message(answer.cost())))
+        yield pb.StreamAnswerResponse(
+            totals=pb.StreamAnswerResponse.Totals(cost=convert.cost_message(answer.cost()))
+        )
 
-    async def GetNeighborhood(self, request: pb.GetNeighborhoodRequest, context: Context) -> pb.GetNeighborhoodResponse:
+    async def GetNeighborhood(
+        self, request: pb.GetNeighborhoodRequest, context: Context
+    ) -> pb.GetNeighborhoodResponse:
         store, user = self._use.store, caller()
         concept = Concept.of(limits.concept(request.concept, "concept"))
         wanted = convert.at_revision(request)
@@ -112,7 +125,9 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
             revision=at.revision,
         )
 
-    async def ListFacts(self, request: pb.ListFactsRequest, context: Context) -> pb.ListFactsResponse:
+    async def ListFacts(
+        self, request: pb.ListFactsRequest, context: Context
+    ) -> pb.ListFactsResponse:
         user = caller()
         at = await self._position(request.page_token, user, "facts")
         page = Page(limits.page_size(request.page_size), at.cursor)
@@ -123,20 +138,28 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
             revision=at.revision,
         )
 
-    async def EditFacts(self, request: pb.EditFactsRequest, context: Context) -> pb.EditFactsResponse:
+    async def EditFacts(
+        self, request: pb.EditFactsRequest, context: Context
+    ) -> pb.EditFactsResponse:
         if not 1 <= len(request.add) + len(request.remove) <= limits.MAX_TRIPLES:
-            raise InvalidRequest("add", f"add and remove hold 1 to {limits.MAX_TRIPLES} triples together")
+            raise InvalidRequest(
+                "add", f"add and remove hold 1 to {limits.MAX_TRIPLES} triples together"
+            )
         response = await self._use.historian.edit_facts(
             caller(),
             limits.triples(request.add, "add", self._use.vocabulary),
             limits.triples(request.remove, "remove", self._use.vocabulary),
             convert.expected_revision(request),
             convert.request_key(request, request.request_id),
-            lambda edit: convert.encoded(pb.EditFactsResponse(edit=convert.edit_message(edit)), "add"),
+            lambda edit: convert.encoded(
+                pb.EditFactsResponse(edit=convert.edit_message(edit)), "add"
+            ),
         )
         return pb.EditFactsResponse.FromString(response)
 
-    async def ListEdits(self, request: pb.ListEditsRequest, context: Context) -> pb.ListEditsResponse:
+    async def ListEdits(
+        self, request: pb.ListEditsRequest, context: Context
+    ) -> pb.ListEditsResponse:
         user = caller()
         at = await self._position(request.page_token, user, "edits")
         page = Page(limits.page_size(request.page_size), at.cursor)
@@ -147,7 +170,9 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
             revision=at.revision,
         )
 
-    async def RevertEdit(self, request: pb.RevertEditRequest, context: Context) -> pb.RevertEditResponse:
+    async def RevertEdit(
+        self, request: pb.RevertEditRequest, context: Context
+    ) -> pb.RevertEditResponse:
         response = await self._use.historian.revert(
             caller(),
             limits.edit_id(request.edit_id),
@@ -194,24 +219,32 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
                     if request.ByteSize() < _QUICK_BYTES:
                         spool.add(request.lines, continued=request.continued)
                     else:
-                        await asyncio.to_thread(spool.add, request.lines, continued=request.continued)
+                        await asyncio.to_thread(
+                            spool.add, request.lines, continued=request.continued
+                        )
         except TimeoutError:
             raise CallStalled(self._load.import_s) from None
         assert first is not None  # the interceptor has seen it
         return first
 
-    async def EraseUser(self, request: pb.EraseUserRequest, context: Context) -> pb.EraseUserResponse:
+    async def EraseUser(
+        self, request: pb.EraseUserRequest, context: Context
+    ) -> pb.EraseUserResponse:
         user, request_id = caller(), limits.request_id(request.request_id)
         try:
             return convert.erase_response(await self._use.writer.erase(user, request_id))
         finally:
             self._use.answerer.memories.forget(user)
 
-    async def _position(self, token: str, user: str, *binding: str, at_revision: int | None = None) -> Position:
+    async def _position(
+        self, token: str, user: str, *binding: str, at_revision: int | None = None
+    ) -> Position:
         """Where a listing starts or goes on; its first page is pinned to the overlay's revision."""
         snapshot = await self._use.store.snapshot(user)
         if not token:
-            return Position(snapshot.revision if at_revision is None else at_revision, snapshot.overlay_id)
+            return Position(
+                snapshot.revision if at_revision is None else at_revision, snapshot.overlay_id
+            )
         position = self._tokens.position(token, user, *binding)
         if position.revision > 0 and position.overlay_id != snapshot.overlay_id:
             raise UnknownPageToken  # the user was erased since
@@ -222,7 +255,9 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
         return self._tokens.token(replace(at, cursor=cursor), user, *binding)
 
     def _fingerprints(self) -> pb.Fingerprints:
-        return pb.Fingerprints(**fingerprints(self._use.store, self._use.model, self._use.vocabulary))
+        return pb.Fingerprints(
+            **fingerprints(self._use.store, self._use.model, self._use.vocabulary)
+        )
 
 
 def fingerprints(store: GraphStore, model: LanguageModel, vocabulary: Vocabulary) -> dict[str, str]:

@@ -20,14 +20,19 @@ _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
 class Probes:
-    """What the standard health service answers, for the server as a whole and for the service by name."""
+    """What the standard health service answers, for the server as a whole and for the service by
+    name."""
 
     def __init__(self) -> None:
         # grpc-stubs knows the blocking servicer alone.
         self.servicer: Any = health.aio.HealthServicer()  # type: ignore[attr-defined]
 
     async def set(self, *, serving: bool) -> None:
-        status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
+        status = (
+            health_pb2.HealthCheckResponse.SERVING
+            if serving
+            else health_pb2.HealthCheckResponse.NOT_SERVING
+        )
         for service in ("", SERVICE):
             await self.servicer.set(service, status)
 
@@ -47,7 +52,8 @@ def server_of(service: PersonalizationService, load: Load) -> tuple[grpc.aio.Ser
     server = grpc.aio.server(
         interceptors=[Boundary("kgt.v1", load)],
         options=_options(load),
-        # The boundary refuses calls before this does, with details; the rest is for probes, which pass it.
+        # The boundary refuses calls before this does, with details; the rest is for probes, which
+        # pass it.
         maximum_concurrent_rpcs=load.calls + load.probes,
     )
     probes = Probes()
@@ -73,9 +79,11 @@ def _options(load: Load) -> list[tuple[str, int]]:
         ("grpc.keepalive_permit_without_calls", 1),
         # Callers may ping as often themselves, also without a call.
         ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
-        # Connections that say nothing: those without a call, and those that never say they speak HTTP/2.
+        # Connections that say nothing: those without a call, and those that never say they speak
+        # HTTP/2.
         ("grpc.max_connection_idle_ms", 15 * 60_000),
-        # The longest that a caller who stopped reading can hold a connection. Others open a new one without a word.
+        # The longest that a caller who stopped reading can hold a connection. Others open a new one
+        # without a word.
         ("grpc.max_connection_age_ms", 60 * 60_000),
         ("grpc.max_connection_age_grace_ms", 15 * 60_000),
         ("grpc.server_handshake_timeout_ms", 20_000),

@@ -63,12 +63,15 @@ class Spool:
         load = self._imports.load
         self._lines += lines
         if self._lines > load.import_lines or self.bytes + size > load.import_bytes:
-            raise InvalidRequest("lines", f"are more than {load.import_lines} lines or {load.import_bytes >> 20} MiB")
+            raise InvalidRequest(
+                "lines", f"are more than {load.import_lines} lines or {load.import_bytes >> 20} MiB"
+            )
         self._imports.take(size)
         self.bytes += size
 
     def add(self, lines: Sequence[str], *, continued: bool) -> None:
-        """Write a message's lines. The last one goes on in the next message where it is `continued`.
+        """Write a message's lines. The last one goes on in the next message where it is
+        `continued`.
 
         Raises StoreFull when the disk has no room.
         """

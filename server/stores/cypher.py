@@ -1,4 +1,5 @@
-"""The graph's schema and every Cypher string, named. Nothing here is built from text that comes from outside.
+"""The graph's schema and every Cypher string, named. Nothing here is built from text that comes
+from outside.
 
     (:Concept {uri, text, language, retrievable, generation})        the base's; uri unique
     (:Concept)-[:IsA|UsedFor|... {weight, dataset, license, surface_text, merged, rank, back_rank}]->(:Concept)
@@ -16,15 +17,17 @@
     (:Graph {id: 1, schema_version, state, fingerprint, ...})        what the base is, and whether it is being loaded
     (:Lane {number, generation, stage, position, put})               while it is: how far each lane of the load is
 
-Neo4j never clears an index's entry that is deleted, so indexes hold nothing of a user that can be read: `owner`, `head`,
-`tail`, `triple`, `key` and `request` are digests (server.stores.neo4j_rows), `age` is a mark's stamp in digits. The texts
-beside them are for people who look, and for the answer.
+Neo4j never clears an index's entry that is deleted, so indexes hold nothing of a user that can be
+read: `owner`, `head`, `tail`, `triple`, `key` and `request` are digests (server.stores.neo4j_rows),
+`age` is a mark's stamp in digits. The texts beside them are for people who look, and for the
+answer.
 
-A concept's `uri` is its key (server.graph.concept); one too long for an index is cut and ends in its hash. The
-properties of an overlay edge are the truth; its end nodes are there for people who look. `rank` is a base edge's place
-among its head's edges of the relation, the heaviest 0, without gaps; `back_rank` the same at its tail, on the edges of
-symmetric relations alone, which are stored once and read from both ends. `surface_text` is what the heaviest of the
-`merged` lines of the file that became the edge says in words, where it says anything.
+A concept's `uri` is its key (server.graph.concept); one too long for an index is cut and ends in
+its hash. The properties of an overlay edge are the truth; its end nodes are there for people who
+look. `rank` is a base edge's place among its head's edges of the relation, the heaviest 0, without
+gaps; `back_rank` the same at its tail, on the edges of symmetric relations alone, which are stored
+once and read from both ends. `surface_text` is what the heaviest of the `merged` lines of the file
+that became the edge says in words, where it says anything.
 """
 
 from __future__ import annotations
@@ -52,7 +55,8 @@ BASE_TYPES = (*DIRECTED_TYPES, *SYMMETRIC_TYPES, CUSTOM)
 
 LOADING, READY = "loading", "ready"
 UNNAMED = "none:"
-"""With the number of erasures after it: the overlay id of a user without any edit, who has no node yet."""
+"""With the number of erasures after it: the overlay id of a user without any edit, who has no node
+yet."""
 
 # Types are joined from the lists above alone; a name with a slash needs its backticks.
 _BASE = "|".join(f"`{name}`" for name in BASE_TYPES)
@@ -109,7 +113,9 @@ CLAIM_GRAPH = """
 MERGE (g:Graph {id: 1}) ON CREATE SET g.schema_version = $version, g.state = 'ready', g.fingerprint = ''
 RETURN g.schema_version AS schema_version
 """
-RELATIONSHIP_TYPES = "CALL db.relationshipTypes() YIELD relationshipType RETURN collect(relationshipType) AS types"
+RELATIONSHIP_TYPES = (
+    "CALL db.relationshipTypes() YIELD relationshipType RETURN collect(relationshipType) AS types"
+)
 
 # Where things stand: first in every read and write, and last in every read.
 
@@ -123,7 +129,8 @@ WITH coalesce(u.revision, 0) AS latest, u.overlay_id AS overlay_id, coalesce(b.e
 STAND_COLUMNS = "latest, overlay_id, epoch, state, fingerprint"
 WHERE_IT_STANDS = f"{STAND} RETURN {STAND_COLUMNS}"
 
-# What an overlay says. Each finds overlay edges by an index on their own properties and never expands a concept.
+# What an overlay says. Each finds overlay edges by an index on their own properties and never
+# expands a concept.
 
 _MARK = (
     "m {.age, .subject, .relation, .object, .subject_text, .object_text, .revision, .position, .edit, .time_ms,"
@@ -132,16 +139,19 @@ _MARK = (
 
 
 def _marks(subquery: str) -> str:
-    """A read of where things stand with the marks that `subquery` (a constant of this file) yields as `m`."""
+    """A read of where things stand with the marks that `subquery` (a constant of this file) yields
+    as `m`."""
     return f"{STAND} CALL () {{ CALL () {{ {subquery} }} RETURN collect({_MARK}) AS marks }}\nRETURN {STAND_COLUMNS}, marks"
 
 
-# A concept's own marks: those of triples that start there, and symmetric ones that end there. An index gives them in
-# order, and is read no further than is asked for, where the order names all its properties.
+# A concept's own marks: those of triples that start there, and symmetric ones that end there. An
+# index gives them in order, and is read no further than is asked for, where the order names all its
+# properties.
 
 
 def _at(type: str, *, newest: bool = False) -> str:
-    """The marks of one overlay type (a constant of this file), all of them or the newest `count` at each end."""
+    """The marks of one overlay type (a constant of this file), all of them or the newest `count` at
+    each end."""
     first = "ORDER BY m.{0} DESC, m.age DESC LIMIT $count" if newest else ""
     return f"""
   MATCH ()-[m:{type}]->() USING INDEX m:{type}(head, age) WHERE m.head = $key AND m.age < $before
@@ -192,7 +202,8 @@ CALL () {{
 RETURN {STAND_COLUMNS}, heads, tails
 """
 
-# The base. `uris` are the spellings of one concept's key, the likeliest first; a triple is asked for `at` its place.
+# The base. `uris` are the spellings of one concept's key, the likeliest first; a triple is asked
+# for `at` its place.
 
 _EXPAND = f"""
   UNWIND $uris AS spelling
@@ -267,7 +278,8 @@ RETURN {STAND_COLUMNS}, concepts
 
 
 def _edits(subquery: str) -> str:
-    """A read of where things stand with the edits `e` that `subquery` (a constant of this file) matches and orders."""
+    """A read of where things stand with the edits `e` that `subquery` (a constant of this file)
+    matches and orders."""
     return f"""{STAND} CALL () {{ {subquery}
   RETURN collect(e {{.body, .id, .revision, .time_ms}}) AS edits }}
 RETURN {STAND_COLUMNS}, edits"""
@@ -317,7 +329,8 @@ RETURN {STAND_COLUMNS}, kept IS NOT NULL AS answered, kept.request_id AS request
        kept.content_hash AS content_hash, kept.response AS response
 """
 
-# Writing. The lock is a write that comes before the reading, so that what is compared after it cannot move.
+# Writing. The lock is a write that comes before the reading, so that what is compared after it
+# cannot move.
 
 _LOCKED = """
 MERGE (u:User {owner: $owner}) ON CREATE SET u.id = $user, u.revision = 0
@@ -334,7 +347,8 @@ RETURN {STAND_COLUMNS}
 
 
 def _delete(kind: str) -> str:
-    """The part of COMMIT that takes the marks of one overlay type (a constant of this file) off the changed triples."""
+    """The part of COMMIT that takes the marks of one overlay type (a constant of this file) off the
+    changed triples."""
     return f"""CALL () {{
   UNWIND $changed AS triple
   MATCH ()-[m:{kind} {{triple: triple}}]->() USING INDEX m:{kind}(triple) DELETE m
@@ -343,7 +357,8 @@ def _delete(kind: str) -> str:
 
 
 def _create(kind: str, marks: str) -> str:
-    """The part of COMMIT that puts new marks of one overlay type there, between base or personal concepts."""
+    """The part of COMMIT that puts new marks of one overlay type there, between base or personal
+    concepts."""
     return f"""CALL () {{
   UNWIND {marks} AS mark
   OPTIONAL MATCH (sb:Concept {{uri: mark.subject}})
@@ -385,7 +400,8 @@ CALL () {{
 }}
 RETURN fingerprint
 """
-"""Locks, compares with what the edits were computed on, and only where that is so writes them and yields a row."""
+"""Locks, compares with what the edits were computed on, and only where that is so writes them and
+yields a row."""
 COMMIT_RESPONSE = f"""{_LOCKED}{_ON_SNAPSHOT}
 REMOVE u.locked
 WITH fingerprint
@@ -402,7 +418,8 @@ CALL (number) {{
 }}
 RETURN fingerprint
 """
-"""The same for a request that changed nothing: its response is kept, and the newest `most` others."""
+"""The same for a request that changed nothing: its response is kept, and the newest `most` others.
+"""
 ERASED_REQUEST = """
 MATCH (r:ErasedRequest {digest: $digest}) WHERE r.time_ms > $oldest_ms
 RETURN r {.edits, .added_triples, .removed_triples, .personal_concepts, .stored_responses} AS erased
@@ -471,8 +488,9 @@ RETURN coalesce(g.concepts, 0) AS concepts, coalesce(g.edges, 0) AS triples,
        COUNT { MATCH (u:User) WHERE u.overlay_id IS NOT NULL } AS users, COUNT { MATCH (:Edit) } AS edits
 """
 
-# Loading the base. Each batch moves its lane's `position` in its own transaction, so that a load goes on where it was
-# stopped. Lanes load beside each other and never touch one concept at a time: server.stores.neo4j_base has their rounds.
+# Loading the base. Each batch moves its lane's `position` in its own transaction, so that a load
+# goes on where it was stopped. Lanes load beside each other and never touch one concept at a time:
+# server.stores.neo4j_base has their rounds.
 
 GET_GRAPH = "MATCH (g:Graph {id: 1}) RETURN g {.*} AS graph"
 GET_LANES = """
@@ -508,10 +526,12 @@ WITH l RETURN l.generation AS generation, l.stage AS stage, l.position AS positi
 MOVE_LANE = """
 MATCH (l:Lane {number: $lane}) SET l.position = $position, l.put = l.put + $count REMOVE l.locked
 """
-CLEAR_EDGES = f"MATCH (:Concept)-[r:{_BASE}]->() WITH r LIMIT $count DELETE r RETURN count(*) AS cleared"
-# Rows are lists: they are smaller on the wire than maps, and faster to write and read. Edges find their ends by the
-# nodes' ids, which hold while a base is loaded, and one statement makes edges of all types: what a new statement costs
-# to plan and to warm up is more than what many batches cost.
+CLEAR_EDGES = (
+    f"MATCH (:Concept)-[r:{_BASE}]->() WITH r LIMIT $count DELETE r RETURN count(*) AS cleared"
+)
+# Rows are lists: they are smaller on the wire than maps, and faster to write and read. Edges find
+# their ends by the nodes' ids, which hold while a base is loaded, and one statement makes edges of
+# all types: what a new statement costs to plan and to warm up is more than what many batches cost.
 PUT_CONCEPTS = """
 UNWIND $rows AS row
 MERGE (c:Concept {uri: row[1]})
@@ -523,7 +543,8 @@ UNWIND $rows AS row
 CREATE (c:Concept {uri: row[1], text: row[2], language: row[3], retrievable: row[4], generation: $generation})
 RETURN collect(id(c)) AS ids
 """
-"""Where the load found no concepts: no batch is put twice, so that nothing needs to be looked for."""
+"""Where the load found no concepts: no batch is put twice, so that nothing needs to be looked for.
+"""
 IDS_OF_CONCEPTS = """
 UNWIND $rows AS row
 MATCH (c:Concept {uri: row[1]})
@@ -578,13 +599,18 @@ REMOVE g.loading, g.stage, g.fresh, g.position, g.locked
 WITH g MATCH (l:Lane) DELETE l
 """
 
-# What the base is, for people and for kgload verify. Counts come from the store of counts, but for CUSTOM edges.
+# What the base is, for people and for kgload verify. Counts come from the store of counts, but for
+# CUSTOM edges.
 
 BASE_CONCEPTS = "MATCH (c:Concept) RETURN count(c) AS concepts"
 EDGES_BY_TYPE = "\nUNION ALL ".join(
-    f"MATCH ()-[r:`{name}`]->() RETURN '{name}' AS relation, count(r) AS edges" for name in BASE_TYPES if name != CUSTOM
+    f"MATCH ()-[r:`{name}`]->() RETURN '{name}' AS relation, count(r) AS edges"
+    for name in BASE_TYPES
+    if name != CUSTOM
 )
-EDGES_BY_CUSTOM_RELATION = "MATCH ()-[r:CUSTOM]->() RETURN r.relation AS relation, count(*) AS edges"
+EDGES_BY_CUSTOM_RELATION = (
+    "MATCH ()-[r:CUSTOM]->() RETURN r.relation AS relation, count(*) AS edges"
+)
 WHOLE_EDGES = f"""
 UNWIND range(0, size($rows) - 1) AS at
 WITH at, $rows[at] AS row
@@ -607,10 +633,13 @@ MATCH (c:Concept {{uri: uri}})
 RETURN c.uri AS uri, c.text AS text, COUNT {{ (c)-[:{_BASE}]->() }} + COUNT {{ (c)<-[:{_BASE}]-() }} AS edges
 """
 
-# From version 1 to 2 (server.stores.neo4j_upgrade): one user's transaction at a time, while version 1's indexes are there.
+# From version 1 to 2 (server.stores.neo4j_upgrade): one user's transaction at a time, while version
+# 1's indexes are there.
 
 USERS_BEFORE = "MATCH (u:User) WHERE u.owner IS NULL RETURN u.id AS user ORDER BY user LIMIT $count"
-LOCK_USER_BEFORE = "MATCH (u:User {id: $user}) WHERE u.owner IS NULL SET u.locked = true RETURN u.id AS user"
+LOCK_USER_BEFORE = (
+    "MATCH (u:User {id: $user}) WHERE u.owner IS NULL SET u.locked = true RETURN u.id AS user"
+)
 MARKS_BEFORE = """
 MATCH ()-[m:ADDED]->() WHERE m.user = $user AND m.subject IS NOT NULL
 RETURN type(m) AS type, properties(m) AS mark

@@ -1,4 +1,5 @@
-"""Work on the overlays' file that no write waits for: what an erase leaves behind is taken out of the file and its log."""
+"""Work on the overlays' file that no write waits for: what an erase leaves behind is taken out of
+the file and its log."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ RETRY_S = 3.0
 _PATIENCE_S = 1.0
 _PAUSE_S = 0.02
 _LOCK_WAIT_S = 0.05
-"""For the lock that a writer of this process holds for a moment at a time. Other writers wait as long for this one."""
+"""For the lock that a writer of this process holds for a moment at a time. Other writers wait as
+long for this one."""
 
 _log = logging.getLogger("kgt")
 
@@ -29,12 +31,13 @@ _log = logging.getLogger("kgt")
 class Maintenance:
     """Keeps the files free of what was erased, over a connection and on a thread of its own.
 
-    It hardly waits for a lock: somebody who reads the store, in this process or another, delays nobody but the erase
-    that wants its traces gone.
+    It hardly waits for a lock: somebody who reads the store, in this process or another, delays
+    nobody but the erase that wants its traces gone.
     """
 
     def __init__(self, path: Path) -> None:
-        """Start, and look at once whether an earlier run left something. `path` is the overlays' file."""
+        """Start, and look at once whether an earlier run left something. `path` is the overlays'
+        file."""
         self._path = path
         self._scrubber = Scrubber(path)
         self._asked: queue.SimpleQueue[Future[None] | None] = queue.SimpleQueue()
@@ -46,11 +49,13 @@ class Maintenance:
         self._thread.start()
 
     def owe(self) -> None:
-        """Note that something was erased: its traces are looked for until they are gone, asked or not."""
+        """Note that something was erased: its traces are looked for until they are gone, asked or
+        not."""
         self._owing.set()
 
     async def after_erase(self) -> None:
-        """Return when no trace of what was erased is left in the files. Raises StoreBusy after about a second."""
+        """Return when no trace of what was erased is left in the files. Raises StoreBusy after
+        about a second."""
         self.owe()
         asked: Future[None] = Future()
         self._asked.put(asked)
@@ -63,7 +68,9 @@ class Maintenance:
         self._thread.join()
         self._scrubber.close()
         for asked in self._waiting():
-            asked.set_exception(StoreBusy("the server is stopping; repeat this request when it is back"))
+            asked.set_exception(
+                StoreBusy("the server is stopping; repeat this request when it is back")
+            )
 
     # On the thread
 
@@ -96,7 +103,9 @@ class Maintenance:
         if fault is not None:
             self._owing.set()
             if not self._told:
-                _log.warning("traces of an erased user are left on disk, to be removed later: %s", fault)
+                _log.warning(
+                    "traces of an erased user are left on disk, to be removed later: %s", fault
+                )
         self._told = fault is not None
         for asked in waiting:
             if fault is None:

@@ -34,9 +34,12 @@ MIGRATIONS: Mapping[int, Migration] = {1: _to_version_2}
 
 
 def prepare_overlays(
-    path: Path, version: int = sql.OVERLAY_SCHEMA_VERSION, migrations: Mapping[int, Migration] = MIGRATIONS
+    path: Path,
+    version: int = sql.OVERLAY_SCHEMA_VERSION,
+    migrations: Mapping[int, Migration] = MIGRATIONS,
 ) -> None:
-    """Create the file, or bring an older one up to date. Raises StoreUnusable for a newer or damaged one."""
+    """Create the file, or bring an older one up to date. Raises StoreUnusable for a newer or
+    damaged one."""
     if not path.exists():
         _create(path, version)
     _require_not_cut(path)
@@ -46,7 +49,9 @@ def prepare_overlays(
         with _damage(path):
             found = _version(connection)
         if found is None:
-            raise StoreUnusable(f"{path} is damaged or not a store (it has no schema version); restore it")
+            raise StoreUnusable(
+                f"{path} is damaged or not a store (it has no schema version); restore it"
+            )
         if found > version:
             raise StoreUnusable(
                 f"{path} has schema version {found}, this service knows up to {version}; update the service"
@@ -71,7 +76,9 @@ def _damage(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         if is_damage(error):
             reason = " ".join(str(error).split())
-            raise StoreUnusable(f"{path} is damaged or no store: {reason}; restore it from a backup") from error
+            raise StoreUnusable(
+                f"{path} is damaged or no store: {reason}; restore it from a backup"
+            ) from error
         raise
 
 
@@ -113,7 +120,11 @@ def _create(path: Path, version: int) -> None:
 
 
 def _migrate(
-    connection: sqlite3.Connection, path: Path, found: int, version: int, migrations: Mapping[int, Migration]
+    connection: sqlite3.Connection,
+    path: Path,
+    found: int,
+    version: int,
+    migrations: Mapping[int, Migration],
 ) -> None:
     """All steps in one transaction, checked before it ends. The backup goes when that is done.
 
@@ -127,7 +138,9 @@ def _migrate(
         _back_up(path, backup)
         for step in range(found, version):
             if step not in migrations:
-                raise StoreUnusable(f"{path} has schema version {found}, which this service cannot bring to {version}")
+                raise StoreUnusable(
+                    f"{path} has schema version {found}, which this service cannot bring to {version}"
+                )
             _apply(connection, migrations[step])
         connection.execute(sql.PUT_META, ("schema_version", str(version)))
         connection.execute(sql.OWE_SCRUB)  # of what was erased before anything was scrubbed
@@ -160,7 +173,9 @@ def _require_sound(connection: sqlite3.Connection, path: Path) -> None:
     found = connection.execute(sql.INTEGRITY).fetchone()[0]
     if found != "ok":
         reason = " ".join(str(found).split())
-        raise StoreUnusable(f"{path} is damaged ({reason}) and cannot be brought up to date; restore it from a backup")
+        raise StoreUnusable(
+            f"{path} is damaged ({reason}) and cannot be brought up to date; restore it from a backup"
+        )
 
 
 def _backups(path: Path) -> Iterator[Path]:
@@ -168,5 +183,6 @@ def _backups(path: Path) -> Iterator[Path]:
 
 
 def _statements(script: str) -> list[str]:
-    """A script's statements, so that they run inside the open transaction (`executescript` would commit it)."""
+    """A script's statements, so that they run inside the open transaction (`executescript` would
+    commit it)."""
     return [statement for statement in (s.strip() for s in script.split(";")) if statement]

@@ -1,8 +1,8 @@
 """GraphStore on Neo4j: base and overlays in one graph, people can look at it in Neo4j Browser.
 
-Every method is one managed transaction. Neo4j isolates by read-committed, so a read of more than one statement says at
-its end where things stand once more and is done again when they moved; a commit write-locks the user first and only then
-compares.
+Every method is one managed transaction. Neo4j isolates by read-committed, so a read of more than
+one statement says at its end where things stand once more and is done again when they moved; a
+commit write-locks the user first and only then compares.
 """
 
 from __future__ import annotations
@@ -90,7 +90,8 @@ _HEALTH_S = 3.0
 _PROBE_EVERY_S = 15.0
 """How often a look at the store's health tries to write too."""
 _COVERED_S = 15.0
-"""How long an erase waits until blanks are over what it erased, where the call has no earlier deadline."""
+"""How long an erase waits until blanks are over what it erased, where the call has no earlier
+deadline."""
 _PIECES = 4
 """How many pieces of the base a page reads at most to get past triples that the user marked."""
 _READS = 20
@@ -102,7 +103,8 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """What a read of several statements saw: where things stood at its first and at its last, and marks."""
+    """What a read of several statements saw: where things stood at its first and at its last, and
+    marks."""
 
     first: neo4j.Record
     last: neo4j.Record
@@ -111,7 +113,10 @@ class _Moment:
 
     @property
     def is_one(self) -> bool:
-        return all(self.first[name] == self.last[name] for name in ("latest", "overlay_id", "epoch", "fingerprint"))
+        return all(
+            self.first[name] == self.last[name]
+            for name in ("latest", "overlay_id", "epoch", "fingerprint")
+        )
 
 
 class Neo4jStore:
@@ -133,7 +138,9 @@ class Neo4jStore:
             await connection.require_usable()
             await prepare_graph(connection)
             store = cls(connection, vocabulary)
-            store._fingerprint = str((await connection.read(_standing_of(""), PATIENCE_S))["fingerprint"])
+            store._fingerprint = str(
+                (await connection.read(_standing_of(""), PATIENCE_S))["fingerprint"]
+            )
             if advice := advice_on_logs(await log_settings(connection)):
                 _log.warning(advice)
             await store._blanks.cover_earlier()
@@ -181,11 +188,17 @@ class Neo4jStore:
             marks = await self._marks_then(tx, user, revision, [uri_of(key) for key in keys])
             return first, _personal_of(marks, set(keys))
         by_uri = {uri_of(key): key for key in keys}
-        heads = {by_uri[row["uri"]]: (row["text"], row["triples"]) for row in first["heads"] if row["uri"] in by_uri}
+        heads = {
+            by_uri[row["uri"]]: (row["text"], row["triples"])
+            for row in first["heads"]
+            if row["uri"] in by_uri
+        }
         tails = {by_uri[row["uri"]]: row["text"] for row in first["tails"] if row["uri"] in by_uri}
         return first, _Personal(heads, tails)
 
-    async def neighborhood(self, user: str, head: Concept, limit: int, at_revision: int | None = None) -> Neighborhood:
+    async def neighborhood(
+        self, user: str, head: Concept, limit: int, at_revision: int | None = None
+    ) -> Neighborhood:
         async def work(tx: Tx) -> _Moment:
             first, revision, marks = await self._marks_at(tx, user, head, at_revision)
             last = await one(
@@ -201,18 +214,26 @@ class Neo4jStore:
         moment = await self._stable(user, work)
         marks, record = moment.marks, moment.last
         slices = slices_of(head, record["slices"], limit + len(marks))
-        return assemble_neighborhood(head, moment.revision, slices, marks, _chosen(marks, record["in_base"]), limit)
+        return assemble_neighborhood(
+            head, moment.revision, slices, marks, _chosen(marks, record["in_base"]), limit
+        )
 
-    async def page_neighborhood(self, user: str, head: Concept, page: Page, at_revision: int) -> Listing[ViewedTriple]:
+    async def page_neighborhood(
+        self, user: str, head: Concept, page: Page, at_revision: int
+    ) -> Listing[ViewedTriple]:
         place = _Place.of(page.cursor)
 
         async def work(tx: Tx) -> tuple[_Moment, Listing[ViewedTriple]]:
-            first, own, all_marks = await self._own_page(tx, user, head, place, page.size + 1, at_revision)
+            first, own, all_marks = await self._own_page(
+                tx, user, head, place, page.size + 1, at_revision
+            )
             listed: list[tuple[ViewedTriple, str]] = []
             last = await one(tx, cypher.IN_BASE, **_who(user), triples=self._asked(own))
             in_base = _chosen(own, last["in_base"])
             for triple, mark in own.items():
-                viewed = ViewedTriple(triple, mark.origin, in_base=triple in in_base, stamp=mark.stamp)
+                viewed = ViewedTriple(
+                    triple, mark.origin, in_base=triple in in_base, stamp=mark.stamp
+                )
                 listed.append((viewed, f"{_OWN}.{self._age(user, triple, mark)}"))
             end = ""
             if len(listed) <= page.size:
@@ -221,14 +242,17 @@ class Neo4jStore:
                 last, others, end = await self._base_page(tx, user, head, start, count, all_marks)
                 listed += others
             cursor = listed[page.size - 1][1] if len(listed) > page.size else end
-            return _Moment(first, last), Listing(tuple(viewed for viewed, _ in listed[: page.size]), cursor)
+            return _Moment(first, last), Listing(
+                tuple(viewed for viewed, _ in listed[: page.size]), cursor
+            )
 
         return (await self._stable_with(user, work))[1]
 
     async def _own_page(
         self, tx: Tx, user: str, head: Concept, place: _Place, count: int, at_revision: int
     ) -> tuple[neo4j.Record, dict[Triple, Mark], Mapping[Triple, Mark] | None]:
-        """(where things stand, the next `count` own triples at `head`, all of them where the past had to be made)."""
+        """(where things stand, the next `count` own triples at `head`, all of them where the past
+        had to be made)."""
         first = await one(tx, cypher.WHERE_IT_STANDS, **_who(user))
         revision = self._revision(first, at_revision)
         if revision != first["latest"]:
@@ -238,7 +262,9 @@ class Neo4jStore:
             return first, dict(list(own.items())[:count]) if place.section == _OWN else {}, every
         if place.section == _BASE:
             return first, {}, None
-        first = await one(tx, cypher.MARKS_AT_PAGE, **self._at(user, head), before=place.age, count=count)
+        first = await one(
+            tx, cypher.MARKS_AT_PAGE, **self._at(user, head), before=place.age, count=count
+        )
         self._revision(first, at_revision)
         newest = sorted(first["marks"], key=lambda row: row["age"], reverse=True)[:count]
         return first, seen_from(marks_of(newest), head, self._vocabulary), None
@@ -252,23 +278,39 @@ class Neo4jStore:
         count: int,
         marks: Mapping[Triple, Mark] | None,
     ) -> tuple[neo4j.Record, list[tuple[ViewedTriple, str]], str]:
-        """(where things stand, up to `count` unmarked triples of the base from `place` on, the cursor behind them).
+        """(where things stand, up to `count` unmarked triples of the base from `place` on, the
+        cursor behind them).
 
-        What the user marked is passed over; where that is much, fewer come, and the cursor leads on.
+        What the user marked is passed over; where that is much, fewer come, and the cursor leads
+        on.
         """
         listed: list[tuple[ViewedTriple, str]] = []
         for _ in range(_PIECES):
             asked = count - len(listed)
-            parameters = {"relation": place.relation, "side": place.side, "rank": place.rank, "count": asked}
-            last = await one(tx, cypher.BASE_PAGE, **_who(user), uris=spellings(head.key), **parameters)
-            edges = [(base_edge(head, row["relation"], row), _Place.behind(row)) for row in last["edges"]]
+            parameters = {
+                "relation": place.relation,
+                "side": place.side,
+                "rank": place.rank,
+                "count": asked,
+            }
+            last = await one(
+                tx, cypher.BASE_PAGE, **_who(user), uris=spellings(head.key), **parameters
+            )
+            edges = [
+                (base_edge(head, row["relation"], row), _Place.behind(row)) for row in last["edges"]
+            ]
             marked = marks
             if marked is None:
                 last = await one(
-                    tx, cypher.MARKS_ON, **_who(user), marked=self._keys(user, (e.triple for e, _ in edges))
+                    tx,
+                    cypher.MARKS_ON,
+                    **_who(user),
+                    marked=self._keys(user, (e.triple for e, _ in edges)),
                 )
                 marked = seen_from(marks_of(last["marks"]), head, self._vocabulary)
-            listed += [(edge.viewed(), str(behind)) for edge, behind in edges if edge.triple not in marked]
+            listed += [
+                (edge.viewed(), str(behind)) for edge, behind in edges if edge.triple not in marked
+            ]
             if len(edges) < asked:
                 return last, listed, ""
             place = edges[-1][1]
@@ -276,7 +318,9 @@ class Neo4jStore:
                 break
         return last, listed, str(place)
 
-    async def find(self, user: str, triples: Sequence[Triple]) -> Mapping[Triple, tuple[bool, Mark | None]]:
+    async def find(
+        self, user: str, triples: Sequence[Triple]
+    ) -> Mapping[Triple, tuple[bool, Mark | None]]:
         keys, asked = self._keys(user, triples), self._asked(triples)
 
         async def work(tx: Tx) -> _Moment:
@@ -292,14 +336,18 @@ class Neo4jStore:
         before = page.cursor or NEWEST
 
         async def work(tx: Tx) -> tuple[_Moment, list[tuple[str, PersonalFact]]]:
-            first = await one(tx, cypher.FACTS_PAGE, **_who(user), before=before, count=page.size + 1)
+            first = await one(
+                tx, cypher.FACTS_PAGE, **_who(user), before=before, count=page.size + 1
+            )
             if self._revision(first, at_revision) != first["latest"]:
                 past = await self._facts_then(tx, user, at_revision)
                 last = await one(tx, cypher.WHERE_IT_STANDS, **_who(user))
                 return _Moment(first, last), [(age, fact) for age, fact in past if age < before]
             last = await one(tx, cypher.WHERE_IT_STANDS, **_who(user))
             newest = sorted(first["marks"], key=lambda row: row["age"], reverse=True)
-            return _Moment(first, last), list(zip([row["age"] for row in newest], facts_of(newest), strict=True))
+            return _Moment(first, last), list(
+                zip([row["age"] for row in newest], facts_of(newest), strict=True)
+            )
 
         _, facts = await self._stable_with(user, work)
         more = facts[page.size - 1][0] if len(facts) > page.size else ""
@@ -307,18 +355,24 @@ class Neo4jStore:
 
     async def _facts_then(self, tx: Tx, user: str, revision: int) -> list[tuple[str, PersonalFact]]:
         """(age, fact) of all facts at a revision that is not the latest, newest first."""
-        edits = all_readable(await self._edits(tx, cypher.EDITS_UP_TO, user, revision=revision, uris=None))
+        edits = all_readable(
+            await self._edits(tx, cypher.EDITS_UP_TO, user, revision=revision, uris=None)
+        )
         behind = {e.revision: (e.id, e.time_ms) for e in edits}
         return [
             (self._age(user, t, m), PersonalFact(t, m, *behind.get(m.stamp.revision, ("", 0))))
             for t, m in self._by_age(user, _replayed(edits))
         ]
 
-    async def edits(self, user: str, page: Page, at_revision: int) -> Listing[Edit | UnreadableEdit]:
+    async def edits(
+        self, user: str, page: Page, at_revision: int
+    ) -> Listing[Edit | UnreadableEdit]:
         upto = _number(page.cursor, at_revision)
 
         async def work(tx: Tx) -> tuple[list[Edit | UnreadableEdit], str]:
-            sizes = await one(tx, cypher.SIZES_OF_EDITS, **_who(user), revision=upto, count=page.size + 1)
+            sizes = await one(
+                tx, cypher.SIZES_OF_EDITS, **_who(user), revision=upto, count=page.size + 1
+            )
             self._revision(sizes, at_revision)
             count = _fitting(sizes["sizes"], page)
             more = str(sizes["sizes"][count]["revision"]) if count < len(sizes["sizes"]) else ""
@@ -333,9 +387,13 @@ class Neo4jStore:
             raise UnknownEdit
         return readable(found[0])
 
-    async def edits_since(self, user: str, revision: int, triples: Sequence[Triple]) -> Sequence[Edit]:
+    async def edits_since(
+        self, user: str, revision: int, triples: Sequence[Triple]
+    ) -> Sequence[Edit]:
         touches = [touch(canonical(t, self._vocabulary)) for t in triples]
-        return all_readable(await self._read_edits(cypher.EDITS_TOUCHING, user, revision=revision, touches=touches))
+        return all_readable(
+            await self._read_edits(cypher.EDITS_TOUCHING, user, revision=revision, touches=touches)
+        )
 
     async def reverts(self, user: str) -> Sequence[tuple[str, str]]:
         async def work(tx: Tx) -> neo4j.Record:
@@ -358,13 +416,17 @@ class Neo4jStore:
 
     async def response(self, user: str, request_id: str) -> RequestRecord | None:
         async def work(tx: Tx) -> neo4j.Record:
-            return await one(tx, cypher.RESPONSE, **_who(user), request=request_key(user, request_id))
+            return await one(
+                tx, cypher.RESPONSE, **_who(user), request=request_key(user, request_id)
+            )
 
         record = await self._connection.read(work, user=user)
         self._require_ready(record)
         return response_of(record)
 
-    async def commit(self, user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None) -> None:
+    async def commit(
+        self, user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None
+    ) -> None:
         statement = cypher.COMMIT if edits else cypher.COMMIT_RESPONSE
         if not edits and request is None:
             _refuse_moved(snapshot, await self._connection.read(_standing_of(user), user=user))
@@ -375,7 +437,11 @@ class Neo4jStore:
             "request": None if request is None else request_key(user, request.request_id),
             "computed_revision": snapshot.revision,
             "computed_overlay_id": snapshot.overlay_id,
-            **(self._edit_parameters(user, snapshot, edits, request) if edits else _response_parameters(request)),
+            **(
+                self._edit_parameters(user, snapshot, edits, request)
+                if edits
+                else _response_parameters(request)
+            ),
         }
         attempts = 0
 
@@ -392,21 +458,31 @@ class Neo4jStore:
             record = await one(tx, cypher.LOCK_USER, **_who(user), user=user)
             self._require_ready(record)
             _refuse_moved(snapshot, record)
-            raise StoreBusy("a request with this request_id was answered meanwhile; repeat it to get that response")
+            raise StoreBusy(
+                "a request with this request_id was answered meanwhile; repeat it to get that response"
+            )
 
         await self._connection.write(work, user=user)
 
-    async def _is_committed(self, tx: Tx, user: str, edits: Sequence[Edit], request: RequestRecord | None) -> bool:
+    async def _is_committed(
+        self, tx: Tx, user: str, edits: Sequence[Edit], request: RequestRecord | None
+    ) -> bool:
         """Whether these edits, or the response of a request without any, are there."""
         if edits:
-            return bool(await self._edits(tx, cypher.EDIT_BY_ID, user, key=edit_key(user, edits[-1].id)))
+            return bool(
+                await self._edits(tx, cypher.EDIT_BY_ID, user, key=edit_key(user, edits[-1].id))
+            )
         assert request is not None
-        kept = await one(tx, cypher.RESPONSE, **_who(user), request=request_key(user, request.request_id))
+        kept = await one(
+            tx, cypher.RESPONSE, **_who(user), request=request_key(user, request.request_id)
+        )
         return response_of(kept) == request
 
     async def erase(self, user: str, request_id: str | None = None) -> Erased:
         try:
-            erased = await self._connection.write(lambda tx: self._erase(tx, user, request_id), user=user)
+            erased = await self._connection.write(
+                lambda tx: self._erase(tx, user, request_id), user=user
+            )
         except _ErasedBefore as before:
             erased = before.erased
         await self._cover()
@@ -423,12 +499,24 @@ class Neo4jStore:
         if before is not None:
             raise _ErasedBefore(Erased(**before["erased"]))
         counts = await one(tx, cypher.COUNT_OF_USER, **_who(user))
-        erased = Erased(counts["edits"], counts["added"], counts["deleted"], counts["personal"], counts["responses"])
+        erased = Erased(
+            counts["edits"],
+            counts["added"],
+            counts["deleted"],
+            counts["personal"],
+            counts["responses"],
+        )
         for statement in cypher.ERASE:
             await done(tx, statement, **_who(user))
         await done(tx, cypher.DROP_OLD_ERASED_REQUESTS, oldest_ms=request["oldest_ms"])
         if request_id is not None:
-            await done(tx, cypher.PUT_ERASED_REQUEST, digest=request["digest"], now_ms=now_ms, erased=asdict(erased))
+            await done(
+                tx,
+                cypher.PUT_ERASED_REQUEST,
+                digest=request["digest"],
+                now_ms=now_ms,
+                erased=asdict(erased),
+            )
         if erased != Erased():
             await done(tx, cypher.ADD_DUE, **asdict(freed_by(counts)))
         return erased
@@ -436,7 +524,9 @@ class Neo4jStore:
     async def _cover(self) -> None:
         """Wait until blanks are over what was erased, as long as the call may take."""
         deadline = call_deadline.get()
-        left_s = _COVERED_S if deadline is None else min(_COVERED_S, deadline - time.monotonic() - 0.5)
+        left_s = (
+            _COVERED_S if deadline is None else min(_COVERED_S, deadline - time.monotonic() - 0.5)
+        )
         try:
             await asyncio.wait_for(self._blanks.cover(), max(left_s, 0.0))
         except TimeoutError as error:
@@ -457,14 +547,17 @@ class Neo4jStore:
     # Beyond the port
 
     async def check(self) -> list[str]:
-        """Rebuild every user's overlay from the log of edits and compare; what differs, in words, user by user."""
+        """Rebuild every user's overlay from the log of edits and compare; what differs, in words,
+        user by user."""
 
         async def users(tx: Tx) -> list[tuple[str, int]]:
             return [(r["user"], r["revision"]) async for r in await tx.run(cypher.ALL_USERS)]
 
         problems = []
         for user, revision in await self._connection.read(users, PATIENCE_S):
-            problems += [f"a user at revision {revision}: {p}" for p in await self._check_user(user)]
+            problems += [
+                f"a user at revision {revision}: {p}" for p in await self._check_user(user)
+            ]
         return problems
 
     async def _check_user(self, user: str) -> list[str]:
@@ -483,7 +576,9 @@ class Neo4jStore:
             return _Moment(first, await one(tx, cypher.WHERE_IT_STANDS, **_who(user))), last
 
         moment, log = await self._stable_with(user, work)
-        return [e for e in edits_of(log["edits"]) if e.revision <= moment.last["latest"]], moment.first
+        return [
+            e for e in edits_of(log["edits"]) if e.revision <= moment.last["latest"]
+        ], moment.first
 
     async def counts(self) -> dict[str, int]:
         """Users and edits, concepts and triples of the base."""
@@ -503,14 +598,18 @@ class Neo4jStore:
 
         return (await self._stable_with(user, alone))[0]
 
-    async def _stable_with(self, user: str, work: Callable[[Tx], Awaitable[tuple[_Moment, R]]]) -> tuple[_Moment, R]:
+    async def _stable_with(
+        self, user: str, work: Callable[[Tx], Awaitable[tuple[_Moment, R]]]
+    ) -> tuple[_Moment, R]:
         """The same, with something more."""
         for _ in range(_READS):
             moment, result = await self._connection.read(work, user=user)
             self._snapshot(moment.last)
             if moment.is_one:
                 return moment, result
-        raise StoreBusy("this user's overlay is being changed faster than it can be read; try again")
+        raise StoreBusy(
+            "this user's overlay is being changed faster than it can be read; try again"
+        )
 
     def _require_ready(self, record: neo4j.Record) -> None:
         if record["state"] == cypher.LOADING:
@@ -541,17 +640,23 @@ class Neo4jStore:
             marks = await self._marks_then(tx, user, revision, [uri_of(head.key)])
         return first, revision, seen_from(marks, head, self._vocabulary)
 
-    async def _marks_then(self, tx: Tx, user: str, revision: int, uris: Sequence[str]) -> Mapping[Triple, Mark]:
+    async def _marks_then(
+        self, tx: Tx, user: str, revision: int, uris: Sequence[str]
+    ) -> Mapping[Triple, Mark]:
         """The marks around `uris` at a revision that is not the latest. Raises UnreadableRecord."""
         edits = await self._edits(tx, cypher.EDITS_UP_TO, user, revision=revision, uris=uris)
         return _replayed(all_readable(edits))
 
-    async def _edits(self, tx: Tx, statement: str, user: str, **parameters: Any) -> list[Edit | UnreadableEdit]:
+    async def _edits(
+        self, tx: Tx, statement: str, user: str, **parameters: Any
+    ) -> list[Edit | UnreadableEdit]:
         record = await one(tx, statement, **_who(user), **parameters)
         self._require_ready(record)
         return edits_of(record["edits"])
 
-    async def _read_edits(self, statement: str, user: str, **parameters: Any) -> list[Edit | UnreadableEdit]:
+    async def _read_edits(
+        self, statement: str, user: str, **parameters: Any
+    ) -> list[Edit | UnreadableEdit]:
         async def work(tx: Tx) -> list[Edit | UnreadableEdit]:
             return await self._edits(tx, statement, user, **parameters)
 
@@ -610,7 +715,8 @@ class _ErasedBefore(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a page of a neighborhood starts: behind an age of the user's own triples, or at a place of the base's."""
+    """Where a page of a neighborhood starts: behind an age of the user's own triples, or at a place
+    of the base's."""
 
     section: str = _OWN
     age: str = NEWEST
@@ -638,7 +744,8 @@ class _Place:
 
 @dataclass(frozen=True, slots=True)
 class _Personal:
-    """Concepts that an overlay adds: of heads the text and how many triples start there, of tails the text."""
+    """Concepts that an overlay adds: of heads the text and how many triples start there, of tails
+    the text."""
 
     heads: Mapping[str, tuple[str, int]]
     tails: Mapping[str, str]
@@ -680,12 +787,15 @@ def _standing_of(user: str) -> Callable[[Tx], Awaitable[neo4j.Record]]:
 
 
 def _standing(record: neo4j.Record) -> Snapshot:
-    """Where a user stands: one without any edit at an overlay id that is new after each erase. Raises DataLoss."""
+    """Where a user stands: one without any edit at an overlay id that is new after each erase.
+    Raises DataLoss."""
     latest, overlay_id = record["latest"], record["overlay_id"]
     if overlay_id is None:
         return Snapshot(0, _unnamed_id(record))
     if not isinstance(latest, int) or not isinstance(overlay_id, str):
-        raise DataLoss("the record of a user was damaged; stop the server and run `python -m server check`")
+        raise DataLoss(
+            "the record of a user was damaged; stop the server and run `python -m server check`"
+        )
     return Snapshot(latest, overlay_id)
 
 
@@ -723,7 +833,10 @@ def _personal_of(marks: Mapping[Triple, Mark], keys: set[str]) -> _Personal:
     for triple, mark in marks.items():
         if mark.origin is Origin.ADDED:
             if triple.head.key in keys:
-                heads[triple.head.key] = (triple.head.text, heads.get(triple.head.key, ("", 0))[1] + 1)
+                heads[triple.head.key] = (
+                    triple.head.text,
+                    heads.get(triple.head.key, ("", 0))[1] + 1,
+                )
             if triple.tail.key in keys:
                 tails[triple.tail.key] = triple.tail.text
     return _Personal(heads, tails)
@@ -734,18 +847,23 @@ def _entry(key: str, row: Mapping[str, Any] | None, personal: _Personal) -> Conc
     if row is None:
         return ConceptEntry(Concept(key, own_text), False, 0, own_count)
     forms = tuple(concept_of(form["uri"], form["text"]).key for form in row["forms"])
-    return ConceptEntry(Concept(key, row["text"] or own_text), True, row["retrievable"], own_count, forms)
+    return ConceptEntry(
+        Concept(key, row["text"] or own_text), True, row["retrievable"], own_count, forms
+    )
 
 
 def _differences(edits: Sequence[Edit | UnreadableEdit], overlay: Overlay) -> list[str]:
-    """What is wrong with a user's log and overlay. With a record that cannot be read, the overlay cannot be rebuilt."""
+    """What is wrong with a user's log and overlay. With a record that cannot be read, the overlay
+    cannot be rebuilt."""
     problems, at = [], 0
     for edit in edits:
         if edit.revision != at + 1:
             problems.append(f"the log goes from revision {at} to {edit.revision}")
         at = edit.revision
         if isinstance(edit, UnreadableEdit):
-            problems.append(f"the record of edit {edit.id} (revision {edit.revision}) cannot be read")
+            problems.append(
+                f"the record of edit {edit.id} (revision {edit.revision}) cannot be read"
+            )
     if at != overlay.revision:
         problems.append(f"the log ends at revision {at}")
     whole = [edit for edit in edits if isinstance(edit, Edit)]

@@ -1,4 +1,5 @@
-"""The base graph in Neo4j: its schema made and checked, and its triples put there in batches that can be resumed."""
+"""The base graph in Neo4j: its schema made and checked, and its triples put there in batches that
+can be resumed."""
 
 from __future__ import annotations
 
@@ -45,9 +46,9 @@ class BaseConcept(NamedTuple):
 class RankedEdge(NamedTuple):
     """An edge of a base to be loaded, by its ends' places, in canonical form.
 
-    `rank` is its place among the head's edges of the relation, the heaviest 0, without gaps. `back_rank` is the same at
-    the tail; None for relations that are not symmetric, and where head and tail are one. `surface_text` is None where
-    the file says nothing in words.
+    `rank` is its place among the head's edges of the relation, the heaviest 0, without gaps.
+    `back_rank` is the same at the tail; None for relations that are not symmetric, and where head
+    and tail are one. `surface_text` is None where the file says nothing in words.
     """
 
     head: int
@@ -64,7 +65,8 @@ class RankedEdge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BaseNotes:
-    """What a base says of itself: its file and options (JSON), and the relations that it brings along (TOML)."""
+    """What a base says of itself: its file and options (JSON), and the relations that it brings
+    along (TOML)."""
 
     source: str = ""
     declared: str = ""
@@ -91,7 +93,8 @@ class BaseSource(Protocol):
 
 
 class SqliteSource:
-    """A base file of the embedded store as a source: it has merged, ranked and fingerprinted its triples.
+    """A base file of the embedded store as a source: it has merged, ranked and fingerprinted its
+    triples.
 
     It keeps no language, surface text or number of merged lines. One lane: it is for small bases.
     """
@@ -103,18 +106,32 @@ class SqliteSource:
         self.counts = reader.counts()
 
     def concepts(self, lane: int, start: int) -> Iterator[BaseConcept]:
-        for place, (key, text, retrievable) in enumerate(self._reader.all_concepts(start), start + 1):
+        for place, (key, text, retrievable) in enumerate(
+            self._reader.all_concepts(start), start + 1
+        ):
             yield BaseConcept(place, uri_of(key), text, "en", retrievable)
 
     def edges(self, round: int, lane: int, start: int) -> Iterator[RankedEdge]:
         places = {key: place for place, (key, _, _) in enumerate(self._reader.all_concepts(0), 1)}
-        for head, relation, tail, rank, back_rank, weight, dataset, license in self._reader.all_edges(start):
-            yield RankedEdge(places[head], relation, places[tail], rank, back_rank, weight, dataset, license)
+        for (
+            head,
+            relation,
+            tail,
+            rank,
+            back_rank,
+            weight,
+            dataset,
+            license,
+        ) in self._reader.all_edges(start):
+            yield RankedEdge(
+                places[head], relation, places[tail], rank, back_rank, weight, dataset, license
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Meeting:
-    """The edges between concepts of two buckets, `low` <= `high`, and which lane puts them in which round."""
+    """The edges between concepts of two buckets, `low` <= `high`, and which lane puts them in which
+    round."""
 
     low: int
     high: int
@@ -123,11 +140,13 @@ class Meeting:
 
 
 def meetings(lanes: int) -> list[Meeting]:
-    """Who meets whom when all edges are put by `lanes` lanes that never touch one concept at a time.
+    """Who meets whom when all edges are put by `lanes` lanes that never touch one concept at a
+    time.
 
-    Concepts are in 2 * lanes buckets. Each two meet once, as teams of a tournament do: in a round every bucket is in one
-    lane alone. Edges within a bucket go into its first round. Neo4j locks both ends of an edge that it makes until the
-    transaction ends, so lanes that shared concepts would wait for each other and deadlock.
+    Concepts are in 2 * lanes buckets. Each two meet once, as teams of a tournament do: in a round
+    every bucket is in one lane alone. Edges within a bucket go into its first round. Neo4j locks
+    both ends of an edge that it makes until the transaction ends, so lanes that shared concepts
+    would wait for each other and deadlock.
     """
     buckets = 2 * lanes
     circle = list(range(buckets))
@@ -151,8 +170,11 @@ class LoadedBase:
     resumed: bool = False
 
 
-async def prepare_graph(connection: Connection, schema: Sequence[LiteralString] = cypher.SCHEMA) -> None:
-    """Make the schema, or a part of it, where it is missing, and bring overlays of an older one to it.
+async def prepare_graph(
+    connection: Connection, schema: Sequence[LiteralString] = cypher.SCHEMA
+) -> None:
+    """Make the schema, or a part of it, where it is missing, and bring overlays of an older one to
+    it.
 
     Raises StoreUnusable: a newer schema, other people's data, no permission.
     """
@@ -167,7 +189,9 @@ async def prepare_graph(connection: Connection, schema: Sequence[LiteralString] 
             await upgrade_overlays(connection)
 
         async def claim(tx: Tx) -> tuple[int, Sequence[str]]:
-            version = (await one(tx, cypher.CLAIM_GRAPH, version=cypher.SCHEMA_VERSION))["schema_version"]
+            version = (await one(tx, cypher.CLAIM_GRAPH, version=cypher.SCHEMA_VERSION))[
+                "schema_version"
+            ]
             return version, (await one(tx, cypher.RELATIONSHIP_TYPES))["types"]
 
         version, types = await connection.write(claim, PATIENCE_S)
@@ -203,7 +227,8 @@ async def present_graph(connection: Connection) -> Mapping[str, Any]:
 
 
 async def declared_relations(login: Neo4jLogin) -> str:
-    """TOML of the relations that the graph's base brought along; empty where it brought none. Raises StoreUnusable."""
+    """TOML of the relations that the graph's base brought along; empty where it brought none.
+    Raises StoreUnusable."""
     async with Connection(login) as connection:
         await connection.require_usable()
         return "\n".join((await present_graph(connection)).get("declared") or ())
@@ -228,16 +253,18 @@ async def load_base(
 ) -> LoadedBase:
     """Put a base into the graph; RPCs answer BASE_LOADING meanwhile, and overlays stay.
 
-    The same base again changes nothing; one whose loading was stopped is finished from there. `progress` is told how
-    many concepts and edges are there. Raises StoreUnusable when another base is there and `replace` is not set, or when
-    another load is under way.
+    The same base again changes nothing; one whose loading was stopped is finished from there.
+    `progress` is told how many concepts and edges are there. Raises StoreUnusable when another base
+    is there and `replace` is not set, or when another load is under way.
     """
     counts = source.counts
     graph = await present_graph(connection)
     if graph.get("state") == cypher.READY and graph.get("fingerprint") == counts.fingerprint:
         return LoadedBase(counts, unchanged=True)
     if graph.get("state") == cypher.READY and graph.get("fingerprint") and not replace:
-        raise StoreUnusable("the graph holds another base already; pass --replace to put this one in its place")
+        raise StoreUnusable(
+            "the graph holds another base already; pass --replace to put this one in its place"
+        )
     loading = _Loading(connection, source, vocabulary, batch, progress)
     resumed = await loading.resume(graph)
     if not resumed:
@@ -248,7 +275,8 @@ async def load_base(
 
 
 class _Loading:
-    """One load: clear the old edges, put concepts, put edges round by round, sweep what is left of the old base."""
+    """One load: clear the old edges, put concepts, put edges round by round, sweep what is left of
+    the old base."""
 
     def __init__(
         self,
@@ -269,7 +297,9 @@ class _Loading:
 
     async def begin(self) -> None:
         async def work(tx: Tx) -> neo4j.Record:
-            return await one(tx, cypher.BEGIN_LOADING, fingerprint=self._fingerprint, lanes=self._source.lanes)
+            return await one(
+                tx, cypher.BEGIN_LOADING, fingerprint=self._fingerprint, lanes=self._source.lanes
+            )
 
         record = await self._connection.write(work, PATIENCE_S)
         self._generation, self._fresh = record["generation"], record["fresh"]
@@ -284,7 +314,9 @@ class _Loading:
 
         lanes = await self._connection.read(work, PATIENCE_S)
         here = (graph["generation"], graph["stage"])
-        if len(lanes) != self._source.lanes or any((lane["generation"], lane["stage"]) != here for lane in lanes):
+        if len(lanes) != self._source.lanes or any(
+            (lane["generation"], lane["stage"]) != here for lane in lanes
+        ):
             return False
         self._generation, self._stage, self._fresh = *here, bool(graph.get("fresh"))
         self._positions = [lane["position"] for lane in lanes]
@@ -304,13 +336,17 @@ class _Loading:
 
     async def _ask_ids(self, rows: Sequence[BaseConcept]) -> None:
         async def work(tx: Tx) -> list[int]:
-            return list((await one(tx, cypher.IDS_OF_CONCEPTS, rows=[list(row) for row in rows]))["ids"])
+            return list(
+                (await one(tx, cypher.IDS_OF_CONCEPTS, rows=[list(row) for row in rows]))["ids"]
+            )
 
         self._know_ids(rows, await self._connection.read(work, PATIENCE_S))
 
     def _know_ids(self, rows: Sequence[BaseConcept], ids: Sequence[int]) -> None:
         if len(ids) != len(rows):
-            raise StoreUnusable("concepts that the load has put are gone from the graph; begin it anew with --replace")
+            raise StoreUnusable(
+                "concepts that the load has put are gone from the graph; begin it anew with --replace"
+            )
         for row, number in zip(rows, ids, strict=True):
             self._ids[row.place] = number
 
@@ -366,19 +402,28 @@ class _Loading:
 
         async def put(tx: Tx) -> None:
             if (await one(tx, cypher.PUT_EDGES, **parameters))["made"] != len(edges):
-                raise StoreUnusable("concepts of the base are gone from the graph; begin the load anew with --replace")
+                raise StoreUnusable(
+                    "concepts of the base are gone from the graph; begin the load anew with --replace"
+                )
 
         await self._add(lane, len(edges), put)
 
     async def _add(self, lane: int, count: int, put: Callable[[Tx], Awaitable[R]]) -> R | None:
-        """Put a lane's batch and move its place in the same transaction; None where that was done, its outcome lost."""
+        """Put a lane's batch and move its place in the same transaction; None where that was done,
+        its outcome lost."""
         start = self._positions[lane]
         here = (self._generation, self._stage)
 
         async def work(tx: Tx) -> R | None:
             at = await (await tx.run(cypher.LOCK_LANE, lane=lane)).single()
-            if at is None or (at["generation"], at["stage"]) != here or at["position"] not in (start, start + count):
-                raise StoreUnusable("another load of the base is under way; let it end, then try again")
+            if (
+                at is None
+                or (at["generation"], at["stage"]) != here
+                or at["position"] not in (start, start + count)
+            ):
+                raise StoreUnusable(
+                    "another load of the base is under way; let it end, then try again"
+                )
             if at["position"] != start:
                 return None
             result = await put(tx)
@@ -397,7 +442,9 @@ class _Loading:
         async def work(tx: Tx) -> None:
             at = await one(tx, cypher.LOCK_LOADING)
             if at["generation"] != self._generation or at["stage"] not in (self._stage, stage):
-                raise StoreUnusable("another load of the base is under way; let it end, then try again")
+                raise StoreUnusable(
+                    "another load of the base is under way; let it end, then try again"
+                )
             await done(tx, cypher.MOVE_LOADING, stage=stage)
 
         await self._connection.write(work, PATIENCE_S)
@@ -405,7 +452,9 @@ class _Loading:
 
     async def _until_none(self, statement: LiteralString, counted: str) -> None:
         async def work(tx: Tx) -> int:
-            return int((await one(tx, statement, count=self._batch, generation=self._generation))[counted])
+            return int(
+                (await one(tx, statement, count=self._batch, generation=self._generation))[counted]
+            )
 
         while await self._connection.write(work, PATIENCE_S):
             pass
@@ -434,10 +483,24 @@ class _Loading:
         sources: dict[tuple[str, str], int] = {}
         kinds: dict[str, tuple[int, str | None]] = {}
         rows = []
-        for head, relation, tail, rank, back_rank, weight, dataset, license, merged, surface_text in edges:
+        for (
+            head,
+            relation,
+            tail,
+            rank,
+            back_rank,
+            weight,
+            dataset,
+            license,
+            merged,
+            surface_text,
+        ) in edges:
             if relation not in kinds:
                 kind = type_of(relation, self._vocabulary)
-                kinds[relation] = (types.setdefault(kind, len(types)), relation if kind == cypher.CUSTOM else None)
+                kinds[relation] = (
+                    types.setdefault(kind, len(types)),
+                    relation if kind == cypher.CUSTOM else None,
+                )
             number, custom = kinds[relation]
             source = sources.setdefault((dataset, license), len(sources))
             row: list[object] = [
@@ -459,6 +522,7 @@ class _Loading:
 
 
 def type_of(relation: str, vocabulary: Vocabulary) -> str:
-    """The type of a base edge: the relation's own where this service lists it, read from the same ends; else CUSTOM."""
+    """The type of a base edge: the relation's own where this service lists it, read from the same
+    ends; else CUSTOM."""
     listed = cypher.SYMMETRIC_TYPES if vocabulary.is_symmetric(relation) else cypher.DIRECTED_TYPES
     return relation if relation in listed else cypher.CUSTOM

@@ -1,9 +1,10 @@
 """Blanks over what was erased.
 
-Neo4j does not clear a record that it deletes: the texts stay in its store files until the record's place is used again.
-So the service uses the places itself, for nodes full of blanks, and keeps these nodes: what they hold is not given out
-again, and the places that the next erase frees are the only free ones. How much was erased and is not covered yet
-stands in the graph, so that a service that was killed goes on when it starts again. The decision and what was measured:
+Neo4j does not clear a record that it deletes: the texts stay in its store files until the record's
+place is used again. So the service uses the places itself, for nodes full of blanks, and keeps
+these nodes: what they hold is not given out again, and the places that the next erase frees are the
+only free ones. How much was erased and is not covered yet stands in the graph, so that a service
+that was killed goes on when it starts again. The decision and what was measured:
 docs/decisions/0014-erasing-in-neo4j.md.
 """
 
@@ -38,7 +39,8 @@ _ARRAY_HEADER_BYTES = 3
 _SLACK = 1.5
 """How much more is filled than was erased: earlier commits free places too."""
 _LEAST = 64
-"""Blanks that are there in any case, to be written again and again where the transaction log is to be moved on."""
+"""Blanks that are there in any case, to be written again and again where the transaction log is to
+be moved on."""
 _SMALL_LOG_BYTES = 4 << 20
 _REWRITES = 12
 """Writing the least number of blanks anew so often takes more than 1 MiB of transaction log."""
@@ -62,7 +64,8 @@ class Freed:
 
 
 def freed_by(record: neo4j.Record) -> Freed:
-    """What erasing the user of a COUNT_OF_USER frees: each thing has about so many property records."""
+    """What erasing the user of a COUNT_OF_USER frees: each thing has about so many property
+    records."""
     records = (
         30 * record["edits"]
         + 14 * (record["added"] + record["deleted"])
@@ -94,11 +97,13 @@ class Blanks:
         self._rounds.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.warning(
-                "what was erased is not covered yet (%s); the next erase or start does it", type(error).__name__
+                "what was erased is not covered yet (%s); the next erase or start does it",
+                type(error).__name__,
             )
 
     async def cover(self) -> None:
-        """Return when all that was erased by now is covered. The round goes on where the caller leaves."""
+        """Return when all that was erased by now is covered. The round goes on where the caller
+        leaves."""
         await asyncio.shield(self.start())
 
     async def cover_earlier(self) -> None:
@@ -142,9 +147,11 @@ class Blanks:
         await self._connection.write(work, _PATIENCE_S)
 
     async def _move_log(self) -> None:
-        """Write so much that Neo4j begins a new transaction log, where it is set to keep small ones.
+        """Write so much that Neo4j begins a new transaction log, where it is set to keep small
+        ones.
 
-        It deletes the old ones at its next checkpoint, which Community Edition makes by its own clock alone.
+        It deletes the old ones at its next checkpoint, which Community Edition makes by its own
+        clock alone.
         """
         if await self._log_bytes() > _SMALL_LOG_BYTES:
             return
@@ -161,7 +168,9 @@ async def log_settings(connection: Connection) -> dict[str, str]:
     """What Neo4j's transaction logs are set to; empty where this user may not see it."""
 
     async def work(tx: Tx) -> dict[str, str]:
-        return {record["name"]: record["value"] async for record in await tx.run(cypher.LOG_SETTINGS)}
+        return {
+            record["name"]: record["value"] async for record in await tx.run(cypher.LOG_SETTINGS)
+        }
 
     try:
         return await connection.read(work, _PATIENCE_S)
@@ -170,9 +179,13 @@ async def log_settings(connection: Connection) -> dict[str, str]:
 
 
 def advice_on_logs(settings: dict[str, str]) -> str:
-    """What keeps erased texts in transaction logs for longer than need be; empty where nothing does."""
+    """What keeps erased texts in transaction logs for longer than need be; empty where nothing
+    does."""
     kept = settings.get("db.tx_log.rotation.retention_policy", "keep_none")
-    if kept == "keep_none" and _bytes_of(settings.get("db.tx_log.rotation.size", "1MiB")) <= _SMALL_LOG_BYTES:
+    if (
+        kept == "keep_none"
+        and _bytes_of(settings.get("db.tx_log.rotation.size", "1MiB")) <= _SMALL_LOG_BYTES
+    ):
         return ""
     return (
         f"this Neo4j keeps transaction logs ({kept}), and with them what users have erased: set"
@@ -192,10 +205,15 @@ def _bytes_of(size: str) -> int:
 
 
 def _blank(character: str, *, whole: bool) -> dict[str, object]:
-    """A blank's properties: each fills a record of its own; the whole ones have blocks of text and arrays too."""
-    filled: dict[str, object] = {f"fill_{n}": character * _RECORD_TEXT_CHARACTERS for n in range(_RECORDS)}
+    """A blank's properties: each fills a record of its own; the whole ones have blocks of text and
+    arrays too."""
+    filled: dict[str, object] = {
+        f"fill_{n}": character * _RECORD_TEXT_CHARACTERS for n in range(_RECORDS)
+    }
     if whole:
-        filled["tail"] = character * _HALF_RECORD_CHARACTERS  # text and array take the record's other half
+        filled["tail"] = (
+            character * _HALF_RECORD_CHARACTERS
+        )  # text and array take the record's other half
         filled["text"] = " " * (_BLOCKS * _BLOCK_BYTES)
         filled["array"] = bytes(_BLOCKS * _BLOCK_BYTES - _ARRAY_HEADER_BYTES)
     return filled

@@ -1,4 +1,5 @@
-"""The way to a Neo4j: where it is, transactions that are retried in time, and its errors as this service's."""
+"""The way to a Neo4j: where it is, transactions that are retried in time, and its errors as this
+service's."""
 
 from __future__ import annotations
 
@@ -54,10 +55,16 @@ _MOST_S = 15.0
 """How long one read or write may take and be retried where the call has no earlier deadline."""
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.005, 0.5
 _SCHEMA_TRIES = 20
-_NOT_UP = ("Neo.TransientError.General.DatabaseUnavailable", "Neo.TransientError.Database.DatabaseUnavailable")
+_NOT_UP = (
+    "Neo.TransientError.General.DatabaseUnavailable",
+    "Neo.TransientError.Database.DatabaseUnavailable",
+)
 _READ_ONLY = ("ForbiddenOnReadOnlyDatabase", "WriteOnReadOnlyAccessDatabase", "ReadOnly")
 """How the codes end of a database that takes no writes."""
-_FULL = ("Neo.TransientError.General.TransactionOutOfMemoryError", "Neo.TransientError.General.OutOfMemoryError")
+_FULL = (
+    "Neo.TransientError.General.TransactionOutOfMemoryError",
+    "Neo.TransientError.General.OutOfMemoryError",
+)
 
 R = TypeVar("R")
 Work = Callable[[neo4j.AsyncManagedTransaction], Awaitable[R]]
@@ -82,9 +89,13 @@ def checked_login(store: str, user: str, password: str, database: str) -> Neo4jL
     """The login of a KGT_STORE that names a Neo4j. Raises InvalidSetting."""
     parts = urlsplit(store)
     if parts.scheme not in SCHEMES or not parts.hostname:
-        raise InvalidSetting("KGT_STORE: is sqlite, or a Neo4j's address such as neo4j://127.0.0.1:7687")
+        raise InvalidSetting(
+            "KGT_STORE: is sqlite, or a Neo4j's address such as neo4j://127.0.0.1:7687"
+        )
     if parts.username or parts.password:
-        raise InvalidSetting("KGT_STORE: holds a user or password; set KGT_NEO4J_USER and KGT_NEO4J_PASSWORD instead")
+        raise InvalidSetting(
+            "KGT_STORE: holds a user or password; set KGT_NEO4J_USER and KGT_NEO4J_PASSWORD instead"
+        )
     for name, value in (("KGT_NEO4J_USER", user), ("KGT_NEO4J_PASSWORD", password)):
         if not value:
             raise InvalidSetting(f"{name}: is required with KGT_STORE={store}")
@@ -102,7 +113,8 @@ def login_from_environment(store: str, environment: Mapping[str, str] = os.envir
 
 
 class Shares:
-    """At most so many at a time under one name; the others wait until one of their own name is done."""
+    """At most so many at a time under one name; the others wait until one of their own name is
+    done."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -124,12 +136,14 @@ class Shares:
 class Connection:
     """A driver, and transactions over it.
 
-    No session or transaction outlives its call: each is closed on the way out, also by an error or a cancellation, and
-    the database itself ends one that takes longer than its caller waits, with the locks that it holds or waits for.
+    No session or transaction outlives its call: each is closed on the way out, also by an error or
+    a cancellation, and the database itself ends one that takes longer than its caller waits, with
+    the locks that it holds or waits for.
     """
 
     def __init__(self, login: Neo4jLogin) -> None:
-        # The driver's own log shows statements, parameters and messages, and with them what users wrote.
+        # The driver's own log shows statements, parameters and messages, and with them what users
+        # wrote.
         logging.getLogger("neo4j").setLevel(logging.CRITICAL)
         self._login = login
         self._shares = Shares(CONNECTIONS_A_USER)
@@ -151,7 +165,10 @@ class Connection:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.close()
 
@@ -173,7 +190,9 @@ class Connection:
                 raise StoreUnusable(
                     f"the Neo4j at {self._login.url} has no database {self._login.database!r}; check KGT_NEO4J_DATABASE"
                 ) from error
-            raise StoreUnusable(f"the Neo4j at {self._login.url} refuses to work: {error.code}") from error
+            raise StoreUnusable(
+                f"the Neo4j at {self._login.url} refuses to work: {error.code}"
+            ) from error
         except (DriverError, Neo4jError, OSError) as error:
             raise StoreUnusable(
                 f"no Neo4j answers at {self._login.url}; start it, or correct KGT_STORE ({type(error).__name__})"
@@ -190,13 +209,17 @@ class Connection:
             except (DriverError, Neo4jError) as error:
                 tries += 1
                 made_meanwhile = (getattr(error, "code", "") or "").endswith("AlreadyExists")
-                if tries == _SCHEMA_TRIES or not (made_meanwhile or isinstance(error, TransientError)):
+                if tries == _SCHEMA_TRIES or not (
+                    made_meanwhile or isinstance(error, TransientError)
+                ):
                     raise self._no_schema(statement, error) from error
-            # Servers that start together meet at each other's schema: one of two that deadlock has to try again, and
-            # IF NOT EXISTS does not see what is made at the same moment.
+            # Servers that start together meet at each other's schema: one of two that deadlock has
+            # to try again, and IF NOT EXISTS does not see what is made at the same moment.
             await asyncio.sleep(_LONGEST_DELAY_S * random.uniform(0.5, 1.0))
 
-    def _no_schema(self, statement: LiteralString, error: DriverError | Neo4jError) -> StoreUnusable:
+    def _no_schema(
+        self, statement: LiteralString, error: DriverError | Neo4jError
+    ) -> StoreUnusable:
         code = error.code if isinstance(error, Neo4jError) else type(error).__name__
         return StoreUnusable(
             f"the schema cannot be made in the Neo4j at {self._login.url} ({code}); use a database of its own"
@@ -208,15 +231,16 @@ class Connection:
         return await self._retried(work, limit_s, user, writing=False)
 
     async def write(self, work: Work[R], limit_s: float = _MOST_S, *, user: str = "") -> R:
-        """Run `work` for `user` in a write transaction; it may run more than once, also after a commit whose outcome
-        got lost.
+        """Run `work` for `user` in a write transaction; it may run more than once, also after a
+        commit whose outcome got lost.
 
         Raises StoreUnreachable when time runs out before the outcome is known.
         """
         return await self._retried(work, limit_s, user, writing=True)
 
     async def try_write(self, statement: LiteralString, limit_s: float) -> None:
-        """Run a statement that writes and take it back. Raises Unavailable when nothing can be written now."""
+        """Run a statement that writes and take it back. Raises Unavailable when nothing can be
+        written now."""
         try:
             async with (
                 asyncio.timeout(limit_s),
@@ -226,7 +250,9 @@ class Connection:
                 await done(tx, statement)
                 await tx.rollback()
         except TimeoutError as error:
-            raise StoreUnreachable("the graph database takes no writes in time; its log says why") from error
+            raise StoreUnreachable(
+                "the graph database takes no writes in time; its log says why"
+            ) from error
         except (DriverError, Neo4jError, OSError) as error:
             raise _translation(error, unknown=False) from error
 
@@ -243,7 +269,9 @@ class Connection:
             except KgtError:
                 raise
             except TimeoutError as error:
-                raise StoreUnreachable("the graph database took too long; repeat with the same request_id") from error
+                raise StoreUnreachable(
+                    "the graph database took too long; repeat with the same request_id"
+                ) from error
             except (DriverError, Neo4jError, OSError) as error:
                 lost += _is_lost(error)
                 unknown = isinstance(error, IncompleteCommit)
@@ -255,7 +283,9 @@ class Connection:
     async def _once(self, work: Work[R], limit_s: float, *, writing: bool) -> R:
         limited = neo4j.unit_of_work(timeout=limit_s)(work)
         async with self._session() as session:
-            return await (session.execute_write(limited) if writing else session.execute_read(limited))
+            return await (
+                session.execute_write(limited) if writing else session.execute_read(limited)
+            )
 
     def _share(self, user: str) -> contextlib.AbstractAsyncContextManager[None]:
         return self._shares.of(user) if user else contextlib.nullcontext()
@@ -266,25 +296,33 @@ class Connection:
 
 def _is_lost(error: BaseException) -> bool:
     """Whether the connection was lost or could not be made."""
-    return isinstance(error, ServiceUnavailable | SessionExpired | OSError) or getattr(error, "code", "") in _NOT_UP
+    return (
+        isinstance(error, ServiceUnavailable | SessionExpired | OSError)
+        or getattr(error, "code", "") in _NOT_UP
+    )
 
 
 def _is_worth_a_retry(error: BaseException, lost: int) -> bool:
-    """Deadlocks and the like until time is up; a lost connection twice, as pooled ones may be stale."""
+    """Deadlocks and the like until time is up; a lost connection twice, as pooled ones may be
+    stale."""
     if _is_lost(error):
         return lost <= 2
     if isinstance(error, Neo4jError) and error.code in _FULL:
         return False
     if isinstance(error, Neo4jError) and "EntityNotFound" in (error.code or ""):
         return True  # an erase took away what this transaction waited for
-    return isinstance(error, TransientError) or (isinstance(error, Neo4jError) and error.is_retryable())
+    return isinstance(error, TransientError) or (
+        isinstance(error, Neo4jError) and error.is_retryable()
+    )
 
 
 def _translation(error: BaseException, *, unknown: bool) -> KgtError:
     """A driver's error as this service's, without its message: it may hold what a user wrote."""
     code = (getattr(error, "code", "") or type(error).__name__).rpartition(".")[2]
     if unknown:
-        return StoreUnreachable("the graph database went away during the commit; repeat with the same request_id")
+        return StoreUnreachable(
+            "the graph database went away during the commit; repeat with the same request_id"
+        )
     if _is_lost(error):
         return StoreUnreachable("the graph database cannot be reached now; try again")
     if isinstance(error, ConnectionAcquisitionTimeoutError):
@@ -294,9 +332,13 @@ def _translation(error: BaseException, *, unknown: bool) -> KgtError:
     if code.startswith("TransactionTimedOut"):
         return StoreBusy("the graph database took too long; try again")
     if isinstance(error, AuthError):
-        return StoreUnreachable(f"the graph database refuses this service ({code}); its password was changed?", 10.0)
+        return StoreUnreachable(
+            f"the graph database refuses this service ({code}); its password was changed?", 10.0
+        )
     if isinstance(error, Neo4jError) and error.code in _FULL:
-        return StoreFull("the graph database has no memory for this; try a smaller request, or later", 10.0)
+        return StoreFull(
+            "the graph database has no memory for this; try a smaller request, or later", 10.0
+        )
     if isinstance(error, TransientError) or getattr(error, "is_retryable", bool)():
         return StoreBusy(f"the graph database is busy ({code}); try again")
     if isinstance(error, DatabaseError):
@@ -305,14 +347,18 @@ def _translation(error: BaseException, *, unknown: bool) -> KgtError:
 
 
 async def one(
-    tx: neo4j.AsyncManagedTransaction | neo4j.AsyncTransaction, statement: LiteralString, **parameters: Any
+    tx: neo4j.AsyncManagedTransaction | neo4j.AsyncTransaction,
+    statement: LiteralString,
+    **parameters: Any,
 ) -> neo4j.Record:
     """The one record that a statement yields."""
     return await (await tx.run(statement, parameters)).single(strict=True)
 
 
 async def done(
-    tx: neo4j.AsyncManagedTransaction | neo4j.AsyncTransaction, statement: LiteralString, **parameters: Any
+    tx: neo4j.AsyncManagedTransaction | neo4j.AsyncTransaction,
+    statement: LiteralString,
+    **parameters: Any,
 ) -> None:
     """Run a statement to its end."""
     await (await tx.run(statement, parameters)).consume()

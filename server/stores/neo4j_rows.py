@@ -19,7 +19,8 @@ from server.stores.records import read_edit
 from server.stores.view import BaseEdge, BaseSlice
 from server.tuning.ports import PersonalFact, RequestRecord
 
-# An index takes 8,167 bytes for all its properties together. Keys of 512 typed bytes can be eleven times as long (NFKC).
+# An index takes 8,167 bytes for all its properties together. Keys of 512 typed bytes can be eleven
+# times as long (NFKC).
 LONGEST_URI_BYTES = 1_000
 _KEPT_CHARACTERS = 200
 _CUT = "…#"
@@ -28,7 +29,8 @@ Row = dict[str, Any]
 
 
 def uri_of(key: str) -> str:
-    """A concept's key as an indexed property: itself, or cut and ending in its hash where no index would take it."""
+    """A concept's key as an indexed property: itself, or cut and ending in its hash where no index
+    would take it."""
     encoded = key.encode()
     if len(encoded) <= LONGEST_URI_BYTES:
         return key
@@ -36,7 +38,8 @@ def uri_of(key: str) -> str:
 
 
 def concept_of(uri: str, text: str) -> Concept:
-    """The concept stored under `uri`. A base loaded under older rules keeps it under another key than today's."""
+    """The concept stored under `uri`. A base loaded under older rules keeps it under another key
+    than today's."""
     if _CUT in uri:
         return Concept(concept_key(text), text)
     return Concept(uri if uri.isascii() else concept_key(uri), text)
@@ -54,15 +57,19 @@ def asked_rows(triples: Iterable[Triple], symmetric: Collection[str]) -> list[Ro
         pairs = list(product(spellings(triple.head.key), spellings(triple.tail.key)))
         if len(pairs) > 1 and triple.relation in symmetric:
             pairs += [(tail, head) for head, tail in pairs]
-        rows += [{"at": at, "subject": s, "relation": triple.relation, "object": o} for s, o in pairs]
+        rows += [
+            {"at": at, "subject": s, "relation": triple.relation, "object": o} for s, o in pairs
+        ]
     return rows
 
 
-# What is indexed of a user: digests, since Neo4j keeps the bytes of an index's entry after it is deleted.
+# What is indexed of a user: digests, since Neo4j keeps the bytes of an index's entry after it is
+# deleted.
 
 
 def digest(*parts: str) -> str:
-    """A text of 32 characters that stands for `parts` in an index and from which they cannot be read."""
+    """A text of 32 characters that stands for `parts` in an index and from which they cannot be
+    read."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
@@ -102,12 +109,19 @@ def age_of(user: str, triple: Triple, stamp: Stamp) -> str:
 
 def triple_row(triple: Triple) -> Row:
     """A triple by its keys."""
-    return {"subject": uri_of(triple.head.key), "relation": triple.relation, "object": uri_of(triple.tail.key)}
+    return {
+        "subject": uri_of(triple.head.key),
+        "relation": triple.relation,
+        "object": uri_of(triple.tail.key),
+    }
 
 
 def concept_rows(user: str, concepts: Iterable[Concept]) -> list[Row]:
     """Concepts that an overlay needs, in the order of their keys."""
-    return [{"key": place_of(user, c.key), "uri": uri_of(c.key), "text": c.text} for c in sorted(concepts)]
+    return [
+        {"key": place_of(user, c.key), "uri": uri_of(c.key), "text": c.text}
+        for c in sorted(concepts)
+    ]
 
 
 def mark_row(user: str, triple: Triple, mark: Mark, change: Change | None = None) -> Row:
@@ -151,7 +165,11 @@ def _read_mark(row: Mapping[str, Any]) -> tuple[Triple, Mark, str, int]:
     numbers = [row["revision"], row["position"]]
     edit_id, time_ms = row["edit"] or "", row["time_ms"] or 0
     whole = all(isinstance(n, int) and n >= 0 for n in (*numbers, time_ms))
-    if not whole or not all(isinstance(text, str) and text for text in texts) or not isinstance(edit_id, str):
+    if (
+        not whole
+        or not all(isinstance(text, str) and text for text in texts)
+        or not isinstance(edit_id, str)
+    ):
         raise UnreadableRecord(*_shown(row))
     subject, subject_text, relation, object_, object_text = texts
     triple = Triple(concept_of(subject, subject_text), relation, concept_of(object_, object_text))
@@ -175,7 +193,9 @@ def response_of(row: Mapping[str, Any]) -> RequestRecord | None:
         or not isinstance(content_hash, str)
         or not isinstance(response, bytes | bytearray)
     ):
-        raise DataLoss("the record of a request was damaged; stop the server and run `python -m server check`")
+        raise DataLoss(
+            "the record of a request was damaged; stop the server and run `python -m server check`"
+        )
     return RequestRecord(request_id, content_hash, bytes(response))
 
 
@@ -183,10 +203,11 @@ def response_of(row: Mapping[str, Any]) -> RequestRecord | None:
 
 
 def edit_row(user: str, edit: Edit, request: RequestRecord | None) -> Row:
-    """The properties of an Edit node. `body` is the edit whole; the others find it, or tell people what it is.
+    """The properties of an Edit node. `body` is the edit whole; the others find it, or tell people
+    what it is.
 
-    The lists are one item a change: probabilities that are not known are NaN. Raises Internal for an edit that could
-    not be read back.
+    The lists are one item a change: probabilities that are not known are NaN. Raises Internal for
+    an edit that could not be read back.
     """
     body = require_readable(edit)
     row: Row = {
@@ -202,7 +223,9 @@ def edit_row(user: str, edit: Edit, request: RequestRecord | None) -> Row:
         "body": body,
         "bytes": len(body.encode()),
         **finding_row(edit),
-        "triples": [f"{c.triple.head.text} {c.triple.relation} {c.triple.tail.text}" for c in edit.changes],
+        "triples": [
+            f"{c.triple.head.text} {c.triple.relation} {c.triple.tail.text}" for c in edit.changes
+        ],
         "states_before": [_state(c.before) for c in edit.changes],
         "states_after": [_state(c.after) for c in edit.changes],
         "retrieval_before": [_probability(c, "retrieval_before") for c in edit.changes],
@@ -235,8 +258,12 @@ def edit_row(user: str, edit: Edit, request: RequestRecord | None) -> Row:
 def finding_row(edit: Edit) -> Row:
     """The properties of an Edit node by which edits of a concept or a triple are found."""
     return {
-        "concepts": sorted({uri_of(c.key) for change in edit.changes for c in _ends(change.triple)}),
-        "touches": [touch(t) for t in dict.fromkeys([*(c.triple for c in edit.changes), *edit.relied_on])],
+        "concepts": sorted(
+            {uri_of(c.key) for change in edit.changes for c in _ends(change.triple)}
+        ),
+        "touches": [
+            touch(t) for t in dict.fromkeys([*(c.triple for c in edit.changes), *edit.relied_on])
+        ],
     }
 
 
@@ -255,7 +282,11 @@ def _ends(triple: Triple) -> tuple[Concept, Concept]:
 
 
 def _state(mark: Mark | None) -> str:
-    return "as in the base" if mark is None else f"{mark.origin.value} at {mark.stamp.revision}.{mark.stamp.position}"
+    return (
+        "as in the base"
+        if mark is None
+        else f"{mark.origin.value} at {mark.stamp.revision}.{mark.stamp.position}"
+    )
 
 
 def _probability(change: Change, name: str) -> float:
@@ -272,7 +303,8 @@ def base_edge(head: Concept, relation: str, row: Mapping[str, Any]) -> BaseEdge:
 
 
 def slices_of(head: Concept, rows: Sequence[Mapping[str, Any]], limit: int) -> dict[str, BaseSlice]:
-    """The base's triples at `head` by relation: stored and mirrored ones together, the heaviest `limit`."""
+    """The base's triples at `head` by relation: stored and mirrored ones together, the heaviest
+    `limit`."""
     counts: dict[str, int] = {}
     edges: dict[str, list[tuple[int, int, BaseEdge]]] = {}
     for row in rows:

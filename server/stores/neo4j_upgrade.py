@@ -1,8 +1,10 @@
-"""Bringing a graph of schema version 1 to version 2: overlays get the digests that indexes hold, and today's keys.
+"""Bringing a graph of schema version 1 to version 2: overlays get the digests that indexes hold,
+and today's keys.
 
-One user's transaction at a time; what was stopped goes on with the users that are left. What makes two texts one concept
-has changed too: a log in which concepts became one is written as server.graph.rekeying says, and the overlay made from
-it. An edit that cannot be read keeps its properties as they are, and its user's marks are keyed anew by their texts.
+One user's transaction at a time; what was stopped goes on with the users that are left. What makes
+two texts one concept has changed too: a log in which concepts became one is written as
+server.graph.rekeying says, and the overlay made from it. An edit that cannot be read keeps its
+properties as they are, and its user's marks are keyed anew by their texts.
 """
 
 from __future__ import annotations
@@ -35,13 +37,15 @@ from server.stores.view import all_concepts
 _PATIENCE_S = 300.0
 _USERS = 500
 _RECORDS_OF_A_MARK = 20
-"""Property records of a mark and its concepts that are free once they are made anew, with texts in them."""
+"""Property records of a mark and its concepts that are free once they are made anew, with texts in
+them."""
 
 Tx = neo4j.AsyncManagedTransaction
 
 
 async def upgrade_overlays(connection: Connection) -> None:
-    """Bring all users to version 2, then drop version 1's indexes. The schema of version 2 must be there."""
+    """Bring all users to version 2, then drop version 1's indexes. The schema of version 2 must be
+    there."""
     while users := await _users_before(connection):
         for user in users:
             await _upgrade(connection, user)
@@ -91,7 +95,8 @@ _Kept = list[tuple[Triple, Origin, Row]]
 def _today(
     user: str, edits: Sequence[Mapping[str, Any]], marks: Sequence[Mapping[str, Any]]
 ) -> tuple[list[Edit | None], _Kept]:
-    """(the log with today's keys, None for an edit that stays as it is; the marks, as they are or as that log makes).
+    """(the log with today's keys, None for an edit that stays as it is; the marks, as they are or
+    as that log makes).
 
     Where an edit cannot be read, the marks are keyed anew by their texts.
     """
@@ -158,7 +163,9 @@ def _edit_row(user: str, stored: Mapping[str, Any], today: Edit | None) -> Row:
         "revision": stored["revision"],
         "key": edit_key(user, str(stored["id"])),
         "undoing": None if stored["reverts"] is None else stored["revision"],
-        "request": None if stored["request_id"] is None else request_key(user, str(stored["request_id"])),
+        "request": None
+        if stored["request_id"] is None
+        else request_key(user, str(stored["request_id"])),
         "bytes": len(body.encode("utf-8", "surrogatepass")),
     }
     if today is not None:

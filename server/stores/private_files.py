@@ -19,7 +19,8 @@ def private_folder(folder: Path) -> None:
 
 
 def create_private(path: Path) -> None:
-    """Make an empty file that only its owner can read, whatever the umask; one that is there stays as it is."""
+    """Make an empty file that only its owner can read, whatever the umask; one that is there stays
+    as it is."""
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 

@@ -1,4 +1,5 @@
-"""Stored edits: how they are written so that they can be read, and read so that a damaged one fails alone."""
+"""Stored edits: how they are written so that they can be read, and read so that a damaged one fails
+alone."""
 
 from __future__ import annotations
 
@@ -10,14 +11,20 @@ from server.graph.concept import Concept
 from server.graph.edit import Edit, UnreadableEdit
 
 _UNDECODABLE = (InvalidRequest, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
-"""What reading a damaged record may raise: it is the record that is wrong, whatever is found first."""
+"""What reading a damaged record may raise: it is the record that is wrong, whatever is found first.
+"""
 _MAX_ID = 64
 
 
 def read_edit(
-    body: object, edit_id: object, revision: object, time_ms: object, concept: Callable[[str], Concept] = Concept.of
+    body: object,
+    edit_id: object,
+    revision: object,
+    time_ms: object,
+    concept: Callable[[str], Concept] = Concept.of,
 ) -> Edit | UnreadableEdit:
-    """The edit in a stored row, or what is known of it where its record does not say an edit of this row.
+    """The edit in a stored row, or what is known of it where its record does not say an edit of
+    this row.
 
     `body` and `edit_id` are text or UTF-8 bytes when all is well; a damaged row may hold anything.
     """
@@ -27,7 +34,9 @@ def read_edit(
             return edit
     except _UNDECODABLE:
         pass
-    return UnreadableEdit(_shown_id(edit_id), _whole(revision, (1 << 63) - 1), _whole(time_ms, MAX_TIME_MS))
+    return UnreadableEdit(
+        _shown_id(edit_id), _whole(revision, (1 << 63) - 1), _whole(time_ms, MAX_TIME_MS)
+    )
 
 
 def readable(edit: Edit | UnreadableEdit) -> Edit:

@@ -1,8 +1,8 @@
 """Keys stored before KEYS_VERSION 2 are derived anew, in the overlays' file.
 
-The log of edits keeps texts, not keys; the index of changes and the overlay keep both. Users none of whose concepts has
-another key now are not touched. Of the others the log is written as server.graph.rekeying says, and what is derived
-from it is derived again.
+The log of edits keeps texts, not keys; the index of changes and the overlay keep both. Users none
+of whose concepts has another key now are not touched. Of the others the log is written as
+server.graph.rekeying says, and what is derived from it is derived again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from server.stores.records import read_edit
 
 
 def rekey(connection: sqlite3.Connection) -> None:
-    """Derive the stored keys anew, inside the caller's transaction. A user whose rows are damaged is left as is."""
+    """Derive the stored keys anew, inside the caller's transaction. A user whose rows are damaged
+    is left as is."""
     vocabulary = Vocabulary.built_in()
     for user in _users_with_other_keys(connection):
         try:
@@ -48,8 +49,13 @@ def _users_with_other_keys(connection: sqlite3.Connection) -> set[object]:
 def _rekey_user(connection: sqlite3.Connection, user: object, vocabulary: Vocabulary) -> None:
     touches = connection.execute(sql.CHECKED_TOUCHES, (user,)).fetchall()
     bodies = connection.execute(sql.EDITS_ALL, (user,)).fetchall()
-    kept = [read_edit(body, edit_id, revision, time_ms, legacy_concept) for body, edit_id, revision, time_ms in bodies]
-    log = [_as_indexed(edit, touches) if isinstance(edit, UnreadableEdit) else edit for edit in kept]
+    kept = [
+        read_edit(body, edit_id, revision, time_ms, legacy_concept)
+        for body, edit_id, revision, time_ms in bodies
+    ]
+    log = [
+        _as_indexed(edit, touches) if isinstance(edit, UnreadableEdit) else edit for edit in kept
+    ]
     rekeyed = list(_rekeyed(log, vocabulary))
     connection.execute(sql.DROP_TOUCHES, (user,))
     connection.execute(sql.DROP_MARKS, (user,))
@@ -60,7 +66,9 @@ def _rekey_user(connection: sqlite3.Connection, user: object, vocabulary: Vocabu
         if isinstance(stored, Edit):
             connection.execute(sql.REWRITE_EDIT, (edit_to_json(edit), user, edit.revision))
     marks = overlay.overlay().marks.items()
-    connection.executemany(sql.PUT_MARK, [(user, *rows.columns(t), *rows.mark_columns(mark)) for t, mark in marks])
+    connection.executemany(
+        sql.PUT_MARK, [(user, *rows.columns(t), *rows.mark_columns(mark)) for t, mark in marks]
+    )
 
 
 def _rekeyed(log: Sequence[Edit], vocabulary: Vocabulary) -> Iterator[Edit]:
@@ -75,7 +83,9 @@ def _rekeyed(log: Sequence[Edit], vocabulary: Vocabulary) -> Iterator[Edit]:
 
 
 def _today(triple: Triple, vocabulary: Vocabulary) -> Triple:
-    return canonical(Triple(_concept(triple.head), triple.relation, _concept(triple.tail)), vocabulary)
+    return canonical(
+        Triple(_concept(triple.head), triple.relation, _concept(triple.tail)), vocabulary
+    )
 
 
 def _concept(stored: Concept) -> Concept:
@@ -85,7 +95,8 @@ def _concept(stored: Concept) -> Concept:
 
 
 def _as_indexed(edit: UnreadableEdit, touches: Sequence[rows.Row]) -> Edit:
-    """What the index says that an unreadable edit did and relied on. Raises DataLoss where it cannot be read either."""
+    """What the index says that an unreadable edit did and relied on. Raises DataLoss where it
+    cannot be read either."""
     changes: list[Change] = []
     relied_on: list[Triple] = []
     for head, relation, tail, revision, head_text, tail_text, changed, *mark in touches:
@@ -96,4 +107,11 @@ def _as_indexed(edit: UnreadableEdit, touches: Sequence[rows.Row]) -> Edit:
             changes.append(Change(triple, None, after))
         else:
             relied_on.append(triple)
-    return Edit(edit.id, edit.revision, EditKind.FACTS, edit.time_ms, tuple(changes), relied_on=tuple(relied_on))
+    return Edit(
+        edit.id,
+        edit.revision,
+        EditKind.FACTS,
+        edit.time_ms,
+        tuple(changes),
+        relied_on=tuple(relied_on),
+    )

@@ -1,8 +1,9 @@
 """Zeroing what SQLite leaves in a database file of rows that were deleted.
 
-`PRAGMA secure_delete` zeroes the cells and pages that a DELETE frees. It does not zero what an earlier insertion left: when
-SQLite balances a b-tree it copies cells to sibling pages, and the old copies stay in the gap between a page's cell
-pointers and its cells (https://www.sqlite.org/fileformat2.html, "B-tree Pages"). The gap is never read, so zeroing it
+`PRAGMA secure_delete` zeroes the cells and pages that a DELETE frees. It does not zero what an
+earlier insertion left: when SQLite balances a b-tree it copies cells to sibling pages, and the old
+copies stay in the gap between a page's cell pointers and its cells
+(https://www.sqlite.org/fileformat2.html, "B-tree Pages"). The gap is never read, so zeroing it
 changes nothing that SQLite sees, at whatever moment a process dies.
 """
 
@@ -23,10 +24,12 @@ SLICE_PAGES = 16_384
 
 _FILE_HEADER_BYTES = 100
 _BTREE_KINDS = frozenset((2, 5, 10, 13))
-"""The first byte of a b-tree page. All other pages begin with the number of another page, or with zeros."""
+"""The first byte of a b-tree page. All other pages begin with the number of another page, or with
+zeros."""
 _INTERIOR_BELOW = 8
 _AMBIGUOUS_FROM = 2 << 24
-"""From this page number on, the first byte of an overflow page may be that of a b-tree page (128 GiB at 4 KiB a page)."""
+"""From this page number on, the first byte of an overflow page may be that of a b-tree page (128
+GiB at 4 KiB a page)."""
 
 
 class CannotScrub(Exception):
@@ -35,7 +38,8 @@ class CannotScrub(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Scrubbed:
-    """What a pass over some pages came to. `next_page` is where to go on, counted from 0; None at the end."""
+    """What a pass over some pages came to. `next_page` is where to go on, counted from 0; None at
+    the end."""
 
     zeroed_bytes: int
     next_page: int | None
@@ -44,8 +48,8 @@ class Scrubbed:
 class Scrubber:
     """Zeroes the gaps of one overlays' file while servers use it.
 
-    An erase notes in its own transaction that the file has to be scrubbed (`sql.OWE_SCRUB`), so that a process that dies
-    in between leaves the note to the next one.
+    An erase notes in its own transaction that the file has to be scrubbed (`sql.OWE_SCRUB`), so
+    that a process that dies in between leaves the note to the next one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,7 +58,8 @@ class Scrubber:
         self._descriptor: int | None = None
 
     def scrub(self, connection: sqlite3.Connection) -> bool:
-        """Go on from where the note says, slice by slice; False where somebody else keeps the log in use.
+        """Go on from where the note says, slice by slice; False where somebody else keeps the log
+        in use.
 
         Raises sqlite3.Error and OSError.
         """
@@ -72,7 +77,8 @@ class Scrubber:
         return emptied(connection)
 
     def _scrub_slice(self, connection: sqlite3.Connection) -> None:
-        """One slice under the write lock. Its commit makes every connection forget the pages that it keeps."""
+        """One slice under the write lock. Its commit makes every connection forget the pages that
+        it keeps."""
         noted = connection.execute(sql.GET_SCRUB).fetchone()
         if noted is None:
             return  # another process was faster
@@ -85,7 +91,8 @@ class Scrubber:
     def _opened(self) -> int:
         """The file's descriptor, which stays open as long as this process uses the file.
 
-        Closing any descriptor of a file ends all of the process's locks on it, SQLite's among them (POSIX).
+        Closing any descriptor of a file ends all of the process's locks on it, SQLite's among them
+        (POSIX).
         """
         if self._descriptor is None:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
@@ -111,11 +118,12 @@ def emptied(connection: sqlite3.Connection) -> bool:
 
 
 def zero_gaps(descriptor: int, first_page: int, pages: int) -> Scrubbed:
-    """Zero the gaps of up to `pages` b-tree pages from `first_page` (counted from 0) of an open database file.
+    """Zero the gaps of up to `pages` b-tree pages from `first_page` (counted from 0) of an open
+    database file.
 
-    The caller holds the database's write lock, and its write-ahead log is empty: what stands in the file is then the
-    latest of every page. Connections that keep pages in memory must be told by a commit afterwards, or they may write an
-    old gap back. Raises CannotScrub and OSError.
+    The caller holds the database's write lock, and its write-ahead log is empty: what stands in the
+    file is then the latest of every page. Connections that keep pages in memory must be told by a
+    commit afterwards, or they may write an old gap back. Raises CannotScrub and OSError.
     """
     size = os.fstat(descriptor).st_size
     page_bytes, usable_bytes = _page_bytes(descriptor)
@@ -146,8 +154,11 @@ def _page_bytes(descriptor: int) -> tuple[int, int]:
 
 
 def _gap(block: bytes, at: int, usable_bytes: int, *, is_first: bool) -> range | None:
-    """Where the unused middle of the page at `at` lies in `block`; None for a page that is not a b-tree's."""
-    header = at + (_FILE_HEADER_BYTES if is_first else 0)  # the file's header stands on the first page
+    """Where the unused middle of the page at `at` lies in `block`; None for a page that is not a
+    b-tree's."""
+    header = at + (
+        _FILE_HEADER_BYTES if is_first else 0
+    )  # the file's header stands on the first page
     kind = block[header]
     if kind not in _BTREE_KINDS:
         return None

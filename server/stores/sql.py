@@ -1,7 +1,8 @@
 """Every SQL string of the embedded store, named, with both schemas.
 
-Two files, so that a new base is built aside and swapped in whole: `base.db` is written by the loaders alone and never
-changed; `overlays.db` holds the users' logs of edits, which are the truth, and projections of them.
+Two files, so that a new base is built aside and swapped in whole: `base.db` is written by the
+loaders alone and never changed; `overlays.db` holds the users' logs of edits, which are the truth,
+and projections of them.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 BASE_SCHEMA_VERSION = 3
-"""1 had no edges.merged; what reads a base for users does not need it. 2 had every edge in two indexes of tails. The
-queries below read all three."""
+"""1 had no edges.merged; what reads a base for users does not need it. 2 had every edge in two
+indexes of tails. The queries below read all three."""
 OVERLAY_SCHEMA_VERSION = 2
 """1 had neither `responses` nor `erased_requests`, and other indexes of marks."""
 
-# The base. Symmetric relations have negative ids and are stored once, the concept with the smaller key as head.
+# The base. Symmetric relations have negative ids and are stored once, the concept with the smaller
+# key as head.
 
 BASE_SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -89,7 +91,8 @@ EDGES_IN_ORDER = """
 SELECT e.head, r.name, e.rank, e.tail, e.weight FROM edges e JOIN relations r ON r.id = e.relation
 """
 
-# A base that a loader builds in batches: each commits with its position, so that a load killed at any point goes on.
+# A base that a loader builds in batches: each commits with its position, so that a load killed at
+# any point goes on.
 
 BULK_PRAGMAS = """
 PRAGMA journal_mode = TRUNCATE;
@@ -98,7 +101,9 @@ PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA cache_size = -65536;
 PRAGMA temp_store = FILE;
 """
-BULK_PROGRESS = "CREATE TABLE progress (step TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID"
+BULK_PROGRESS = (
+    "CREATE TABLE progress (step TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID"
+)
 GET_PROGRESS = "SELECT position FROM progress WHERE step = ?"
 PUT_PROGRESS = "INSERT OR REPLACE INTO progress (step, position) VALUES (?, ?)"
 DROP_PROGRESS = "DROP TABLE IF EXISTS progress"
@@ -163,11 +168,13 @@ FIND_EDGES = " UNION ALL ".join(_FOUND_AMONG.format(ranks=ranks) for ranks in _R
 
 # What loaders ask of a base that is there.
 
-COUNT_RELATIONS = (
-    "SELECT r.name, COUNT(*) FROM edges e JOIN relations r ON r.id = e.relation GROUP BY e.relation ORDER BY r.name"
-)
+COUNT_RELATIONS = "SELECT r.name, COUNT(*) FROM edges e JOIN relations r ON r.id = e.relation GROUP BY e.relation ORDER BY r.name"
 FIND_WHOLE_EDGE = " UNION ALL ".join(
-    _FOUND.format(columns="e.weight, s.dataset, s.license", more="JOIN sources s ON s.id = e.source", ranks=ranks)
+    _FOUND.format(
+        columns="e.weight, s.dataset, s.license",
+        more="JOIN sources s ON s.id = e.source",
+        ranks=ranks,
+    )
     for ranks in _RANKS
 )
 LARGEST_HUBS = """
@@ -303,13 +310,15 @@ DROP_MARK = "DELETE FROM overlay WHERE user = ? AND head = ? AND relation = ? AN
 
 
 class Timed(NamedTuple):
-    """One question about a user's marks, in two forms: of the overlay as it is, and as it was at `:revision`."""
+    """One question about a user's marks, in two forms: of the overlay as it is, and as it was at
+    `:revision`."""
 
     now: str
     then: str
 
 
-# As it was: of each triple its latest change up to the revision. Without an origin it was as in the base.
+# As it was: of each triple its latest change up to the revision. Without an origin it was as in the
+# base.
 _AS_IT_WAS = """
 o.origin IS NOT NULL AND o.revision <= :revision AND NOT EXISTS (
   SELECT 1 FROM touches l WHERE l.user = o.user AND l.head = o.head AND l.relation = o.relation AND l.tail = o.tail
@@ -318,7 +327,8 @@ o.origin IS NOT NULL AND o.revision <= :revision AND NOT EXISTS (
 
 
 def _timed(query: str) -> Timed:
-    # The planner cannot know how many marks a user has, nor at how many concepts: it is told which index to take
+    # The planner cannot know how many marks a user has, nor at how many concepts: it is told which
+    # index to take
     now = query.format(
         marks="overlay o",
         at_head="overlay o INDEXED BY overlay_at_head",
@@ -431,7 +441,8 @@ FROM touches WHERE user = ?
 """
 INTEGRITY = "PRAGMA integrity_check(1)"
 
-# Keys derived anew (server.stores.rekeying). A text of printable ASCII has the key that it always had.
+# Keys derived anew (server.stores.rekeying). A text of printable ASCII has the key that it always
+# had.
 CONCEPTS_TO_REKEY = """
 SELECT DISTINCT user, head, head_text, tail, tail_text FROM touches
 WHERE head_text GLOB '*[^ -~]*' OR tail_text GLOB '*[^ -~]*'

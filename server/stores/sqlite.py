@@ -1,8 +1,9 @@
 """GraphStore on SQLite: the embedded default, with nothing to set up.
 
-The base is one read-only file (sqlite_base.py); this is the overlays' file. One thread writes; several read, each over
-its own connections (sqlite_session.py). Every commit is one transaction with `synchronous = FULL`, so that what was
-acknowledged is on disk. Maintenance, which may have to wait for other processes, has a thread of its own.
+The base is one read-only file (sqlite_base.py); this is the overlays' file. One thread writes;
+several read, each over its own connections (sqlite_session.py). Every commit is one transaction
+with `synchronous = FULL`, so that what was acknowledged is on disk. Maintenance, which may have to
+wait for other processes, has a thread of its own.
 """
 
 from __future__ import annotations
@@ -91,7 +92,9 @@ class SqliteStore:
     def _opened(self) -> FileWatch:
         """Make the files ready, private and known."""
         private_folder(self.folder)
-        keep_private(p for p in self.folder.iterdir() if p.name.startswith((OVERLAYS_FILE, BASE_FILE)))
+        keep_private(
+            p for p in self.folder.iterdir() if p.name.startswith((OVERLAYS_FILE, BASE_FILE))
+        )
         prepare_overlays(self._path)
         session = self._session()
         session.health()  # opens the log too, which is then watched
@@ -111,25 +114,35 @@ class SqliteStore:
     ) -> Mapping[str, ConceptEntry]:
         return await self._read(user, lambda s: s.look_up(user, keys, at_revision))
 
-    async def neighborhood(self, user: str, head: Concept, limit: int, at_revision: int | None = None) -> Neighborhood:
+    async def neighborhood(
+        self, user: str, head: Concept, limit: int, at_revision: int | None = None
+    ) -> Neighborhood:
         return await self._read(user, lambda s: s.neighborhood(user, head, limit, at_revision))
 
-    async def page_neighborhood(self, user: str, head: Concept, page: Page, at_revision: int) -> Listing[ViewedTriple]:
+    async def page_neighborhood(
+        self, user: str, head: Concept, page: Page, at_revision: int
+    ) -> Listing[ViewedTriple]:
         return await self._read(user, lambda s: s.page_neighborhood(user, head, page, at_revision))
 
-    async def find(self, user: str, triples: Sequence[Triple]) -> Mapping[Triple, tuple[bool, Mark | None]]:
+    async def find(
+        self, user: str, triples: Sequence[Triple]
+    ) -> Mapping[Triple, tuple[bool, Mark | None]]:
         return await self._read(user, lambda s: s.find(user, triples))
 
     async def facts(self, user: str, page: Page, at_revision: int) -> Listing[PersonalFact]:
         return await self._read(user, lambda s: s.facts(user, page, at_revision))
 
-    async def edits(self, user: str, page: Page, at_revision: int) -> Listing[Edit | UnreadableEdit]:
+    async def edits(
+        self, user: str, page: Page, at_revision: int
+    ) -> Listing[Edit | UnreadableEdit]:
         return await self._read(user, lambda s: s.edits(user, page, at_revision))
 
     async def edit(self, user: str, edit_id: str) -> Edit:
         return await self._read(user, lambda s: s.edit(user, edit_id))
 
-    async def edits_since(self, user: str, revision: int, triples: Sequence[Triple]) -> Sequence[Edit]:
+    async def edits_since(
+        self, user: str, revision: int, triples: Sequence[Triple]
+    ) -> Sequence[Edit]:
         return await self._read(user, lambda s: s.edits_since(user, revision, triples))
 
     async def reverts(self, user: str) -> Sequence[tuple[str, str]]:
@@ -144,8 +157,12 @@ class SqliteStore:
     async def response(self, user: str, request_id: str) -> RequestRecord | None:
         return await self._read(user, lambda s: s.response(user, request_id))
 
-    async def commit(self, user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None) -> None:
-        await self._write(lambda s: s.commit(self._watch, user, snapshot, edits, request, KEPT_RESPONSES))
+    async def commit(
+        self, user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None
+    ) -> None:
+        await self._write(
+            lambda s: s.commit(self._watch, user, snapshot, edits, request, KEPT_RESPONSES)
+        )
 
     async def erase(self, user: str, request_id: str | None = None) -> Erased:
         def erase(session: Session) -> Erased:
@@ -199,7 +216,8 @@ class SqliteStore:
         return await self._threads.read(user, lambda: self._on_this_thread(work))
 
     async def _write(self, work: Callable[[Session], R], patience_s: float | None = None) -> R:
-        """Do `work` on the writer's thread, waiting `patience_s` in all for what other processes hold."""
+        """Do `work` on the writer's thread, waiting `patience_s` in all for what other processes
+        hold."""
         until = time.monotonic() + (_BUSY_TIMEOUT_S if patience_s is None else patience_s)
 
         def patiently(session: Session) -> R:
@@ -229,7 +247,9 @@ class SqliteStore:
         session: Session | None = getattr(self._local, "session", None)
         if session is None:
             self._watch.require_same()  # what is at the path now may be another store
-            session = Session(self._path, self.folder / BASE_FILE, self._vocabulary, self._note_fingerprint)
+            session = Session(
+                self._path, self.folder / BASE_FILE, self._vocabulary, self._note_fingerprint
+            )
             self._local.session = session
             self._sessions.put(session)
         return session
@@ -242,10 +262,13 @@ class SqliteStore:
     def _require_writes_to_move(self) -> None:
         waited_s = self._threads.oldest_write_s()
         if waited_s > _STUCK_S:
-            raise StoreBusy(f"a write has been under way for {waited_s:.0f} s, and others wait for it")
+            raise StoreBusy(
+                f"a write has been under way for {waited_s:.0f} s, and others wait for it"
+            )
 
     async def _probe(self) -> None:
-        """Begin a write and drop it; after a write that failed, do one. Raises what hinders writing.
+        """Begin a write and drop it; after a write that failed, do one. Raises what hinders
+        writing.
 
         A moment in which another process writes is no fault; a lock that stays is.
         """

@@ -1,4 +1,5 @@
-"""The base graph in one SQLite file: written whole by a loader, then read only, replaced by swapping the file."""
+"""The base graph in one SQLite file: written whole by a loader, then read only, replaced by
+swapping the file."""
 
 from __future__ import annotations
 
@@ -47,9 +48,11 @@ class BaseCounts:
 
 
 def build_base(folder: Path, triples: Iterable[BaseTriple], vocabulary: Vocabulary) -> BaseCounts:
-    """Write a new base beside the present one and swap it in whole; a reader sees the old one or the new one.
+    """Write a new base beside the present one and swap it in whole; a reader sees the old one or
+    the new one.
 
-    Triples given twice are merged (the highest weight stays). Raises what the disk raises, and then nothing changed.
+    Triples given twice are merged (the highest weight stays). Raises what the disk raises, and then
+    nothing changed.
     """
     private_folder(folder)
     building = folder / f"{BASE_FILE}.building-{os.getpid()}"
@@ -69,7 +72,9 @@ def build_base(folder: Path, triples: Iterable[BaseTriple], vocabulary: Vocabula
     return counts
 
 
-def _fill(connection: sqlite3.Connection, triples: Iterable[BaseTriple], vocabulary: Vocabulary) -> BaseCounts:
+def _fill(
+    connection: sqlite3.Connection, triples: Iterable[BaseTriple], vocabulary: Vocabulary
+) -> BaseCounts:
     connection.executescript(
         "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + sql.BASE_SCHEMA + sql.BASE_STAGING
     )
@@ -89,18 +94,24 @@ def _fill(connection: sqlite3.Connection, triples: Iterable[BaseTriple], vocabul
     connection.execute(sql.CREATE_COUNTED)
     relations = connection.execute(sql.ALL_RELATIONS).fetchall()
     connection.executemany(
-        sql.INSERT_COUNTED, [(number,) for number, name, _ in relations if vocabulary.is_retrievable(name)]
+        sql.INSERT_COUNTED,
+        [(number,) for number, name, _ in relations if vocabulary.is_retrievable(name)],
     )
     connection.execute(sql.COUNT_RETRIEVABLE)
     fingerprint = _fingerprint(connection)
-    for key, value in (("schema_version", str(sql.BASE_SCHEMA_VERSION)), ("fingerprint", fingerprint)):
+    for key, value in (
+        ("schema_version", str(sql.BASE_SCHEMA_VERSION)),
+        ("fingerprint", fingerprint),
+    ):
         connection.execute(sql.PUT_META, (key, value))
     connection.execute("ANALYZE")
     concepts = connection.execute(sql.COUNT_CONCEPTS).fetchone()[0]
     return BaseCounts(concepts, sum(counts.values()), fingerprint, counts)
 
 
-def _staged_rows(triples: Iterable[BaseTriple], vocabulary: Vocabulary) -> Iterator[tuple[object, ...]]:
+def _staged_rows(
+    triples: Iterable[BaseTriple], vocabulary: Vocabulary
+) -> Iterator[tuple[object, ...]]:
     for line, given in enumerate(triples):
         t = canonical(given.triple, vocabulary)
         yield (
@@ -126,28 +137,32 @@ def _fingerprint(connection: sqlite3.Connection) -> str:
 
 
 def row_digest(*columns: object) -> int:
-    """A row's share of the fingerprint: MD5 as a number (no secret is kept by it; DuckDB computes the same)."""
+    """A row's share of the fingerprint: MD5 as a number (no secret is kept by it; DuckDB computes
+    the same)."""
     text = ",".join(str(column) for column in columns)
     return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest(), "little")
 
 
 def micro(weight: float) -> int:
-    """A weight in millionths: what fingerprints compare, so that no engine's way to print a float matters."""
+    """A weight in millionths: what fingerprints compare, so that no engine's way to print a float
+    matters."""
     return math.floor(weight * 1e6 + 0.5)
 
 
 def base_fingerprint(concepts: int, edges: int) -> str:
     """The fingerprint of a base: over the XOR of its concepts' digests and that of its edges'.
 
-    A concept's row is (place of its key among all, key); an edge's (head, relation's name, rank, tail, weight in
-    millionths). Equal for equal graphs, however and in whatever order they were loaded.
+    A concept's row is (place of its key among all, key); an edge's (head, relation's name, rank,
+    tail, weight in millionths). Equal for equal graphs, however and in whatever order they were
+    loaded.
     """
     return hashlib.sha256(f"{concepts:032x}{edges:032x}".encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """One writing transaction: all that is done in it is committed at its end, and nothing where it raises."""
+    """One writing transaction: all that is done in it is committed at its end, and nothing where it
+    raises."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -170,21 +185,28 @@ def sync_file(path: Path) -> None:
 class BaseReader:
     """Reads one base file over one connection. An absent file is an empty base.
 
-    A base loaded before KEYS_VERSION 2 keeps some concepts under a key of then. They are asked for, and told, by the key
-    of today; where it holds two that are one now, the one with today's key is read.
+    A base loaded before KEYS_VERSION 2 keeps some concepts under a key of then. They are asked for,
+    and told, by the key of today; where it holds two that are one now, the one with today's key is
+    read.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open what is at `path`. Raises DataLoss when it is no base, StoreUnusable when it is a newer one."""
+        """Open what is at `path`. Raises DataLoss when it is no base, StoreUnusable when it is a
+        newer one."""
         self.identity = file_identity(path)
         self.fingerprint = ""
         if self.identity is None:
-            self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            self._connection = sqlite3.connect(
+                ":memory:", isolation_level=None, check_same_thread=False
+            )
             self._connection.executescript(sql.BASE_SCHEMA + sql.BASE_INDEXES)
         else:
             with _as_damage(path):
                 self._connection = sqlite3.connect(
-                    f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+                    f"{path.resolve().as_uri()}?mode=ro",
+                    uri=True,
+                    isolation_level=None,
+                    check_same_thread=False,
                 )
         try:
             with _as_damage(path):
@@ -237,13 +259,16 @@ class BaseReader:
         return {key: found[key] for key in keys if key in found}
 
     def _keys_of_then(self, keys: Iterable[str]) -> dict[str, str]:
-        """key -> the key under which the base keeps the concept, for those that it keeps under another."""
+        """key -> the key under which the base keeps the concept, for those that it keeps under
+        another."""
         spellings = {key: (key, *others) for key in keys if (others := legacy_spellings(key))}
         if not spellings:
             return {}
         asked = [spelling for several in spellings.values() for spelling in several]
         kept = {row[0] for row in self._rows(sql.LOOK_UP_CONCEPTS, json.dumps(asked))}
-        firsts = {key: next((s for s in several if s in kept), key) for key, several in spellings.items()}
+        firsts = {
+            key: next((s for s in several if s in kept), key) for key, several in spellings.items()
+        }
         return {key: first for key, first in firsts.items() if first != key}
 
     def forms_of(self, ids: Sequence[int]) -> dict[int, tuple[str, ...]]:
@@ -265,7 +290,9 @@ class BaseReader:
         slices = {}
         for name, relation in self.relations.items():
             count = self._rows(sql.COUNT_OF_RELATION, number, relation)[0][0] or 0
-            edges = [e for e, _ in self._edges(head, number, name, relation, 0, limit)] if count else []
+            edges = (
+                [e for e, _ in self._edges(head, number, name, relation, 0, limit)] if count else []
+            )
             if relation < 0:
                 mirrored = self._rows(sql.COUNT_MIRRORED, number, relation)[0][0]
                 if mirrored:
@@ -279,7 +306,8 @@ class BaseReader:
     def edges_from(
         self, head: Concept, cursor: tuple[int, int, int], count: int
     ) -> Iterator[tuple[BaseEdge, tuple[int, int, int]]]:
-        """The triples at `head` in the order of relation names, from `cursor` on, each with the cursor behind it.
+        """The triples at `head` in the order of relation names, from `cursor` on, each with the
+        cursor behind it.
 
         A cursor is (position of the relation, 0 for stored and 1 for mirrored edges, offset).
         """
@@ -296,7 +324,9 @@ class BaseReader:
                 for edge, rank in self._edges(head, number, name, relation, offset, count):
                     yield edge, (position, 0, rank + 1)
             elif relation < 0:
-                for n, edge in enumerate(self._mirrored(head, number, name, relation, offset, count)):
+                for n, edge in enumerate(
+                    self._mirrored(head, number, name, relation, offset, count)
+                ):
                     yield edge, (position, 1, offset + n + 1)
             position, side, offset = (position, 1, 0) if side == 0 else (position + 1, 0, 0)
 
@@ -312,22 +342,29 @@ class BaseReader:
     ) -> list[BaseEdge]:
         rows = self._rows(self._mirrored_edges, number, relation, limit, offset)
         return [
-            BaseEdge(Triple(head, name, _concept(key, text)), weight, d, li) for _, key, text, weight, d, li in rows
+            BaseEdge(Triple(head, name, _concept(key, text)), weight, d, li)
+            for _, key, text, weight, d, li in rows
         ]
 
     def places_of(self, triples: Iterable[Triple]) -> set[int]:
         """The places, among `triples` in their canonical form, of those that the base has."""
         triples = list(triples)
         kept = self._keys_of_then({c.key for t in triples for c in (t.head, t.tail)})
-        asked = [[kept.get(t.head.key, t.head.key), t.relation, kept.get(t.tail.key, t.tail.key)] for t in triples]
+        asked = [
+            [kept.get(t.head.key, t.head.key), t.relation, kept.get(t.tail.key, t.tail.key)]
+            for t in triples
+        ]
         found = {place for (place,) in self._rows(sql.FIND_EDGES, json.dumps(asked))}
         if kept:  # which end of a symmetric triple comes first may have changed with the keys
-            mirrored = [[t, r, h] if self.relations.get(r, 0) < 0 else [h, r, t] for h, r, t in asked]
+            mirrored = [
+                [t, r, h] if self.relations.get(r, 0) < 0 else [h, r, t] for h, r, t in asked
+            ]
             found |= {place for (place,) in self._rows(sql.FIND_EDGES, json.dumps(mirrored))}
         return found
 
     def find_whole(self, head: str, relation: str, tail: str) -> tuple[float, str, str] | None:
-        """(weight, dataset, license) of the edge between two keys, in canonical form; None where there is none."""
+        """(weight, dataset, license) of the edge between two keys, in canonical form; None where
+        there is none."""
         row: tuple[float, str, str] | None = self._connection.execute(
             sql.FIND_WHOLE_EDGE, (head, relation, tail)
         ).fetchone()
@@ -346,11 +383,15 @@ class BaseReader:
         return self._connection.execute(sql.LARGEST_HUBS, (count,)).fetchall()
 
     def all_concepts(self, start: int) -> Iterator[tuple[str, str, int]]:
-        """(key, text, number of retrievable triples) of each concept, by key, from place `start` on."""
+        """(key, text, number of retrievable triples) of each concept, by key, from place `start`
+        on."""
         yield from self._connection.execute(sql.CONCEPTS_FROM, (start,))
 
-    def all_edges(self, start: int) -> Iterator[tuple[str, str, str, int, int | None, float, str, str]]:
-        """(head, relation, tail, rank, rank at the tail if symmetric, weight, dataset, license) from `start` on."""
+    def all_edges(
+        self, start: int
+    ) -> Iterator[tuple[str, str, str, int, int | None, float, str, str]]:
+        """(head, relation, tail, rank, rank at the tail if symmetric, weight, dataset, license)
+        from `start` on."""
         yield from self._connection.execute(sql.EDGES_FROM, (start,))
 
     def counts(self) -> BaseCounts:
@@ -368,7 +409,9 @@ def _as_damage(path: Path) -> Iterator[None]:
         if is_locked(error):
             raise
         reason = str(error).partition(chr(10))[0]
-        raise DataLoss(f"{path.name} is damaged or not a base graph ({reason}); load the base again") from error
+        raise DataLoss(
+            f"{path.name} is damaged or not a base graph ({reason}); load the base again"
+        ) from error
 
 
 def _concept(key: str, text: str) -> Concept:
@@ -386,7 +429,8 @@ def declared_relations(folder: Path) -> str:
 
 
 def relation_names(folder: Path) -> list[str]:
-    """The names of the relations that the base in `folder` uses. Raises StoreUnusable as `declared_relations` does."""
+    """The names of the relations that the base in `folder` uses. Raises StoreUnusable as
+    `declared_relations` does."""
     with _base_in(folder) as reader:
         return list(reader.relations)
 
@@ -398,7 +442,9 @@ def _base_in(folder: Path) -> Iterator[BaseReader]:
     except (DataLoss, StoreUnusable) as error:
         raise StoreUnusable(f"{folder}: {error}") from error
     except OSError as error:
-        raise StoreUnusable(f"the base graph in {folder} cannot be read: {error.strerror}") from error
+        raise StoreUnusable(
+            f"the base graph in {folder} cannot be read: {error.strerror}"
+        ) from error
     try:
         yield reader
     finally:

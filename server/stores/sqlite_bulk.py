@@ -1,8 +1,8 @@
 """A base file written in batches by a loader that may be killed at any point and started again.
 
-The rows come with their integer keys and in the order of the tables' keys, so that every insert appends; indexes are
-built last. Each batch commits together with its position. The file is no base until `finish` has made it one and the
-loader has moved it into place.
+The rows come with their integer keys and in the order of the tables' keys, so that every insert
+appends; indexes are built last. Each batch commits together with its position. The file is no base
+until `finish` has made it one and the loader has moved it into place.
 """
 
 from __future__ import annotations
@@ -26,14 +26,17 @@ _STATEMENTS: Mapping[Step, str] = {
     "concepts": sql.INSERT_CONCEPTS,
     "edges": sql.INSERT_EDGES,
 }
-"""relations: (id, negative where symmetric; name; edges). sources: (id, dataset, license). concepts: (id, key, text,
-retrievable triples). edges: (head, relation, rank, tail, weight, source, merged)."""
+"""relations: (id, negative where symmetric; name; edges). sources: (id, dataset, license).
+concepts: (id, key, text, retrievable triples). edges: (head, relation, rank, tail, weight, source,
+merged)."""
 _VALUES = 1400
-"""Of one statement: with many rows in each, inserting takes half the time that it takes with one."""
+"""Of one statement: with many rows in each, inserting takes half the time that it takes with one.
+"""
 
 
 class BaseBuilder:
-    """One base file under construction. Built for `stage`, a name of the exact content; any other is begun anew."""
+    """One base file under construction. Built for `stage`, a name of the exact content; any other
+    is begun anew."""
 
     def __init__(self, path: Path, stage: str) -> None:
         """Open what is there of `stage`, or begin. Raises what the disk and SQLite raise."""
@@ -44,7 +47,9 @@ class BaseBuilder:
         keep_private([path])
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.executescript(sql.BULK_PRAGMAS)
-        self._most_values = min(_VALUES, self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER))
+        self._most_values = min(
+            _VALUES, self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        )
         if self._connection.execute("PRAGMA user_version").fetchone()[0] == 0:
             with transaction(self._connection):
                 for statement in (*sql.BASE_SCHEMA.split(";"), sql.BULK_PROGRESS):
@@ -85,7 +90,8 @@ class BaseBuilder:
 
 
 def _is_of(path: Path, stage: str) -> bool:
-    """Whether a half-built file is of this stage and can go on: not one that was finished but for its move."""
+    """Whether a half-built file is of this stage and can go on: not one that was finished but for
+    its move."""
     try:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
             row = connection.execute(sql.GET_META, ("stage",)).fetchone()

@@ -1,7 +1,8 @@
-"""Whether an embedded store is whole: its files, and every user's overlay against the log that made it.
+"""Whether an embedded store is whole: its files, and every user's overlay against the log that made
+it.
 
-It reads user by user, each in one short transaction, so that a server next to it is not hindered. It names users by
-their revision alone, and goes on past all that is damaged.
+It reads user by user, each in one short transaction, so that a server next to it is not hindered.
+It names users by their revision alone, and goes on past all that is damaged.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ _TIMEOUT_S = 5.0
 
 
 def check_folder(folder: Path) -> tuple[list[str], dict[str, int]]:
-    """What is wrong with a store, a line each, and what it holds. An older store is brought up to date first."""
+    """What is wrong with a store, a line each, and what it holds. An older store is brought up to
+    date first."""
     base, overlays = folder / BASE_FILE, folder / OVERLAYS_FILE
     if not folder.is_dir():
         return [f"{folder} is not a folder (KGT_DATA)"], {}
@@ -51,7 +53,11 @@ def check_base(path: Path) -> list[str]:
             found = base.integrity()
     except KgtError as error:
         return [str(error)]
-    return [] if found == "ok" else [f"{path.name} is damaged ({_one_line(found)}); load the base again"]
+    return (
+        []
+        if found == "ok"
+        else [f"{path.name} is damaged ({_one_line(found)}); load the base again"]
+    )
 
 
 def check_overlays(path: Path) -> list[str]:
@@ -64,19 +70,29 @@ def check_overlays(path: Path) -> list[str]:
         except sqlite3.DatabaseError as error:
             return [*problems, f"the users cannot be read: {_one_line(str(error))}"]
         for user, _, revision in users:
-            problems += [f"a user at revision {revision}: {problem}" for problem in _user(connection, user)]
+            problems += [
+                f"a user at revision {revision}: {problem}" for problem in _user(connection, user)
+            ]
         return problems
 
 
 def counts(overlays: Path, base: Path) -> dict[str, int]:
     """Concepts and triples of the base, users and edits; of a file that cannot be read, 0."""
     counted = {"concepts": 0, "triples": 0, "users": 0, "edits": 0}
-    with contextlib.suppress(KgtError), translated(), contextlib.closing(BaseReader(base)) as reader:
+    with (
+        contextlib.suppress(KgtError),
+        translated(),
+        contextlib.closing(BaseReader(base)) as reader,
+    ):
         in_base = reader.counts()
         counted |= {"concepts": in_base.concepts, "triples": in_base.edges}
     if not overlays.exists():
         return counted
-    with contextlib.suppress(KgtError), translated(), contextlib.closing(connect(overlays, _TIMEOUT_S)) as connection:
+    with (
+        contextlib.suppress(KgtError),
+        translated(),
+        contextlib.closing(connect(overlays, _TIMEOUT_S)) as connection,
+    ):
         counted["users"] = connection.execute(sql.COUNT_USERS).fetchone()[0]
         counted["edits"] = connection.execute(sql.COUNT_EDITS).fetchone()[0]
     return counted
@@ -94,15 +110,20 @@ def _user(connection: sqlite3.Connection, user: object) -> list[str]:
 
 
 class _Kept:
-    """All that is kept about a user, of one moment. `revision` is None for one who was erased meanwhile."""
+    """All that is kept about a user, of one moment. `revision` is None for one who was erased
+    meanwhile."""
 
     def __init__(self, connection: sqlite3.Connection, user: object) -> None:
         connection.execute("BEGIN")
         try:
             place = connection.execute(sql.GET_USER, (user,)).fetchall()
             edits = connection.execute(sql.EDITS_ALL, (user,)).fetchall()
-            self.marks: Sequence[rows.Row] = connection.execute(sql.ALL_MARKS, {"user": user}).fetchall()
-            self.touches: Sequence[rows.Row] = connection.execute(sql.CHECKED_TOUCHES, (user,)).fetchall()
+            self.marks: Sequence[rows.Row] = connection.execute(
+                sql.ALL_MARKS, {"user": user}
+            ).fetchall()
+            self.touches: Sequence[rows.Row] = connection.execute(
+                sql.CHECKED_TOUCHES, (user,)
+            ).fetchall()
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -129,12 +150,15 @@ def _problems(kept: _Kept) -> Iterator[str]:
         yield f"the log ends at revision {log.revision}"
     if set(kept.marks) != _as_rows(log.overlay().marks):
         yield "the overlay is not what the log makes"
-    if {row for row in kept.touches if row[3] not in unreadable} != {r for r in touches if r[3] not in unreadable}:
+    if {row for row in kept.touches if row[3] not in unreadable} != {
+        r for r in touches if r[3] not in unreadable
+    }:
         yield "the index of changes is not what the log makes"
 
 
 def _as_indexed(edit: UnreadableEdit, touches: Sequence[rows.Row]) -> Edit:
-    """What the index says that an unreadable edit did: changes that start from wherever the overlay was."""
+    """What the index says that an unreadable edit did: changes that start from wherever the overlay
+    was."""
     changes = []
     for head, relation, tail, revision, head_text, tail_text, changed, *mark in touches:
         if revision == edit.revision and changed:

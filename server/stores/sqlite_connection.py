@@ -11,7 +11,12 @@ from server.errors import DataLoss, Internal, KgtError, StoreBusy, StoreFull
 from server.stores import sql
 
 DAMAGED = "the store's file is damaged; stop the server and run `python -m server check`"
-_UNUSABLE = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PERM)
+_UNUSABLE = (
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_PERM,
+)
 _NOT_AS_WRITTEN = ("no such table", "no such column", "Could not decode")
 
 Identity = tuple[int, int]
@@ -19,7 +24,8 @@ Identity = tuple[int, int]
 
 
 def connect(path: Path, timeout_s: float) -> sqlite3.Connection:
-    """A connection to an overlays' file that is there: it never makes one. Waits `timeout_s` for locks."""
+    """A connection to an overlays' file that is there: it never makes one. Waits `timeout_s` for
+    locks."""
     connection = sqlite3.connect(
         f"{path.resolve().as_uri()}?mode=rw",
         uri=True,
@@ -37,7 +43,8 @@ def connect(path: Path, timeout_s: float) -> sqlite3.Connection:
 
 
 def _text(stored: bytes) -> str | bytes:
-    """A text, or bytes where it is not UTF-8: whoever reads that row finds it damaged, and no other."""
+    """A text, or bytes where it is not UTF-8: whoever reads that row finds it damaged, and no
+    other."""
     try:
         return stored.decode()
     except UnicodeDecodeError:
@@ -98,11 +105,16 @@ def translation(error: sqlite3.Error) -> KgtError:
     if is_locked(error):
         return StoreBusy("the store is locked by another process; try again")
     if code == sqlite3.SQLITE_FULL:
-        return StoreFull("the disk that holds the store is full; free some room and try again", retry_after_s=10.0)
+        return StoreFull(
+            "the disk that holds the store is full; free some room and try again",
+            retry_after_s=10.0,
+        )
     if is_damage(error):
         return DataLoss(DAMAGED)
     if code in _UNUSABLE:
-        return StoreBusy(f"the store's file cannot be used now ({error}); check the disk and its permissions")
+        return StoreBusy(
+            f"the store's file cannot be used now ({error}); check the disk and its permissions"
+        )
     return Internal(f"the store failed ({type(error).__name__})")
 
 

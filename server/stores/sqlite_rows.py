@@ -1,4 +1,5 @@
-"""Rows of the overlays' file as values, and values as rows. A row that is not what was written is told as damage."""
+"""Rows of the overlays' file as values, and values as rows. A row that is not what was written is
+told as damage."""
 
 from __future__ import annotations
 
@@ -19,11 +20,16 @@ _TEXT_COLUMNS = 5
 
 
 def marked(row: Row) -> tuple[Triple, Mark]:
-    """The triple and the mark in a row's first MARK_COLUMNS. Raises DataLoss that says when it was marked."""
+    """The triple and the mark in a row's first MARK_COLUMNS. Raises DataLoss that says when it was
+    marked."""
     head, relation, tail, head_text, tail_text, origin, revision, position = row[:MARK_COLUMNS]
     texts = all(isinstance(text, str) for text in row[:_TEXT_COLUMNS])
-    if not (texts and origin in _ORIGINS and isinstance(revision, int) and isinstance(position, int)):
-        raise DataLoss(f"a triple that revision {_number(revision)} marked cannot be read: {DAMAGED}")
+    if not (
+        texts and origin in _ORIGINS and isinstance(revision, int) and isinstance(position, int)
+    ):
+        raise DataLoss(
+            f"a triple that revision {_number(revision)} marked cannot be read: {DAMAGED}"
+        )
     return Triple(Concept(head, head_text), relation, Concept(tail, tail_text)), Mark(
         _ORIGINS[origin], Stamp(revision, position)
     )
@@ -76,7 +82,11 @@ def snapshot(row: Row) -> Snapshot:
 def record(row: Row) -> RequestRecord:
     """What a request was answered. Raises DataLoss."""
     request_id, content_hash, response = row
-    if not (isinstance(request_id, str) and isinstance(content_hash, str) and isinstance(response, bytes)):
+    if not (
+        isinstance(request_id, str)
+        and isinstance(content_hash, str)
+        and isinstance(response, bytes)
+    ):
         raise DataLoss(f"the response of an earlier request with this id cannot be read: {DAMAGED}")
     return RequestRecord(request_id, content_hash, response)
 
@@ -112,7 +122,8 @@ def mark_columns(mark: Mark) -> tuple[str, int, int]:
 
 
 def touches(edit: Edit) -> list[tuple[object, ...]]:
-    """The index's rows of what an edit changed or relied on, without the user; the first of a triple counts."""
+    """The index's rows of what an edit changed or relied on, without the user; the first of a
+    triple counts."""
     rows: dict[Triple, tuple[object, ...]] = {}
     for change in edit.changes:
         mark = mark_columns(change.after) if change.after else (None, None, None)
@@ -122,6 +133,8 @@ def touches(edit: Edit) -> list[tuple[object, ...]]:
     return list(rows.values())
 
 
-def _touch(edit: Edit, triple: Triple, changed: int, mark: tuple[object, ...]) -> tuple[object, ...]:
+def _touch(
+    edit: Edit, triple: Triple, changed: int, mark: tuple[object, ...]
+) -> tuple[object, ...]:
     head, relation, tail, head_text, tail_text = columns(triple)
     return head, relation, tail, edit.revision, head_text, tail_text, changed, *mark

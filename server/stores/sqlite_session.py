@@ -1,7 +1,7 @@
 """One thread's connections to the embedded store, and all that is read and written over them.
 
-Every read fetches its rows whole inside one short transaction and looks into them after it: whatever a row holds, no
-statement stays open, and no snapshot with it.
+Every read fetches its rows whole inside one short transaction and looks into them after it:
+whatever a row holds, no statement stays open, and no snapshot with it.
 """
 
 from __future__ import annotations
@@ -53,16 +53,21 @@ from server.tuning.ports import (
 
 _UNNAMED = "none:"
 _NEWEST = (b"\xff", 0)
-"""A stamp behind which all are: to SQLite every number is less than bytes, and so is what damage left in its place."""
+"""A stamp behind which all are: to SQLite every number is less than bytes, and so is what damage
+left in its place."""
 _IN_BASE = "base:"
 """How the cursors begin that go on behind the user's own marks."""
 
 
 class Session:
-    """One thread's connections. Raises SQLite's errors as they are; whoever uses it translates them."""
+    """One thread's connections. Raises SQLite's errors as they are; whoever uses it translates
+    them."""
 
-    def __init__(self, overlays: Path, base: Path, vocabulary: Vocabulary, on_base: Callable[[str], None]) -> None:
-        """Open the overlays' file, which is there. `on_base` is told the fingerprint of each base that is opened."""
+    def __init__(
+        self, overlays: Path, base: Path, vocabulary: Vocabulary, on_base: Callable[[str], None]
+    ) -> None:
+        """Open the overlays' file, which is there. `on_base` is told the fingerprint of each base
+        that is opened."""
         self._base_path = base
         self._base: BaseReader | None = None
         self._on_base = on_base
@@ -85,7 +90,8 @@ class Session:
             self._db.execute("ROLLBACK")
 
     def base(self) -> BaseReader:
-        """The base as it is now: a loader may have swapped the file. Raises DataLoss when it cannot be used."""
+        """The base as it is now: a loader may have swapped the file. Raises DataLoss when it cannot
+        be used."""
         if self._base is None or self._base.identity != file_identity(self._base_path):
             if self._base is not None:
                 self._base.close()
@@ -106,7 +112,9 @@ class Session:
         finally:
             self._db.execute("ROLLBACK")
 
-    def _rows(self, statement: str, arguments: Mapping[str, object] | Sequence[object]) -> list[tuple[Any, ...]]:
+    def _rows(
+        self, statement: str, arguments: Mapping[str, object] | Sequence[object]
+    ) -> list[tuple[Any, ...]]:
         with contextlib.closing(self._db.execute(statement, arguments)) as cursor:
             return cursor.fetchall()
 
@@ -137,14 +145,18 @@ class Session:
             raise UnknownRevision(at_revision, latest)
         return _Moment(latest if at_revision is None else at_revision, latest)
 
-    def _ask(self, question: sql.Timed, moment: _Moment, user: str, **more: object) -> list[tuple[Any, ...]]:
+    def _ask(
+        self, question: sql.Timed, moment: _Moment, user: str, **more: object
+    ) -> list[tuple[Any, ...]]:
         """The rows that answer a question about the user's marks at a moment."""
         statement = question.now if moment.is_latest else question.then
         return self._rows(statement, {"user": user, "revision": moment.revision, **more})
 
     # Concepts and neighborhoods
 
-    def look_up(self, user: str, keys: Sequence[str], at_revision: int | None) -> dict[str, ConceptEntry]:
+    def look_up(
+        self, user: str, keys: Sequence[str], at_revision: int | None
+    ) -> dict[str, ConceptEntry]:
         base = self.base()
         found = base.concept_ids(keys)
         forms = base.forms_of([number for number, _, _ in found.values()])
@@ -162,11 +174,17 @@ class Session:
             number, text, retrievable = found.get(key, (0, "", 0))
             own_text, own_count = heads.get(key, (tails.get(key, ""), 0))
             entries[key] = ConceptEntry(
-                Concept(key, text or rows.text(own_text)), key in found, retrievable, own_count, forms.get(number, ())
+                Concept(key, text or rows.text(own_text)),
+                key in found,
+                retrievable,
+                own_count,
+                forms.get(number, ()),
             )
         return entries
 
-    def neighborhood(self, user: str, head: Concept, limit: int, at_revision: int | None) -> Neighborhood:
+    def neighborhood(
+        self, user: str, head: Concept, limit: int, at_revision: int | None
+    ) -> Neighborhood:
         base = self.base()
         with self._reading():
             moment = self._moment(user, at_revision)
@@ -180,13 +198,17 @@ class Session:
         triple, mark = marked
         return oriented(triple, head, self._vocabulary), mark
 
-    def _in_base(self, base: BaseReader, triples: Sequence[Triple] | Mapping[Triple, Mark]) -> set[Triple]:
+    def _in_base(
+        self, base: BaseReader, triples: Sequence[Triple] | Mapping[Triple, Mark]
+    ) -> set[Triple]:
         """Those of `triples` that the base has, in one statement."""
         asked = list(triples)
         places = base.places_of(canonical(triple, self._vocabulary) for triple in asked)
         return {asked[place] for place in places}
 
-    def page_neighborhood(self, user: str, head: Concept, page: Page, at_revision: int) -> Listing[ViewedTriple]:
+    def page_neighborhood(
+        self, user: str, head: Concept, page: Page, at_revision: int
+    ) -> Listing[ViewedTriple]:
         base = self.base()
         own, first = _neighborhood_cursor(page.cursor)
         start: tuple[int, int, int] | None = first
@@ -203,7 +225,13 @@ class Session:
         return Listing(tuple(viewed for viewed, _ in listed[: page.size]), next_cursor)
 
     def _page_of_own(
-        self, base: BaseReader, moment: _Moment, user: str, head: Concept, behind: _Place, count: int
+        self,
+        base: BaseReader,
+        moment: _Moment,
+        user: str,
+        head: Concept,
+        behind: _Place,
+        count: int,
     ) -> list[tuple[ViewedTriple, str]]:
         """The user's own triples at `head` behind a place, each with the cursor behind it."""
         revision, position, relation, other = behind
@@ -224,18 +252,31 @@ class Session:
         return [
             (
                 ViewedTriple(triple, mark.origin, in_base=triple in in_base, stamp=mark.stamp),
-                json.dumps([mark.stamp.revision, mark.stamp.position, triple.relation, triple.tail.key]),
+                json.dumps(
+                    [mark.stamp.revision, mark.stamp.position, triple.relation, triple.tail.key]
+                ),
             )
             for triple, mark in marks
         ]
 
     def _page_of_base(
-        self, base: BaseReader, moment: _Moment, user: str, head: Concept, start: tuple[int, int, int], count: int
+        self,
+        base: BaseReader,
+        moment: _Moment,
+        user: str,
+        head: Concept,
+        start: tuple[int, int, int],
+        count: int,
     ) -> tuple[list[tuple[ViewedTriple, str]], tuple[int, int, int] | None]:
-        """The base's next triples at `head` that the user did not mark, and where to go on if there are more."""
+        """The base's next triples at `head` that the user did not mark, and where to go on if there
+        are more."""
         edges = list(islice(base.edges_from(head, start, count), count))
         marked = self._marks_of(user, moment, [edge.triple for edge, _ in edges])
-        listed = [(edge.viewed(), _IN_BASE + json.dumps(behind)) for edge, behind in edges if edge.triple not in marked]
+        listed = [
+            (edge.viewed(), _IN_BASE + json.dumps(behind))
+            for edge, behind in edges
+            if edge.triple not in marked
+        ]
         return listed, (edges[-1][1] if len(edges) == count else None)
 
     def find(self, user: str, triples: Sequence[Triple]) -> dict[Triple, tuple[bool, Mark | None]]:
@@ -245,7 +286,9 @@ class Session:
         in_base = self._in_base(base, triples)
         return {triple: (triple in in_base, marks.get(triple)) for triple in triples}
 
-    def _marks_of(self, user: str, moment: _Moment, triples: Sequence[Triple]) -> dict[Triple, Mark]:
+    def _marks_of(
+        self, user: str, moment: _Moment, triples: Sequence[Triple]
+    ) -> dict[Triple, Mark]:
         """The marks on `triples`, in one statement."""
         stored = rows.keys_json(canonical(triple, self._vocabulary) for triple in triples)
         found = self._ask(sql.MARKS_OF, moment, user, triples=stored)
@@ -260,7 +303,9 @@ class Session:
         return Overlay(revision, rows.all_marked(found))
 
     def facts(self, user: str, page: Page, at_revision: int) -> Listing[PersonalFact]:
-        revision, position, head, relation, tail = _cursor(page.cursor, (int, int, str, str, str)) or (
+        revision, position, head, relation, tail = _cursor(
+            page.cursor, (int, int, str, str, str)
+        ) or (
             *_NEWEST,
             "",
             "",
@@ -284,7 +329,9 @@ class Session:
             return Listing(facts, "")
         last = facts[-1]
         stamp = last.mark.stamp
-        return Listing(facts, json.dumps([stamp.revision, stamp.position, *rows.columns(last.triple)[:3]]))
+        return Listing(
+            facts, json.dumps([stamp.revision, stamp.position, *rows.columns(last.triple)[:3]])
+        )
 
     def edits(self, user: str, page: Page, at_revision: int) -> Listing[Edit | UnreadableEdit]:
         (start,) = _cursor(page.cursor, (int,)) or (at_revision,)
@@ -297,7 +344,9 @@ class Session:
         """The rows of a page, and the cursor of the next: the revision that it starts with."""
         found: list[tuple[Any, ...]] = []
         taken = 0
-        with contextlib.closing(self._db.execute(sql.EDITS_PAGE, (user, upto, page.size + 1))) as cursor:
+        with contextlib.closing(
+            self._db.execute(sql.EDITS_PAGE, (user, upto, page.size + 1))
+        ) as cursor:
             for row in cursor:
                 taken += len(row[0])
                 if found and (len(found) == page.size or taken > page.max_bytes):
@@ -331,7 +380,8 @@ class Session:
     # Writing
 
     def probe(self, watch: FileWatch, *, for_real: bool) -> None:
-        """Begin a write, and leave it at that unless it is `for_real`: then something small is written."""
+        """Begin a write, and leave it at that unless it is `for_real`: then something small is
+        written."""
         if for_real:
             with self._writing(watch):
                 self._db.execute(sql.PUT_META, ("probed", ""))
@@ -381,9 +431,12 @@ class Session:
         raise RevisionMoved(snapshot.revision, current.revision)
 
     def _require_unanswered(self, user: str, request: RequestRecord) -> None:
-        """An equal request through another server may have been faster; repeated, this one gets its response."""
+        """An equal request through another server may have been faster; repeated, this one gets its
+        response."""
         if self._row(sql.RESPONSE, user, request.request_id) is not None:
-            raise StoreBusy("a request with this request_id was answered meanwhile; repeat it to get that response")
+            raise StoreBusy(
+                "a request with this request_id was answered meanwhile; repeat it to get that response"
+            )
 
     def _keep_response(self, user: str, request: RequestRecord | None, most: int) -> None:
         if request is not None:
@@ -392,8 +445,14 @@ class Session:
             self._db.execute(sql.DROP_OLD_RESPONSES, (user, most))
 
     def _insert_edit(self, user: str, edit: Edit, body: str, request: RequestRecord | None) -> None:
-        kept = (request.request_id, request.content_hash, request.response) if request else (None, None, None)
-        self._db.execute(sql.INSERT_EDIT, (user, edit.revision, edit.id, edit.time_ms, edit.reverts, *kept, body))
+        kept = (
+            (request.request_id, request.content_hash, request.response)
+            if request
+            else (None, None, None)
+        )
+        self._db.execute(
+            sql.INSERT_EDIT, (user, edit.revision, edit.id, edit.time_ms, edit.reverts, *kept, body)
+        )
         self._db.executemany(sql.INSERT_TOUCH, [(user, *row) for row in rows.touches(edit)])
         for change in edit.changes:
             columns = rows.columns(change.triple)
@@ -426,7 +485,8 @@ class Session:
         return Erased(edits, added, removed, self._unknown_to_base(own), responses)
 
     def _unknown_to_base(self, keys: Sequence[str]) -> int:
-        """How many of `keys` the base has not; 0 while it cannot be read, which is no reason to keep a user."""
+        """How many of `keys` the base has not; 0 while it cannot be read, which is no reason to
+        keep a user."""
         try:
             return len(keys) - len(self.base().concept_ids(keys))
         except (DataLoss, OSError):
@@ -453,11 +513,20 @@ _Place = tuple[int | bytes, int, str, str]
 
 
 def _neighborhood_cursor(cursor: str) -> tuple[_Place | None, tuple[int, int, int]]:
-    """(place among the user's own marks, or None behind them; place in the base) where a page starts."""
+    """(place among the user's own marks, or None behind them; place in the base) where a page
+    starts."""
     if cursor.startswith(_IN_BASE):
-        position, side, offset = _cursor(cursor.removeprefix(_IN_BASE), (int, int, int)) or (0, 0, 0)
+        position, side, offset = _cursor(cursor.removeprefix(_IN_BASE), (int, int, int)) or (
+            0,
+            0,
+            0,
+        )
         return None, (position, side, offset)
-    revision, position, relation, other = _cursor(cursor, (int, int, str, str)) or (*_NEWEST, "", "")
+    revision, position, relation, other = _cursor(cursor, (int, int, str, str)) or (
+        *_NEWEST,
+        "",
+        "",
+    )
     return (revision, position, relation, other), (0, 0, 0)
 
 

@@ -1,4 +1,5 @@
-"""How a user's view is put together from what a store reads: the base's edges and the overlay's marks."""
+"""How a user's view is put together from what a store reads: the base's edges and the overlay's
+marks."""
 
 from __future__ import annotations
 
@@ -43,7 +44,9 @@ class BaseSlice:
     edges: tuple[BaseEdge, ...]
 
 
-def seen_from(marks: Mapping[Triple, Mark], head: Concept, vocabulary: Vocabulary) -> dict[Triple, Mark]:
+def seen_from(
+    marks: Mapping[Triple, Mark], head: Concept, vocabulary: Vocabulary
+) -> dict[Triple, Mark]:
     """Those of `marks` that start at `head`, symmetric ones turned to start there."""
     turned = ((oriented(triple, head, vocabulary), mark) for triple, mark in marks.items())
     return {triple: mark for triple, mark in turned if triple.head == head}
@@ -57,10 +60,11 @@ def assemble_neighborhood(
     marked_in_base: Collection[Triple],
     limit: int,
 ) -> Neighborhood:
-    """The view at `head`: the base's slices without what `marks` remove, and with what they add, newest first.
+    """The view at `head`: the base's slices without what `marks` remove, and with what they add,
+    newest first.
 
-    `marked_in_base` are those of the marked triples that the base has. Of each relation at most `limit` of the base's
-    triples are kept; the base's slices must hold as many more as there are
+    `marked_in_base` are those of the marked triples that the base has. Of each relation at most
+    `limit` of the base's triples are kept; the base's slices must hold as many more as there are
     marked triples of their relation in the base.
     """
     by_relation: dict[str, dict[Triple, Mark]] = {relation: {} for relation in base}
@@ -71,7 +75,9 @@ def assemble_neighborhood(
         part = base.get(relation, BaseSlice(0, ()))
         weights = {e.triple: e for e in part.edges}
         added = sorted(
-            (t for t, m in own.items() if m.origin is Origin.ADDED), key=lambda t: own[t].stamp, reverse=True
+            (t for t, m in own.items() if m.origin is Origin.ADDED),
+            key=lambda t: own[t].stamp,
+            reverse=True,
         )
         personal = tuple(
             weights[t].viewed(own[t])
@@ -97,7 +103,8 @@ def erasure_bucket(user: str) -> int:
 
 
 def erase_digest(user: str, request_id: str) -> bytes:
-    """What is kept of an erase's request id: SHA-256 of user and id, from which neither can be read."""
+    """What is kept of an erase's request id: SHA-256 of user and id, from which neither can be
+    read."""
     return hashlib.sha256(json.dumps([user, request_id]).encode()).digest()
 
 

@@ -1,7 +1,7 @@
 """Algorithm 1, line by line, and the default mode that stops when Answer would say the feedback.
 
-Both are pure: from a view and the model's probabilities to the view after, with no further model call. Where a
-probability is needed that the model was not asked for, MissingProbabilities names it.
+Both are pure: from a view and the model's probabilities to the view after, with no further model
+call. Where a probability is needed that the model was not asked for, MissingProbabilities names it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class Stopping(Enum):
 
 
 class Removal(Enum):
-    """What may be removed: what conflicts, the lowest reasoning probability in turns (Algorithm 1), or nothing."""
+    """What may be removed: what conflicts, the lowest reasoning probability in turns (Algorithm 1),
+    or nothing."""
 
     CONFLICTING = "conflicting"
     LITERAL = "literal"
@@ -76,8 +77,8 @@ Facts = tuple[Triple, ...]
 def solve(problem: Problem, rejected: Collection[Facts] = ()) -> Solution:
     """The view after the feedback.
 
-    States whose facts are among `rejected` do not count as solutions: the model was asked, and answered otherwise.
-    Raises MissingProbabilities.
+    States whose facts are among `rejected` do not count as solutions: the model was asked, and
+    answered otherwise. Raises MissingProbabilities.
     """
     if problem.removal is Removal.LITERAL:
         return _in_turns(problem, rejected)
@@ -91,7 +92,8 @@ def facts_of(problem: Problem, view: Neighborhood) -> Facts:
 
 
 def margin(problem: Problem, solution: Solution) -> float:
-    """By how much the feedback leads in a solution (Eq. 1 over the facts), to tell the best of several."""
+    """By how much the feedback leads in a solution (Eq. 1 over the facts), to tell the best of
+    several."""
     return _lead(problem, solution.view, solution.added)
 
 
@@ -99,11 +101,16 @@ def margin(problem: Problem, solution: Solution) -> float:
 
 
 def _in_turns(problem: Problem, rejected: Collection[Facts]) -> Solution:
-    """Lines 4 to 24: add the best of H, remove the worst of G_q, in turns, until the stop condition holds."""
+    """Lines 4 to 24: add the best of H, remove the worst of G_q, in turns, until the stop condition
+    holds."""
     p, feedback = problem.probabilities, problem.feedback
-    to_add = sorted(problem.personalized, key=lambda z: -comparable(p.reasoning_of(z, feedback)))  # lines 4-5
+    to_add = sorted(
+        problem.personalized, key=lambda z: -comparable(p.reasoning_of(z, feedback))
+    )  # lines 4-5
     scored = [
-        v.triple for v in problem.view if v.triple not in problem.personalized and (v.triple, feedback) in p.reasoning
+        v.triple
+        for v in problem.view
+        if v.triple not in problem.personalized and (v.triple, feedback) in p.reasoning
     ]
     to_remove = sorted(scored, key=lambda z: comparable(p.reasoning_of(z, feedback)))  # lines 6-7
     state = _State(problem)
@@ -135,7 +142,8 @@ def _add_then_remove(problem: Problem, rejected: Collection[Facts]) -> Solution:
 
 
 def _states(problem: Problem) -> Iterator[_State]:
-    """The states in the order they are tried: one more of H each time, then one conflicting fact less each time."""
+    """The states in the order they are tried: one more of H each time, then one conflicting fact
+    less each time."""
     p = problem.probabilities
     state = _State(problem)
 
@@ -158,10 +166,11 @@ def _states(problem: Problem) -> Iterator[_State]:
 
 
 def _most_conflicting(problem: Problem, state: _State) -> Triple | None:
-    """The fact to remove next: it raises the strongest wrong answer and holds the feedback below its Eq. 1.
+    """The fact to remove next: it raises the strongest wrong answer and holds the feedback below
+    its Eq. 1.
 
-    Of those the one with the largest P(z|q) P(wrong|q,z). The wrong answer is the answer before, or the tail among the
-    facts that is ahead of it.
+    Of those the one with the largest P(z|q) P(wrong|q,z). The wrong answer is the answer before, or
+    the tail among the facts that is ahead of it.
     """
     p = problem.probabilities
     facts = facts_of(problem, state.view)
@@ -170,7 +179,10 @@ def _most_conflicting(problem: Problem, state: _State) -> Triple | None:
         return None
     ahead = {r: answer_probability(r, facts, p) for r in rivals}
     feedback = answer_probability(problem.feedback, facts, p)
-    wrong = max(rivals, key=lambda r: (r == problem.answer_before and ahead[r] >= feedback, comparable(ahead[r])))
+    wrong = max(
+        rivals,
+        key=lambda r: (r == problem.answer_before and ahead[r] >= feedback, comparable(ahead[r])),
+    )
     conflicting = [
         z
         for z in facts
@@ -180,11 +192,14 @@ def _most_conflicting(problem: Problem, state: _State) -> Triple | None:
     ]
     if not conflicting:
         return None
-    return max(conflicting, key=lambda z: comparable(p.relations[z.relation] * p.reasoning_of(z, wrong)))
+    return max(
+        conflicting, key=lambda z: comparable(p.relations[z.relation] * p.reasoning_of(z, wrong))
+    )
 
 
 def _minimal(problem: Problem, state: _State, rejected: Collection[Facts]) -> _State:
-    """`state` without any change whose undoing keeps the stop condition, newest first. What was refuted stays out."""
+    """`state` without any change whose undoing keeps the stop condition, newest first. What was
+    refuted stays out."""
     undone = True
     while undone:
         undone = False
@@ -221,7 +236,8 @@ class _State:
         return replace(self, changes=(*self.changes, _Done(triple, adds=False)))
 
     def refuting(self, added: Triple) -> _State:
-        """Without the triples of `added`'s relation whose tail is the answer before: the feedback contradicts them."""
+        """Without the triples of `added`'s relation whose tail is the answer before: the feedback
+        contradicts them."""
         before = self.problem.answer_before
         if before is None:
             return self
@@ -235,7 +251,11 @@ class _State:
         return replace(self, changes=self.changes + refuted)
 
     def undoing(self, change: _Done) -> _State:
-        kept = (c for c in self.changes if c is not change and not (change.adds and c.refuted_by == change.triple))
+        kept = (
+            c
+            for c in self.changes
+            if c is not change and not (change.adds and c.refuted_by == change.triple)
+        )
         return replace(self, changes=tuple(kept))
 
     @property
@@ -251,7 +271,9 @@ class _State:
         view = self.problem.view
         for position, change in enumerate(self.changes):
             if change.adds:
-                view = view.with_added(change.triple, Stamp(self.problem.view.revision + 1, position))
+                view = view.with_added(
+                    change.triple, Stamp(self.problem.view.revision + 1, position)
+                )
             else:
                 view = view.without(change.triple)
         return view
@@ -266,7 +288,9 @@ def _reason(problem: Problem) -> StopReason:
 
 def _solves(problem: Problem, state: _State, rejected: Collection[Facts]) -> bool:
     """Whether the stop condition holds in a state that was not rejected."""
-    return _holds(problem, state) and (not rejected or facts_of(problem, state.view) not in rejected)
+    return _holds(problem, state) and (
+        not rejected or facts_of(problem, state.view) not in rejected
+    )
 
 
 def _holds(problem: Problem, state: _State) -> bool:
@@ -277,11 +301,15 @@ def _holds(problem: Problem, state: _State) -> bool:
 def _lead(problem: Problem, view: Neighborhood, added: Sequence[Triple]) -> float:
     """How far beyond the stop condition a view is; below zero where it fails.
 
-    By how much Eq. 1 over the facts puts the feedback above every other answer (-1 when no added triple is a fact), or
-    with literal stopping by how much the loss is below epsilon.
+    By how much Eq. 1 over the facts puts the feedback above every other answer (-1 when no added
+    triple is a fact), or with literal stopping by how much the loss is below epsilon.
     """
     if problem.stopping is Stopping.LITERAL:
-        return round(problem.epsilon - loss(problem.personalized, problem.feedback, view, problem.probabilities), 9)
+        return round(
+            problem.epsilon
+            - loss(problem.personalized, problem.feedback, view, problem.probabilities),
+            9,
+        )
     facts = facts_of(problem, view)
     if not set(added) & set(facts):
         return -1.0
@@ -293,10 +321,12 @@ def _lead(problem: Problem, view: Neighborhood, added: Sequence[Triple]) -> floa
 
 
 def _rivals(problem: Problem, facts: Facts) -> list[str]:
-    """The answers that the feedback must overtake: the answer before, and every other tail among the facts.
+    """The answers that the feedback must overtake: the answer before, and every other tail among
+    the facts.
 
-    An answer before that the feedback begins with, and that no fact says any more, is not one of them: its probability
-    is that of every answer beginning so, the feedback's own among them ("C" counts "C++").
+    An answer before that the feedback begins with, and that no fact says any more, is not one of
+    them: its probability is that of every answer beginning so, the feedback's own among them ("C"
+    counts "C++").
     """
     rivals = [z.tail.text for z in facts]
     before = problem.answer_before

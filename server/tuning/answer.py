@@ -86,7 +86,9 @@ class Retrieval:
 class Answerer:
     """Answers queries from users' views."""
 
-    def __init__(self, store: GraphStore, model: LanguageModel, vocabulary: Vocabulary, rules: AnswerRules) -> None:
+    def __init__(
+        self, store: GraphStore, model: LanguageModel, vocabulary: Vocabulary, rules: AnswerRules
+    ) -> None:
         self.store = store
         self.model = model
         self.vocabulary = vocabulary
@@ -97,7 +99,9 @@ class Answerer:
         """An answer to be read: its evidence first, then its text."""
         return AnswerInProgress(self, query)
 
-    async def subject_of(self, user: str, query: str, given: str | None, at_revision: int | None) -> SubjectChoice:
+    async def subject_of(
+        self, user: str, query: str, given: str | None, at_revision: int | None
+    ) -> SubjectChoice:
         """The concept that `query` is about: the given one, else the one found."""
         if given is None:
             return await find_subject(self.store, user, query, at_revision)
@@ -108,13 +112,17 @@ class Answerer:
         return SubjectChoice(Match(known.concept, personal=not known.in_base), ())
 
     async def retrieve(self, scorer: Scorer, view: Neighborhood) -> Retrieval:
-        """The facts for the query in `view`. One question to the model, none where there is only one relation."""
+        """The facts for the query in `view`. One question to the model, none where there is only
+        one relation."""
         names = [s.relation for s in view.slices]
         relations = dict.fromkeys(names, 1.0) if len(names) < 2 else await scorer.relations(names)
-        return Retrieval(view, Probabilities(relations), facts_for_answer(view, relations, self.rules.retrieval))
+        return Retrieval(
+            view, Probabilities(relations), facts_for_answer(view, relations, self.rules.retrieval)
+        )
 
     def prompt(self, query: str, facts: Sequence[ViewedTriple]) -> str:
-        """What the model reads: the reasoning template over the facts, or the query alone where there are none."""
+        """What the model reads: the reasoning template over the facts, or the query alone where
+        there are none."""
         if not facts:
             return query
         return reasoning_prompt(query, [verbalize(v.triple, self.vocabulary) for v in facts])
@@ -130,9 +138,21 @@ class Answerer:
     ) -> Scorer:
         """What asks the model for this request. `fields`: the request's fields by their texts."""
         memory, normalization = self.memories.of(user), self.rules.normalization
-        return Scorer(self.model, self.vocabulary, normalization, query, subject, meter, deadline, memory, fields)
+        return Scorer(
+            self.model,
+            self.vocabulary,
+            normalization,
+            query,
+            subject,
+            meter,
+            deadline,
+            memory,
+            fields,
+        )
 
-    async def generated(self, request: GenerateRequest, meter: CostMeter, deadline: float | None) -> str:
+    async def generated(
+        self, request: GenerateRequest, meter: CostMeter, deadline: float | None
+    ) -> str:
         """The whole text of a generation."""
         pieces = []
         async for piece in self.model.generate(request, deadline):
@@ -157,15 +177,21 @@ class AnswerInProgress:
             await self._require_min_revision()
             choice = await answerer.subject_of(q.user, q.query, q.subject, q.at_revision)
             subject = choice.match.concept
-            whole = await answerer.store.neighborhood(q.user, subject, answerer.rules.neighborhood_limit, q.at_revision)
-            fields = {text: f"candidates[{number}]" for number, text in reversed(list(enumerate(q.candidates)))}
+            whole = await answerer.store.neighborhood(
+                q.user, subject, answerer.rules.neighborhood_limit, q.at_revision
+            )
+            fields = {
+                text: f"candidates[{number}]"
+                for number, text in reversed(list(enumerate(q.candidates)))
+            }
             scorer = answerer.scorer(q.user, q.query, subject, self._meter, q.deadline, fields)
             found = await answerer.retrieve(scorer, retrievable_view(whole, answerer.vocabulary))
         with self._meter.stage("candidates"):
             candidates = await self._weighed(scorer, found)
         self._prompt = answerer.prompt(q.query, found.facts)
         facts = tuple(
-            RetrievedFact(v, retrieval_probability(v.triple, found.view, found.probabilities)) for v in found.facts
+            RetrievedFact(v, retrieval_probability(v.triple, found.view, found.probabilities))
+            for v in found.facts
         )
         return Evidence(choice.match, choice.alternatives, facts, candidates, whole.revision)
 
@@ -191,16 +217,22 @@ class AnswerInProgress:
             return
         reached = (await self._answerer.store.snapshot(self._query.user)).revision
         if reached < wanted:
-            raise RevisionNotReached(f"the overlay is at revision {reached}, not yet at {wanted}", retry_after_s=0.2)
+            raise RevisionNotReached(
+                f"the overlay is at revision {reached}, not yet at {wanted}", retry_after_s=0.2
+            )
 
     async def _weighed(self, scorer: Scorer, found: Retrieval) -> tuple[tuple[str, float], ...]:
         texts = tuple(dict.fromkeys(self._query.candidates))
         if not texts:
             return ()
         if not found.facts:
-            return tuple((t, _log(p)) for t, p in zip(texts, await scorer.plain(texts), strict=True))
+            return tuple(
+                (t, _log(p)) for t, p in zip(texts, await scorer.plain(texts), strict=True)
+            )
         triples = [v.triple for v in found.facts]
-        known = found.probabilities.with_reasoning(await scorer.reasoning(dict.fromkeys(triples, texts)))
+        known = found.probabilities.with_reasoning(
+            await scorer.reasoning(dict.fromkeys(triples, texts))
+        )
         return tuple((t, _log(answer_probability(t, triples, known))) for t in texts)
 
 

@@ -14,16 +14,19 @@ from server.tuning.objective import comparable
 class RetrievalRules:
     """How facts are chosen for an answer.
 
-    A relation with personal triples counts `personal_weight` times (1 is the paper); an answer rests on at most
-    `facts` triples.
+    A relation with personal triples counts `personal_weight` times (1 is the paper); an answer
+    rests on at most `facts` triples.
     """
 
     personal_weight: float = 2.0
     facts: int = 3
 
 
-def retrievable_view(view: Neighborhood, vocabulary: Vocabulary, asked_for: Collection[str] = ()) -> Neighborhood:
-    """`view` without the base's triples of relations that are no facts (FormOf, Synonym, ...) unless asked for.
+def retrievable_view(
+    view: Neighborhood, vocabulary: Vocabulary, asked_for: Collection[str] = ()
+) -> Neighborhood:
+    """`view` without the base's triples of relations that are no facts (FormOf, Synonym, ...)
+    unless asked for.
 
     What a user added is asked for by having been added.
     """
@@ -39,7 +42,8 @@ def retrievable_view(view: Neighborhood, vocabulary: Vocabulary, asked_for: Coll
 def retrieval_order(
     view: Neighborhood, relations: Mapping[str, float], rules: RetrievalRules
 ) -> tuple[RelationSlice, ...]:
-    """The view's relations, the most probably needed first: p(r), times personal_weight where the user has triples.
+    """The view's relations, the most probably needed first: p(r), times personal_weight where the
+    user has triples.
 
     Equal ones in the order of their names.
     """
@@ -56,8 +60,8 @@ def facts_for_answer(
 ) -> tuple[ViewedTriple, ...]:
     """The triples that Answer reads, in order of precedence.
 
-    Down the relations in retrieval order; one with personal triples gives those alone (newest first), any other the
-    base's (heaviest first); until there are `rules.facts`.
+    Down the relations in retrieval order; one with personal triples gives those alone (newest
+    first), any other the base's (heaviest first); until there are `rules.facts`.
     """
     facts: list[ViewedTriple] = []
     for part in retrieval_order(view, relations, rules):
@@ -70,7 +74,8 @@ def facts_for_answer(
 def possible_companions(
     view: Neighborhood, relations: Mapping[str, float] | None, rules: RetrievalRules
 ) -> tuple[ViewedTriple, ...]:
-    """The triples that can stand beside an added one among an answer's facts, as long as nothing is removed.
+    """The triples that can stand beside an added one among an answer's facts, as long as nothing is
+    removed.
 
     With the relations' probabilities they are few; without (None) every relation may come first.
     """

@@ -28,7 +28,8 @@ FUNCTION_WORDS = _words(
 """Never a subject by themselves, though real graphs have heads like "what", "do" and "i"."""
 
 PHRASE_VERBS = _words("have having be being do doing get getting go going")
-"""Function words that verb phrases start with: "have breakfast" is a concept where the graph has it."""
+"""Function words that verb phrases start with: "have breakfast" is a concept where the graph has
+it."""
 
 PARTICLES = _words("up down out off away over back")
 """What verb phrases end with: "wake up" is a concept where the graph has it."""
@@ -54,15 +55,21 @@ SUBJECT_PRONOUNS = _words("i you we they he she it one")
 
 POSSESSIVES = _words("my your his her its our their")
 
-ADVERBS = _words("never always often usually really still just also even only ever not sometimes normally actually")
+ADVERBS = _words(
+    "never always often usually really still just also even only ever not sometimes normally actually"
+)
 
 NAME_MODALS = _words("may will")
 """Function words that are also names."""
 
-ORDERS = _words("tell describe name list show explain define count recommend suggest find call remind give compare")
+ORDERS = _words(
+    "tell describe name list show explain define count recommend suggest find call remind give compare"
+)
 """Verbs that a request starts with: capitalised there, and no name."""
 
-TITLES = _words("duke earl baron count prince princess lord lady king queen marquess viscount baronet jr sr")
+TITLES = _words(
+    "duke earl baron count prince princess lord lady king queen marquess viscount baronet jr sr"
+)
 """What may follow a comma inside a name ("Thomas Buxton, Duke of ...")."""
 
 ASKING_VERBS = _words(
@@ -122,7 +129,8 @@ IRREGULAR_PLURALS = {
 """Plurals that no rule makes; FormOf in the graph says more."""
 
 PLAIN_ADJECTIVES = _words("old new little big small own dear poor sweet lovely cute beloved")
-"""Adjectives that do not make another concept of what they stand before: "my old dog" is the dog."""
+"""Adjectives that do not make another concept of what they stand before: "my old dog" is the dog.
+"""
 
 PREDICATE_ADJECTIVES = _words(
     "able unable likely unlikely ready willing supposed allowed afraid scared allergic fond capable aware"

@@ -49,7 +49,8 @@ class Historian:
         key: RequestKey | None,
         render: Callable[[Edit], bytes],
     ) -> bytes:
-        """Add and remove triples. What is so already stays as it is; an edit without an id changed nothing.
+        """Add and remove triples. What is so already stays as it is; an edit without an id changed
+        nothing.
 
         Raises InvalidRequest when a triple is to be both added and removed.
         """
@@ -59,7 +60,10 @@ class Historian:
             raise InvalidRequest("remove", "names a triple that `add` names too")
 
         async def compute(snapshot: Snapshot) -> Write:
-            wanted = [*((t, Origin.ADDED) for t in adding), *((t, Origin.REMOVED) for t in removing)]
+            wanted = [
+                *((t, Origin.ADDED) for t in adding),
+                *((t, Origin.REMOVED) for t in removing),
+            ]
             found = await self._store.find(user, [*adding, *removing])
             changes = changes_to(wanted, found, snapshot.revision + 1)
             edit = _edit(snapshot, EditKind.FACTS, changes)
@@ -75,10 +79,11 @@ class Historian:
         key: RequestKey | None,
         render: Callable[[Reverted], bytes],
     ) -> bytes:
-        """Restore the state that each of the edit's triples had before it, age included, as a new edit.
+        """Restore the state that each of the edit's triples had before it, age included, as a new
+        edit.
 
-        An edit that is reverted already: the first revert. Raises UnknownEdit, and RevertBlocked when later edits
-        changed or relied on its triples and `skip_conflicts` is not set.
+        An edit that is reverted already: the first revert. Raises UnknownEdit, and RevertBlocked
+        when later edits changed or relied on its triples and `skip_conflicts` is not set.
         """
 
         async def compute(snapshot: Snapshot) -> Write:
@@ -91,7 +96,9 @@ class Historian:
                 raise RevertBlocked(list(dict.fromkeys(i for s in skipped for i in s.edit_ids)))
             left_out = {s.triple for s in skipped}
             changes = tuple(
-                Change(c.triple, c.after, c.before) for c in reversed(edit.changes) if c.triple not in left_out
+                Change(c.triple, c.after, c.before)
+                for c in reversed(edit.changes)
+                if c.triple not in left_out
             )
             revert = _edit(snapshot, EditKind.REVERT, changes, reverts=edit_id)
             return Write(render(Reverted(revert, tuple(skipped))), (revert,) if changes else ())
@@ -99,7 +106,8 @@ class Historian:
         return await self._writer.run(user, key, None, compute)
 
     async def _conflicts(self, user: str, edit: Edit, reverted: Container[str]) -> list[Skipped]:
-        """The edit's triples that later edits changed, unless they were put back, or that standing ones rely on."""
+        """The edit's triples that later edits changed, unless they were put back, or that standing
+        ones rely on."""
         triples = [c.triple for c in edit.changes]
         later = await self._store.edits_since(user, edit.revision, triples)
         touching = _ids_by_triple(later, lambda e: (*(c.triple for c in e.changes), *e.relied_on))
@@ -115,9 +123,11 @@ class Historian:
 
 
 def standing_reverts(reverts: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Of each edit that is reverted now the id of the revert, from (revert, reverted) pairs, oldest first.
+    """Of each edit that is reverted now the id of the revert, from (revert, reverted) pairs, oldest
+    first.
 
-    A revert stands unless a standing one reverts it. Those are later, so going backwards each is decided when it is met.
+    A revert stands unless a standing one reverts it. Those are later, so going backwards each is
+    decided when it is met.
     """
     standing: dict[str, str] = {}
     for revert, reverted in reversed(reverts):
@@ -126,7 +136,9 @@ def standing_reverts(reverts: Sequence[tuple[str, str]]) -> dict[str, str]:
     return standing
 
 
-def _ids_by_triple(edits: Iterable[Edit], triples_of: Callable[[Edit], Iterable[Triple]]) -> dict[Triple, list[str]]:
+def _ids_by_triple(
+    edits: Iterable[Edit], triples_of: Callable[[Edit], Iterable[Triple]]
+) -> dict[Triple, list[str]]:
     """Of each triple the ids of the edits that have it, in their order."""
     ids: dict[Triple, list[str]] = {}
     for edit in edits:
@@ -135,7 +147,9 @@ def _ids_by_triple(edits: Iterable[Edit], triples_of: Callable[[Edit], Iterable[
     return ids
 
 
-def _edit(snapshot: Snapshot, kind: EditKind, changes: tuple[Change, ...], reverts: str | None = None) -> Edit:
+def _edit(
+    snapshot: Snapshot, kind: EditKind, changes: tuple[Change, ...], reverts: str | None = None
+) -> Edit:
     return Edit(
         id=uuid.uuid4().hex if changes else "",
         revision=snapshot.revision + (1 if changes else 0),

@@ -1,7 +1,9 @@
-"""What the model said, for as long as it is likely to be asked again: after Answer, Personalize asks the same question.
+"""What the model said, for as long as it is likely to be asked again: after Answer, Personalize
+asks the same question.
 
-Kept for each user alone and forgotten with the user: neither an answer nor its timing tells one user what another asked.
-A log-probability depends on the texts alone, so nothing here is ever out of date.
+Kept for each user alone and forgotten with the user: neither an answer nor its timing tells one
+user what another asked. A log-probability depends on the texts alone, so nothing here is ever out
+of date.
 """
 
 from __future__ import annotations
@@ -45,14 +47,16 @@ class UserMemory:
 class Memories:
     """The memories of the last `users` users, `bytes_each` at most."""
 
-    # All that one request asks ahead must find room, or it would be asked again: 1,400 continuations take 260 KB.
+    # All that one request asks ahead must find room, or it would be asked again: 1,400
+    # continuations take 260 KB.
     def __init__(self, users: int = 128, bytes_each: int = 512 << 10) -> None:
         self._most_users = users
         self._bytes_each = bytes_each
         self._users: OrderedDict[str, UserMemory] = OrderedDict()
 
     def of(self, user: str) -> UserMemory:
-        """The user's memory. A request that still holds it after `forget` writes into what nobody finds again."""
+        """The user's memory. A request that still holds it after `forget` writes into what nobody
+        finds again."""
         memory = self._users.setdefault(user, UserMemory(self._bytes_each))
         self._users.move_to_end(user)
         if len(self._users) > self._most_users:
@@ -65,4 +69,6 @@ class Memories:
 
 
 def _bytes(prompt: str, known: dict[str, ContinuationLogprob]) -> int:
-    return _PROMPT_BYTES + getsizeof(prompt) + sum(_CONTINUATION_BYTES + getsizeof(c) for c in known)
+    return (
+        _PROMPT_BYTES + getsizeof(prompt) + sum(_CONTINUATION_BYTES + getsizeof(c) for c in known)
+    )

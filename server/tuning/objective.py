@@ -1,7 +1,7 @@
 """The paper's Equations 1 to 7, on probabilities that the model gave. Pure arithmetic, in nats.
 
-Symbols: q query, a feedback, z a triple that starts at e_q, G the user's view, H the personalized triple set. See
-docs/algorithm.md for the table of symbols and a worked example.
+Symbols: q query, a feedback, z a triple that starts at e_q, G the user's view, H the personalized
+triple set. See docs/algorithm.md for the table of symbols and a worked example.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from server.tuning.ports import ContinuationLogprob, Normalization
 
 
 class MissingProbabilities(Exception):
-    """A quantity that the model was not asked for yet: P(a|q,z) for each of these (triple, answer) pairs.
+    """A quantity that the model was not asked for yet: P(a|q,z) for each of these (triple, answer)
+    pairs.
 
     Not an error of the request: the use case asks the model and computes again.
     """
@@ -27,10 +28,11 @@ class MissingProbabilities(Exception):
 
 
 def comparable(p: float) -> float:
-    """ln P to four decimals: what decisions compare, so that a tie is broken by their rule and not by noise.
+    """ln P to four decimals: what decisions compare, so that a tie is broken by their rule and not
+    by noise.
 
-    What else runs in the same forward pass may change how the hardware rounds; two numbers that it could have swapped
-    are equal here, and the order that they came in decides.
+    What else runs in the same forward pass may change how the hardware rounds; two numbers that it
+    could have swapped are equal here, and the order that they came in decides.
     """
     return round(math.log(p), 4) if p > 0 else -math.inf
 
@@ -65,11 +67,14 @@ class Probabilities:
 
 
 def retrieval_normalizer(view: Neighborhood, probabilities: Probabilities) -> float:
-    """The denominator of Eq. 5: the sum of p(r) over the triples of the view that start at e_q, each counted."""
+    """The denominator of Eq. 5: the sum of p(r) over the triples of the view that start at e_q,
+    each counted."""
     return math.fsum(s.count * probabilities.relations[s.relation] for s in view.slices)
 
 
-def retrieval_probability(triple: Triple, view: Neighborhood, probabilities: Probabilities) -> float:
+def retrieval_probability(
+    triple: Triple, view: Neighborhood, probabilities: Probabilities
+) -> float:
     """P(z|q), Eq. 5: p(r) / sum p(r'); 0 for a triple outside of the view."""
     if view.find(triple) is None:
         return 0.0
@@ -81,35 +86,51 @@ def posterior(personalized: Sequence[Triple]) -> dict[Triple, float]:
     return {z: 1 / len(personalized) for z in personalized}
 
 
-def retrieval_loss(personalized: Sequence[Triple], view: Neighborhood, probabilities: Probabilities) -> float:
+def retrieval_loss(
+    personalized: Sequence[Triple], view: Neighborhood, probabilities: Probabilities
+) -> float:
     """L_retrieve, Eq. 4: -(1/|H|) sum over H of ln P(z|q), without the constant -ln|H| of Eq. 8.
 
     Infinite while one of H is outside of the view.
     """
     return -math.fsum(
-        q * _log(retrieval_probability(z, view, probabilities)) for z, q in posterior(personalized).items()
+        q * _log(retrieval_probability(z, view, probabilities))
+        for z, q in posterior(personalized).items()
     )
 
 
-def reasoning_loss(personalized: Sequence[Triple], feedback: str, probabilities: Probabilities) -> float:
+def reasoning_loss(
+    personalized: Sequence[Triple], feedback: str, probabilities: Probabilities
+) -> float:
     """L_reasoning, Eq. 6: -(1/|H|) sum over H of ln P(a|q,z)."""
-    return -math.fsum(q * _log(probabilities.reasoning_of(z, feedback)) for z, q in posterior(personalized).items())
+    return -math.fsum(
+        q * _log(probabilities.reasoning_of(z, feedback))
+        for z, q in posterior(personalized).items()
+    )
 
 
-def loss(personalized: Sequence[Triple], feedback: str, view: Neighborhood, probabilities: Probabilities) -> float:
+def loss(
+    personalized: Sequence[Triple], feedback: str, view: Neighborhood, probabilities: Probabilities
+) -> float:
     """L, Eq. 7: Eq. 4 plus Eq. 6."""
-    return retrieval_loss(personalized, view, probabilities) + reasoning_loss(personalized, feedback, probabilities)
+    return retrieval_loss(personalized, view, probabilities) + reasoning_loss(
+        personalized, feedback, probabilities
+    )
 
 
-def minimal_loss(personalized: Sequence[Triple], feedback: str, probabilities: Probabilities) -> float:
-    """L_min: the smallest Eq. 7 can get, with all retrieval mass on H in equal parts: L_reasoning + ln|H|."""
+def minimal_loss(
+    personalized: Sequence[Triple], feedback: str, probabilities: Probabilities
+) -> float:
+    """L_min: the smallest Eq. 7 can get, with all retrieval mass on H in equal parts: L_reasoning +
+    ln|H|."""
     return reasoning_loss(personalized, feedback, probabilities) + math.log(len(personalized))
 
 
 def evidence_lower_bound(
     personalized: Sequence[Triple], feedback: str, view: Neighborhood, probabilities: Probabilities
 ) -> float:
-    """The right side of Eq. 2: E_Q[ln P(a|q,z)] - KL(Q || P(z|q)). It is -(Eq. 7) + ln|H|, and at most ln P(a|q)."""
+    """The right side of Eq. 2: E_Q[ln P(a|q,z)] - KL(Q || P(z|q)). It is -(Eq. 7) + ln|H|, and at
+    most ln P(a|q)."""
     divergence = math.fsum(
         q * (math.log(q) - _log(retrieval_probability(z, view, probabilities)))
         for z, q in posterior(personalized).items()
@@ -118,11 +139,15 @@ def evidence_lower_bound(
 
 
 def answer_probability(
-    answer: str, triples: Sequence[Triple], probabilities: Probabilities, normalizer: float | None = None
+    answer: str,
+    triples: Sequence[Triple],
+    probabilities: Probabilities,
+    normalizer: float | None = None,
 ) -> float:
     """P(a|q), Eq. 1, over `triples`: sum of P(a|q,z) P(z|q).
 
-    Without a normalizer P(z|q) is renormalised over `triples` (the facts that an answer rests on). 0 without triples.
+    Without a normalizer P(z|q) is renormalised over `triples` (the facts that an answer rests on).
+    0 without triples.
     """
     if not triples:
         return 0.0
@@ -130,7 +155,12 @@ def answer_probability(
     total = math.fsum(weights) if normalizer is None else normalizer
     if total == 0:
         return 0.0
-    return math.fsum(w * probabilities.reasoning_of(z, answer) for w, z in zip(weights, triples, strict=True)) / total
+    return (
+        math.fsum(
+            w * probabilities.reasoning_of(z, answer) for w, z in zip(weights, triples, strict=True)
+        )
+        / total
+    )
 
 
 def _log(p: float) -> float:

@@ -1,7 +1,9 @@
-"""The use case Personalize: from a query and the user's feedback to the few triples to add and remove.
+"""The use case Personalize: from a query and the user's feedback to the few triples to add and
+remove.
 
-Retrieve and answer as Answer would (the answer before), find the relations between subject and object (H), ask the model
-once for all probabilities, decide (algorithm.py), and check by answering again.
+Retrieve and answer as Answer would (the answer before), find the relations between subject and
+object (H), ask the model once for all probabilities, decide (algorithm.py), and check by answering
+again.
 """
 
 from __future__ import annotations
@@ -20,7 +22,16 @@ from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, Trip
 from server.graph.marks import changes_to
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.triple import Origin, Stamp, Triple, canonical
-from server.tuning.algorithm import Facts, Problem, Removal, Solution, Stopping, facts_of, margin, solve
+from server.tuning.algorithm import (
+    Facts,
+    Problem,
+    Removal,
+    Solution,
+    Stopping,
+    facts_of,
+    margin,
+    solve,
+)
 from server.tuning.answer import Answerer
 from server.tuning.cost import Cost, CostMeter
 from server.tuning.facts import facts_for_answer, possible_companions, retrievable_view
@@ -34,15 +45,28 @@ from server.tuning.objective import (
     retrieval_probability,
 )
 from server.tuning.ports import GenerateRequest, GraphStore, Snapshot
-from server.tuning.relations import TOKENS_PER_RELATION, filled_up, parse_relations, personalized_triples
-from server.tuning.scoring import Scorer, ScoringBudget, grouped, longest_field, triples_to_score, unscored_mass
+from server.tuning.relations import (
+    TOKENS_PER_RELATION,
+    filled_up,
+    parse_relations,
+    personalized_triples,
+)
+from server.tuning.scoring import (
+    Scorer,
+    ScoringBudget,
+    grouped,
+    longest_field,
+    triples_to_score,
+    unscored_mass,
+)
 from server.tuning.subject import Match, SubjectChoice
 from server.tuning.templates import extraction_prompt
 from server.tuning.texts import object_text, same_answer, says
 from server.tuning.writes import RequestKey, Write, Writer
 
 _LEAVES_PER_TRIPLE = 4
-"""How many continuations a foreseen triple may have on average. Those of one token cost nothing to read."""
+"""How many continuations a foreseen triple may have on average. Those of one token cost nothing to
+read."""
 
 MAX_RESUMES = 3
 """How often the loop goes on because the model still answers otherwise."""
@@ -90,8 +114,9 @@ class PersonalizeCommand:
 class PersonalizeOutcome:
     """What Personalize found. `edit` has no id where nothing is committed.
 
-    `considered` is H. The unscored masses bound what Eq. 1 over the whole neighborhood leaves out; the log-probabilities
-    are of the feedback by Eq. 1 over the facts of an answer, not a number where nothing was computed.
+    `considered` is H. The unscored masses bound what Eq. 1 over the whole neighborhood leaves out;
+    the log-probabilities are of the feedback by Eq. 1 over the facts of an answer, not a number
+    where nothing was computed.
     """
 
     edit: Edit
@@ -117,7 +142,10 @@ class Personalizer:
         self._writer = writer
 
     async def personalize(
-        self, command: PersonalizeCommand, key: RequestKey | None, render: Callable[[PersonalizeOutcome], bytes]
+        self,
+        command: PersonalizeCommand,
+        key: RequestKey | None,
+        render: Callable[[PersonalizeOutcome], bytes],
     ) -> bytes:
         """The response as `render` writes it: made before the commit, and committed with the edit."""
 
@@ -146,7 +174,8 @@ class _Personalization:
         self._object = _object_concept(command)
         self._named = tuple(
             dict.fromkeys(
-                checked_relation(r, f"relations[{n}]", answerer.vocabulary) for n, r in enumerate(command.relations)
+                checked_relation(r, f"relations[{n}]", answerer.vocabulary)
+                for n, r in enumerate(command.relations)
             )
         )
         """The relations that the caller names."""
@@ -181,20 +210,29 @@ class _Personalization:
         c = self._command
         self._choice = await self._answerer.subject_of(c.user, c.query, c.subject, None)
         subject = self._choice.match.concept
-        limit = max(self._answerer.rules.neighborhood_limit, self._rules.budget.triples + self._rules.max_removed)
+        limit = max(
+            self._answerer.rules.neighborhood_limit,
+            self._rules.budget.triples + self._rules.max_removed,
+        )
         whole = await self._store.neighborhood(c.user, subject, limit)
         self._view = retrievable_view(whole, self._vocabulary, self._named)
         fields = {self._feedback: "answer"}
         if c.answer_before is not None:
             fields.setdefault(c.answer_before.strip(), "answer_before")
-        self._scorer = self._answerer.scorer(c.user, c.query, subject, self._meter, c.deadline, fields)
+        self._scorer = self._answerer.scorer(
+            c.user, c.query, subject, self._meter, c.deadline, fields
+        )
         await self._foresee()
-        self._known = Probabilities(await self._scorer.relations([s.relation for s in self._view.slices]))
+        self._known = Probabilities(
+            await self._scorer.relations([s.relation for s in self._view.slices])
+        )
 
     async def _foresee(self) -> None:
-        """Ask at once for all that this request can need, where no text has to be generated first and it fits the budget.
+        """Ask at once for all that this request can need, where no text has to be generated first
+        and it fits the budget.
 
-        One pass of the model instead of three. The steps that follow ask as ever, and find most of it in memory.
+        One pass of the model instead of three. The steps that follow ask as ever, and find most of
+        it in memory.
         """
         c = self._command
         before = c.answer_before.strip() if c.answer_before is not None else ""
@@ -208,32 +246,44 @@ class _Personalization:
         if max(len(triples), self._view.count) > budget:
             return
         seen = [s.relation for s in self._view.slices]
-        companions = possible_companions(self._view, self._scorer.remembered(seen), self._answerer.rules.retrieval)
+        companions = possible_companions(
+            self._view, self._scorer.remembered(seen), self._answerer.rules.retrieval
+        )
         facts = {*candidates, *(v.triple for v in companions)}
         tails = dict.fromkeys(v.triple.tail.text for v in companions)
         rivals = [tail for tail in tails if not same_answer(tail, self._feedback)]
         if len(facts) * len(rivals) > _LEAVES_PER_TRIPLE * budget:
             rivals = []  # to be asked for when it is known which of them count
-        wanted = {z: list(dict.fromkeys([self._feedback, before, *(rivals if z in facts else [])])) for z in triples}
-        ranking = self._scorer.ranking(self._feedback, self._object, self._rules.k) if ranked else None
+        wanted = {
+            z: list(dict.fromkeys([self._feedback, before, *(rivals if z in facts else [])]))
+            for z in triples
+        }
+        ranking = (
+            self._scorer.ranking(self._feedback, self._object, self._rules.k) if ranked else None
+        )
         await self._scorer.foresee(list(dict.fromkeys([*seen, *names])), wanted, ranking)
 
     async def _answer_before(self) -> str | None:
-        """What the user is answered now: as the caller says, else generated; None where neither is wanted."""
+        """What the user is answered now: as the caller says, else generated; None where neither is
+        wanted."""
         if self._command.answer_before is not None:
             return self._command.answer_before.strip()
         return await self._answer_in(self._view) if self._command.verify else None
 
     async def _answer_in(self, view: Neighborhood) -> str:
-        """What Answer would say in `view`; a prompt that was answered before is not generated again."""
+        """What Answer would say in `view`; a prompt that was answered before is not generated
+        again."""
         prompt = self._answerer.prompt(self._command.query, self._facts(view))
         if prompt not in self._answers:
             request = GenerateRequest(prompt, self._answerer.rules.max_tokens)
-            self._answers[prompt] = await self._answerer.generated(request, self._meter, self._command.deadline)
+            self._answers[prompt] = await self._answerer.generated(
+                request, self._meter, self._command.deadline
+            )
         return self._answers[prompt]
 
     def _is_feedback(self, answer: str) -> bool:
-        """Whether `answer` says the feedback, and is not another fact's tail that only begins like it."""
+        """Whether `answer` says the feedback, and is not another fact's tail that only begins like
+        it."""
         return says(answer, self._feedback, {v.triple.tail.text for v in self._view})
 
     def _facts(self, view: Neighborhood) -> tuple[ViewedTriple, ...]:
@@ -243,12 +293,17 @@ class _Personalization:
         """The tail among the facts that Eq. 1 ranks first: the answer where none is generated."""
         triples = [v.triple for v in self._facts(view)]
         tails = list(dict.fromkeys(z.tail.text for z in triples))
-        return max(tails, key=lambda a: comparable(answer_probability(a, triples, self._known)), default=None)
+        return max(
+            tails,
+            key=lambda a: comparable(answer_probability(a, triples, self._known)),
+            default=None,
+        )
 
     # H, and the probabilities
 
     async def _personalized(self) -> tuple[Triple, ...]:
-        """H: the caller's relations, else generated ones filled up by ranking, or ranked ones alone."""
+        """H: the caller's relations, else generated ones filled up by ranking, or ranked ones
+        alone."""
         c, k, subject = self._command, self._rules.k, self._view.head
         if self._named:
             return personalized_triples(subject, self._named, self._object)
@@ -260,29 +315,40 @@ class _Personalization:
             text = await self._answerer.generated(request, self._meter, c.deadline)
             names = parse_relations(text, self._vocabulary, k)
         if len(names) < k:
-            names = filled_up(names, await self._scorer.ranked_relations(self._feedback, self._object, k), k)
+            names = filled_up(
+                names, await self._scorer.ranked_relations(self._feedback, self._object, k), k
+            )
         return personalized_triples(subject, names, self._object)
 
     async def _score(self, personalized: Sequence[Triple], before: str | None) -> None:
         """Ask for all that the decision is expected to need: one question to the model.
 
-        Of every triple P(feedback|q,z) and P(answer before|q,z), and what the facts that are expected afterwards say of
-        each other's tails. Without an answer before, the tails among the facts may all turn out to be it.
+        Of every triple P(feedback|q,z) and P(answer before|q,z), and what the facts that are
+        expected afterwards say of each other's tails. Without an answer before, the tails among the
+        facts may all turn out to be it.
         """
         facts = [v.triple for v in self._facts(self._view)]
         expected = self._expected_facts(personalized)
         rivals = [z.tail.text for z in (expected if before else [*expected, *facts])]
         rivals = [tail for tail in rivals if not same_answer(tail, self._feedback)]
         wanted: dict[Triple, list[str]] = {}
-        for z in [*personalized, *triples_to_score(self._view, self._known, self._rules.budget), *facts, *expected]:
+        for z in [
+            *personalized,
+            *triples_to_score(self._view, self._known, self._rules.budget),
+            *facts,
+            *expected,
+        ]:
             answers = [self._feedback, *([before] if before else [])]
-            wanted[z] = list(dict.fromkeys(answers + (rivals if z in expected or not before else [])))
+            wanted[z] = list(
+                dict.fromkeys(answers + (rivals if z in expected or not before else []))
+            )
         relations = {z.relation for z in personalized} - self._known.relations.keys()
         found = await self._scorer.both(sorted(relations), wanted)
         self._known = self._known.with_relations(found.relations).with_reasoning(found.reasoning)
 
     def _expected_facts(self, personalized: Sequence[Triple]) -> list[Triple]:
-        """The facts once the first of H is added, which the model or the caller thinks the likeliest."""
+        """The facts once the first of H is added, which the model or the caller thinks the
+        likeliest."""
         first = personalized[0]
         view = self._view.with_added(first, Stamp(self._view.revision + 1, 0))
         relations = {**self._known.relations, first.relation: math.inf}
@@ -338,7 +404,8 @@ class _Personalization:
                 await self._ask(missing.pairs)
 
     async def _best(self, problem: Problem, tried: Sequence[Solution]) -> Solution:
-        """Of what was tried, where the feedback leads by most; of equals the one that changes least."""
+        """Of what was tried, where the feedback leads by most; of equals the one that changes
+        least."""
         while True:
             try:
                 known = replace(problem, probabilities=self._known)
@@ -359,7 +426,9 @@ class _Personalization:
 
     async def _unchanged(self, before: str) -> PersonalizeOutcome:
         """The answer is the feedback already: nothing to commit."""
-        evidence = self._evidence((), math.nan, math.nan, StopReason.ALREADY_CORRECT, True, before, before)
+        evidence = self._evidence(
+            (), math.nan, math.nan, StopReason.ALREADY_CORRECT, True, before, before
+        )
         edit = Edit("", self._snapshot.revision, EditKind.PERSONALIZE, _now_ms(), (), evidence)
         return self._outcome(edit, evidence)
 
@@ -372,7 +441,11 @@ class _Personalization:
         told = [*facts_before, *(v.triple for v in facts_after), *changed]
         with self._meter.stage("score"):
             await self._ask(
-                [(z, a) for z in told for a in (self._feedback, *([before] if before and z in changed else []))]
+                [
+                    (z, a)
+                    for z in told
+                    for a in (self._feedback, *([before] if before and z in changed else []))
+                ]
             )
         literal = self._rules.stopping is Stopping.LITERAL
         own = problem.personalized if literal else solution.added or problem.personalized
@@ -393,21 +466,31 @@ class _Personalization:
             changes=await self._changes(solution, before),
             evidence=evidence,
             relied_on=tuple(
-                canonical(v.triple, self._vocabulary) for v in facts_after if v.is_personal and v.triple not in changed
+                canonical(v.triple, self._vocabulary)
+                for v in facts_after
+                if v.is_personal and v.triple not in changed
             ),
         )
-        mass_before, mass_after = (unscored_mass(v, self._known, self._feedback) for v in (self._view, solution.view))
+        mass_before, mass_after = (
+            unscored_mass(v, self._known, self._feedback) for v in (self._view, solution.view)
+        )
         return replace(
             self._outcome(edit, evidence),
             explanation=""
             if converged
             else _explanation(after, self._is_feedback(after), solution, self._command.verify),
-            considered=tuple((z, self._probabilities(z, solution.view, before)) for z in problem.personalized),
+            considered=tuple(
+                (z, self._probabilities(z, solution.view, before)) for z in problem.personalized
+            ),
             unscored_mass_before=mass_before,
             unscored_mass_after=mass_after,
             approximate=literal and mass_before > 0,
-            answer_logprob_before=_ln(answer_probability(self._feedback, facts_before, self._known)),
-            answer_logprob_after=_ln(answer_probability(self._feedback, [v.triple for v in facts_after], self._known)),
+            answer_logprob_before=_ln(
+                answer_probability(self._feedback, facts_before, self._known)
+            ),
+            answer_logprob_after=_ln(
+                answer_probability(self._feedback, [v.triple for v in facts_after], self._known)
+            ),
         )
 
     async def _changes(self, solution: Solution, before: str) -> tuple[Change, ...]:
@@ -415,10 +498,16 @@ class _Personalization:
         wanted |= {canonical(z, self._vocabulary): (z, Origin.REMOVED) for z in solution.removed}
         found = await self._store.find(self._command.user, list(wanted))
         changes = changes_to(
-            [(stored, origin) for stored, (_, origin) in wanted.items()], found, self._snapshot.revision + 1, renew=True
+            [(stored, origin) for stored, (_, origin) in wanted.items()],
+            found,
+            self._snapshot.revision + 1,
+            renew=True,
         )
         return tuple(
-            replace(c, probabilities=self._probabilities(wanted[c.triple][0], solution.view, before)) for c in changes
+            replace(
+                c, probabilities=self._probabilities(wanted[c.triple][0], solution.view, before)
+            )
+            for c in changes
         )
 
     def _probabilities(self, z: Triple, after: Neighborhood, before: str) -> TripleProbabilities:
@@ -471,7 +560,9 @@ def _object_concept(command: PersonalizeCommand) -> Concept:
     try:
         return checked_concept(object_text(command.answer), "answer")
     except InvalidRequest as error:
-        raise InvalidRequest("answer", f"as an object it {error.description}; send the object too") from error
+        raise InvalidRequest(
+            "answer", f"as an object it {error.description}; send the object too"
+        ) from error
 
 
 def _explanation(answer: str, says_feedback: bool, solution: Solution, verified: bool) -> str:

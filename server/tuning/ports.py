@@ -1,4 +1,5 @@
-"""What the method needs from outside: a graph store and a language model. Values in, values out, no engine named."""
+"""What the method needs from outside: a graph store and a language model. Values in, values out, no
+engine named."""
 
 from __future__ import annotations
 
@@ -18,10 +19,11 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A prompt and the continuations whose probability after it is asked for. Each starts with a space.
+    """A prompt and the continuations whose probability after it is asked for. Each starts with a
+    space.
 
-    `field` names the request's field that the prompt is made of, `fields` those of the continuations where they come
-    from the request too: what the caller is told to shorten.
+    `field` names the request's field that the prompt is made of, `fields` those of the
+    continuations where they come from the request too: what the caller is told to shorten.
     """
 
     prompt: str
@@ -70,10 +72,11 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """A prompt to be continued until the model ends, a stop text appears, or `max_tokens` are written.
+    """A prompt to be continued until the model ends, a stop text appears, or `max_tokens` are
+    written.
 
-    Greedy without a temperature. `seed` makes a draw repeatable. `field` is the request's field to shorten when the
-    prompt is too long.
+    Greedy without a temperature. `seed` makes a draw repeatable. `field` is the request's field to
+    shorten when the prompt is too long.
     """
 
     prompt: str
@@ -93,10 +96,12 @@ class Piece:
 
 
 class LanguageModel(Protocol):
-    """A causal language model. Deadlines are in seconds of the monotonic clock; None is no deadline.
+    """A causal language model. Deadlines are in seconds of the monotonic clock; None is no
+    deadline.
 
-    Errors: TextTooLong when a text does not fit, RequestTooLarge when all of them together ask too much, ModelBusy when
-    the queue is full, DeadlinePassed when the work was dropped before it reached the model.
+    Errors: TextTooLong when a text does not fit, RequestTooLarge when all of them together ask too
+    much, ModelBusy when the queue is full, DeadlinePassed when the work was dropped before it
+    reached the model.
     """
 
     @property
@@ -118,7 +123,9 @@ class LanguageModel(Protocol):
         """The log-probabilities of all continuations, in float32."""
         ...
 
-    def generate(self, request: GenerateRequest, deadline: float | None = None) -> AsyncIterator[Piece]:
+    def generate(
+        self, request: GenerateRequest, deadline: float | None = None
+    ) -> AsyncIterator[Piece]:
         """The continuation of a prompt, piece by piece."""
         ...
 
@@ -134,7 +141,8 @@ class LanguageModel(Protocol):
 class Snapshot:
     """Where a user's overlay stands. A commit names the snapshot that it was computed on.
 
-    `overlay_id` is random and new after an erase, so that no request begun before it can bring anything back.
+    `overlay_id` is random and new after an erase, so that no request begun before it can bring
+    anything back.
     """
 
     revision: int
@@ -214,11 +222,12 @@ KEPT_ERASURES_S = 30 * 24 * 3600
 class GraphStore(Protocol):
     """A base graph shared by all, and each user's overlay with its history.
 
-    The log of edits is the truth; each commit appends one edit with the next revision. `at_revision` is None for the
-    latest, 0 for the base alone. Errors: UnknownRevision, StoreBusy, StoreFull, DataLoss.
+    The log of edits is the truth; each commit appends one edit with the next revision.
+    `at_revision` is None for the latest, 0 for the base alone. Errors: UnknownRevision, StoreBusy,
+    StoreFull, DataLoss.
 
-    A stored edit that cannot be read fails alone: listings show it as an UnreadableEdit and go on; what needs its
-    content raises UnreadableRecord.
+    A stored edit that cannot be read fails alone: listings show it as an UnreadableEdit and go on;
+    what needs its content raises UnreadableRecord.
     """
 
     @property
@@ -236,15 +245,23 @@ class GraphStore(Protocol):
         """The concepts among `keys` that the base has or that are this user's own."""
         ...
 
-    async def neighborhood(self, user: str, head: Concept, limit: int, at_revision: int | None = None) -> Neighborhood:
-        """The triples that start at `head` in the user's view; of each relation at most `limit` of the base's."""
+    async def neighborhood(
+        self, user: str, head: Concept, limit: int, at_revision: int | None = None
+    ) -> Neighborhood:
+        """The triples that start at `head` in the user's view; of each relation at most `limit` of
+        the base's."""
         ...
 
-    async def page_neighborhood(self, user: str, head: Concept, page: Page, at_revision: int) -> Listing[ViewedTriple]:
-        """All triples that start at `head`, the user's added and removed ones first (newest first), then the base's."""
+    async def page_neighborhood(
+        self, user: str, head: Concept, page: Page, at_revision: int
+    ) -> Listing[ViewedTriple]:
+        """All triples that start at `head`, the user's added and removed ones first (newest first),
+        then the base's."""
         ...
 
-    async def find(self, user: str, triples: Sequence[Triple]) -> Mapping[Triple, tuple[bool, Mark | None]]:
+    async def find(
+        self, user: str, triples: Sequence[Triple]
+    ) -> Mapping[Triple, tuple[bool, Mark | None]]:
         """Of each triple whether the base has it, and the mark that the user's overlay puts on it."""
         ...
 
@@ -252,15 +269,20 @@ class GraphStore(Protocol):
         """All that the user added or removed, newest first."""
         ...
 
-    async def edits(self, user: str, page: Page, at_revision: int) -> Listing[Edit | UnreadableEdit]:
-        """The user's edits up to a revision, newest first; `page.max_bytes` is applied to their stored form."""
+    async def edits(
+        self, user: str, page: Page, at_revision: int
+    ) -> Listing[Edit | UnreadableEdit]:
+        """The user's edits up to a revision, newest first; `page.max_bytes` is applied to their
+        stored form."""
         ...
 
     async def edit(self, user: str, edit_id: str) -> Edit:
         """One edit. Raises UnknownEdit and UnreadableRecord."""
         ...
 
-    async def edits_since(self, user: str, revision: int, triples: Sequence[Triple]) -> Sequence[Edit]:
+    async def edits_since(
+        self, user: str, revision: int, triples: Sequence[Triple]
+    ) -> Sequence[Edit]:
         """The edits after `revision` that changed or relied on one of `triples`, oldest first.
 
         Raises UnreadableRecord when one of them cannot be read.
@@ -268,7 +290,8 @@ class GraphStore(Protocol):
         ...
 
     async def reverts(self, user: str) -> Sequence[tuple[str, str]]:
-        """(id of an edit that reverts, id of the edit that it reverted) of all the user's reverts, oldest first."""
+        """(id of an edit that reverts, id of the edit that it reverted) of all the user's reverts,
+        oldest first."""
         ...
 
     async def history(self, user: str) -> Sequence[Edit | UnreadableEdit]:
@@ -283,21 +306,25 @@ class GraphStore(Protocol):
         """What a request with this id was answered, if it committed, with edits or without."""
         ...
 
-    async def commit(self, user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None) -> None:
+    async def commit(
+        self, user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None
+    ) -> None:
         """Append `edits`, whose revisions follow the snapshot's, and the response, all or nothing.
 
-        Without edits, only the response is kept (the newest KEPT_RESPONSES a user), and neither an overlay nor a
-        revision comes of it. Raises RevisionMoved when the overlay is not at the snapshot any more, OverlayErased when
-        it was erased since, StoreBusy when the request's id was taken meanwhile, and Internal, with nothing written,
-        for an edit that could not be read back.
+        Without edits, only the response is kept (the newest KEPT_RESPONSES a user), and neither an
+        overlay nor a revision comes of it. Raises RevisionMoved when the overlay is not at the
+        snapshot any more, OverlayErased when it was erased since, StoreBusy when the request's id
+        was taken meanwhile, and Internal, with nothing written, for an edit that could not be read
+        back.
         """
         ...
 
     async def erase(self, user: str, request_id: str | None = None) -> Erased:
         """Remove everything that is kept about the user, on disk too.
 
-        A repeated `request_id` removes nothing and returns what the first erase removed, for KEPT_ERASURES_S. Raises
-        StoreBusy when the user is erased but traces are still on disk; a repetition finishes the work.
+        A repeated `request_id` removes nothing and returns what the first erase removed, for
+        KEPT_ERASURES_S. Raises StoreBusy when the user is erased but traces are still on disk; a
+        repetition finishes the work.
         """
         ...
 

@@ -17,7 +17,8 @@ TOKENS_PER_RELATION = 12
 def parse_relations(generated: str, vocabulary: Vocabulary, k: int) -> tuple[str, ...]:
     """The first `k` distinct relations in the text `r_1 <sep> r_2 <sep> ...`.
 
-    A text that is one of a relation's phrases is that relation; any other becomes a personal relation.
+    A text that is one of a relation's phrases is that relation; any other becomes a personal
+    relation.
     """
     names = []
     for text in generated.split(SEPARATOR):
@@ -32,6 +33,8 @@ def filled_up(names: Sequence[str], ranked: Iterable[str], k: int) -> tuple[str,
     return tuple(dict.fromkeys([*names, *ranked]))[:k]
 
 
-def personalized_triples(subject: Concept, relations: Sequence[str], object: Concept) -> tuple[Triple, ...]:
+def personalized_triples(
+    subject: Concept, relations: Sequence[str], object: Concept
+) -> tuple[Triple, ...]:
     """H(q, a, K): (e_q, r_k, e_a) for each relation."""
     return tuple(dict.fromkeys(Triple(subject, relation, object) for relation in relations))

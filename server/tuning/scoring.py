@@ -1,7 +1,7 @@
 """From what the method wants to know to what the model is asked, and back.
 
-Every question is a branch: a prompt and the continuations whose probability counts. Asked together, they share their
-common beginnings (server.lm.packing).
+Every question is a branch: a prompt and the continuations whose probability counts. Asked together,
+they share their common beginnings (server.lm.packing).
 """
 
 from __future__ import annotations
@@ -42,22 +42,32 @@ class Scorer:
         """p(r) = P(r | T_retrieve(q)) of each relation (Eq. 5)."""
         return dict((await self.both(relations, {})).relations)
 
-    async def reasoning(self, wanted: Mapping[Triple, Sequence[str]]) -> dict[tuple[Triple, str], float]:
+    async def reasoning(
+        self, wanted: Mapping[Triple, Sequence[str]]
+    ) -> dict[tuple[Triple, str], float]:
         """P(a|q,z) of each triple and each of its answers (Eq. 6)."""
         return dict((await self.both((), wanted)).reasoning)
 
-    async def both(self, relations: Collection[str], wanted: Mapping[Triple, Sequence[str]]) -> Probabilities:
+    async def both(
+        self, relations: Collection[str], wanted: Mapping[Triple, Sequence[str]]
+    ) -> Probabilities:
         """p(r) of `relations` and P(a|q,z) of `wanted`, asked at once."""
         names, triples = list(dict.fromkeys(relations)), list(wanted)
         rows = iter(await self.ask(self._branches(names, wanted)))
         of_relations = dict(zip(names, next(rows), strict=True)) if names else {}
-        of_answers = {(z, a): p for z in triples for a, p in zip(wanted[z], next(rows), strict=True)}
+        of_answers = {
+            (z, a): p for z in triples for a, p in zip(wanted[z], next(rows), strict=True)
+        }
         return Probabilities(of_relations, of_answers)
 
     async def foresee(
-        self, relations: Sequence[str], wanted: Mapping[Triple, Sequence[str]], ranking: Branch | None
+        self,
+        relations: Sequence[str],
+        wanted: Mapping[Triple, Sequence[str]],
+        ranking: Branch | None,
     ) -> None:
-        """Ask now, as one question, for what is likely to be asked one by one: it is in memory then."""
+        """Ask now, as one question, for what is likely to be asked one by one: it is in memory
+        then."""
         await self.ask([*self._branches(relations, wanted), *([ranking] if ranking else [])])
 
     def remembered(self, relations: Sequence[str]) -> dict[str, float] | None:
@@ -68,8 +78,11 @@ class Scorer:
             return None
         return {relation: self._probability(logprob) for relation, logprob in known.items()}
 
-    def _branches(self, relations: Sequence[str], wanted: Mapping[Triple, Sequence[str]]) -> list[Branch]:
-        """The questions for p(r) of `relations` and for P(a|q,z) of `wanted`: one, and one for each triple."""
+    def _branches(
+        self, relations: Sequence[str], wanted: Mapping[Triple, Sequence[str]]
+    ) -> list[Branch]:
+        """The questions for p(r) of `relations` and for P(a|q,z) of `wanted`: one, and one for each
+        triple."""
         branches = []
         if relations:
             phrases = tuple(f" {self.vocabulary.phrase(name)}" for name in relations)
@@ -80,7 +93,8 @@ class Scorer:
         return branches
 
     async def ranked_relations(self, answer: str, object: Concept, k: int) -> list[str]:
-        """The vocabulary's retrievable relations, the most probable under the extraction template first."""
+        """The vocabulary's retrievable relations, the most probable under the extraction template
+        first."""
         row = (await self.ask([self.ranking(answer, object, k)]))[0]
         relations = self.vocabulary.retrievable()
         order = sorted(range(len(relations)), key=lambda n: (-comparable(row[n]), n))
@@ -98,7 +112,9 @@ class Scorer:
 
     async def ask(self, branches: Sequence[Branch]) -> list[list[float]]:
         """The probabilities of all continuations, by branch."""
-        known = {(b.prompt, c): self.memory.of(b.prompt, c) for b in branches for c in b.continuations}
+        known = {
+            (b.prompt, c): self.memory.of(b.prompt, c) for b in branches for c in b.continuations
+        }
         unknown: dict[str, list[str]] = {}
         for (prompt, continuation), logprob in known.items():
             if logprob is None:
@@ -106,14 +122,18 @@ class Scorer:
         if unknown:
             field_of = {b.prompt: b.field for b in branches}
             asked = [
-                Branch(prompt, tuple(continuations), field_of[prompt], self._fields_of(continuations))
+                Branch(
+                    prompt, tuple(continuations), field_of[prompt], self._fields_of(continuations)
+                )
                 for prompt, continuations in unknown.items()
             ]
             scores = await self.model.score(asked, self.deadline)
             self.meter.add(scores.cost)
             self.memory.learn(asked, scores)
             for branch, row in zip(asked, scores.logprobs, strict=True):
-                known.update(zip(((branch.prompt, c) for c in branch.continuations), row, strict=True))
+                known.update(
+                    zip(((branch.prompt, c) for c in branch.continuations), row, strict=True)
+                )
         return [[self._probability(known[b.prompt, c]) for c in b.continuations] for b in branches]
 
     def _fields_of(self, continuations: Sequence[str]) -> tuple[str, ...]:
@@ -131,13 +151,16 @@ def longest_field(texts: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ScoringBudget:
-    """How much of a neighborhood is scored: triples by P(z|q) until `mass`, at most `triples`; personal ones always."""
+    """How much of a neighborhood is scored: triples by P(z|q) until `mass`, at most `triples`;
+    personal ones always."""
 
     mass: float = 0.99
     triples: int = 64
 
 
-def triples_to_score(view: Neighborhood, probabilities: Probabilities, budget: ScoringBudget) -> list[Triple]:
+def triples_to_score(
+    view: Neighborhood, probabilities: Probabilities, budget: ScoringBudget
+) -> list[Triple]:
     """The triples of the view that are worth a question, the most probably retrieved first.
 
     Within a relation all have the same P(z|q): the user's own come first, then the heaviest.
@@ -148,7 +171,9 @@ def triples_to_score(view: Neighborhood, probabilities: Probabilities, budget: S
         return chosen
     mass = sum(probabilities.relations[z.relation] for z in chosen) / normalizer
     taken = 0
-    for part in sorted(view.slices, key=lambda s: (-comparable(probabilities.relations[s.relation]), s.relation)):
+    for part in sorted(
+        view.slices, key=lambda s: (-comparable(probabilities.relations[s.relation]), s.relation)
+    ):
         share = probabilities.relations[part.relation] / normalizer
         for viewed in part.base:
             if mass >= budget.mass - _ROUNDING or taken >= budget.triples:
@@ -160,12 +185,15 @@ def triples_to_score(view: Neighborhood, probabilities: Probabilities, budget: S
 
 
 def unscored_mass(view: Neighborhood, probabilities: Probabilities, feedback: str) -> float:
-    """The retrieval mass of the view's triples whose P(a|q,z) is unknown: Eq. 1 is uncertain by at most this."""
+    """The retrieval mass of the view's triples whose P(a|q,z) is unknown: Eq. 1 is uncertain by at
+    most this."""
     normalizer = retrieval_normalizer(view, probabilities)
     if normalizer == 0:
         return 0.0
     scored = sum(
-        probabilities.relations[v.triple.relation] for v in view if (v.triple, feedback) in probabilities.reasoning
+        probabilities.relations[v.triple.relation]
+        for v in view
+        if (v.triple, feedback) in probabilities.reasoning
     )
     mass = 1 - scored / normalizer
     return mass if mass > _ROUNDING else 0.0

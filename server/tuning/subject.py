@@ -1,7 +1,9 @@
-"""Which concept a query is about (e_q), when the caller does not say. The paper assumes it labelled.
+"""Which concept a query is about (e_q), when the caller does not say. The paper assumes it
+labelled.
 
-A query's words are cut into spans; the store tells which spans are concepts, of the base or of this user, one index
-look-up per span. Among the candidates the first of these rules that tells them apart decides:
+A query's words are cut into spans; the store tells which spans are concepts, of the base or of this
+user, one index look-up per span. Among the candidates the first of these rules that tells them
+apart decides:
 
 1. concepts at which this user has personal triples
 2. what is more than a word of the question itself ("which colour", "the purpose of", "like")
@@ -13,8 +15,9 @@ look-up per span. Among the candidates the first of these rules that tells them 
 8. more retrievable triples
 9. the rightmost
 
-With no candidate the rightmost run of content words is the subject, as a personal concept. A text that no concept may
-have (an address of 600 characters, a sentence of a script without blanks) is no candidate.
+With no candidate the rightmost run of content words is the subject, as a personal concept. A text
+that no concept may have (an address of 600 characters, a sentence of a script without blanks) is no
+candidate.
 """
 
 from __future__ import annotations
@@ -55,10 +58,14 @@ MAX_SPAN_WORDS = 8
 _MAX_QUERY_WORDS = 200
 _ALTERNATIVES = 5
 
-# Vowel signs and accents that are characters of their own belong to the word; \w knows letters and digits alone.
+# Vowel signs and accents that are characters of their own belong to the word; \w knows letters and
+# digits alone.
 _MARKS = "\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u0900-\u0963\u0966-\u109f"
 _LETTER = rf"(?:[^\W_]|[{_MARKS}])"
-_WORD = re.compile(rf"(?:{_LETTER}\.){{2,}}|{_LETTER}+(?:[-'’.&/#]{_LETTER}+)*(?:[#+]+|(?<=s)['’](?=\s))?", re.UNICODE)
+_WORD = re.compile(
+    rf"(?:{_LETTER}\.){{2,}}|{_LETTER}+(?:[-'’.&/#]{_LETTER}+)*(?:[#+]+|(?<=s)['’](?=\s))?",
+    re.UNICODE,
+)
 _OWNED = re.compile(r"['’]s$|(?<=s)['’]$")
 
 
@@ -75,7 +82,8 @@ class Word:
     sentence: int = 0
     """Which sentence of the query it stands in."""
     breaks: bool = False
-    """Whether something stands before it that no concept's text goes across: a comma, a sentence's end."""
+    """Whether something stands before it that no concept's text goes across: a comma, a sentence's
+    end."""
 
     @property
     def is_function(self) -> bool:
@@ -89,12 +97,15 @@ class Word:
     @property
     def is_capitalized(self) -> bool:
         """Whether it is written as names are ("Anna", "al-Zubayr")."""
-        return self.text[:1].isupper() or any(part[:1].isupper() for part in self.text.split("-")[1:])
+        return self.text[:1].isupper() or any(
+            part[:1].isupper() for part in self.text.split("-")[1:]
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A run of words, `first` to `last` (inclusive), how it reads, and the keys by which concepts are looked up for it."""
+    """A run of words, `first` to `last` (inclusive), how it reads, and the keys by which concepts
+    are looked up for it."""
 
     first: int
     last: int
@@ -158,8 +169,11 @@ class _Candidate:
         )
 
 
-async def find_subject(store: GraphStore, user: str, query: str, at_revision: int | None = None) -> SubjectChoice:
-    """The concept that `query` is about, for this user. Raises SubjectNotFound for a query without a content word."""
+async def find_subject(
+    store: GraphStore, user: str, query: str, at_revision: int | None = None
+) -> SubjectChoice:
+    """The concept that `query` is about, for this user. Raises SubjectNotFound for a query without
+    a content word."""
     words = query_words(query)
     if not words:
         raise SubjectNotFound
@@ -173,7 +187,8 @@ async def find_subject(store: GraphStore, user: str, query: str, at_revision: in
         *(
             _Candidate(span, entry)
             for span in plain
-            if (entry := _best_known(span, entries, verb=not _is_determined(words, span))) is not None
+            if (entry := _best_known(span, entries, verb=not _is_determined(words, span)))
+            is not None
         ),
         *(
             _Candidate(span, _named(span, entries), proper=True)
@@ -194,12 +209,16 @@ async def find_subject(store: GraphStore, user: str, query: str, at_revision: in
     return SubjectChoice(matches[0], matches[1 : 1 + _ALTERNATIVES])
 
 
-def _matches(candidates: Sequence[_Candidate], words: Sequence[Word], asking: Container[int]) -> tuple[Match, ...]:
+def _matches(
+    candidates: Sequence[_Candidate], words: Sequence[Word], asking: Container[int]
+) -> tuple[Match, ...]:
     ranked = sorted(candidates, key=lambda c: c.rank(words, asking), reverse=True)
     return tuple(dict.fromkeys(Match(c.entry.concept, not c.entry.in_base) for c in ranked))
 
 
-def _owned_candidate(span: Span, plain: Iterable[Span], entries: Mapping[str, ConceptEntry]) -> _Candidate:
+def _owned_candidate(
+    span: Span, plain: Iterable[Span], entries: Mapping[str, ConceptEntry]
+) -> _Candidate:
     """What somebody's own is, as far as a concept reaches that starts with it ("my point of view")."""
     longer = [s for s in plain if s.first == span.first and s.last > span.last and s.key in entries]
     span = max(longer, key=lambda s: s.last, default=span)
@@ -234,11 +253,16 @@ def query_words(query: str) -> list[Word]:
 
 
 def _ends_sentence(word: Word, between: str, following: str) -> bool:
-    """Whether a sentence ends between a word and the next; "Dr. No" is one, "Star Trek: Voyager" too."""
+    """Whether a sentence ends between a word and the next; "Dr. No" is one, "Star Trek: Voyager"
+    too."""
     if any(c in "!?\n" for c in between):
         return True
     if ":" in between:
-        return not (word.is_capitalized and following[:1].isupper() and concept_key(following) not in FUNCTION_WORDS)
+        return not (
+            word.is_capitalized
+            and following[:1].isupper()
+            and concept_key(following) not in FUNCTION_WORDS
+        )
     if following[:1].isupper() and concept_key(following) in ARTICLES | QUESTION_WORDS:
         return "." in between or word.text.endswith(".")
     return "." in between and len(word.key) > 1 and word.key not in ABBREVIATIONS
@@ -247,7 +271,9 @@ def _ends_sentence(word: Word, between: str, following: str) -> bool:
 def _asking_sentences(words: Sequence[Word], query: str) -> frozenset[int]:
     """The sentences that end with a question mark."""
     ends = [*(w.start for w in words[1:]), len(query)]
-    return frozenset(w.sentence for w, end in zip(words, ends, strict=True) if "?" in query[w.end : end])
+    return frozenset(
+        w.sentence for w, end in zip(words, ends, strict=True) if "?" in query[w.end : end]
+    )
 
 
 def candidate_spans(words: Sequence[Word]) -> list[Span]:
@@ -262,7 +288,9 @@ def candidate_spans(words: Sequence[Word]) -> list[Span]:
         for last in range(first, min(first + MAX_SPAN_WORDS, len(words))):
             if last > first and words[last].breaks:
                 break
-            ends_in_particle = words[last].key in PARTICLES and last > first and not words[last - 1].is_function
+            ends_in_particle = (
+                words[last].key in PARTICLES and last > first and not words[last - 1].is_function
+            )
             if not words[last].is_function or ends_in_particle:
                 spans.append(Span(first, last, _text(words, first, last)))
     return spans
@@ -282,9 +310,15 @@ def owned_spans(words: Sequence[Word]) -> list[Span]:
 
 def _noun_phrase(words: Sequence[Word], possessive: int) -> Span | None:
     first = possessive + 1
-    while first + 1 < len(words) and words[first].key in PLAIN_ADJECTIVES and not words[first + 1].is_function:
+    while (
+        first + 1 < len(words)
+        and words[first].key in PLAIN_ADJECTIVES
+        and not words[first + 1].is_function
+    ):
         first += 1
-    if words[first].breaks or (words[first].is_function and words[first].key not in PLAIN_ADJECTIVES):
+    if words[first].breaks or (
+        words[first].is_function and words[first].key not in PLAIN_ADJECTIVES
+    ):
         return None
     last = first
     while last + 1 < len(words) and _goes_on(words[last + 1]) and last - first + 1 < MAX_SPAN_WORDS:
@@ -303,21 +337,25 @@ def _goes_on(word: Word) -> bool:
 
 
 def _ends_in_predicate(words: Sequence[Word], possessive: int, last: int) -> bool:
-    """Whether the last word of what follows a possessive is no noun: "does my brother move", "is my cat scared of"."""
+    """Whether the last word of what follows a possessive is no noun: "does my brother move", "is my
+    cat scared of"."""
     asked_with = words[possessive - 1].key if possessive else ""
     following = [word.key for word in words[last + 1 :] if word.key not in ADVERBS]
     if asked_with in FULL_VERB_AUXILIARIES:
         return not (following and following[0] in ASKING_VERBS | FORMS_OF_BE | {"have", "do"})
     if asked_with in FORMS_OF_BE:
         dangling = len(following) == 1 and following[0] in FUNCTION_WORDS
-        asked_for_noun = possessive > 1 and not words[possessive - 2].is_function  # "what instrument is my ..."
+        asked_for_noun = (
+            possessive > 1 and not words[possessive - 2].is_function
+        )  # "what instrument is my ..."
         ending = words[last].key[-3:]
         return dangling or ending.endswith("ed") or (ending == "ing" and asked_for_noun)
     return False
 
 
 def proper_name_spans(words: Sequence[Word], query: str) -> list[Span]:
-    """The longest runs of capitalised words, joined by the small words that names hold ("Edwin of Northumbria").
+    """The longest runs of capitalised words, joined by the small words that names hold ("Edwin of
+    Northumbria").
 
     None in a query without small letters.
     """
@@ -338,7 +376,9 @@ def proper_name_spans(words: Sequence[Word], query: str) -> list[Span]:
 
 def _may_start_name(words: Sequence[Word], at: int, query: str) -> bool:
     word, starts_sentence = words[at], _starts_sentence(words, at)
-    goes_on = at + 1 < len(words) and words[at + 1].is_capitalized and _adjacent(words, at + 1, query)
+    goes_on = (
+        at + 1 < len(words) and words[at + 1].is_capitalized and _adjacent(words, at + 1, query)
+    )
     if word.text[:1].isdigit():
         return goes_on and not words[at + 1].is_function
     if not word.is_capitalized:
@@ -364,7 +404,8 @@ def _name_end(words: Sequence[Word], first: int, query: str) -> int:
 
 
 def _adjacent(words: Sequence[Word], at: int, query: str) -> bool:
-    """Whether only what names hold stands between a word and the one before it ("Sir Thomas Buxton, 1st Baronet")."""
+    """Whether only what names hold stands between a word and the one before it ("Sir Thomas Buxton,
+    1st Baronet")."""
     if _starts_sentence(words, at):
         return False
     between = query[words[at - 1].end : words[at].start]
@@ -379,17 +420,20 @@ def _with_bracket(query: str, end: int) -> int:
     return end + found.end() if found else end
 
 
-def _is_name(span: Span, words: Sequence[Word], query: str, entries: Mapping[str, ConceptEntry]) -> bool:
+def _is_name(
+    span: Span, words: Sequence[Word], query: str, entries: Mapping[str, ConceptEntry]
+) -> bool:
     """Whether a capitalised run is a name.
 
-    One word at the start of a sentence is, unless it is a concept of the base, the plural of one ("Dogs are", but not
-    "Mars is"), or an order ("Pinpoint the ...").
+    One word at the start of a sentence is, unless it is a concept of the base, the plural of one
+    ("Dogs are", but not "Mars is"), or an order ("Pinpoint the ...").
     """
     if span.words > 1 or not _starts_sentence(words, span.first):
         return True
     following = words[span.last + 1].key if span.last + 1 < len(words) else ""
     may_be_plural = (
-        following not in ("is", "was", "has", "does") and query[words[span.last].end : words[span.last].end + 1] != ","
+        following not in ("is", "was", "has", "does")
+        and query[words[span.last].end : words[span.last].end + 1] != ","
     )
     known = [span.key, *span.verbs, *(span.singulars if may_be_plural else ())]
     if any(entries[k].in_base for k in known if k in entries):
@@ -401,7 +445,10 @@ def _is_name(span: Span, words: Sequence[Word], query: str, entries: Mapping[str
 def _begins_longer(span: Span, plain: Iterable[Span], entries: Mapping[str, ConceptEntry]) -> bool:
     """Whether a capitalised word is only the start of a concept ("Eating lunch requires")."""
     return span.words == 1 and any(
-        s.first == span.first and s.last > span.last and _best_known(s, entries, verb=True) is not None for s in plain
+        s.first == span.first
+        and s.last > span.last
+        and _best_known(s, entries, verb=True) is not None
+        for s in plain
     )
 
 
@@ -425,7 +472,8 @@ def _is_determined(words: Sequence[Word], span: Span) -> bool:
 
 
 def _is_framed(words: Sequence[Word], span: Span) -> bool:
-    """Whether the span is part of the question: asking words only, what follows "which", or what "of" follows."""
+    """Whether the span is part of the question: asking words only, what follows "which", or what
+    "of" follows."""
     if all(word.asks or word.is_function for word in words[span.first : span.last + 1]):
         return True
     before = words[span.first - 1].key if span.first else ""
@@ -435,7 +483,8 @@ def _is_framed(words: Sequence[Word], span: Span) -> bool:
 
 
 def _stands_as_subject(words: Sequence[Word], span: Span) -> int:
-    """1 where a question's auxiliary stands before the span, or a statement starts with it; articles may come between.
+    """1 where a question's auxiliary stands before the span, or a statement starts with it;
+    articles may come between.
 
     -1 where a pronoun stands before it: a verb then ("what do you file ... under").
     """
@@ -450,7 +499,8 @@ def _stands_as_subject(words: Sequence[Word], span: Span) -> int:
 
 
 def _is_question(words: Sequence[Word]) -> bool:
-    """Whether a question word or an auxiliary comes first, or second after a preposition ("in which")."""
+    """Whether a question word or an auxiliary comes first, or second after a preposition ("in
+    which")."""
     if words[0].key in QUESTION_WORDS or words[0].key in AUXILIARIES:
         return True
     return len(words) > 1 and words[0].is_function and words[1].key in QUESTION_WORDS
@@ -487,7 +537,8 @@ def _verbs_of(key: str) -> list[str]:
 async def _looked_up(
     store: GraphStore, user: str, spans: Iterable[Span], at_revision: int | None
 ) -> dict[str, ConceptEntry]:
-    """The entries of all spans, of what they may be inflected from, and of what the graph says they are forms of."""
+    """The entries of all spans, of what they may be inflected from, and of what the graph says they
+    are forms of."""
     keys = dict.fromkeys(key for span in spans for key in (span.key, *span.singulars, *span.verbs))
     if not keys:
         return {}
@@ -498,8 +549,11 @@ async def _looked_up(
     return entries
 
 
-def _best_known(span: Span, entries: Mapping[str, ConceptEntry], *, verb: bool = False) -> ConceptEntry | None:
-    """Of the concepts that a span names or is a form of, the one that this user, else the base, says most about.
+def _best_known(
+    span: Span, entries: Mapping[str, ConceptEntry], *, verb: bool = False
+) -> ConceptEntry | None:
+    """Of the concepts that a span names or is a form of, the one that this user, else the base,
+    says most about.
 
     With `verb` also what it is the -ing form of, where the span itself is no concept.
     """
@@ -526,19 +580,27 @@ def _named(span: Span, entries: Mapping[str, ConceptEntry]) -> ConceptEntry:
 
 
 def _unknown(span: Span) -> ConceptEntry:
-    return ConceptEntry(Concept.of(span.text), in_base=False, retrievable_triples=0, personal_triples=0)
+    return ConceptEntry(
+        Concept.of(span.text), in_base=False, retrievable_triples=0, personal_triples=0
+    )
 
 
 # Where nothing is known
 
 
 def _content_run(words: Sequence[Word]) -> Span | None:
-    """The rightmost run of content words that are not the question's own, as long as a concept's text may be."""
+    """The rightmost run of content words that are not the question's own, as long as a concept's
+    text may be."""
     last = next((n for n in reversed(range(len(words))) if _is_content(words[n])), None)
     if last is None:
         return None
     first = last
-    while first > 0 and _is_content(words[first - 1]) and not words[first].breaks and last - first + 1 < MAX_SPAN_WORDS:
+    while (
+        first > 0
+        and _is_content(words[first - 1])
+        and not words[first].breaks
+        and last - first + 1 < MAX_SPAN_WORDS
+    ):
         if not is_concept_name(_text(words, first - 1, last)):
             break
         first -= 1

@@ -1,6 +1,8 @@
-"""The paper's three templates, to the byte (sections 4.2 "Knowledge Retrieval" and "Knowledge-enhanced Reasoning").
+"""The paper's three templates, to the byte (sections 4.2 "Knowledge Retrieval" and
+"Knowledge-enhanced Reasoning").
 
-A prompt ends without a space; the continuation that is scored or generated after it starts with one.
+A prompt ends without a space; the continuation that is scored or generated after it starts with
+one.
 """
 
 from __future__ import annotations
@@ -29,10 +31,12 @@ def retrieval_prompt(query: str, subject: str) -> str:
 
 
 def reasoning_prompt(query: str, facts: Sequence[str]) -> str:
-    """T_reasoning(q, z): the next words are the answer, given the verbalised `facts` (Eq. 6). Needs one fact or more."""
+    """T_reasoning(q, z): the next words are the answer, given the verbalised `facts` (Eq. 6). Needs
+    one fact or more."""
     return REASONING.format(query=query, facts=FACT_SEPARATOR.join(facts))
 
 
 def extraction_prompt(query: str, answer: str, subject: str, object: str, k: int) -> str:
-    """The instruction whose continuation is `r_1 <sep> r_2 <sep> ... <sep> r_K`, relations from subject to object."""
+    """The instruction whose continuation is `r_1 <sep> r_2 <sep> ... <sep> r_K`, relations from
+    subject to object."""
     return EXTRACTION.format(query=query, answer=answer, subject=subject, object=object, k=k)

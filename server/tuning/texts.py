@@ -1,10 +1,11 @@
 """When an answer says what was expected, and what a feedback names.
 
-Equal means equal: two answers are one if they differ only in case, in outer blanks and quotes, in a final stop, or in a
-leading article. Signs count ("C" is not "C++", "2.5" is not "2", "AB-123" is not "AB 123"), and so do further words:
-"Porto Alegre" is not "Porto", nor is "Porto, Portugal", as "Paris, Texas" is not "Paris". Forms of one sign do not count,
-as they do not in keys (server.graph.concept): a minus may be U+2212. An answer may go on after what it says, where
-what follows opens a new clause: "vegetables, because they are healthy".
+Equal means equal: two answers are one if they differ only in case, in outer blanks and quotes, in a
+final stop, or in a leading article. Signs count ("C" is not "C++", "2.5" is not "2", "AB-123" is
+not "AB 123"), and so do further words: "Porto Alegre" is not "Porto", nor is "Porto, Portugal", as
+"Paris, Texas" is not "Paris". Forms of one sign do not count, as they do not in keys
+(server.graph.concept): a minus may be U+2212. An answer may go on after what it says, where what
+follows opens a new clause: "vegetables, because they are healthy".
 """
 
 from __future__ import annotations
@@ -64,8 +65,12 @@ _OPENING_PAIRS = {
     ("to", "be"),
 }
 _COORDINATORS = _words("and but or so yet")
-_ADVERBS = _words("actually certainly definitely indeed mainly mostly obviously please probably too usually")
-_LIST_GOES_ON = re.compile(r"[,;、،]|\b(?:and|or) (?:an?|the|my|your|his|her|its|our|their)\b", re.IGNORECASE)
+_ADVERBS = _words(
+    "actually certainly definitely indeed mainly mostly obviously please probably too usually"
+)
+_LIST_GOES_ON = re.compile(
+    r"[,;、،]|\b(?:and|or) (?:an?|the|my|your|his|her|its|our|their)\b", re.IGNORECASE
+)
 _COPULA = re.compile("(?:です|でした|である|입니다|이에요|예요|ครับ|ค่ะ|คะ)$")
 """What makes a sentence of a word where no blank stands between: 緑茶です."""
 
@@ -74,7 +79,8 @@ _BOUNDARY = re.compile(
     r"|(?=" + "|".join(_JOINED_CAUSES) + ")"
 )
 _MAX_TRIMMINGS = 48
-"""By how many characters the clause that says it may differ from what is expected: quotes, articles, a copula."""
+"""By how many characters the clause that says it may differ from what is expected: quotes,
+articles, a copula."""
 
 
 def normalized_answer(text: str) -> str:
@@ -91,8 +97,8 @@ def normalized_answer(text: str) -> str:
 def same_answer(answer: str, expected: str) -> bool:
     """Whether the whole of `answer` is what was expected.
 
-    Beyond normalized_answer: a name keeps its article ("Who" is not "The Who") and its final mark ("Yahoo" is not
-    "Yahoo!"), and what `object_text` makes of the feedback is the feedback.
+    Beyond normalized_answer: a name keeps its article ("Who" is not "The Who") and its final mark
+    ("Yahoo" is not "Yahoo!"), and what `object_text` makes of the feedback is the feedback.
     """
     given, wanted = normalized_answer(answer), normalized_answer(expected)
     if not wanted:
@@ -106,13 +112,18 @@ def same_answer(answer: str, expected: str) -> bool:
 
 
 def says(answer: str, expected: str, others: Collection[str] = ()) -> bool:
-    """Whether `answer` says what was expected: the whole of it, or all of it before a new clause opens.
+    """Whether `answer` says what was expected: the whole of it, or all of it before a new clause
+    opens.
 
-    `others` are values that something else is known by: an answer that is one of them whole says that one.
+    `others` are values that something else is known by: an answer that is one of them whole says
+    that one.
     """
     if same_answer(answer, expected) or _same_with_copula(answer, expected):
         return True
-    if not any(same_answer(head, expected) or _same_with_copula(head, expected) for head in _clauses(answer, expected)):
+    if not any(
+        same_answer(head, expected) or _same_with_copula(head, expected)
+        for head in _clauses(answer, expected)
+    ):
         return False
     return not any(same_answer(answer, other) for other in others)
 
@@ -120,8 +131,8 @@ def says(answer: str, expected: str, others: Collection[str] = ()) -> bool:
 def object_text(answer: str) -> str:
     """The concept that a feedback names where the caller names none.
 
-    The answer without outer quotes, final stop, and articles or possessives before a small letter. Names keep theirs:
-    "The Who", "D.C.", "Yahoo!".
+    The answer without outer quotes, final stop, and articles or possessives before a small letter.
+    Names keep theirs: "The Who", "D.C.", "Yahoo!".
     """
     text, trimmed = "", answer.strip()
     while trimmed != text:
@@ -134,8 +145,13 @@ def object_text(answer: str) -> str:
 
 
 def _one_form(text: str) -> str:
-    """`text` as keys have it, but for its case; figures that are raised or a fraction stay apart from those before."""
-    return one_form(_FRACTION.sub(r" \1", _RAISED.sub(r"^\1", text)).replace("\u2012", "-").replace("\u2013", "-"))
+    """`text` as keys have it, but for its case; figures that are raised or a fraction stay apart
+    from those before."""
+    return one_form(
+        _FRACTION.sub(r" \1", _RAISED.sub(r"^\1", text))
+        .replace("\u2012", "-")
+        .replace("\u2013", "-")
+    )
 
 
 def _unquoted(text: str) -> str:
@@ -174,7 +190,9 @@ def _keeps_stop(word: str) -> bool:
     if word[-1].isdigit():
         return False
     return (
-        "." in word or (len(word) == 1 and word.isalpha()) or (word[0].isupper() and word.casefold() in _ABBREVIATIONS)
+        "." in word
+        or (len(word) == 1 and word.isalpha())
+        or (word[0].isupper() and word.casefold() in _ABBREVIATIONS)
     )
 
 
@@ -190,9 +208,12 @@ def _lacks_article(answer: str, expected: str) -> bool:
 
 
 def _is_plain(text: str, bare: str) -> bool:
-    """Whether `text`, `bare` without its final marks, is of ordinary words, so that a mark ends no name."""
+    """Whether `text`, `bare` without its final marks, is of ordinary words, so that a mark ends no
+    name."""
     words = _one_form(text).split()
-    is_small = all(not word[0].isupper() for word in words) or (len(words) > 1 and words[0].casefold() in ARTICLES)
+    is_small = all(not word[0].isupper() for word in words) or (
+        len(words) > 1 and words[0].casefold() in ARTICLES
+    )
     return is_small and all(character.isalpha() or character in " '-" for character in bare)
 
 
@@ -206,7 +227,8 @@ def _same_with_copula(answer: str, expected: str) -> bool:
 
 
 def _clauses(answer: str, expected: str) -> Iterator[str]:
-    """What `answer` begins with, up to each place near the length of `expected` where a new clause opens."""
+    """What `answer` begins with, up to each place near the length of `expected` where a new clause
+    opens."""
     text = _one_form(re.sub(r"\s*[\r\n]+\s*", "; ", answer.strip()))
     length = len(_one_form(expected))
     for found in _BOUNDARY.finditer(text, max(0, length - _MAX_TRIMMINGS), length + _MAX_TRIMMINGS):
@@ -256,13 +278,18 @@ def _opens_with(words: list[str], mark: str) -> bool:
         return False
     if subject in _PRONOUNS:
         return "'" in first or (bool(second) and second not in _COORDINATORS)
-    return first in _OPENERS or (first, second) in _OPENING_PAIRS or (first in _ADVERBS and not second)
+    return (
+        first in _OPENERS or (first, second) in _OPENING_PAIRS or (first in _ADVERBS and not second)
+    )
 
 
 def _is_shortened(word: str, rest: str) -> bool:
-    """Whether the stop after `word` shortens it rather than ends a sentence: "Dr. Lee", "No. 5", "J. K."."""
+    """Whether the stop after `word` shortens it rather than ends a sentence: "Dr. Lee", "No. 5",
+    "J. K."."""
     bare = word.casefold().strip("\"'(")
-    if bare[-1:].isdigit() or "." in bare:  # "2. Bundesliga", "U.S. Steel", but "D.C. He was born there."
+    if (
+        bare[-1:].isdigit() or "." in bare
+    ):  # "2. Bundesliga", "U.S. Steel", but "D.C. He was born there."
         return not _opens_with(_first_words(rest), ".")
     if bare in _NUMBERED and rest[0].isdigit():
         return True

@@ -4,7 +4,8 @@
 {"id":...,"revision":1,...}                      an edit a line, oldest first (server.graph.codec)
 {"edits":2,"sha256":"..."}                       of all the lines before, each with its line end
 
-An export without "keys" is from before KEYS_VERSION 2; its log is taken as server.graph.rekeying says.
+An export without "keys" is from before KEYS_VERSION 2; its log is taken as server.graph.rekeying
+says.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ VERSION = 1
 MAX_LINES = 100_000
 MAX_BYTES = 64 << 20
 MAX_TRIPLES = 200_000
-"""What an import may hold. It is committed in one transaction, for which all other writes wait: about 0.1 ms an edit. All
-of it is in memory meanwhile."""
+"""What an import may hold. It is committed in one transaction, for which all other writes wait:
+about 0.1 ms an edit. All of it is in memory meanwhile."""
 _MAX_FRAME_BYTES = 1 << 16
 """Of a header or a footer."""
 
@@ -62,7 +63,8 @@ class MalformedExport(InvalidRequest):
 class Export:
     """An export that was checked: its edits, oldest first, and the overlay that they make.
 
-    `is_history` says whether each edit is of a size that RPCs make, so that all of them can be kept as they are.
+    `is_history` says whether each edit is of a size that RPCs make, so that all of them can be kept
+    as they are.
     """
 
     edits: tuple[Edit, ...]
@@ -91,13 +93,18 @@ class Courier:
     """Exports and imports overlays."""
 
     def __init__(
-        self, store: GraphStore, vocabulary: Vocabulary, writer: Writer, fingerprints: Callable[[], Mapping[str, str]]
+        self,
+        store: GraphStore,
+        vocabulary: Vocabulary,
+        writer: Writer,
+        fingerprints: Callable[[], Mapping[str, str]],
     ) -> None:
         self._store = store
         self._vocabulary = vocabulary
         self._writer = writer
         self._fingerprints = fingerprints
-        # Checking a large import takes seconds, and the event loop serves everybody: a thread for them, one at a time.
+        # Checking a large import takes seconds, and the event loop serves everybody: a thread for
+        # them, one at a time.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="import")
 
     async def export(self, user: str) -> Iterator[str]:
@@ -105,14 +112,23 @@ class Courier:
         return export_lines(await self._store.history(user), self._fingerprints())
 
     async def import_(
-        self, user: str, lines: Iterable[str], merge: bool, key: RequestKey | None, render: Callable[[Imported], bytes]
+        self,
+        user: str,
+        lines: Iterable[str],
+        merge: bool,
+        key: RequestKey | None,
+        render: Callable[[Imported], bytes],
     ) -> bytes:
-        """Take an export back: its history into an empty overlay, its net effect as new edits with `merge`.
+        """Take an export back: its history into an empty overlay, its net effect as new edits with
+        `merge`.
 
-        `lines` are read twice. Raises MalformedExport before anything is written, and OverlayNotEmpty.
+        `lines` are read twice. Raises MalformedExport before anything is written, and
+        OverlayNotEmpty.
         """
         loop = asyncio.get_running_loop()
-        export = await loop.run_in_executor(self._thread, parse_export, lines, self._vocabulary, merge)
+        export = await loop.run_in_executor(
+            self._thread, parse_export, lines, self._vocabulary, merge
+        )
 
         async def compute(snapshot: Snapshot) -> Write:
             count = len(export.edits)
@@ -136,7 +152,9 @@ class Courier:
         return found
 
 
-def net_edits(wanted: Sequence[tuple[Triple, Mark]], found: Found, snapshot: Snapshot) -> tuple[Edit, ...]:
+def net_edits(
+    wanted: Sequence[tuple[Triple, Mark]], found: Found, snapshot: Snapshot
+) -> tuple[Edit, ...]:
     """Edits that give an overlay the marks `wanted`, in this order, each of a size that RPCs make."""
     origins = {triple: mark.origin for triple, mark in wanted}
     changing = [change.triple for change in changes_to(origins.items(), found, 1)]
@@ -158,10 +176,13 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def export_lines(edits: Sequence[Edit | UnreadableEdit], fingerprints: Mapping[str, str]) -> Iterator[str]:
+def export_lines(
+    edits: Sequence[Edit | UnreadableEdit], fingerprints: Mapping[str, str]
+) -> Iterator[str]:
     """Header, edits and footer, without line ends.
 
-    Raises UnreadableRecord in place of the footer when an edit could not be read: the others are exported before it.
+    Raises UnreadableRecord in place of the footer when an edit could not be read: the others are
+    exported before it.
     """
     unreadable = next((edit for edit in edits if isinstance(edit, UnreadableEdit)), None)
     readable = [edit for edit in edits if isinstance(edit, Edit)]
@@ -184,8 +205,9 @@ def export_lines(edits: Sequence[Edit | UnreadableEdit], fingerprints: Mapping[s
 def parse_export(lines: Iterable[str], vocabulary: Vocabulary, merge: bool = False) -> Export:
     """An export, wholly checked: format, count, hash, and that each edit follows from those before.
 
-    `lines` are gone through twice and not kept. With `merge`, edits may be larger than RPCs make them, as those of
-    earlier versions were: only what they come to is taken then. Raises MalformedExport.
+    `lines` are gone through twice and not kept. With `merge`, edits may be larger than RPCs make
+    them, as those of earlier versions were: only what they come to is taken then. Raises
+    MalformedExport.
     """
     header, footer, has_old_keys = _checked_frame(lines)
     chain = _Chain(Rekeying() if has_old_keys else None)
@@ -203,7 +225,8 @@ def parse_export(lines: Iterable[str], vocabulary: Vocabulary, merge: bool = Fal
             triples += len(edit.changes)
             if triples > MAX_TRIPLES:
                 raise MalformedExport(
-                    number, f"is the one with which more than {MAX_TRIPLES} triples are changed in all"
+                    number,
+                    f"is the one with which more than {MAX_TRIPLES} triples are changed in all",
                 )
             edits.append(chain.go_on(number, written, edit))
             is_history = is_history and usual
@@ -221,7 +244,8 @@ def _numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
 
 
 def _checked_frame(lines: Iterable[str]) -> tuple[int, int, bool]:
-    """The numbers of header and footer, which say what stands between them, and whether that has keys of version 1."""
+    """The numbers of header and footer, which say what stands between them, and whether that has
+    keys of version 1."""
     digest = hashlib.sha256()
     first: tuple[int, str] | None = None
     last: tuple[int, str] | None = None
@@ -238,9 +262,13 @@ def _checked_frame(lines: Iterable[str]) -> tuple[int, int, bool]:
     if not _is_number(header.get("version"), VERSION):
         raise MalformedExport(first[0], f"has another format version; this server reads {VERSION}")
     if not ("keys" not in header or _is_number(header["keys"], KEYS_VERSION)):
-        raise MalformedExport(first[0], f"has another version of keys; this server reads {KEYS_VERSION}")
+        raise MalformedExport(
+            first[0], f"has another version of keys; this server reads {KEYS_VERSION}"
+        )
     if not _is_number(footer.get("edits"), count - 2):
-        raise MalformedExport(last[0], f"the footer does not count the {count - 2} edits that are there")
+        raise MalformedExport(
+            last[0], f"the footer does not count the {count - 2} edits that are there"
+        )
     if footer.get("sha256") != digest.hexdigest():
         raise MalformedExport(last[0], "the hash does not match: the export was cut or changed")
     return first[0], last[0], "keys" not in header
@@ -262,8 +290,11 @@ def _document(number: int, line: str) -> Mapping[str, Any]:
     return document
 
 
-def _edit(number: int, line: str, vocabulary: Vocabulary, *, has_old_keys: bool) -> tuple[Edit, Edit, bool]:
-    """The edit in a line as it is written and as it would be stored, and whether it is of a size that RPCs make."""
+def _edit(
+    number: int, line: str, vocabulary: Vocabulary, *, has_old_keys: bool
+) -> tuple[Edit, Edit, bool]:
+    """The edit in a line as it is written and as it would be stored, and whether it is of a size
+    that RPCs make."""
     try:
         read = edit_from_json(line)
         edit = checked_edit(read, vocabulary, may_be_empty=not has_old_keys)
@@ -282,7 +313,8 @@ class _Chain:
         self._ids: set[str] = set()
 
     def go_on(self, number: int, written: Edit, edit: Edit) -> Edit:
-        """Append the edit of line `number`, and return it as it is in the log. Raises MalformedExport."""
+        """Append the edit of line `number`, and return it as it is in the log. Raises
+        MalformedExport."""
         if edit.revision != self._builder.revision + 1:
             raise MalformedExport(number, "does not have the revision after the one before it")
         if edit.id in self._ids:
@@ -297,7 +329,9 @@ class _Chain:
             raise MalformedExport(number, "changes one triple twice")
         if not self._builder.fits(edit):
             raise MalformedExport(number, "does not start from where the edits before it end")
-        if any(c.after is not None and c.after.stamp.revision > edit.revision for c in edit.changes):
+        if any(
+            c.after is not None and c.after.stamp.revision > edit.revision for c in edit.changes
+        ):
             raise MalformedExport(number, "dates a change after itself")
         self._builder.apply(edit)
         self._ids.add(edit.id)

@@ -24,7 +24,8 @@ class RequestKey:
 
 
 class UserTurns:
-    """A queue for each user's writes inside this process. Other processes are told apart by revision at the commit."""
+    """A queue for each user's writes inside this process. Other processes are told apart by
+    revision at the commit."""
 
     def __init__(self) -> None:
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
@@ -46,9 +47,11 @@ class UserTurns:
 
 
 async def uncut(work: Awaitable[T]) -> T:
-    """Do `work` to its end even when the caller is cancelled meanwhile; the cancellation comes after it."""
+    """Do `work` to its end even when the caller is cancelled meanwhile; the cancellation comes
+    after it."""
     task = asyncio.ensure_future(work)
-    # Nobody awaits the task after a cancellation, and asyncio logs what it failed with unless that was looked at.
+    # Nobody awaits the task after a cancellation, and asyncio logs what it failed with unless that
+    # was looked at.
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         return await asyncio.shield(task)
@@ -60,14 +63,16 @@ async def uncut(work: Awaitable[T]) -> T:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """What a write came to: the response, and the edits to commit with it (none where nothing changes)."""
+    """What a write came to: the response, and the edits to commit with it (none where nothing
+    changes)."""
 
     response: bytes
     edits: Sequence[Edit]
 
 
 class Writer:
-    """Runs writes: replays repeated requests, commits response and edits together, recomputes a lost race once."""
+    """Runs writes: replays repeated requests, commits response and edits together, recomputes a
+    lost race once."""
 
     def __init__(self, store: GraphStore) -> None:
         self.store = store
@@ -80,12 +85,14 @@ class Writer:
         expected_revision: int | None,
         compute: Callable[[Snapshot], Awaitable[Write]],
     ) -> bytes:
-        """The response of `compute`, committed with its edits, or of the earlier request with this key.
+        """The response of `compute`, committed with its edits, or of the earlier request with this
+        key.
 
-        With a key, a response without edits is kept too: what is repeated later may not be without effect then.
+        With a key, a response without edits is kept too: what is repeated later may not be without
+        effect then.
 
-        Raises RequestIdReused, RevisionMoved (a second lost race, or `expected_revision` does not match) and
-        OverlayErased.
+        Raises RequestIdReused, RevisionMoved (a second lost race, or `expected_revision` does not
+        match) and OverlayErased.
         """
         async with self._turns.turn(user):
             for last_try in (False, True):
@@ -95,7 +102,11 @@ class Writer:
                 if expected_revision is not None and expected_revision != snapshot.revision:
                     raise RevisionMoved(expected_revision, snapshot.revision)
                 write = await compute(snapshot)
-                record = None if key is None else RequestRecord(key.request_id, key.content_hash, write.response)
+                record = (
+                    None
+                    if key is None
+                    else RequestRecord(key.request_id, key.content_hash, write.response)
+                )
                 if not write.edits and record is None:
                     return write.response
                 try:

@@ -46,19 +46,24 @@ class Compose:
             [*self._command, *arguments],
             cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=BUILD_S, check=False,
         )  # fmt: skip
-        assert done.returncode == 0 or not check, f"{arguments}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
+        assert done.returncode == 0 or not check, (
+            f"{arguments}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
+        )
         return done
 
     def kgt(self, *arguments: str) -> dict[str, Any]:
         """The `kgt` command, as JSON."""
         command = [sys.executable, "-m", "kgt", *arguments, "--server", self.address, "--json"]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        )
         assert done.returncode == 0, done.stderr
         document: dict[str, Any] = json.loads(done.stdout)
         return document
 
     def up(self) -> None:
-        """As `make up` does: built first, for compose 1 would pull the loader's image, which is the server's."""
+        """As `make up` does: built first, for compose 1 would pull the loader's image, which is the
+        server's."""
         self.run("build")
         with self._logs_when_it_fails():
             self.run("up", "-d")
@@ -73,7 +78,9 @@ class Compose:
         try:
             yield
         except AssertionError as error:
-            raise AssertionError(f"{error}: {self.run('logs', '--tail', '20', check=False).stdout}") from error
+            raise AssertionError(
+                f"{error}: {self.run('logs', '--tail', '20', check=False).stdout}"
+            ) from error
 
     def serving(self) -> bool:
         return status_of(for_client(self.address)) == SERVING
@@ -82,7 +89,9 @@ class Compose:
 def compose_command() -> list[str] | None:
     if not docker_answers():
         return None
-    plugin = subprocess.run(["docker", "compose", "version"], capture_output=True, timeout=20, check=False)
+    plugin = subprocess.run(
+        ["docker", "compose", "version"], capture_output=True, timeout=20, check=False
+    )
     if plugin.returncode == 0:
         return ["docker", "compose"]
     return ["docker-compose"] if shutil.which("docker-compose") else None
@@ -115,7 +124,9 @@ def compose(command: list[str]) -> Iterator[Compose]:
 
 def test_without_a_password_it_stops_and_says_so(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "empty.env").write_text("")
-    refused = Compose([*command, "--env-file", str(tmp_path / "empty.env")], "").run("config", check=False)
+    refused = Compose([*command, "--env-file", str(tmp_path / "empty.env")], "").run(
+        "config", check=False
+    )
     assert refused.returncode != 0
     assert "make up" in refused.stderr
 
@@ -133,7 +144,11 @@ def test_what_was_personalized_is_there_after_a_restart(compose: Compose) -> Non
 def test_the_server_is_nobody_and_writes_nothing(compose: Compose) -> None:
     assert compose.run("exec", "-T", "server", "id", "-u").stdout.strip() == "10001"
     assert compose.run("exec", "-T", "server", "touch", "/opt/kgt/x", check=False).returncode != 0
-    assert compose.run("exec", "-T", "server", "python", "-m", "server.health").stdout.strip().endswith("SERVING")
+    assert (
+        compose.run("exec", "-T", "server", "python", "-m", "server.health")
+        .stdout.strip()
+        .endswith("SERVING")
+    )
 
 
 def test_an_empty_graph_is_filled_by_neo4j_admin_once(command: list[str]) -> None:
@@ -141,8 +156,12 @@ def test_an_empty_graph_is_filled_by_neo4j_admin_once(command: list[str]) -> Non
         compose.run("build")
         compose.run("--profile", "offline", "up", "offline")
         compose.up()
-        assert compose.run("logs", "--no-color", "loader").stdout.splitlines()[1:] == [], "the loader found it there"
+        assert compose.run("logs", "--no-color", "loader").stdout.splitlines()[1:] == [], (
+            "the loader found it there"
+        )
         assert compose.kgt("answer", "-u", "alice", ENJOY)["text"]
         again = compose.run("--profile", "offline", "up", "offline", check=False)
         assert again.returncode != 0
-        assert "holds a database already" in compose.run("logs", "--no-color", "offline-files").stdout
+        assert (
+            "holds a database already" in compose.run("logs", "--no-color", "offline-files").stdout
+        )

@@ -38,11 +38,15 @@ def test_server_and_loader_run_with_nothing_to_write_and_nothing_to_gain() -> No
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert service["depends_on"]["neo4j"] == {"condition": "service_healthy"}
-    assert COMPOSE["services"]["server"]["depends_on"]["loader"] == {"condition": "service_completed_successfully"}
+    assert COMPOSE["services"]["server"]["depends_on"]["loader"] == {
+        "condition": "service_completed_successfully"
+    }
     assert re.search(r"^USER \d+:\d+$", DOCKERFILE, re.MULTILINE)
 
 
-def test_the_offline_route_is_two_steps_that_run_when_asked_for_and_find_each_other_s_files() -> None:
+def test_the_offline_route_is_two_steps_that_run_when_asked_for_and_find_each_other_s_files() -> (
+    None
+):
     files, importing = COMPOSE["services"]["offline-files"], COMPOSE["services"]["offline"]
     for service in (files, importing):
         assert service["profiles"] == ["offline"]
@@ -53,7 +57,9 @@ def test_the_offline_route_is_two_steps_that_run_when_asked_for_and_find_each_ot
     assert f"/neo4j/import/kgload/{SCRIPT}" in importing["command"][0]
     assert importing["image"] == COMPOSE["services"]["neo4j"]["image"]
     assert "graph:/data" in importing["volumes"]
-    assert importing["depends_on"] == {"offline-files": {"condition": "service_completed_successfully"}}
+    assert importing["depends_on"] == {
+        "offline-files": {"condition": "service_completed_successfully"}
+    }
 
 
 OURS = ("server", "loader", "offline-files")
@@ -103,20 +109,31 @@ def test_each_base_image_is_named_by_a_variable_that_can_hold_a_digest() -> None
         "FROM ${PYTHON} AS packages", "FROM packages AS model", "FROM packages AS code", "FROM ${PYTHON}",
     }  # fmt: skip
     (default,) = re.findall(r"^ARG PYTHON=(.*)$", DOCKERFILE, re.MULTILINE)
-    assert COMPOSE["services"]["server"]["build"]["args"]["PYTHON"] == f"${{KGT_PYTHON_IMAGE:-{default}}}"
+    assert (
+        COMPOSE["services"]["server"]["build"]["args"]["PYTHON"]
+        == f"${{KGT_PYTHON_IMAGE:-{default}}}"
+    )
     images = {service["image"] for service in COMPOSE["services"].values()}
     assert images == {"${KGT_IMAGE:-kgt:latest}", "${KGT_NEO4J_IMAGE:-neo4j:5.26.30-community}"}
 
 
 def pin_images(folder: Path, inspected: str) -> subprocess.CompletedProcess[str]:
-    """Pins with an engine that knows for each image what `inspected` says, over an .env with a password."""
+    """Pins with an engine that knows for each image what `inspected` says, over an .env with a
+    password."""
     engine = folder / "docker"
     engine.write_text(f'#!/bin/sh\n[ "$1" = pull ] || printf "{inspected}"\n')
     engine.chmod(0o700)
     (folder / ".env").write_text("KGT_NEO4J_PASSWORD=secret\nKGT_NEO4J_IMAGE=old\n")
-    command = ["sh", str(ROOT / "docker" / "pin-images.sh"), str(ROOT / "docker-compose.yml"), str(folder / ".env")]
+    command = [
+        "sh",
+        str(ROOT / "docker" / "pin-images.sh"),
+        str(ROOT / "docker-compose.yml"),
+        str(folder / ".env"),
+    ]
     environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
 
 
 def test_pinned_images_are_in_the_environment_beside_the_password(tmp_path: Path) -> None:

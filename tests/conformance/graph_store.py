@@ -1,6 +1,7 @@
 """One suite that every GraphStore passes. A store's own tests subclass it and provide `store`.
 
-A visible difference between two stores is a bug: what a store must do is written here, not beside one of them.
+A visible difference between two stores is a bug: what a store must do is written here, not beside
+one of them.
 """
 
 from __future__ import annotations
@@ -44,7 +45,18 @@ from tests.graph import edits as strategies
 
 VOCABULARY = Vocabulary.built_in()
 DOG = Concept.of("dog")
-UNICODE = ["naïve café", "犬", "🐶 dog", "собака", "O'Brien's", 'say "hi"', "a;b--c", "x" * 300, "50% off", "ﷺ"]
+UNICODE = [
+    "naïve café",
+    "犬",
+    "🐶 dog",
+    "собака",
+    "O'Brien's",
+    'say "hi"',
+    "a;b--c",
+    "x" * 300,
+    "50% off",
+    "ﷺ",
+]
 
 
 def t(head: str, relation: str, tail: str) -> Triple:
@@ -56,7 +68,9 @@ MEAT, BONES, KENNEL, PET = (
 )  # fmt: skip
 CARROTS, SOFA = t("dog", "Desires", "carrots"), t("dog", "AtLocation", "sofa")
 HUB = 10_000
-BROKEN_BODY = '{"id":"x","revision":1,"kind":"facts","time_ms":1,"changes":[{"triple":["dog","","ball"]}]}'
+BROKEN_BODY = (
+    '{"id":"x","revision":1,"kind":"facts","time_ms":1,"changes":[{"triple":["dog","","ball"]}]}'
+)
 """What a version of this service wrote that let a relation without a name pass."""
 
 BASE = [
@@ -105,7 +119,12 @@ class GraphStoreConformance(ABC):
         view = await store.neighborhood("ann", DOG, 50)
         assert [v.triple for v in view.slice("Desires").base] == [MEAT, BONES]
         first = view.slice("Desires").base[0]
-        assert (first.weight, first.dataset, first.license, first.origin) == (4.0, "/d/test", "cc0", Origin.BASE)
+        assert (first.weight, first.dataset, first.license, first.origin) == (
+            4.0,
+            "/d/test",
+            "cc0",
+            Origin.BASE,
+        )
         assert view.revision == 0
 
     async def test_an_unknown_concept_has_an_empty_neighborhood(self, store: GraphStore) -> None:
@@ -124,7 +143,9 @@ class GraphStoreConformance(ABC):
         assert (await store.neighborhood("ann", Concept.of("warm"), 50)).count == 0
         assert (await store.neighborhood("ann", Concept.of("me"), 50)).slice("SimilarTo").count == 1
 
-    async def test_concepts_are_looked_up_with_what_is_known_of_them(self, store: GraphStore) -> None:
+    async def test_concepts_are_looked_up_with_what_is_known_of_them(
+        self, store: GraphStore
+    ) -> None:
         found = await store.look_up("ann", ["dog", "dogs", "meat", "unheard of", "cold"])
         assert set(found) == {"dog", "dogs", "meat", "cold"}
         assert found["dog"].retrievable_triples == 24
@@ -153,7 +174,9 @@ class GraphStoreConformance(ABC):
             assert await store.history(user) == []
             assert (await store.snapshot(user)).revision == 0
 
-    async def test_removing_hides_from_that_user_and_leaves_the_base(self, store: GraphStore) -> None:
+    async def test_removing_hides_from_that_user_and_leaves_the_base(
+        self, store: GraphStore
+    ) -> None:
         fingerprint = store.base_fingerprint
         await remove(store, "ann", MEAT)
         view = await store.neighborhood("ann", DOG, 50)
@@ -204,7 +227,9 @@ class GraphStoreConformance(ABC):
     @pytest.mark.parametrize("text", UNICODE)
     async def test_any_text_is_kept_as_it_is(self, store: GraphStore, text: str) -> None:
         await add(store, text, t(text, "personal " + text[:9], f"{text}!"))
-        (viewed,) = (v for v in await store.neighborhood(text, Concept.of(text), 9) if v.is_personal)
+        (viewed,) = (
+            v for v in await store.neighborhood(text, Concept.of(text), 9) if v.is_personal
+        )
         assert viewed.triple.tail.text == f"{text}!"
         assert viewed.triple.relation == "personal " + text[:9]
         assert (await store.neighborhood(text, Concept.of(text), 9)).slice("IsA").count == 1
@@ -223,23 +248,36 @@ class GraphStoreConformance(ABC):
 
     async def test_a_repeated_request_id_finds_the_first_response(self, store: GraphStore) -> None:
         record = RequestRecord("r-1", "hash", b"\x00response")
-        await store.commit("ann", await store.snapshot("ann"), [edit(1, Change(SOFA, None, added(1)))], record)
+        await store.commit(
+            "ann", await store.snapshot("ann"), [edit(1, Change(SOFA, None, added(1)))], record
+        )
         assert await store.response("ann", "r-1") == record
         assert await store.response("ann", "r-2") is None
         assert await store.response("bob", "r-1") is None
 
     async def test_a_failed_commit_leaves_no_half(self, store: GraphStore) -> None:
         record = RequestRecord("r-1", "hash", b"")
-        await store.commit("ann", await store.snapshot("ann"), [edit(1, Change(SOFA, None, added(1)))], record)
-        with pytest.raises(Exception, match=r".*"):  # whatever the store says: the request id is taken
-            await store.commit("ann", await store.snapshot("ann"), [edit(2, Change(CARROTS, None, added(2)))], record)
+        await store.commit(
+            "ann", await store.snapshot("ann"), [edit(1, Change(SOFA, None, added(1)))], record
+        )
+        with pytest.raises(
+            Exception, match=r".*"
+        ):  # whatever the store says: the request id is taken
+            await store.commit(
+                "ann",
+                await store.snapshot("ann"),
+                [edit(2, Change(CARROTS, None, added(2)))],
+                record,
+            )
         assert (await store.snapshot("ann")).revision == 1
         assert (await store.neighborhood("ann", DOG, 9)).find(CARROTS) is None
 
     async def test_a_response_is_kept_without_an_edit(self, store: GraphStore) -> None:
         begun = await store.snapshot("ann")
         await store.commit("ann", begun, [], RequestRecord("r-1", "hash", b"nothing changed"))
-        assert await store.response("ann", "r-1") == RequestRecord("r-1", "hash", b"nothing changed")
+        assert await store.response("ann", "r-1") == RequestRecord(
+            "r-1", "hash", b"nothing changed"
+        )
         assert await store.response("bob", "r-1") is None
         assert await store.snapshot("ann") == begun, "neither an overlay nor a revision"
         assert await store.history("ann") == []
@@ -247,7 +285,9 @@ class GraphStoreConformance(ABC):
         with pytest.raises(RevisionMoved):
             await store.commit("ann", begun, [], RequestRecord("r-2", "hash", b""))
         assert await store.response("ann", "r-2") is None
-        await store.commit("ann", await store.snapshot("ann"), [], RequestRecord("r-3", "hash", b"\x00"))
+        await store.commit(
+            "ann", await store.snapshot("ann"), [], RequestRecord("r-3", "hash", b"\x00")
+        )
         assert (await store.snapshot("ann")).revision == 1
         assert (await store.erase("ann")).stored_responses == 2
         assert await store.response("ann", "r-1") is None
@@ -259,15 +299,26 @@ class GraphStoreConformance(ABC):
     ) -> None:
         monkeypatch.setattr(sys.modules[type(store).__module__], "KEPT_RESPONSES", 3)
         for n in range(5):
-            await store.commit("ann", await store.snapshot("ann"), [], RequestRecord(f"r-{n}", "hash", b""))
-        assert [n for n in range(5) if await store.response("ann", f"r-{n}") is not None] == [2, 3, 4]
+            await store.commit(
+                "ann", await store.snapshot("ann"), [], RequestRecord(f"r-{n}", "hash", b"")
+            )
+        assert [n for n in range(5) if await store.response("ann", f"r-{n}") is not None] == [
+            2,
+            3,
+            4,
+        ]
 
     async def test_a_request_id_is_answered_once(self, store: GraphStore) -> None:
         record = RequestRecord("r-1", "hash", b"first")
         await store.commit("ann", await store.snapshot("ann"), [], record)
         for edits in ([], [edit(1, Change(SOFA, None, added(1)))]):
             with pytest.raises(StoreBusy, match="repeat it"):
-                await store.commit("ann", await store.snapshot("ann"), edits, RequestRecord("r-1", "hash", b"later"))
+                await store.commit(
+                    "ann",
+                    await store.snapshot("ann"),
+                    edits,
+                    RequestRecord("r-1", "hash", b"later"),
+                )
         assert await store.response("ann", "r-1") == record
         assert (await store.snapshot("ann")).revision == 0
 
@@ -281,9 +332,13 @@ class GraphStoreConformance(ABC):
         ],
         ids=["no relation", "no tail", "long head", "half a character"],
     )
-    async def test_an_edit_that_could_not_be_read_back_is_not_written(self, store: GraphStore, bad: Triple) -> None:
+    async def test_an_edit_that_could_not_be_read_back_is_not_written(
+        self, store: GraphStore, bad: Triple
+    ) -> None:
         with pytest.raises(Internal):
-            await store.commit("ann", await store.snapshot("ann"), [edit(1, Change(bad, None, added(1)))], None)
+            await store.commit(
+                "ann", await store.snapshot("ann"), [edit(1, Change(bad, None, added(1)))], None
+            )
         assert (await store.snapshot("ann")).revision == 0
         await add(store, "ann", CARROTS)
         assert len(await store.history("ann")) == 1
@@ -302,11 +357,15 @@ class GraphStoreConformance(ABC):
 
         await asyncio.gather(*(write(n) for n in range(16)))
         view = await store.neighborhood("ann", DOG, 99)
-        assert {v.triple.tail.text for v in view.slice("HasA").personal} == {f"idea {n}" for n in range(16)}
+        assert {v.triple.tail.text for v in view.slice("HasA").personal} == {
+            f"idea {n}" for n in range(16)
+        }
         assert [e.revision for e in await store.history("ann")] == list(range(1, 17))
 
     async def test_users_write_side_by_side(self, store: GraphStore) -> None:
-        await asyncio.gather(*(add(store, f"user {n}", t("dog", "Desires", f"wish {n}")) for n in range(64)))
+        await asyncio.gather(
+            *(add(store, f"user {n}", t("dog", "Desires", f"wish {n}")) for n in range(64))
+        )
         for n in range(64):
             view = await store.neighborhood(f"user {n}", DOG, 9)
             assert [v.triple.tail.text for v in view.slice("Desires").personal] == [f"wish {n}"]
@@ -332,12 +391,16 @@ class GraphStoreConformance(ABC):
         assert (await store.look_up("ann", ["luna"], 3))["luna"].personal_triples == 1
 
     @pytest.mark.parametrize("revision", [-1, 2, 1 << 40])
-    async def test_a_revision_never_reached_is_unknown(self, store: GraphStore, revision: int) -> None:
+    async def test_a_revision_never_reached_is_unknown(
+        self, store: GraphStore, revision: int
+    ) -> None:
         await add(store, "ann", CARROTS)
         with pytest.raises(UnknownRevision):
             await store.neighborhood("ann", DOG, 9, revision)
 
-    async def test_edits_are_listed_newest_first_in_pages_pinned_to_a_revision(self, store: GraphStore) -> None:
+    async def test_edits_are_listed_newest_first_in_pages_pinned_to_a_revision(
+        self, store: GraphStore
+    ) -> None:
         for n in range(5):
             await add(store, "ann", t("dog", "HasA", f"idea {n}"))
         first = await store.edits("ann", Page(2), 5)
@@ -353,7 +416,9 @@ class GraphStoreConformance(ABC):
         await remove(store, "ann", MEAT)
         facts = (await store.facts("ann", Page(1), 2)).items
         assert [(f.triple, f.mark.origin) for f in facts] == [(MEAT, Origin.REMOVED)]
-        rest = await store.facts("ann", Page(5, (await store.facts("ann", Page(1), 2)).next_cursor), 2)
+        rest = await store.facts(
+            "ann", Page(5, (await store.facts("ann", Page(1), 2)).next_cursor), 2
+        )
         assert [(f.triple, f.mark.origin) for f in rest.items] == [(CARROTS, Origin.ADDED)]
         history = await store.history("ann")
         assert rest.items[0].edit_id == history[0].id
@@ -374,7 +439,9 @@ class GraphStoreConformance(ABC):
         assert [v.origin for v in seen[:3]] == [Origin.REMOVED, Origin.REMOVED, Origin.ADDED]
         assert len(seen) == len({v.triple for v in seen}) == 25
         whole = await store.neighborhood("ann", DOG, 99)
-        assert {v.triple for v in seen if v.origin is not Origin.REMOVED} == {v.triple for v in whole}
+        assert {v.triple for v in seen if v.origin is not Origin.REMOVED} == {
+            v.triple for v in whole
+        }
 
     async def test_a_hub_is_paged_to_its_end(self, store: GraphStore) -> None:
         hub = Concept.of("hub")
@@ -394,7 +461,9 @@ class GraphStoreConformance(ABC):
             with pytest.raises(UnknownEdit):
                 await store.edit(user, wanted)
 
-    async def test_a_page_of_edits_ends_by_bytes_too_and_holds_at_least_one(self, store: GraphStore) -> None:
+    async def test_a_page_of_edits_ends_by_bytes_too_and_holds_at_least_one(
+        self, store: GraphStore
+    ) -> None:
         for n in range(4):
             await add(store, "ann", t("dog", "HasA", f"{n} " + "x" * 400))
         size = len(edit_to_json((await store.edits("ann", Page(1), 4)).items[0]))  # type: ignore[arg-type]
@@ -435,7 +504,9 @@ class GraphStoreConformance(ABC):
                 lines.append(line)  # noqa: PERF402 (what came before the error counts)
         assert lines[1:] == [edit_to_json(made[0]), edit_to_json(made[2])]
 
-    async def test_a_record_that_cannot_be_read_hinders_nobody_else(self, store: GraphStore) -> None:
+    async def test_a_record_that_cannot_be_read_hinders_nobody_else(
+        self, store: GraphStore
+    ) -> None:
         for n in range(3):
             await add(store, "ann", t("dog", "HasA", f"idea {n}"))
         await self.damage(store, "ann", 2)
@@ -455,17 +526,23 @@ class GraphStoreConformance(ABC):
 
     # Undo
 
-    async def test_reverts_are_told_oldest_first(self, store: GraphStore, historian: Historian) -> None:
+    async def test_reverts_are_told_oldest_first(
+        self, store: GraphStore, historian: Historian
+    ) -> None:
         first = await add(store, "ann", CARROTS)
         undone = (await revert(historian, "ann", first.id)).edit
         redone = (await revert(historian, "ann", undone.id)).edit
         assert await store.reverts("ann") == [(undone.id, first.id), (redone.id, undone.id)]
         assert await store.reverts("bob") == []
 
-    async def test_reverting_restores_exactly_and_twice_is_once(self, store: GraphStore, historian: Historian) -> None:
+    async def test_reverting_restores_exactly_and_twice_is_once(
+        self, store: GraphStore, historian: Historian
+    ) -> None:
         await add(store, "ann", CARROTS)
         before = await store.neighborhood("ann", DOG, 99)
-        second = await commit(store, "ann", [(SOFA, Origin.ADDED), (MEAT, Origin.REMOVED), (CARROTS, Origin.ADDED)])
+        second = await commit(
+            store, "ann", [(SOFA, Origin.ADDED), (MEAT, Origin.REMOVED), (CARROTS, Origin.ADDED)]
+        )
         reverted = await revert(historian, "ann", second.id)
         after = await store.neighborhood("ann", DOG, 99)
         assert list(after) == list(before), "age included"
@@ -474,7 +551,9 @@ class GraphStoreConformance(ABC):
         assert again.edit.id == reverted.edit.id
         assert (await store.snapshot("ann")).revision == 3
 
-    async def test_a_revert_can_be_reverted_and_then_made_anew(self, store: GraphStore, historian: Historian) -> None:
+    async def test_a_revert_can_be_reverted_and_then_made_anew(
+        self, store: GraphStore, historian: Historian
+    ) -> None:
         first = await add(store, "ann", CARROTS)
         undone = (await revert(historian, "ann", first.id)).edit
         await revert(historian, "ann", undone.id)
@@ -497,10 +576,17 @@ class GraphStoreConformance(ABC):
         assert view.find(MEAT) is not None
         assert view.find(CARROTS) is None
 
-    async def test_what_later_edits_relied_on_blocks_a_revert(self, store: GraphStore, historian: Historian) -> None:
+    async def test_what_later_edits_relied_on_blocks_a_revert(
+        self, store: GraphStore, historian: Historian
+    ) -> None:
         first = await add(store, "ann", CARROTS)
         later = Edit(
-            uuid.uuid4().hex, 2, EditKind.PERSONALIZE, 0, (Change(SOFA, None, added(2)),), relied_on=(CARROTS,)
+            uuid.uuid4().hex,
+            2,
+            EditKind.PERSONALIZE,
+            0,
+            (Change(SOFA, None, added(2)),),
+            relied_on=(CARROTS,),
         )
         await store.commit("ann", await store.snapshot("ann"), [later], None)
         with pytest.raises(RevertBlocked) as blocked:
@@ -516,7 +602,11 @@ class GraphStoreConformance(ABC):
         original = list(await store.neighborhood("ann", DOG, 99))
         edits = [
             await commit(store, "ann", [(CARROTS, Origin.ADDED), (MEAT, Origin.REMOVED)]),
-            await commit(store, "ann", [(t("dog", "Desires", "fish"), Origin.ADDED), (CARROTS, Origin.REMOVED)]),
+            await commit(
+                store,
+                "ann",
+                [(t("dog", "Desires", "fish"), Origin.ADDED), (CARROTS, Origin.REMOVED)],
+            ),
         ]
         for made in reversed(edits):
             await revert(historian, "ann", made.id)
@@ -535,7 +625,9 @@ class GraphStoreConformance(ABC):
         assert (imported.edits, imported.revision, imported.merged) == (3, 3, None)
         assert await store.history("bob") == await store.history("ann")
         assert list(await courier.export("bob")) == lines
-        assert list(await store.neighborhood("bob", DOG, 9)) == list(await store.neighborhood("ann", DOG, 9))
+        assert list(await store.neighborhood("bob", DOG, 9)) == list(
+            await store.neighborhood("ann", DOG, 9)
+        )
         assert [v.triple.tail.text for v in (await store.neighborhood("bob", DOG, 9, 1)).slice("Desires").personal] == ["carrots"]  # fmt: skip
 
     async def test_an_import_into_a_used_overlay_needs_merge_and_is_one_net_edit(
@@ -573,21 +665,29 @@ class GraphStoreConformance(ABC):
         assert len(await store.history("bob")) == 1
         assert (await store.erase("ann")).edits == 0
 
-    async def test_a_repeated_erase_returns_what_the_first_removed_and_removes_nothing(self, store: GraphStore) -> None:
+    async def test_a_repeated_erase_returns_what_the_first_removed_and_removes_nothing(
+        self, store: GraphStore
+    ) -> None:
         await add(store, "ann", CARROTS)
-        await store.commit("ann", await store.snapshot("ann"), [], RequestRecord("r-1", "hash", b""))
+        await store.commit(
+            "ann", await store.snapshot("ann"), [], RequestRecord("r-1", "hash", b"")
+        )
         first = await store.erase("ann", "e-1")
         assert first == Erased(edits=1, added_triples=1, personal_concepts=1, stored_responses=1)
         assert await store.erase("ann", "e-1") == first
         await add(store, "ann", SOFA)
         assert await store.erase("ann", "e-1") == first
-        assert (await store.neighborhood("ann", DOG, 9)).find(SOFA) is not None, "what she began anew stays"
+        assert (await store.neighborhood("ann", DOG, 9)).find(SOFA) is not None, (
+            "what she began anew stays"
+        )
         await add(store, "bob", SOFA)
         assert (await store.erase("bob", "e-1")).edits == 1, "the id is ann's"
         assert (await store.erase("ann", "e-2")).edits == 1
         assert (await store.erase("ann")).edits == 0
 
-    async def test_a_request_begun_before_an_erase_brings_nothing_back(self, store: GraphStore) -> None:
+    async def test_a_request_begun_before_an_erase_brings_nothing_back(
+        self, store: GraphStore
+    ) -> None:
         await add(store, "ann", CARROTS)
         begun = await store.snapshot("ann")
         await store.erase("ann")
@@ -598,7 +698,9 @@ class GraphStoreConformance(ABC):
             await store.commit("ann", begun, [edit(2, Change(SOFA, None, added(2)))], None)
         assert len(await store.history("ann")) == 1
 
-    async def test_nor_does_one_begun_before_the_first_edit_of_an_erased_user(self, store: GraphStore) -> None:
+    async def test_nor_does_one_begun_before_the_first_edit_of_an_erased_user(
+        self, store: GraphStore
+    ) -> None:
         begun = await store.snapshot("ann")
         await store.erase("ann")
         with pytest.raises(OverlayErased):
@@ -615,15 +717,21 @@ class GraphStoreConformance(ABC):
     @settings(
         max_examples=25,
         deadline=None,
-        suppress_health_check=[*HealthCheck],  # a store for all examples, each of which has users of its own
+        suppress_health_check=[
+            *HealthCheck
+        ],  # a store for all examples, each of which has users of its own
     )
     @given(drawn=st.lists(strategies.edits, min_size=1, max_size=3))
-    async def test_any_edits_survive(self, store: GraphStore, courier: Courier, drawn: Sequence[Edit]) -> None:
+    async def test_any_edits_survive(
+        self, store: GraphStore, courier: Courier, drawn: Sequence[Edit]
+    ) -> None:
         edits = following_each_other(drawn)
         user = uuid.uuid4().hex
         begun = await store.snapshot(user)
         for number, made in enumerate(edits):
-            await store.commit(user, replace(await store.snapshot(user), revision=number), [made], None)
+            await store.commit(
+                user, replace(await store.snapshot(user), revision=number), [made], None
+            )
         assert (await store.snapshot(user)).overlay_id != begun.overlay_id
         assert await store.history(user) == edits
         assert (await store.edits(user, Page(9), len(edits))).items == tuple(reversed(edits))
@@ -635,7 +743,10 @@ class GraphStoreConformance(ABC):
             facts = await every_page(lambda page, at=made.revision: store.facts(user, page, at))  # type: ignore[misc]
             assert [(fact.triple, fact.mark) for fact in facts] == marks
             for head in {triple.head for triple, _ in marks}:
-                own = [viewed.triple for viewed in await store.neighborhood(user, head, 9, made.revision)]
+                own = [
+                    viewed.triple
+                    for viewed in await store.neighborhood(user, head, 9, made.revision)
+                ]
                 added = {z for z, m in marks if m.origin is Origin.ADDED}
                 assert {z for z in added if z.head == head} <= set(own)
         assert (await store.overlay(user)).marks == log.overlay().marks
@@ -668,13 +779,21 @@ def following_each_other(drawn: Sequence[Edit]) -> list[Edit]:
         marks = log.overlay().marks
         changes = []
         for change in one.changes:
-            after = change.after and replace(change.after, stamp=replace(change.after.stamp, revision=revision))
+            after = change.after and replace(
+                change.after, stamp=replace(change.after.stamp, revision=revision)
+            )
             before = marks.get(change.triple)
             if before != after:
                 changes.append(replace(change, before=before, after=after))
         reverts = edits[-1].id if edits and one.reverts else None
         edits.append(
-            replace(one, id=f"{revision}-{one.id}", revision=revision, changes=tuple(changes), reverts=reverts)
+            replace(
+                one,
+                id=f"{revision}-{one.id}",
+                revision=revision,
+                changes=tuple(changes),
+                reverts=reverts,
+            )
         )
         log.apply(edits[-1])
     return edits
@@ -702,8 +821,14 @@ async def commit(store: GraphStore, user: str, wanted: Sequence[tuple[Triple, Or
     for position, (triple, origin) in enumerate(wanted):
         in_base, mark = found[triple]
         after = Mark(origin, Stamp(snapshot.revision + 1, position))
-        stored = triple if not VOCABULARY.is_symmetric(triple.relation) else min(triple, triple.mirrored())
-        changes.append(Change(stored, mark, None if origin is Origin.REMOVED and not in_base else after))
+        stored = (
+            triple
+            if not VOCABULARY.is_symmetric(triple.relation)
+            else min(triple, triple.mirrored())
+        )
+        changes.append(
+            Change(stored, mark, None if origin is Origin.REMOVED and not in_base else after)
+        )
     made = edit(snapshot.revision + 1, *changes)
     await store.commit(user, snapshot, [made], None)
     return made
@@ -717,18 +842,24 @@ async def remove(store: GraphStore, user: str, *triples: Triple) -> Edit:
     return await commit(store, user, [(triple, Origin.REMOVED) for triple in triples])
 
 
-async def revert(historian: Historian, user: str, edit_id: str, *, skip_conflicts: bool = False) -> Reverted:
+async def revert(
+    historian: Historian, user: str, edit_id: str, *, skip_conflicts: bool = False
+) -> Reverted:
     made: list[Reverted] = []
 
     def render(reverted: Reverted) -> bytes:
         made.append(reverted)
         return b"reverted"
 
-    await historian.revert(user, edit_id, skip_conflicts, RequestKey(uuid.uuid4().hex, "hash"), render)
+    await historian.revert(
+        user, edit_id, skip_conflicts, RequestKey(uuid.uuid4().hex, "hash"), render
+    )
     return made[-1]
 
 
-async def import_(courier: Courier, user: str, lines: Sequence[str], *, merge: bool = False) -> Imported:
+async def import_(
+    courier: Courier, user: str, lines: Sequence[str], *, merge: bool = False
+) -> Imported:
     made: list[Imported] = []
 
     def render(imported: Imported) -> bytes:

@@ -1,4 +1,5 @@
-"""One suite that every LanguageModel passes. A model's own tests subclass it and provide `language_model`."""
+"""One suite that every LanguageModel passes. A model's own tests subclass it and provide
+`language_model`."""
 
 from __future__ import annotations
 
@@ -22,7 +23,9 @@ FACTS = [
 class LanguageModelConformance:
     """What any model does. Subclasses provide the fixture `language_model`."""
 
-    async def test_each_continuation_of_each_branch_has_a_logprob_in_order(self, language_model: LanguageModel) -> None:
+    async def test_each_continuation_of_each_branch_has_a_logprob_in_order(
+        self, language_model: LanguageModel
+    ) -> None:
         scores = await language_model.score([RETRIEVAL, *FACTS])
         assert [len(row) for row in scores.logprobs] == [3, 3, 3]
         assert all(lp.total < 0 and lp.tokens > 0 for row in scores.logprobs for lp in row)
@@ -31,7 +34,9 @@ class LanguageModelConformance:
         assert scores.cost.tokens_read > 0
         assert scores.cost.tokens_generated == 0
 
-    async def test_the_same_question_has_the_same_answer(self, language_model: LanguageModel) -> None:
+    async def test_the_same_question_has_the_same_answer(
+        self, language_model: LanguageModel
+    ) -> None:
         assert await language_model.score([RETRIEVAL]) == await language_model.score([RETRIEVAL])
 
     async def test_what_else_is_asked_changes_nothing(self, language_model: LanguageModel) -> None:
@@ -44,7 +49,9 @@ class LanguageModelConformance:
     async def test_nothing_asked_is_nothing_answered(self, language_model: LanguageModel) -> None:
         assert (await language_model.score([Branch("a", ())])).logprobs == ((),)
 
-    async def test_generation_without_temperature_repeats(self, language_model: LanguageModel) -> None:
+    async def test_generation_without_temperature_repeats(
+        self, language_model: LanguageModel
+    ) -> None:
         request = GenerateRequest(FACTS[0].prompt, 8)
         assert await whole(language_model, request) == await whole(language_model, request)
 
@@ -54,7 +61,9 @@ class LanguageModelConformance:
         assert pieces[0].cost.tokens_read > 1
         assert sum(p.cost.forward_passes for p in pieces) >= 1
 
-    async def test_a_text_beyond_the_context_says_how_long(self, language_model: LanguageModel) -> None:
+    async def test_a_text_beyond_the_context_says_how_long(
+        self, language_model: LanguageModel
+    ) -> None:
         for call in (
             language_model.score([Branch("dog " * 3000, (" likes",))]),
             whole(language_model, GenerateRequest("dog " * 3000, 3)),
@@ -63,10 +72,15 @@ class LanguageModelConformance:
                 await call
             assert refused.value.tokens > refused.value.limit > 0
 
-    async def test_a_text_beyond_the_context_names_its_field(self, language_model: LanguageModel) -> None:
+    async def test_a_text_beyond_the_context_names_its_field(
+        self, language_model: LanguageModel
+    ) -> None:
         long = " dog" * 3000
         for branch, field in (
-            (Branch("a", (" likes", long), fields=("candidates[0]", "candidates[1]")), "candidates[1]"),
+            (
+                Branch("a", (" likes", long), fields=("candidates[0]", "candidates[1]")),
+                "candidates[1]",
+            ),
             (Branch(f"a{long}", (" likes",), fields=("answer",)), "query"),
             (Branch(f"a{long}", (" likes",), field="answer"), "answer"),
         ):
@@ -89,6 +103,8 @@ class LanguageModelConformance:
         assert await asyncio.gather(*(language_model.score([branch]) for branch in FACTS)) == alone
 
 
-async def whole(model: LanguageModel, request: GenerateRequest, deadline: float | None = None) -> str:
+async def whole(
+    model: LanguageModel, request: GenerateRequest, deadline: float | None = None
+) -> str:
     """A generation's text."""
     return "".join([piece.text async for piece in model.generate(request, deadline)])

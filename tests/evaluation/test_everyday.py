@@ -25,9 +25,18 @@ DOG = EverydayCase(
     answer="vegetables",
     paraphrases=("What should I feed my dog?", "What did the whale say?"),
     unrelated="Where do you find a dog?",
-    base_facts=(("dog", "Desires", "meat"), ("dog", "AtLocation", "kennel"), ("whale", "CapableOf", "sing")),
+    base_facts=(
+        ("dog", "Desires", "meat"),
+        ("dog", "AtLocation", "kennel"),
+        ("whale", "CapableOf", "sing"),
+    ),
 )
-PHRASES = {DOG.query: "likes", DOG.paraphrases[0]: "likes", DOG.unrelated: "is located in", DOG.paraphrases[1]: "can"}
+PHRASES = {
+    DOG.query: "likes",
+    DOG.paraphrases[0]: "likes",
+    DOG.unrelated: "is located in",
+    DOG.paraphrases[1]: "can",
+}
 
 
 @pytest.fixture
@@ -46,7 +55,11 @@ async def test_a_correction_is_followed_in_its_own_words_and_where_a_paraphrase_
     assert result.converged
     assert (result.answer, result.followed) == ("vegetables", True)
     assert result.paraphrases_followed == (True, False), "the whale is somebody else"
-    assert (result.unrelated_before, result.unrelated_after, result.kept) == ("kennel", "kennel", True)
+    assert (result.unrelated_before, result.unrelated_after, result.kept) == (
+        "kennel",
+        "kennel",
+        True,
+    )
     assert (result.added, result.removed) == (1, 1)
     assert result.forward_passes > 0
 
@@ -69,4 +82,6 @@ def test_the_cases_that_ship_are_whole_and_told_apart() -> None:
         assert len(case.paraphrases) == 2
         assert all((case.topic, case.query, case.subject, case.answer, case.unrelated))
         assert all(relation in VOCABULARY for _, relation, _ in case.base_facts)
-        assert case.answer not in [tail for _, _, tail in case.base_facts], "a correction says something new"
+        assert case.answer not in [tail for _, _, tail in case.base_facts], (
+            "a correction says something new"
+        )

@@ -1,4 +1,5 @@
-"""python -m tests.fuzz: the fuzzer with other draws in every round, until the time is up or it finds something.
+"""python -m tests.fuzz: the fuzzer with other draws in every round, until the time is up or it
+finds something.
 
 What it finds is printed as hypothesis prints it: the shortest list of calls that does it.
 """
@@ -14,9 +15,15 @@ import pytest
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=10.0, help="how long; a round under way is finished")
-    parser.add_argument("--examples", type=int, default=500, help="lists of 20 to 30 calls in a round")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz", description=(__doc__ or "").splitlines()[0]
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, help="how long; a round under way is finished"
+    )
+    parser.add_argument(
+        "--examples", type=int, default=500, help="lists of 20 to 30 calls in a round"
+    )
     given = parser.parse_args()
     os.environ["KGT_FUZZ_EXAMPLES"] = str(given.examples)
     end = time.monotonic() + 60 * given.minutes

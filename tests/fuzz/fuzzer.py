@@ -1,7 +1,7 @@
 """A client that sends anything to a real server, and what has to hold whatever it sends.
 
-No answer is INTERNAL or UNKNOWN, none shows a stack trace, the log holds neither a stack trace nor what users wrote, and a
-witness who has nothing to do with it reads their own writes all the while.
+No answer is INTERNAL or UNKNOWN, none shows a stack trace, the log holds neither a stack trace nor
+what users wrote, and a witness who has nothing to do with it reads their own writes all the while.
 """
 
 from __future__ import annotations
@@ -64,7 +64,9 @@ class Fuzzer:
             for response in self._responses(call):
                 self._remember(response)
             code, details = grpc.StatusCode.OK, ""
-            self.users |= {user for message in call.messages[:1] if (user := getattr(message, "user", ""))}
+            self.users |= {
+                user for message in call.messages[:1] if (user := getattr(message, "user", ""))
+            }
         except grpc.RpcError as error:
             code, details = error.code(), error.details() or ""
         self.outcomes[call.method, code.name] += 1
@@ -100,7 +102,11 @@ class Fuzzer:
 
     def _responses(self, call: Call) -> Iterator[Message]:
         kind = METHODS[call.method]
-        sent = [call.raw] if call.raw is not None else [self._filled(m).SerializeToString() for m in call.messages]
+        sent = (
+            [call.raw]
+            if call.raw is not None
+            else [self._filled(m).SerializeToString() for m in call.messages]
+        )
         path = f"/{SERVICE.full_name}/{call.method}"
         read = GetMessageClass(kind.output_type).FromString
         if kind.client_streaming:
@@ -118,7 +124,11 @@ class Fuzzer:
                 message.ClearField("lines")
                 message.lines.extend(lines)  # type: ignore[attr-defined]
             elif isinstance(value, str) and value.startswith(KNOWN) and self.known:
-                setattr(message, descriptor.name, self.known[-1 - int(value[len(KNOWN) :]) % len(self.known)])
+                setattr(
+                    message,
+                    descriptor.name,
+                    self.known[-1 - int(value[len(KNOWN) :]) % len(self.known)],
+                )
         return message
 
     def _export(self, spoilt: str) -> list[str]:
@@ -127,15 +137,19 @@ class Fuzzer:
         change, _, number = spoilt.partition(":")
         if change and lines:
             at = int(number) % len(lines)
-            lines[at : at + 1] = {"without": [], "twice": [lines[at]] * 2, "changed": [lines[at].replace("1", "2")]}[
-                change
-            ]
+            lines[at : at + 1] = {
+                "without": [],
+                "twice": [lines[at]] * 2,
+                "changed": [lines[at].replace("1", "2")],
+            }[change]
         return lines
 
     def _remember(self, response: Any) -> None:
         if token := getattr(response, "next_page_token", ""):
             self.known.append(token)
-        edits = [*getattr(response, "edits", [])[:3]] if hasattr(response, "next_page_token") else []
+        edits = (
+            [*getattr(response, "edits", [])[:3]] if hasattr(response, "next_page_token") else []
+        )
         if (edit := getattr(response, "edit", None)) is not None:
             edits.append(edit)
         self.known += [e.id for e in edits if e.id]

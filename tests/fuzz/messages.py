@@ -1,7 +1,7 @@
 """Strategies for whatever a client may send: every RPC's request, drawn from the contract itself.
 
-A new field or RPC is drawn without a line here. What depends on earlier answers (an edit's id, a page token) is drawn as a
-placeholder, which the fuzzer replaces before it sends.
+A new field or RPC is drawn without a line here. What depends on earlier answers (an edit's id, a
+page token) is drawn as a placeholder, which the fuzzer replaces before it sends.
 """
 
 from __future__ import annotations
@@ -21,14 +21,33 @@ CANARY = "Xq7canary"
 """Stands in many of the texts that are sent, and may stand in no line of the log."""
 USERS = ("alice", "bob", "Zoë", "o’hara", f"{CANARY}-user")
 KNOWN = "known:"
-"""A text that begins so, and goes on with a number, stands for something that the server has answered before."""
+"""A text that begins so, and goes on with a number, stands for something that the server has
+answered before."""
 EXPORT = "export:"
 """A line that begins so stands for all lines of an export; what follows says how it is spoilt."""
 
 _PLAIN = (
-    *("dog", "Dog", "my dog", "meat", "vegetables", "kennel", "C++", "C#", "-18 degrees", "D.C.", "O’Hara", "O'Hara"),
+    *(
+        "dog",
+        "Dog",
+        "my dog",
+        "meat",
+        "vegetables",
+        "kennel",
+        "C++",
+        "C#",
+        "-18 degrees",
+        "D.C.",
+        "O’Hara",
+        "O'Hara",
+    ),
     *("likes", "Desires", "is a", "Synonym", "walks with", "👩‍👧", "🐶", "犬", "緑茶"),
-    *("What does a dog enjoy?", "What should I feed my dog?", "What is my dog called?", "Where do you find a dog?"),
+    *(
+        "What does a dog enjoy?",
+        "What should I feed my dog?",
+        "What is my dog called?",
+        "Where do you find a dog?",
+    ),
 )
 _TRAPS = (
     *(
@@ -50,7 +69,18 @@ _TRAPS = (
         "\x00",
         "\x1b]0;x\x07",
     ),
-    *("\u0390" * 32, "İ" * 30, "ß" * 64, "ﷺ" * 30, "a" * 64, "a" * 65, "é" * 256, "w" * 513, "ภ" * 189, "x" * 5000),
+    *(
+        "\u0390" * 32,
+        "İ" * 30,
+        "ß" * 64,
+        "ﷺ" * 30,
+        "a" * 64,
+        "a" * 65,
+        "é" * 256,
+        "w" * 513,
+        "ภ" * 189,
+        "x" * 5000,
+    ),
     *(
         "http://" + "u" * 600,
         " ".join(["v" * 100] * 8),
@@ -77,7 +107,12 @@ _TRAPS = (
         "My Own",
         "r_2 = likes",
     ),
-    *("What does a dog enjoy?", "What should I feed my dog?", "What is my dog called?", "私の好きな飲み物は何ですか？"),
+    *(
+        "What does a dog enjoy?",
+        "What should I feed my dog?",
+        "What is my dog called?",
+        "私の好きな飲み物は何ですか？",
+    ),
     *(
         "<sep>",
         "<answer>: meat",
@@ -89,9 +124,36 @@ _TRAPS = (
         "[/red]",
     ),
 )
-_ASKED_FOR = ("user", "query", "answer", "concept", "edit_id", "head", "relation", "tail", "triple", "add", "lines")
+_ASKED_FOR = (
+    "user",
+    "query",
+    "answer",
+    "concept",
+    "edit_id",
+    "head",
+    "relation",
+    "tail",
+    "triple",
+    "add",
+    "lines",
+)
 _NUMBERS = (-(2**63), -(2**31), -1, 0, 1, 2, 3, 50, 500, 501, 4096, 2**31 - 1, 2**53, 2**63 - 1)
-_REALS = (-1.0, -0.0, 0.0, 5e-324, 1e-40, 1e-37, 1e-9, 0.5, 1.0, 2.0, 1e300, float("inf"), float("-inf"), float("nan"))
+_REALS = (
+    -1.0,
+    -0.0,
+    0.0,
+    5e-324,
+    1e-40,
+    1e-37,
+    1e-9,
+    0.5,
+    1.0,
+    2.0,
+    1e300,
+    float("inf"),
+    float("-inf"),
+    float("nan"),
+)
 
 
 def requests(method: str) -> st.SearchStrategy[Message]:
@@ -117,11 +179,14 @@ def mostly(usual: st.SearchStrategy[Any], rare: st.SearchStrategy[Any]) -> st.Se
 
 
 def _message(descriptor: Descriptor) -> st.SearchStrategy[Message]:
-    """Mostly with all that an RPC asks for, so that calls get past the first check; now and then without."""
+    """Mostly with all that an RPC asks for, so that calls get past the first check; now and then
+    without."""
     fields = {field.name: _field(field) for field in descriptor.fields}
     asked = {name: fields.pop(name) for name in _ASKED_FOR if name in fields}
     others = st.sets(st.sampled_from(sorted(fields)), max_size=2) if fields else st.just(set())
-    some = others.flatmap(lambda names: st.fixed_dictionaries({**asked, **{name: fields[name] for name in names}}))
+    some = others.flatmap(
+        lambda names: st.fixed_dictionaries({**asked, **{name: fields[name] for name in names}})
+    )
     whole = st.fixed_dictionaries(asked)
     anything = st.fixed_dictionaries({}, optional={**asked, **fields})
     return mostly(st.one_of(whole, some), anything).map(lambda values: _made(descriptor, values))
@@ -139,7 +204,8 @@ def _field(field: FieldDescriptor) -> st.SearchStrategy[Any]:
 
 
 def _exports() -> st.SearchStrategy[list[str]]:
-    """A placeholder for an export that the server gave, as it was or with a line left out, doubled or changed."""
+    """A placeholder for an export that the server gave, as it was or with a line left out, doubled
+    or changed."""
     spoilt = st.tuples(st.sampled_from(("without", "twice", "changed")), st.integers(0, 9)).map(
         lambda drawn: [f"{EXPORT}{drawn[0]}:{drawn[1]}"]
     )
@@ -157,7 +223,9 @@ def _value(field: FieldDescriptor) -> st.SearchStrategy[Any]:
         return mostly(st.integers(0, 3), st.integers(-1, 6))
     if field.cpp_type in (FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT):
         return mostly(st.floats(0.001, 1), st.one_of(st.sampled_from(_REALS), st.floats()))
-    fitting = [n for n in _NUMBERS if field.cpp_type == FieldDescriptor.CPPTYPE_INT64 or abs(n) < 2**31]
+    fitting = [
+        n for n in _NUMBERS if field.cpp_type == FieldDescriptor.CPPTYPE_INT64 or abs(n) < 2**31
+    ]
     return mostly(st.integers(1, 20), st.sampled_from(fitting))
 
 

@@ -19,7 +19,8 @@ EXAMPLES = int(os.environ.get("KGT_FUZZ_EXAMPLES", "120"))
 _ORDER = settings(
     max_examples=EXAMPLES,
     deadline=None,
-    # The same calls in every run, so that a change is judged by what it does; `make fuzz` draws others.
+    # The same calls in every run, so that a change is judged by what it does; `make fuzz` draws
+    # others.
     derandomize="KGT_FUZZ_EXAMPLES" not in os.environ,
     suppress_health_check=list(HealthCheck),
 )
@@ -45,7 +46,9 @@ def calls() -> st.SearchStrategy[Call]:
 
 @_ORDER
 @given(st.lists(calls(), min_size=20, max_size=30))
-def test_nothing_that_is_sent_hurts_anybody(attacked: tuple[Fuzzer, Running], sent: list[Call]) -> None:
+def test_nothing_that_is_sent_hurts_anybody(
+    attacked: tuple[Fuzzer, Running], sent: list[Call]
+) -> None:
     fuzzer, _ = attacked
     for call in sent:
         fuzzer.send(call)
@@ -56,7 +59,8 @@ def test_nothing_that_is_sent_hurts_anybody(attacked: tuple[Fuzzer, Running], se
 def test_what_was_accepted_can_be_listed_exported_taken_back_and_erased(
     attacked: tuple[Fuzzer, Running], tmp_path: Path
 ) -> None:
-    """After all of the above: every user's overlay is whole, leaves and comes back, and goes without a trace."""
+    """After all of the above: every user's overlay is whole, leaves and comes back, and goes
+    without a trace."""
     fuzzer, service = attacked
     assert service.store.check() == []
     for method in METHODS:  # a fuzzer that gets nowhere would find nothing

@@ -16,7 +16,9 @@ from server.graph.triple import Mark, Origin, Stamp, Triple, canonical
 
 VOCABULARY = Vocabulary.built_in()
 
-_CORNERS = "_.…!?-–'’\"“()[]{}0123 \t\n\x00\x1b\x85\u00ad\u200b\u200d\u202e\u2066\u2800\u3000\ufe0f\ufeff"
+_CORNERS = (
+    "_.…!?-–'’\"“()[]{}0123 \t\n\x00\x1b\x85\u00ad\u200b\u200d\u202e\u2066\u2800\u3000\ufe0f\ufeff"
+)
 _LETTERS = "aZäßıΐﬁŒ中ไนעरक़👩👧€+#%"
 texts = st.text(max_size=12) | st.text(st.sampled_from(_CORNERS + _LETTERS), max_size=12)
 """Any text, with those often that normalisation changes."""
@@ -48,16 +50,22 @@ def _text(text: str) -> str:
 
 
 concepts = texts.filter(accepts(_concept)).map(_concept)
-relations = texts.filter(accepts(_relation)).map(_relation) | st.sampled_from([r.name for r in VOCABULARY])
+relations = texts.filter(accepts(_relation)).map(_relation) | st.sampled_from(
+    [r.name for r in VOCABULARY]
+)
 triples = st.builds(Triple, concepts, relations, concepts).map(lambda t: canonical(t, VOCABULARY))
 sentences = texts.filter(accepts(_text)).map(_text)
 ids = st.text("0123456789abcdef", min_size=1, max_size=32)
 marks = st.none() | st.builds(
-    Mark, st.sampled_from([Origin.ADDED, Origin.REMOVED]), st.builds(Stamp, st.integers(1, 99), st.integers(0, 99))
+    Mark,
+    st.sampled_from([Origin.ADDED, Origin.REMOVED]),
+    st.builds(Stamp, st.integers(1, 99), st.integers(0, 99)),
 )
 _shares = st.floats(0, 1)
 _losses = st.floats(0, 50) | st.just(math.inf)
-_probabilities = st.none() | st.builds(TripleProbabilities, _shares, _shares, _shares, st.none() | _shares)
+_probabilities = st.none() | st.builds(
+    TripleProbabilities, _shares, _shares, _shares, st.none() | _shares
+)
 _evidence = st.builds(
     Evidence,
     sentences,

@@ -19,7 +19,8 @@ def old(head: str, relation: str, tail: str) -> Triple:
 
 
 def old_log(edits: Iterable[Iterable[Step]]) -> list[Edit]:
-    """An edit for each list of (triple, whether it is added rather than taken back); those that change nothing left out."""
+    """An edit for each list of (triple, whether it is added rather than taken back); those that
+    change nothing left out."""
     marks: dict[Triple, Mark] = {}
     log: list[Edit] = []
     for steps in edits:
@@ -34,12 +35,19 @@ def old_log(edits: Iterable[Iterable[Step]]) -> list[Edit]:
                 marks[change.triple] = change.after
         if changes:
             revision = len(log) + 1
-            log.append(Edit(f"edit-{revision}", revision, EditKind.FACTS, 1_000 * revision, tuple(changes)))
+            log.append(
+                Edit(f"edit-{revision}", revision, EditKind.FACTS, 1_000 * revision, tuple(changes))
+            )
     return log
 
 
 HARAS = ("O'Hara", "O\u2019Hara", "o\u2019hara", "O\u02bcHara", "oz", "caf\u00e9 \u2018n\u2019 co")
 triples = st.builds(
-    old, st.sampled_from(HARAS), st.sampled_from(["Desires", "IsA"]), st.sampled_from(["tulips", "tulips\u200b", "tea"])
+    old,
+    st.sampled_from(HARAS),
+    st.sampled_from(["Desires", "IsA"]),
+    st.sampled_from(["tulips", "tulips\u200b", "tea"]),
 )
-logs = st.lists(st.lists(st.tuples(triples, st.booleans()), min_size=1, max_size=3), max_size=8).map(old_log)
+logs = st.lists(
+    st.lists(st.tuples(triples, st.booleans()), min_size=1, max_size=3), max_size=8
+).map(old_log)

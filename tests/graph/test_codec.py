@@ -28,10 +28,14 @@ from server.graph.triple import Mark, Origin, Stamp, Triple
 from tests.graph import edits as made
 from tests.graph.edits import VOCABULARY
 
-names = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=15).filter(concept_key)
+names = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=15).filter(
+    concept_key
+)
 triples = st.builds(Triple.of, names, names.map(str.strip), names)
 marks = st.none() | st.builds(
-    Mark, st.sampled_from([Origin.ADDED, Origin.REMOVED]), st.builds(Stamp, st.integers(1, 99), st.integers(0, 99))
+    Mark,
+    st.sampled_from([Origin.ADDED, Origin.REMOVED]),
+    st.builds(Stamp, st.integers(1, 99), st.integers(0, 99)),
 )
 shares = st.floats(0, 1)
 losses = st.floats(0, 50) | st.just(math.inf)
@@ -61,7 +65,13 @@ def test_an_edit_is_read_back_as_it_was(edit: Edit) -> None:
 
 
 def good() -> dict[str, Any]:
-    edit = Edit("e", 1, EditKind.FACTS, 5, (Change(Triple.of("a", "IsA", "b"), None, Mark(Origin.ADDED, Stamp(1, 0))),))
+    edit = Edit(
+        "e",
+        1,
+        EditKind.FACTS,
+        5,
+        (Change(Triple.of("a", "IsA", "b"), None, Mark(Origin.ADDED, Stamp(1, 0))),),
+    )
     return dict(json.loads(edit_to_json(edit)))
 
 
@@ -173,7 +183,8 @@ def test_a_concepts_bytes_are_counted_as_it_is_stored() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["...", "!!", "1.", "()", '"', "- ", "_", "_ . _", "…", "+", "=>", "👍", "\u200b", " ", ""]
+    "text",
+    ["...", "!!", "1.", "()", '"', "- ", "_", "_ . _", "…", "+", "=>", "👍", "\u200b", " ", ""],
 )
 def test_a_relation_of_which_no_letter_or_digit_is_left_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
@@ -219,7 +230,11 @@ def test_control_characters_and_half_ones_are_refused_everywhere(char: str) -> N
 
 @pytest.mark.parametrize("char", ["\u202a", "\u202e", "\u2066", "\u2069"])
 def test_names_do_not_turn_the_direction_of_writing_and_texts_may(char: str) -> None:
-    for check in (checked_id, checked_concept, lambda text, field: checked_relation(text, field, VOCABULARY)):
+    for check in (
+        checked_id,
+        checked_concept,
+        lambda text, field: checked_relation(text, field, VOCABULARY),
+    ):
         with pytest.raises(InvalidRequest):
             check(f"ab{char}cd", "f")
     assert checked_text(f"ab{char}cd", "query")
@@ -296,7 +311,9 @@ def test_what_is_no_readable_json_is_a_malformed_edit(what: str) -> None:
 @pytest.mark.parametrize("number", ["1" + "0" * 400, "1e400", "true", '"1"', "null"])
 def test_a_number_that_is_none_is_refused(number: str) -> None:
     line = json.dumps(good())
-    probabilities = '"probabilities":{"retrieval_before":0,"retrieval_after":0,"reasoning":' + number + "}"
+    probabilities = (
+        '"probabilities":{"retrieval_before":0,"retrieval_after":0,"reasoning":' + number + "}"
+    )
     assert '"after"' in line
     with pytest.raises(MalformedEdit, match="reasoning"):
         edit_from_json(line.replace('"after"', f'{probabilities},"after"', 1))
@@ -323,7 +340,9 @@ def test_any_text_is_an_edit_or_a_malformed_one(line: str) -> None:
 
 def with_evidence() -> Edit:
     evidence = Evidence("q", "a", "s", "o", ("r",), 1.0, 0.5, StopReason.LOSS, True, "", "")
-    return Edit("e", 1, EditKind.PERSONALIZE, 5, edit_from_json(json.dumps(good())).changes, evidence)
+    return Edit(
+        "e", 1, EditKind.PERSONALIZE, 5, edit_from_json(json.dumps(good())).changes, evidence
+    )
 
 
 ESCAPE = "\x1b]0;title\x07"
@@ -355,7 +374,9 @@ def test_an_edit_from_outside_is_held_to_what_rpcs_may_send(field: str, value: o
     assert edit.evidence is not None
     outer, _, inner = field.partition(".")
     changed: Any = {inner: value}
-    bad = replace(edit, **({"evidence": replace(edit.evidence, **changed)} if inner else {outer: value}))  # type: ignore[arg-type]
+    bad = replace(
+        edit, **({"evidence": replace(edit.evidence, **changed)} if inner else {outer: value})
+    )  # type: ignore[arg-type]
     with pytest.raises(InvalidRequest) as refused:
         checked_edit(bad, VOCABULARY)
     assert refused.value.field == (inner or outer)
@@ -363,11 +384,20 @@ def test_an_edit_from_outside_is_held_to_what_rpcs_may_send(field: str, value: o
 
 @pytest.mark.parametrize(
     "triple",
-    [("_", "IsA", "b"), ("a", "...", "b"), ("a", "IsA", "?"), ("a\x9bc", "IsA", "b"), ("a", "IsA", "b\u2066c")],
+    [
+        ("_", "IsA", "b"),
+        ("a", "...", "b"),
+        ("a", "IsA", "?"),
+        ("a\x9bc", "IsA", "b"),
+        ("a", "IsA", "b\u2066c"),
+    ],
 )
 def test_a_triple_from_outside_is_held_to_what_rpcs_may_send(triple: tuple[str, str, str]) -> None:
     change = Change(Triple.of(*triple), None, Mark(Origin.ADDED, Stamp(1, 0)))
-    for bad in (replace(with_evidence(), changes=(change,)), replace(with_evidence(), relied_on=(change.triple,))):
+    for bad in (
+        replace(with_evidence(), changes=(change,)),
+        replace(with_evidence(), relied_on=(change.triple,)),
+    ):
         with pytest.raises(InvalidRequest, match=r"triple\."):
             checked_edit(bad, VOCABULARY)
 
@@ -375,7 +405,9 @@ def test_a_triple_from_outside_is_held_to_what_rpcs_may_send(triple: tuple[str, 
 def test_an_edit_from_outside_changes_triples_each_to_something_else() -> None:
     edit, added = with_evidence(), Mark(Origin.ADDED, Stamp(1, 0))
     idle = Change(Triple.of("a", "IsA", "c"), None, None)
-    assert checked_edit(replace(edit, changes=()), VOCABULARY).changes == (), "as some are whose concepts became one"
+    assert checked_edit(replace(edit, changes=()), VOCABULARY).changes == (), (
+        "as some are whose concepts became one"
+    )
     for changes in ((idle,), (*edit.changes, replace(idle, before=added, after=added))):
         with pytest.raises(InvalidRequest) as refused:
             checked_edit(replace(edit, changes=changes), VOCABULARY)
@@ -386,9 +418,21 @@ def test_an_edit_from_outside_changes_triples_each_to_something_else() -> None:
 
 def test_relations_from_outside_are_named_as_edit_facts_names_them() -> None:
     added = Mark(Origin.ADDED, Stamp(1, 0))
-    sent = [("dog", "likes", "tea"), ("dog", "My Own", "b"), ("dog", "1. likes", "c"), ("sofa", "is near", "bed")]
+    sent = [
+        ("dog", "likes", "tea"),
+        ("dog", "My Own", "b"),
+        ("dog", "1. likes", "c"),
+        ("sofa", "is near", "bed"),
+    ]
     changes = tuple(Change(Triple.of(*t), None, added) for t in sent)
-    named = checked_edit(replace(with_evidence(), changes=changes, relied_on=(changes[0].triple,)), VOCABULARY)
-    assert [c.triple.relation for c in named.changes] == ["Desires", "my own", "Desires", "LocatedNear"]
+    named = checked_edit(
+        replace(with_evidence(), changes=changes, relied_on=(changes[0].triple,)), VOCABULARY
+    )
+    assert [c.triple.relation for c in named.changes] == [
+        "Desires",
+        "my own",
+        "Desires",
+        "LocatedNear",
+    ]
     assert named.changes[3].triple.head.text == "bed", "of a symmetric relation the one form"
     assert named.relied_on[0].relation == "Desires"

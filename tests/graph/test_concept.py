@@ -31,7 +31,9 @@ TROUBLE = (
     "\u2764\U0001f525\U0001f469\U0001f3fd\U0001f3f4\U000e0067\U000e0062\U000e007f\u2139\u2122\u308b\u5165"
 )
 texts = st.one_of(
-    st.text(), st.text(st.sampled_from(TROUBLE)), st.text(st.one_of(st.sampled_from(TROUBLE), st.characters()))
+    st.text(),
+    st.text(st.sampled_from(TROUBLE)),
+    st.text(st.one_of(st.sampled_from(TROUBLE), st.characters())),
 )
 
 
@@ -42,7 +44,9 @@ def test_key_of_a_key_is_itself(text: str) -> None:
 
 @given(texts)
 def test_canonically_equivalent_texts_have_one_key(text: str) -> None:
-    assert concept_key(unicodedata.normalize("NFD", text)) == concept_key(unicodedata.normalize("NFC", text))
+    assert concept_key(unicodedata.normalize("NFD", text)) == concept_key(
+        unicodedata.normalize("NFC", text)
+    )
 
 
 @given(texts)
@@ -84,11 +88,19 @@ def test_what_is_shown_is_the_same_concept_and_shown_the_same(text: str) -> None
         ("Zo\u009bra", "Zora"),
         ("hot\tdog\r\n", "hot dog"),
         ("Zora\U000e0061\U000e0062", "Zora"),
-        ("\u06a9\u0627\u0631\u200c\u0647\u0627", "\u06a9\u0627\u0631\u0647\u0627"),  # Persian; \u0631 never joins
-        ("\u0e20\u0e32\u0e29\u0e32\u200b\u0e44\u0e17\u0e22", "\u0e20\u0e32\u0e29\u0e32\u0e44\u0e17\u0e22"),
+        (
+            "\u06a9\u0627\u0631\u200c\u0647\u0627",
+            "\u06a9\u0627\u0631\u0647\u0627",
+        ),  # Persian; \u0631 never joins
+        (
+            "\u0e20\u0e32\u0e29\u0e32\u200b\u0e44\u0e17\u0e22",
+            "\u0e20\u0e32\u0e29\u0e32\u0e44\u0e17\u0e22",
+        ),
     ],
 )
-def test_forms_of_one_sign_and_what_shows_nothing_make_no_other_concept(one: str, other: str) -> None:
+def test_forms_of_one_sign_and_what_shows_nothing_make_no_other_concept(
+    one: str, other: str
+) -> None:
     assert concept_key(one) == concept_key(other)
 
 
@@ -137,14 +149,30 @@ def test_a_concept_is_shown_without_what_shows_nothing_at_its_ends(text: str, sh
 
 @pytest.mark.parametrize(
     "text",
-    ["lena", "Lena M\u00fcller", "\U0001f469\u200d\U0001f467", "\u0645\u06cc\u200c\u062e\u0648\u0627", "O\u2019Hara"],
+    [
+        "lena",
+        "Lena M\u00fcller",
+        "\U0001f469\u200d\U0001f467",
+        "\u0645\u06cc\u200c\u062e\u0648\u0627",
+        "O\u2019Hara",
+    ],
 )
 def test_a_text_whose_every_character_shows_has_nothing_invisible(text: str) -> None:
     assert not has_invisible(text)
 
 
 @pytest.mark.parametrize(
-    "text", ["lena\u200b", "le\u00adna", "\u202elena", "lena\ufe0f", "lena\x9b", "le\u200dna", "\u2800", "lena\x00"]
+    "text",
+    [
+        "lena\u200b",
+        "le\u00adna",
+        "\u202elena",
+        "lena\ufe0f",
+        "lena\x9b",
+        "le\u200dna",
+        "\u2800",
+        "lena\x00",
+    ],
 )
 def test_a_text_that_could_look_like_another_has_something_invisible(text: str) -> None:
     assert has_invisible(text)
@@ -158,7 +186,13 @@ def test_concepts_are_told_apart_by_key_and_shown_as_typed() -> None:
 
 @pytest.mark.parametrize(
     ("text", "bare"),
-    [("my dog", "dog"), ("the  my dog", "dog"), ("An apple", "apple"), ("the", "the"), ("dogma", "dogma")],
+    [
+        ("my dog", "dog"),
+        ("the  my dog", "dog"),
+        ("An apple", "apple"),
+        ("the", "the"),
+        ("dogma", "dogma"),
+    ],
 )
 def test_leading_articles_and_possessives_are_stripped(text: str, bare: str) -> None:
     assert strip_determiners(text) == bare

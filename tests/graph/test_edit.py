@@ -35,14 +35,22 @@ def test_an_overlay_with_an_edit_is_a_new_overlay() -> None:
 
 @given(
     st.lists(
-        st.lists(st.tuples(st.integers(0, 5), st.sampled_from([None, Origin.ADDED, Origin.REMOVED])), max_size=4),
+        st.lists(
+            st.tuples(st.integers(0, 5), st.sampled_from([None, Origin.ADDED, Origin.REMOVED])),
+            max_size=4,
+        ),
         max_size=8,
     )
 )
-def test_a_builder_replays_a_log_as_edit_after_edit_does(log: list[list[tuple[int, Origin | None]]]) -> None:
+def test_a_builder_replays_a_log_as_edit_after_edit_does(
+    log: list[list[tuple[int, Origin | None]]],
+) -> None:
     overlay, builder = Overlay(), OverlayBuilder()
     for revision, changed in enumerate(log, start=1):
-        after = {Triple.of("dog", "Desires", str(n)): origin and mark(origin, revision) for n, origin in changed}
+        after = {
+            Triple.of("dog", "Desires", str(n)): origin and mark(origin, revision)
+            for n, origin in changed
+        }
         changes = tuple(Change(t, overlay.marks.get(t), m) for t, m in after.items())
         edit = Edit(str(revision), revision, EditKind.FACTS, 0, changes)
         assert builder.fits(edit)
@@ -54,7 +62,9 @@ def test_a_builder_replays_a_log_as_edit_after_edit_does(log: list[list[tuple[in
 
 def test_an_edit_that_starts_from_other_marks_does_not_fit() -> None:
     builder = OverlayBuilder()
-    assert not builder.fits(Edit("e", 1, EditKind.FACTS, 0, (Change(MEAT, mark(Origin.ADDED, 1), None),)))
+    assert not builder.fits(
+        Edit("e", 1, EditKind.FACTS, 0, (Change(MEAT, mark(Origin.ADDED, 1), None),))
+    )
 
 
 def test_an_overlay_that_was_built_stays_as_it_was() -> None:

@@ -35,7 +35,9 @@ def test_a_triple_is_hidden_only_where_the_base_has_it(
         (Origin.REMOVED, False, REMOVED),
     ],
 )
-def test_what_is_so_already_is_left_alone(wanted: Origin, in_base: bool, present: Mark | None) -> None:
+def test_what_is_so_already_is_left_alone(
+    wanted: Origin, in_base: bool, present: Mark | None
+) -> None:
     assert changes_to([(MEAT, wanted)], {MEAT: (in_base, present)}, 7) == ()
 
 

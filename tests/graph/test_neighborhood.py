@@ -17,7 +17,10 @@ def base(*triples: Triple) -> tuple[ViewedTriple, ...]:
 VIEW = Neighborhood(
     Concept.of("dog"),
     0,
-    (RelationSlice("AtLocation", (), base(KENNEL), 1), RelationSlice("Desires", (), base(MEAT, BONES), 7)),
+    (
+        RelationSlice("AtLocation", (), base(KENNEL), 1),
+        RelationSlice("Desires", (), base(MEAT, BONES), 7),
+    ),
 )
 
 
@@ -37,7 +40,11 @@ def test_adding_a_base_triple_makes_it_personal_and_counts_it_once() -> None:
 
 
 def test_adding_again_makes_it_the_newest() -> None:
-    view = VIEW.with_added(CARROTS, Stamp(1, 0)).with_added(BONES, Stamp(1, 1)).with_added(CARROTS, Stamp(2, 0))
+    view = (
+        VIEW.with_added(CARROTS, Stamp(1, 0))
+        .with_added(BONES, Stamp(1, 1))
+        .with_added(CARROTS, Stamp(2, 0))
+    )
     assert [v.triple for v in view.slice("Desires").personal] == [CARROTS, BONES]
 
 

@@ -50,7 +50,9 @@ def test_a_log_is_followed_and_ends_with_what_any_spelling_had(log: list[Edit]) 
 
 
 def test_a_fact_stays_until_its_last_spelling_is_taken_back() -> None:
-    log = rekeyed(old_log([[(CURLY, True)], [(STRAIGHT, True)], [(CURLY, False)], [(STRAIGHT, False)]]))
+    log = rekeyed(
+        old_log([[(CURLY, True)], [(STRAIGHT, True)], [(CURLY, False)], [(STRAIGHT, False)]])
+    )
     assert [len(edit.changes) for edit in log] == [1, 1, 0, 1]
     assert len(replay(log[:3]).marks) == 1
     assert not replay(log).marks
@@ -58,7 +60,11 @@ def test_a_fact_stays_until_its_last_spelling_is_taken_back() -> None:
 
 def test_the_newest_spelling_is_the_one_that_is_shown() -> None:
     log = rekeyed(old_log([[(CURLY, True)], [(STRAIGHT, True)], [(STRAIGHT, False)]]))
-    assert [next(iter(replay(log[:n]).marks)).head.text for n in (1, 2, 3)] == ["O\u2019Hara", "O'Hara", "O\u2019Hara"]
+    assert [next(iter(replay(log[:n]).marks)).head.text for n in (1, 2, 3)] == [
+        "O\u2019Hara",
+        "O'Hara",
+        "O\u2019Hara",
+    ]
 
 
 def test_two_spellings_in_one_edit_are_one_change() -> None:
@@ -76,7 +82,10 @@ def test_a_change_that_does_not_start_where_its_spelling_was_does_not_fit() -> N
 
 
 def test_stored_keys_that_change_are_listed() -> None:
-    stored = [(legacy_key(text), text) for text in ("O\u2019Hara", "O'Hara", "dog", "Zo\u200bra", "\u200b")]
+    stored = [
+        (legacy_key(text), text)
+        for text in ("O\u2019Hara", "O'Hara", "dog", "Zo\u200bra", "\u200b")
+    ]
     assert list(changed_keys(stored)) == [("o\u2019hara", "o'hara"), ("zo\u200bra", "zora")]
 
 

@@ -62,7 +62,10 @@ def test_built_in_vocabulary_holds_conceptnets_relations() -> None:
         ('[[relation]]\nname = "A"\nphrases = []', "'A' needs"),
         ('[[relation]]\nname = "A"\nphrases = [" a"]', "outer blanks"),
         ('[[relation]]\nname = "A"\nphrases = ["a"]\ncolour = 1', "unknown keys: colour"),
-        ('[[relation]]\nname = "A"\nphrases = ["a"]\n[[relation]]\nname = "A"\nphrases = ["b"]', "two relations"),
+        (
+            '[[relation]]\nname = "A"\nphrases = ["a"]\n[[relation]]\nname = "A"\nphrases = ["b"]',
+            "two relations",
+        ),
         (
             '[[relation]]\nname = "A"\nphrases = ["a"]\n[[relation]]\nname = "B"\nphrases = ["b", "A"]',
             "given to A and to B",
@@ -100,7 +103,9 @@ def test_a_base_of_declared_names_changes_no_fingerprint(vocabulary: Vocabulary)
     assert more.relation_named("Owns") == "Owns"
 
 
-@pytest.mark.parametrize("text", ["1. 1. likes", "- (1) My Own", "WANTS", '"“quoted” thing"', "r_1: r_2: x", "Ⅷ. Ä"])
+@pytest.mark.parametrize(
+    "text", ["1. 1. likes", "- (1) My Own", "WANTS", '"“quoted” thing"', "r_1: r_2: x", "Ⅷ. Ä"]
+)
 def test_the_name_of_a_relation_names_itself(text: str) -> None:
     vocabulary = Vocabulary.parse(SMALL + 'aliases = ["wants"]')
     name = vocabulary.relation_named(text)

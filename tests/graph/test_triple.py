@@ -6,8 +6,13 @@ VOCABULARY = Vocabulary.built_in()
 
 
 def test_a_triple_is_verbalised_with_the_canonical_phrase() -> None:
-    assert verbalize(Triple.of("dog", "Desires", "Long Walks"), VOCABULARY) == "dog likes Long Walks"
-    assert verbalize(Triple.of("Anna", "is allergic to", "nuts"), VOCABULARY) == "Anna is allergic to nuts"
+    assert (
+        verbalize(Triple.of("dog", "Desires", "Long Walks"), VOCABULARY) == "dog likes Long Walks"
+    )
+    assert (
+        verbalize(Triple.of("Anna", "is allergic to", "nuts"), VOCABULARY)
+        == "Anna is allergic to nuts"
+    )
 
 
 def test_a_symmetric_statement_has_one_stored_form_and_reads_from_both_ends() -> None:

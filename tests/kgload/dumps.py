@@ -39,10 +39,18 @@ def content(data: Path) -> dict[str, list[tuple[object, ...]]]:
                 " FROM edges e JOIN concepts h ON h.id = e.head JOIN concepts t ON t.id = e.tail"
                 " JOIN relations r ON r.id = e.relation JOIN sources s ON s.id = e.source ORDER BY 1, 2, 4"
             ).fetchall(),
-            "concepts": connection.execute("SELECT id, key, text, retrievable FROM concepts ORDER BY id").fetchall(),
-            "relations": connection.execute("SELECT name, id < 0, edges FROM relations ORDER BY name").fetchall(),
-            "fingerprint": connection.execute("SELECT value FROM meta WHERE key = 'fingerprint'").fetchall(),
-            "indexes": connection.execute("SELECT name FROM sqlite_master WHERE type = 'index' ORDER BY 1").fetchall(),
+            "concepts": connection.execute(
+                "SELECT id, key, text, retrievable FROM concepts ORDER BY id"
+            ).fetchall(),
+            "relations": connection.execute(
+                "SELECT name, id < 0, edges FROM relations ORDER BY name"
+            ).fetchall(),
+            "fingerprint": connection.execute(
+                "SELECT value FROM meta WHERE key = 'fingerprint'"
+            ).fetchall(),
+            "indexes": connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'index' ORDER BY 1"
+            ).fetchall(),
         }
 
 

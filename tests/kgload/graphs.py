@@ -44,8 +44,8 @@ REAL = [
         ("IsA", "RelatedTo", "Synonym", "Antonym", "UsedFor", "CapableOf", "Desires", "HasA", "PartOf", "DistinctFrom"), 1
     )),
 ]  # fmt: skip
-"""Lines like real ones: apostrophes, quotes, digits, other scripts, texts too long for an index, self loops, ten
-relations of one pair, a relation outside the list, lines that merge."""
+"""Lines like real ones: apostrophes, quotes, digits, other scripts, texts too long for an index,
+self loops, ten relations of one pair, a relation outside the list, lines that merge."""
 
 
 def real(path: Path) -> Path:
@@ -67,7 +67,11 @@ def rows(login: Neo4jLogin, statement: str) -> list[dict[str, Any]]:
 
 def content(login: Neo4jLogin) -> dict[str, Iterable[dict[str, Any]]]:
     """Everything of the base that users and people who look can come to see, in its order."""
-    return {"concepts": rows(login, _CONCEPTS), "edges": rows(login, _EDGES), "graph": rows(login, _GRAPH)}
+    return {
+        "concepts": rows(login, _CONCEPTS),
+        "edges": rows(login, _EDGES),
+        "graph": rows(login, _GRAPH),
+    }
 
 
 def empty(login: Neo4jLogin) -> None:

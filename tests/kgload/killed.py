@@ -1,8 +1,10 @@
-"""python -m tests.kgload.killed POINT PRESSES FUNCTION ARGUMENT...: the loader, cut off at a point of its run.
+"""python -m tests.kgload.killed POINT PRESSES FUNCTION ARGUMENT...: the loader, cut off at a point
+of its run.
 
-A point is the n-th time that a function is called, calls into C or returns in the loader's code or the store's, in any
-of its threads; of one FUNCTION alone unless that is empty. With 0 presses it is killed there as by `kill -9`; with more, Ctrl-C is pressed there and at the points
-that follow. At point 0 it runs to its end and prints how many points there are.
+A point is the n-th time that a function is called, calls into C or returns in the loader's code or
+the store's, in any of its threads; of one FUNCTION alone unless that is empty. With 0 presses it is
+killed there as by `kill -9`; with more, Ctrl-C is pressed there and at the points that follow. At
+point 0 it runs to its end and prints how many points there are.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from kgload.__main__ import main
 CODE = (f"{ROOT}{os.sep}kgload{os.sep}", f"{ROOT}{os.sep}server{os.sep}stores{os.sep}")
 TELLING = (f"{os.sep}report.py", f"{os.sep}__main__.py")
 WAITING = ("execute", "run_beside", "show", "summarize", "conceptnet_fault", "concept_text")
-"""What only tells or looks how far a query is: a kill there shows nothing new, and there are many such points."""
+"""What only tells or looks how far a query is: a kill there shows nothing new, and there are many
+such points."""
 STOPPED = 130
 
 
@@ -39,7 +42,8 @@ def points_of(*arguments: str, function: str = "") -> int:
 def interrupted(point: int, presses: int, *arguments: str, function: str = "") -> bool:
     """Interrupt the loader at a point; whether it was at its end, its work done.
 
-    Raises AssertionError unless it ends as one should: a line that says what to do, and no stack trace.
+    Raises AssertionError unless it ends as one should: a line that says what to do, and no stack
+    trace.
     """
     done = _cut_off(point, presses, function, *arguments)
     assert done.returncode in (0, STOPPED, -signal.SIGINT), done.stderr
@@ -49,9 +53,23 @@ def interrupted(point: int, presses: int, *arguments: str, function: str = "") -
     return done.returncode != STOPPED
 
 
-def _cut_off(point: int, presses: int, function: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", __name__, str(point), str(presses), function, *arguments, "--memory", "512MB"]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+def _cut_off(
+    point: int, presses: int, function: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable,
+        "-m",
+        __name__,
+        str(point),
+        str(presses),
+        function,
+        *arguments,
+        "--memory",
+        "512MB",
+    ]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 class Countdown:
@@ -75,7 +93,8 @@ class Countdown:
 
 
 def press() -> None:
-    """Ctrl-C, from a thread that gets its turn when the call that begins here lets others have theirs."""
+    """Ctrl-C, from a thread that gets its turn when the call that begins here lets others have
+    theirs."""
     told = threading.Event()
 
     def when_told() -> None:
@@ -87,7 +106,9 @@ def press() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in what it starts in the background
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # a shell ignores it in what it starts in the background
     countdown = Countdown(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
     threading.setprofile(countdown)
     sys.setprofile(countdown)

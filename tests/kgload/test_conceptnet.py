@@ -23,7 +23,14 @@ from bench.generate import generate
 from demo.processes import ROOT
 from kgload import embedded, queries, staging
 from kgload.__main__ import main
-from kgload.lines import EXTERNAL, NoTriple, checked_concept, concept_text, conceptnet_fault, link_text
+from kgload.lines import (
+    EXTERNAL,
+    NoTriple,
+    checked_concept,
+    concept_text,
+    conceptnet_fault,
+    link_text,
+)
 from server.graph.concept import Concept, concept_key
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
@@ -52,12 +59,27 @@ def test_a_line_is_an_edge_with_its_weight_dataset_and_licence(file: Path, data:
     dump(file, [line("IsA", "hot_dog", "sausage_sandwich", 3.46)])
     assert load("conceptnet", file, data=data) == 0
     (edge,) = content(data)["edges"]
-    assert edge == ("hot dog", "IsA", 0, 0, "sausage sandwich", 3.46, "/d/conceptnet/4/en", "cc:by/4.0", 1)
+    assert edge == (
+        "hot dog",
+        "IsA",
+        0,
+        0,
+        "sausage sandwich",
+        3.46,
+        "/d/conceptnet/4/en",
+        "cc:by/4.0",
+        1,
+    )
 
 
 def test_senses_are_merged_and_the_heaviest_gives_weight_and_source(file: Path, data: Path) -> None:
     dump(
-        file, [line("IsA", "dog", "pet"), line("IsA", "dog/n", "pet/n/wn/animal", **HEAVY), line("IsA", "dog", "pet/n")]
+        file,
+        [
+            line("IsA", "dog", "pet"),
+            line("IsA", "dog/n", "pet/n/wn/animal", **HEAVY),
+            line("IsA", "dog", "pet/n"),
+        ],
     )
     load("conceptnet", file, data=data)
     (edge,) = content(data)["edges"]
@@ -71,25 +93,46 @@ def test_senses_can_be_kept_apart(file: Path, data: Path) -> None:
 
 
 def test_a_symmetric_statement_is_stored_once(file: Path, data: Path) -> None:
-    dump(file, [line("Antonym", "hot", "cold"), line("Antonym", "cold", "hot", 2.0), line("IsA", "hot", "cold")])
+    dump(
+        file,
+        [
+            line("Antonym", "hot", "cold"),
+            line("Antonym", "cold", "hot", 2.0),
+            line("IsA", "hot", "cold"),
+        ],
+    )
     load("conceptnet", file, data=data)
     assert edges(data) == {("cold", "Antonym", "hot"), ("hot", "IsA", "cold")}
 
 
 def test_forms_and_negated_relations_stay_themselves(file: Path, data: Path) -> None:
-    dump(file, [line("FormOf", "dogs", "dog"), line("NotDesires", "dog", "bath"), line("dbpedia/genre", "abba", "pop")])
+    dump(
+        file,
+        [
+            line("FormOf", "dogs", "dog"),
+            line("NotDesires", "dog", "bath"),
+            line("dbpedia/genre", "abba", "pop"),
+        ],
+    )
     load("conceptnet", file, data=data)
     assert {r for _, r, _ in edges(data)} == {"FormOf", "NotDesires", "dbpedia/genre"}
 
 
-def test_external_links_are_left_out_and_counted(file: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    dump(file, [line("IsA", "dog", "pet"), line("ExternalURL", "dog", "http://dbpedia.org/resource/Dog")])
+def test_external_links_are_left_out_and_counted(
+    file: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dump(
+        file,
+        [line("IsA", "dog", "pet"), line("ExternalURL", "dog", "http://dbpedia.org/resource/Dog")],
+    )
     load("conceptnet", file, data=data)
     assert edges(data) == {("dog", "IsA", "pet")}
     assert "ExternalURL\t1\t0" in capsys.readouterr().out
 
 
-def test_external_links_can_be_taken(file: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_external_links_can_be_taken(
+    file: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lines = [
         line("IsA", "dog", "pet"),
         line("ExternalURL", "dog/n", "http://dbpedia.org/resource/Big_Dog"),
@@ -100,7 +143,9 @@ def test_external_links_can_be_taken(file: Path, data: Path, capsys: pytest.Capt
     assert load("conceptnet", dump(file, lines), "--external-urls", data=data) == 0
     link = ("dog", "ExternalURL", "http://dbpedia.org/resource/big%5fdog")
     assert edges(data) == {("dog", "IsA", "pet"), link}
-    assert "http://dbpedia.org/resource/Big%5FDog" in [text for _, _, text, _ in content(data)["concepts"]]
+    assert "http://dbpedia.org/resource/Big%5FDog" in [
+        text for _, _, text, _ in content(data)["concepts"]
+    ]
     out, err = capsys.readouterr()
     assert "rejected\t2" in out
     assert "left out: --language\t1" in out
@@ -128,12 +173,21 @@ def test_both_ends_must_be_in_the_languages_asked_for(file: Path, data: Path) ->
 
 
 def test_weights_and_relations_filter(file: Path, data: Path) -> None:
-    dump(file, [line("IsA", "a1", "b1", 0.5), line("IsA", "a2", "b2", 2.0), line("UsedFor", "a3", "b3", 2.0)])
+    dump(
+        file,
+        [
+            line("IsA", "a1", "b1", 0.5),
+            line("IsA", "a2", "b2", 2.0),
+            line("UsedFor", "a3", "b3", 2.0),
+        ],
+    )
     load("conceptnet", file, "--min-weight", "1", "--relations", "IsA", data=data)
     assert edges(data) == {("a2", "IsA", "b2")}
 
 
-def test_the_attribution_is_printed(file: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_attribution_is_printed(
+    file: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     dump(file, [line("IsA", "dog", "pet")])
     load("conceptnet", file, data=data)
     assert "CC BY-SA 4.0" in capsys.readouterr().out
@@ -151,7 +205,11 @@ def reference(lines: list[str], folder: Path) -> None:
         h, t = concept_text(start), link_text(end) if relation == EXTERNAL else concept_text(end)
         details = json.loads(metadata)
         name = VOCABULARY.canonical_name(relation[3:])
-        triples.append(BaseTriple(Triple.of(h, name, t), details["weight"], details["dataset"], details["license"]))
+        triples.append(
+            BaseTriple(
+                Triple.of(h, name, t), details["weight"], details["dataset"], details["license"]
+            )
+        )
     build_base(folder, triples, VOCABULARY)
 
 
@@ -166,10 +224,18 @@ REAL = [
 ]  # fmt: skip
 
 
-def test_concepts_of_real_data_have_the_keys_that_python_gives(file: Path, data: Path, tmp_path: Path) -> None:
+def test_concepts_of_real_data_have_the_keys_that_python_gives(
+    file: Path, data: Path, tmp_path: Path
+) -> None:
     pairs = [(a, b) for a in REAL for b in REAL[::5]]
-    lines = [line(("IsA", "Synonym", "UsedFor")[n % 3], a, b, n % 7 + 0.5) for n, (a, b) in enumerate(pairs)]
-    lines += [line("RelatedTo", "self", "self"), *(line(r, "ten", "one") for r in list(VOCABULARY._by_name)[:10])]
+    lines = [
+        line(("IsA", "Synonym", "UsedFor")[n % 3], a, b, n % 7 + 0.5)
+        for n, (a, b) in enumerate(pairs)
+    ]
+    lines += [
+        line("RelatedTo", "self", "self"),
+        *(line(r, "ten", "one") for r in list(VOCABULARY._by_name)[:10]),
+    ]
     load("conceptnet", dump(file, lines), data=data)
     reference(lines, tmp_path / "reference")
     assert comparable(data) == comparable(tmp_path / "reference")
@@ -198,7 +264,10 @@ def test_any_text_gets_the_key_that_python_gives(file: Path, data: Path, tmp_pat
         chr(c) for c in (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
     }  # refused: they reverse what is written
     letters = [c for c in letters if c not in {"/", "\x85", *turning}] + ["_"] * 200
-    texts = ["x" + "".join(random_texts.choices(letters, k=random_texts.randint(1, 8))) for _ in range(3000)]
+    texts = [
+        "x" + "".join(random_texts.choices(letters, k=random_texts.randint(1, 8)))
+        for _ in range(3000)
+    ]
     lines = [line("IsA", a, b) for a, b in zip(texts, reversed(texts), strict=True)]
     load("conceptnet", dump(file, lines), data=data)
     reference(lines, tmp_path / "reference")
@@ -214,10 +283,14 @@ def test_what_is_folded_in_sql_is_folded_as_python_folds_it() -> None:
         ).fetchall()
     assert len(rows) > 30_000
     concepts = [(text, key, Concept.of(text)) for text, key in rows]
-    assert [text for text, key, concept in concepts if (concept.text, concept.key) != (text, key)] == []
+    assert [
+        text for text, key, concept in concepts if (concept.text, concept.key) != (text, key)
+    ] == []
     chance = random.Random(7)
     pairs = [(chance.choice(rows), chance.choice(rows)) for _ in range(50_000)]
-    assert [(a, b) for a, b in pairs if concept_key(a[0] + b[0]) != a[1] + b[1]] == [], "no two make one"
+    assert [(a, b) for a, b in pairs if concept_key(a[0] + b[0]) != a[1] + b[1]] == [], (
+        "no two make one"
+    )
 
 
 TROUBLESOME = st.text(
@@ -230,7 +303,12 @@ TROUBLESOME = st.text(
 )
 
 
-@given(st.lists(st.one_of(TROUBLESOME, st.text(st.characters(exclude_categories=["Cs"]), max_size=12)), min_size=1))
+@given(
+    st.lists(
+        st.one_of(TROUBLESOME, st.text(st.characters(exclude_categories=["Cs"]), max_size=12)),
+        min_size=1,
+    )
+)
 @settings(max_examples=50, deadline=None)
 def test_the_staging_gives_each_text_the_key_that_python_gives(texts: list[str]) -> None:
     with duckdb.connect() as database:
@@ -244,7 +322,9 @@ def test_the_staging_gives_each_text_the_key_that_python_gives(texts: list[str])
         database.execute(queries.TEXTS)
         rows = database.execute("SELECT t, key, text FROM texts WHERE key <> ''").fetchall()
     assert {t: (key, text) for t, key, text in rows} == {
-        t: (concept.key, concept.text) for t in texts if (concept := Concept.of(t)).key and not _is_refused(t)
+        t: (concept.key, concept.text)
+        for t in texts
+        if (concept := Concept.of(t)).key and not _is_refused(t)
     }
 
 
@@ -256,8 +336,12 @@ def _is_refused(text: str) -> bool:
     return False
 
 
-@pytest.mark.parametrize("lines", [3_000, 150_000], ids=["one chunk", "several chunks, in the threads of DuckDB"])
-def test_a_generated_dump_loads_as_python_loads_it(file: Path, data: Path, tmp_path: Path, lines: int) -> None:
+@pytest.mark.parametrize(
+    "lines", [3_000, 150_000], ids=["one chunk", "several chunks, in the threads of DuckDB"]
+)
+def test_a_generated_dump_loads_as_python_loads_it(
+    file: Path, data: Path, tmp_path: Path, lines: int
+) -> None:
     generate(file, lines)
     load("conceptnet", file, data=data)
     reference(file.read_text(encoding="utf-8").splitlines(), tmp_path / "reference")
@@ -279,7 +363,9 @@ def test_the_real_sample_loads_as_python_loads_it(data: Path, tmp_path: Path) ->
     assert len(taken[True]) > len(taken[False])
     for links, expected in taken.items():
         options = ["--external-urls"] if links else []
-        assert load("conceptnet", SAMPLE, "--language", "all", "--replace", *options, data=data) == 0
+        assert (
+            load("conceptnet", SAMPLE, "--language", "all", "--replace", *options, data=data) == 0
+        )
         reference(expected, tmp_path / str(links))
         assert comparable(data) == comparable(tmp_path / str(links))
 
@@ -314,14 +400,18 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("bad", "reason"), BAD, ids=[reason + str(n) for n, (_, reason) in enumerate(BAD)])
+@pytest.mark.parametrize(
+    ("bad", "reason"), BAD, ids=[reason + str(n) for n, (_, reason) in enumerate(BAD)]
+)
 def test_a_malformed_line_is_counted_and_written_with_its_number_and_reason(
     bad: str, reason: str, file: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dump(file, [GOOD, "", line("IsA", "cat", "pet"), bad, line("IsA", "cow", "animal")])
     assert load("conceptnet", file, data=data) == 0
     assert edges(data) == {("dog", "IsA", "pet"), ("cat", "IsA", "pet"), ("cow", "IsA", "animal")}
-    number, why, text = (data / "rejects.tsv").read_text(encoding="utf-8").rstrip("\n").split("\t", 2)
+    number, why, text = (
+        (data / "rejects.tsv").read_text(encoding="utf-8").rstrip("\n").split("\t", 2)
+    )
     assert (number, text) == ("4", bad)
     assert reason in why
     out = capsys.readouterr().out
@@ -331,14 +421,18 @@ def test_a_malformed_line_is_counted_and_written_with_its_number_and_reason(
 
 def test_a_line_that_is_not_utf8_is_rejected(file: Path, data: Path) -> None:
     file.write_bytes(
-        f"{GOOD}\n".encode() + b"/a/x\t/r/IsA\t/c/en/caf\xe9\t/c/en/x\t{}\n" + f"{line('IsA', 'a', 'b')}\n".encode()
+        f"{GOOD}\n".encode()
+        + b"/a/x\t/r/IsA\t/c/en/caf\xe9\t/c/en/x\t{}\n"
+        + f"{line('IsA', 'a', 'b')}\n".encode()
     )
     assert load("conceptnet", file, data=data) == 0
     assert edges(data) == {("dog", "IsA", "pet"), ("a", "IsA", "b")}
     assert (data / "rejects.tsv").read_text(encoding="utf-8").startswith("2\tis not UTF-8\t")
 
 
-def test_a_line_without_a_weight_weighs_one_and_windows_line_ends_are_fine(file: Path, data: Path) -> None:
+def test_a_line_without_a_weight_weighs_one_and_windows_line_ends_are_fine(
+    file: Path, data: Path
+) -> None:
     weightless = line("IsA", "a", "b").replace(', "weight": 1.0', "")
     file.write_bytes(f"{GOOD}\r\n{weightless}\r\n".encode())
     assert load("conceptnet", file, data=data) == 0
@@ -387,7 +481,9 @@ def served(tmp_path: Path) -> Iterator[str]:
         def log_message(self, format: str, *args: object) -> None:
             return
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(tmp_path)))
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Quiet, directory=str(tmp_path))
+    )
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
@@ -396,7 +492,9 @@ def served(tmp_path: Path) -> Iterator[str]:
     thread.join()
 
 
-def test_a_url_is_a_source(file: Path, data: Path, served: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_url_is_a_source(
+    file: Path, data: Path, served: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     dump(file, [GOOD])
     assert load("conceptnet", f"{served}/dump.csv", data=data) == 0
     assert edges(data) == {("dog", "IsA", "pet")}
@@ -447,7 +545,11 @@ def test_an_absent_file_is_named(data: Path, capsys: pytest.CaptureFixture[str])
     ],
 )
 def test_an_option_that_cannot_be_is_told(
-    arguments: list[str], complaint: str, file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    complaint: str,
+    file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     dump(file, [GOOD])
     given = [a.replace("FILE", str(file)).replace("FOLDER", str(tmp_path)) for a in arguments]
@@ -488,7 +590,9 @@ def test_a_result_that_cannot_be_written_is_an_error(file: Path, data: Path) -> 
     assert told.stderr.decode().splitlines() == ["kgload: [Errno 28] No space left on device"]
 
 
-def test_nothing_kept_is_an_error(file: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_kept_is_an_error(
+    file: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     dump(file, [GOOD])
     assert load("conceptnet", file, "--language", "fr", data=data) == 2
     assert "1 by --language" in capsys.readouterr().err
@@ -519,7 +623,9 @@ def test_a_disk_that_fills_up_leaves_the_old_base(
     assert content(data) != before
 
 
-def test_two_loads_at_once_are_refused(file: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_loads_at_once_are_refused(
+    file: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     dump(file, [GOOD])
     with embedded.scratch_folder(data):
         assert load("conceptnet", file, data=data) == 2

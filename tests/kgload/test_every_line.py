@@ -1,4 +1,5 @@
-"""Whole loads: whatever a file holds, each line with text is kept, left out, or rejected with its number and reason."""
+"""Whole loads: whatever a file holds, each line with text is kept, left out, or rejected with its
+number and reason."""
 
 from __future__ import annotations
 
@@ -33,7 +34,9 @@ def data(tmp_path: Path) -> Path:
 
 def totals(out: str) -> dict[str, int]:
     """What a load said at its end."""
-    counted = re.findall(r"^(lines read|left out: .*|rejected|kept|edges|concepts)\t([\d,]+)$", out, re.MULTILINE)
+    counted = re.findall(
+        r"^(lines read|left out: .*|rejected|kept|edges|concepts)\t([\d,]+)$", out, re.MULTILINE
+    )
     return {name: int(count.replace(",", "")) for name, count in counted}
 
 
@@ -42,7 +45,10 @@ def rejects(data: Path) -> list[tuple[int, str, str]]:
     if not (data / "rejects.tsv").exists():
         return []
     written = (data / "rejects.tsv").read_bytes().decode("utf-8").split("\n")[:-1]
-    return [(int(number), reason, text) for number, reason, text in (one.split("\t", 2) for one in written)]
+    return [
+        (int(number), reason, text)
+        for number, reason, text in (one.split("\t", 2) for one in written)
+    ]
 
 
 # The files of the reports
@@ -103,7 +109,9 @@ CASES: list[tuple[str, bytes, dict[str, int], list[tuple[int, str]]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "written", "expected", "bad"), CASES, ids=[name for name, *_ in CASES])
+@pytest.mark.parametrize(
+    ("name", "written", "expected", "bad"), CASES, ids=[name for name, *_ in CASES]
+)
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 def test_a_reported_file_is_counted_as_it_is(
     name: str,
@@ -123,11 +131,15 @@ def test_a_reported_file_is_counted_as_it_is(
     assert said["lines read"] == said["kept"] + said["rejected"]
     found = rejects(data)
     assert [number for number, *_ in found] == [number for number, _ in bad]
-    assert all(reason.startswith(start) for (_, reason, _), (_, start) in zip(found, bad, strict=True))
+    assert all(
+        reason.startswith(start) for (_, reason, _), (_, start) in zip(found, bad, strict=True)
+    )
     assert main(["verify", "--data", str(data)]) == 0
 
 
-def test_the_heaviest_of_negative_duplicates_wins_by_both_routes(tmp_path: Path, data: Path) -> None:
+def test_the_heaviest_of_negative_duplicates_wins_by_both_routes(
+    tmp_path: Path, data: Path
+) -> None:
     weights = {
         "a": ["-3", "-0.5"],
         "b": ["-0.0"],
@@ -136,17 +148,29 @@ def test_the_heaviest_of_negative_duplicates_wins_by_both_routes(tmp_path: Path,
         "e": ["-2", "2"],
     }
     lines = [(head, weight) for head, all_of in weights.items() for weight in all_of]
-    (tmp_path / "own.tsv").write_text("".join(f"{h}\tIsA\tx\t{w}\n" for h, w in lines), encoding="utf-8")
+    (tmp_path / "own.tsv").write_text(
+        "".join(f"{h}\tIsA\tx\t{w}\n" for h, w in lines), encoding="utf-8"
+    )
     dumped = "".join(f"{line('IsA', h, 'x', json.loads(w))}\n" for h, w in lines)
     (tmp_path / "dump.csv").write_text(dumped, encoding="utf-8")
     for form, name in (("triples", "own.tsv"), ("conceptnet", "dump.csv")):
         assert load(form, tmp_path / name, "--replace", data=data) == 0
-        assert {e[0]: e[5] for e in content(data)["edges"]} == {"a": -0.5, "b": 0, "c": 1e-300, "d": 1e9, "e": 2}
+        assert {e[0]: e[5] for e in content(data)["edges"]} == {
+            "a": -0.5,
+            "b": 0,
+            "c": 1e-300,
+            "d": 1e9,
+            "e": 2,
+        }
         assert main(["verify", "--data", str(data)]) == 0
 
 
-def test_facts_of_a_head_are_in_the_order_of_their_weights_below_zero_too(tmp_path: Path, data: Path) -> None:
-    (tmp_path / "own.tsv").write_text("".join(f"a\tIsA\tt{w}\t{w}\n" for w in (-2, 3, 0, -1, -2.5)), encoding="utf-8")
+def test_facts_of_a_head_are_in_the_order_of_their_weights_below_zero_too(
+    tmp_path: Path, data: Path
+) -> None:
+    (tmp_path / "own.tsv").write_text(
+        "".join(f"a\tIsA\tt{w}\t{w}\n" for w in (-2, 3, 0, -1, -2.5)), encoding="utf-8"
+    )
     load("triples", tmp_path / "own.tsv", data=data)
     assert [e[5] for e in content(data)["edges"]] == [3, 0, -1, -2, -2.5]
 
@@ -185,15 +209,21 @@ DUMP = [
 
 
 @pytest.mark.parametrize(
-    ("chosen", "end"), [(None, b"\n"), (None, b"\r\n"), (None, b"\r"), *((n, b"\n") for n in range(2, len(DUMP)))]
+    ("chosen", "end"),
+    [(None, b"\n"), (None, b"\r\n"), (None, b"\r"), *((n, b"\n") for n in range(2, len(DUMP)))],
 )
 def test_each_line_of_a_dump_is_kept_or_told(
     chosen: int | None, end: bytes, tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lines = [one for number, one in enumerate(DUMP) if chosen in (None, number) or number == 0]
-    (tmp_path / "dump.csv").write_bytes(end.join([b"", *(text for text, _ in lines), b" \t", b"", GOOD]))
+    (tmp_path / "dump.csv").write_bytes(
+        end.join([b"", *(text for text, _ in lines), b" \t", b"", GOOD])
+    )
     assert load("conceptnet", tmp_path / "dump.csv", data=data) == 0
-    said, expected = totals(capsys.readouterr().out), [n for n, (_, why) in enumerate(lines, 2) if why]
+    said, expected = (
+        totals(capsys.readouterr().out),
+        [n for n, (_, why) in enumerate(lines, 2) if why],
+    )
     assert (said["lines read"], said["rejected"]) == (len(lines) + 1, len(expected))
     assert said["kept"] == said["lines read"] - said["rejected"]
     found = rejects(data)
@@ -208,7 +238,9 @@ def test_lines_lost_by_a_reader_are_an_error_and_no_wrong_count(
 ) -> None:
     (tmp_path / "own.csv").write_bytes(b"a,IsA,b\nc,IsA,d\n")
     (tmp_path / "dump.csv").write_bytes(GOOD + b"\n" + GOOD + b"\n")
-    monkeypatch.setitem(_LAYOUTS, "csv", lambda lines, columns: list(comma_rows(lines, columns))[1:])
+    monkeypatch.setitem(
+        _LAYOUTS, "csv", lambda lines, columns: list(comma_rows(lines, columns))[1:]
+    )
     assert load("triples", tmp_path / "own.csv", data=data) == 2
     assert "of 2 lines with text 1 were read" in capsys.readouterr().err
     monkeypatch.setattr(queries, "VIEW_RAW", queries.VIEW_RAW + " LIMIT 1")
@@ -220,9 +252,13 @@ def test_lines_lost_by_a_reader_are_an_error_and_no_wrong_count(
 # Whatever the bytes
 
 WORDS = st.lists(
-    st.sampled_from(["mango", "Straße", "犬", "собака", "big", "C++", "o'clock", "-18"]), min_size=1, max_size=3
+    st.sampled_from(["mango", "Straße", "犬", "собака", "big", "C++", "o'clock", "-18"]),
+    min_size=1,
+    max_size=3,
 )
-TRIPLES = st.tuples(WORDS.map(" ".join), st.sampled_from(["IsA", "UsedFor", "likes"]), WORDS.map(" ".join))
+TRIPLES = st.tuples(
+    WORDS.map(" ".join), st.sampled_from(["IsA", "UsedFor", "likes"]), WORDS.map(" ".join)
+)
 JUNK = st.sampled_from(
     [
         b"junk",
@@ -247,28 +283,38 @@ WRITERS = {
 
 
 @contextlib.contextmanager
-def loaded(name: str, written: bytes, form: str = "triples") -> Iterator[tuple[int, str, str, Path]]:
+def loaded(
+    name: str, written: bytes, form: str = "triples"
+) -> Iterator[tuple[int, str, str, Path]]:
     """Status, output, errors and folder of a load of its own."""
     folder = Path(tempfile.mkdtemp())
     out, err = io.StringIO(), io.StringIO()
     try:
         (folder / name).write_bytes(written)
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = main([form, str(folder / name), "--data", str(folder / "data"), "--memory", "512MB"])
+            status = main(
+                [form, str(folder / name), "--data", str(folder / "data"), "--memory", "512MB"]
+            )
         yield status, out.getvalue(), err.getvalue(), folder / "data"
     finally:
         shutil.rmtree(folder)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.sampled_from(sorted(WRITERS)), st.lists(st.tuples(st.one_of(TRIPLES, JUNK), ENDS), min_size=1, max_size=25))
+@given(
+    st.sampled_from(sorted(WRITERS)),
+    st.lists(st.tuples(st.one_of(TRIPLES, JUNK), ENDS), min_size=1, max_size=25),
+)
 def test_well_formed_lines_are_kept_whatever_stands_between_them(
     layout: str, entries: list[tuple[tuple[str, str, str] | bytes, bytes]]
 ) -> None:
     texts = [one if isinstance(one, bytes) else WRITERS[layout](one) for one, _ in entries]
     written = b"".join(text + end for text, (_, end) in zip(texts, entries, strict=True))
     good = {
-        (concept_key(h), r, concept_key(t)) for one, _ in entries if not isinstance(one, bytes) for h, r, t in [one]
+        (concept_key(h), r, concept_key(t))
+        for one, _ in entries
+        if not isinstance(one, bytes)
+        for h, r, t in [one]
     }
     bad = [number for number, (one, _) in enumerate(entries, 1) if isinstance(one, bytes)]
     with loaded(f"graph.{layout}", written) as (status, out, err, data):
@@ -294,7 +340,12 @@ def test_well_formed_lines_are_kept_whatever_stands_between_them(
     ).map(b"".join),
 )  # fmt: skip
 def test_any_bytes_end_as_a_load_or_as_one_line_that_says_why(name: str, written: bytes) -> None:
-    with loaded(name, written, "conceptnet" if name == "a.dump" else "triples") as (status, out, err, data):
+    with loaded(name, written, "conceptnet" if name == "a.dump" else "triples") as (
+        status,
+        out,
+        err,
+        data,
+    ):
         assert status in (0, 2)
         assert "Traceback" not in err
         assert "fault of the loader" not in err
@@ -317,7 +368,11 @@ UNREADABLE = [
     ("a.tsv", b"\n \r\n\t\r", "holds no line of text"),
     ("a.tsv", b"\0" * 100, "no line was a triple"),
     ("a.tsv", b"one column\n", "no line was a triple (1 malformed lines)"),
-    ("a.tsv", TRIPLE.decode().encode("UTF-16"), "is UTF-16, not UTF-8 text: convert it (iconv -f UTF-16 -t UTF-8)"),
+    (
+        "a.tsv",
+        TRIPLE.decode().encode("UTF-16"),
+        "is UTF-16, not UTF-8 text: convert it (iconv -f UTF-16 -t UTF-8)",
+    ),
     ("a.csv", TRIPLE.decode().encode("UTF-16LE"), "is UTF-16LE, not UTF-8 text"),
     ("a.jsonl", TRIPLE.decode().encode("UTF-32BE"), "is UTF-32BE, not UTF-8 text"),
     ("a.tsv.gz", gzip.compress(TRIPLE.decode().encode("UTF-16")), "is UTF-16, not UTF-8 text"),
@@ -334,7 +389,12 @@ UNREADABLE = [
 
 @pytest.mark.parametrize(("name", "written", "complaint"), UNREADABLE, ids=range(len(UNREADABLE)))
 def test_a_file_that_cannot_be_read_is_one_line_and_changes_nothing(
-    name: str, written: bytes, complaint: str, tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+    name: str,
+    written: bytes,
+    complaint: str,
+    tmp_path: Path,
+    data: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     (tmp_path / "before.tsv").write_bytes(TRIPLE)
     load("triples", tmp_path / "before.tsv", data=data)
@@ -345,13 +405,18 @@ def test_a_file_that_cannot_be_read_is_one_line_and_changes_nothing(
         if form == "conceptnet" and "no line was a triple" in complaint:
             continue
         assert load(form, tmp_path / name, "--replace", data=data) == 2
-        (said,) = [one for one in capsys.readouterr().err.splitlines() if one.startswith("kgload: ")]
+        (said,) = [
+            one for one in capsys.readouterr().err.splitlines() if one.startswith("kgload: ")
+        ]
         assert complaint in said
         assert content(data) == before
 
 
 def test_gzip_files_put_one_behind_another_are_one(tmp_path: Path, data: Path) -> None:
-    parts = [gzip.compress(b"\xef\xbb\xbf" + one + b"\n") for one in (GOOD, line("IsA", "cat", "pet").encode())]
+    parts = [
+        gzip.compress(b"\xef\xbb\xbf" + one + b"\n")
+        for one in (GOOD, line("IsA", "cat", "pet").encode())
+    ]
     (tmp_path / "dump.csv.gz").write_bytes(b"".join(parts))
     assert load("conceptnet", tmp_path / "dump.csv.gz", data=data) == 0
     assert edges(data) == {("dog", "IsA", "pet"), ("cat", "IsA", "pet")}
@@ -374,7 +439,12 @@ def test_a_vocabulary_and_a_declaration_may_begin_with_a_byte_order_mark(
     own = '[[relation]]\nname = "suppliedBy"\nphrases = ["is supplied by"]\n'
     (tmp_path / "words.toml").write_bytes(isa.encode("utf-8-sig"))
     (tmp_path / "own.toml").write_bytes(own.encode("utf-8-sig"))
-    options: list[str | Path] = ["--vocabulary", tmp_path / "words.toml", "--declare", tmp_path / "own.toml"]
+    options: list[str | Path] = [
+        "--vocabulary",
+        tmp_path / "words.toml",
+        "--declare",
+        tmp_path / "own.toml",
+    ]
     assert load("triples", tmp_path / "own.tsv", *options, data=data) == 0
     (tmp_path / "own.toml").write_bytes(own.encode("UTF-16"))
     assert load("triples", tmp_path / "own.tsv", *options, data=data) == 2
@@ -390,7 +460,9 @@ def test_rejected_texts_are_in_the_file_as_written_and_on_no_terminal(
     secret = b'\x1b]0;title\x07secret \xc2\x9b caf\xe9\t"x'
     (tmp_path / "own.tsv").write_bytes(b"a\tIsA\tb\n" + secret + b"\n")
     assert load("triples", tmp_path / "own.tsv", "--rejects", tmp_path / "bad.tsv", data=data) == 0
-    assert (tmp_path / "bad.tsv").read_bytes() == b"2\tis not UTF-8\t" + secret.replace(b"\xe9", b"\\xe9") + b"\n"
+    assert (tmp_path / "bad.tsv").read_bytes() == b"2\tis not UTF-8\t" + secret.replace(
+        b"\xe9", b"\\xe9"
+    ) + b"\n"
     out, err = capsys.readouterr()
     assert "line 2: is not UTF-8" in err
     assert "secret" not in out + err
@@ -406,7 +478,9 @@ def test_the_file_that_is_loaded_is_not_written_over(
     assert file.read_bytes() == b"a\tIsA\tb\nbad\n"
 
 
-def test_no_message_holds_control_characters(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_message_holds_control_characters(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert load("triples", tmp_path / "\x1b[31mred\nline.tsv", data=data) == 2
     assert capsys.readouterr().err.replace("\n", "", 1).isprintable()
     Report().table("By relation", ("relation",), [("[red]\x1b[31m\x9b\u202e",)])

@@ -1,4 +1,5 @@
-"""Loads into a Neo4j, live and offline, that are killed: the same command again ends in the identical graph."""
+"""Loads into a Neo4j, live and offline, that are killed: the same command again ends in the
+identical graph."""
 
 from __future__ import annotations
 
@@ -21,7 +22,16 @@ from server.stores.neo4j_connection import Neo4jLogin
 from tests.kgload import graphs
 from tests.kgload.graphs import content, empty
 from tests.kgload.killed import interrupted, killed, points_of
-from tests.neo4j.database import JAVA, POMS, Database, ProcessNeo4j, Unobtainable, find_java, jars, until
+from tests.neo4j.database import (
+    JAVA,
+    POMS,
+    Database,
+    ProcessNeo4j,
+    Unobtainable,
+    find_java,
+    jars,
+    until,
+)
 
 KILLS, INTERRUPTS = 20, 8
 
@@ -34,7 +44,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def spread(points: int, seed: int) -> Iterator[tuple[int, int]]:
-    """(number, point): half of the kills anywhere, half in the last part, where the graph is written."""
+    """(number, point): half of the kills anywhere, half in the last part, where the graph is
+    written."""
     chance = random.Random(seed)
     late = chance.sample(range(points // 2, points), KILLS // 2)
     return enumerate(sorted([*chance.sample(range(1, points), KILLS // 2), *late]))
@@ -46,7 +57,11 @@ def spread(points: int, seed: int) -> Iterator[tuple[int, int]]:
 @pytest.fixture
 def login(neo4j_database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Neo4jLogin]:
     login = neo4j_database.login
-    for name, value in (("STORE", login.url), ("NEO4J_USER", login.user), ("NEO4J_PASSWORD", login.password)):
+    for name, value in (
+        ("STORE", login.url),
+        ("NEO4J_USER", login.user),
+        ("NEO4J_PASSWORD", login.password),
+    ):
         monkeypatch.setenv(f"KGT_{name}", value)
     empty(login)
     yield login
@@ -81,8 +96,17 @@ def test_a_killed_load_that_replaces_a_base_ends_in_the_new_one(
     arguments = ["conceptnet", str(file), "--batch", "20", "--replace"]
     points = points_of(*arguments, "--data", str(tmp_path / "whole"))
     expected = content(login)
-    before = [str(graphs.real(tmp_path / "real.csv")), "--language", "all", "--replace", "--memory", "512MB"]
-    for number, point in enumerate((points * 6 // 10, points * 7 // 10, points * 8 // 10, points * 9 // 10)):
+    before = [
+        str(graphs.real(tmp_path / "real.csv")),
+        "--language",
+        "all",
+        "--replace",
+        "--memory",
+        "512MB",
+    ]
+    for number, point in enumerate(
+        (points * 6 // 10, points * 7 // 10, points * 8 // 10, points * 9 // 10)
+    ):
         assert main(["conceptnet", *before, "--data", str(tmp_path / "before")]) == 0
         data = str(tmp_path / str(number))
         killed(point, *arguments, "--data", data)
@@ -121,7 +145,10 @@ for file in "$NEO4J_HOME"/import/kgload/*.csv; do cp "$file" "$database"; done
 def made(home: Path) -> dict[str, list[str]]:
     """What the stand-in has imported."""
     folder = home / "data" / "databases" / "neo4j"
-    return {file.name: sorted(file.read_text(encoding="utf-8").splitlines()) for file in sorted(folder.iterdir())}
+    return {
+        file.name: sorted(file.read_text(encoding="utf-8").splitlines())
+        for file in sorted(folder.iterdir())
+    }
 
 
 def with_stand_in(home: Path) -> Path:
@@ -148,7 +175,9 @@ def test_an_offline_load_killed_at_any_point_imports_the_same_files(
         first = killed(point, *arguments(str(number)))
         assert first.returncode in (-signal.SIGKILL, 0), first.stderr
         whole = not (home / "import" / "kgload.importing").exists() and (home / "data").exists()
-        assert main([*arguments(str(number)), "--memory", "512MB"]) == (2 if whole else 0), capsys.readouterr().err
+        assert main([*arguments(str(number)), "--memory", "512MB"]) == (2 if whole else 0), (
+            capsys.readouterr().err
+        )
         assert made(home) == expected, f"killed at point {point} of {points}"
         shutil.rmtree(home)
 
@@ -165,13 +194,24 @@ def test_an_import_killed_while_neo4j_admin_works_is_done_again(
     home = tmp_path / "home"
     database = ProcessNeo4j(home, java, lib)
     (home / "lib").symlink_to(lib)
-    arguments = ["conceptnet", str(file), "--offline", str(home), "--data", str(tmp_path / "data"), "--memory", "512MB"]
+    arguments = [
+        "conceptnet",
+        str(file),
+        "--offline",
+        str(home),
+        "--data",
+        str(tmp_path / "data"),
+        "--memory",
+        "512MB",
+    ]
     store = home / "data" / "databases" / "neo4j"
     moments: tuple[Callable[[], bool], ...] = (
         (home / "import" / "kgload.importing").exists,
         store.exists,
         (store / "neostore.nodestore.db").exists,
-        lambda: any(path.stat().st_size > 0 for path in store.glob("neostore.relationshipstore.db")),
+        lambda: any(
+            path.stat().st_size > 0 for path in store.glob("neostore.relationshipstore.db")
+        ),
     )
     marker = home / "import" / "kgload.importing"
     for moment in moments:
@@ -181,7 +221,9 @@ def test_an_import_killed_while_neo4j_admin_works_is_done_again(
         assert marker.exists(), "killed before its end"
     assert main(arguments) == 0, capsys.readouterr().err
     assert not marker.exists()
-    assert main(["conceptnet", str(file), "--data", str(tmp_path / "live"), "--memory", "512MB"]) == 0
+    assert (
+        main(["conceptnet", str(file), "--data", str(tmp_path / "live"), "--memory", "512MB"]) == 0
+    )
     database.start()
     try:
         assert content(database.login) == content(login), "as the live route makes it"
@@ -202,5 +244,7 @@ def kill_when(moment: Callable[[], bool], arguments: list[str], *, whole_group: 
         until(lambda: moment() or process.poll() is not None, "the import's next step")
         assert process.poll() is None, "the loader ended before"
     finally:
-        os.kill(process.pid, signal.SIGKILL) if not whole_group else os.killpg(process.pid, signal.SIGKILL)
+        os.kill(process.pid, signal.SIGKILL) if not whole_group else os.killpg(
+            process.pid, signal.SIGKILL
+        )
         process.wait(60)

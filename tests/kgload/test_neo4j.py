@@ -33,13 +33,28 @@ phrases = ["works beside"]
 symmetric = true
 """
 PAIR = (("dog", "cat"), ("cat", "dog"))
-HEADS = ("dog", "cat", "coffee", "rain", "bicycle", "kitchen", "doctor", "winter", "book", "no such thing")
+HEADS = (
+    "dog",
+    "cat",
+    "coffee",
+    "rain",
+    "bicycle",
+    "kitchen",
+    "doctor",
+    "winter",
+    "book",
+    "no such thing",
+)
 
 
 @pytest.fixture
 def login(neo4j_database: Database, monkeypatch: pytest.MonkeyPatch) -> Neo4jLogin:
     login = neo4j_database.login
-    for name, value in (("STORE", login.url), ("NEO4J_USER", login.user), ("NEO4J_PASSWORD", login.password)):
+    for name, value in (
+        ("STORE", login.url),
+        ("NEO4J_USER", login.user),
+        ("NEO4J_PASSWORD", login.password),
+    ):
         monkeypatch.setenv(f"KGT_{name}", value)
     return login
 
@@ -56,17 +71,24 @@ def test_the_starter_graph_reads_as_in_the_embedded_store(
     ):
         assert main([*arguments, "--data", str(tmp_path)]) == 0
         printed.append(capsys.readouterr().out)
-    graphs = [line for text in printed for line in text.splitlines() if line.startswith("base graph ")]
+    graphs = [
+        line for text in printed for line in text.splitlines() if line.startswith("base graph ")
+    ]
     assert len(set(graphs)) == 1, "counts and fingerprint"
     assert "holds this graph already" in printed[2]
     assert printed[3] == ""
     assert login.password not in "".join(printed)
 
     async def compared() -> None:
-        graph, embedded = await Neo4jStore.open(login, VOCABULARY), SqliteStore(tmp_path, VOCABULARY)
+        graph, embedded = (
+            await Neo4jStore.open(login, VOCABULARY),
+            SqliteStore(tmp_path, VOCABULARY),
+        )
         for head in HEADS:
             concept = Concept.of(head)
-            assert await graph.neighborhood("x", concept, 3) == await embedded.neighborhood("x", concept, 3)
+            assert await graph.neighborhood("x", concept, 3) == await embedded.neighborhood(
+                "x", concept, 3
+            )
         keys = [h.casefold() for h in HEADS]
         assert await graph.look_up("x", keys) == await embedded.look_up("x", keys)
         await graph.close()
@@ -101,21 +123,49 @@ def test_real_concepts_go_into_the_graph_as_the_file_says(
     login: Neo4jLogin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = graphs.real(tmp_path / "dump.csv")
-    command = ["conceptnet", str(file), "--language", "all", "--data", str(tmp_path), "--memory", "512MB", "--replace"]
+    command = [
+        "conceptnet",
+        str(file),
+        "--language",
+        "all",
+        "--data",
+        str(tmp_path),
+        "--memory",
+        "512MB",
+        "--replace",
+    ]
     assert main(command) == 0
     assert main([*command, "--store", "sqlite"]) == 0
-    assert graphs.said_of(login, "dog", "IsA", "animal") == [(3.0, "[[a dog]] is an [[animal]]; truly, so", 3)]
+    assert graphs.said_of(login, "dog", "IsA", "animal") == [
+        (3.0, "[[a dog]] is an [[animal]]; truly, so", 3)
+    ]
     assert graphs.said_of(login, "self", "RelatedTo", "self") == [(1.0, None, 1)]
     assert graphs.said_of(login, "dog", "UnheardOf", "bone") == [(1.0, None, 1)]
     languages = {row["uri"]: row["language"] for row in graphs.content(login)["concepts"]}
     assert {languages[u] for u in ("собака", "犬", "كلب", "dog")} == {"ru", "zh", "ar", "en"}
-    assert len([row for row in graphs.content(login)["edges"] if (row["head"], row["tail"]) in PAIR]) == 10
+    assert (
+        len([row for row in graphs.content(login)["edges"] if (row["head"], row["tail"]) in PAIR])
+        == 10
+    )
 
     async def compared() -> None:
-        graph, embedded = await Neo4jStore.open(login, VOCABULARY), SqliteStore(tmp_path, VOCABULARY)
+        graph, embedded = (
+            await Neo4jStore.open(login, VOCABULARY),
+            SqliteStore(tmp_path, VOCABULARY),
+        )
         try:
             assert graph.base_fingerprint == embedded.base_fingerprint
-            for text in ("dog", "o'brien's dog", "self", "7 up", "犬", "собака", "x" * 300, "\ufdfa" * 15, "cat"):
+            for text in (
+                "dog",
+                "o'brien's dog",
+                "self",
+                "7 up",
+                "犬",
+                "собака",
+                "x" * 300,
+                "\ufdfa" * 15,
+                "cat",
+            ):
                 concept = Concept.of(text)
                 view = await graph.neighborhood("x", concept, 30)
                 assert view == await embedded.neighborhood("x", concept, 30)
@@ -133,9 +183,15 @@ def test_real_concepts_go_into_the_graph_as_the_file_says(
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
-        ("MATCH ({uri: 'dog'})-[r:IsA]->({uri: 'animal'}) DELETE r", "(dog, IsA, animal) is not in the store"),
+        (
+            "MATCH ({uri: 'dog'})-[r:IsA]->({uri: 'animal'}) DELETE r",
+            "(dog, IsA, animal) is not in the store",
+        ),
         ("MATCH ()-[r:CUSTOM]->() SET r.relation = 'Else'", "Else: 0 edges in the file"),
-        ("MATCH ({uri: 'dog'})-[r:IsA]->({uri: 'animal'}) SET r.surface_text = ''", "(dog, IsA, animal) has another"),
+        (
+            "MATCH ({uri: 'dog'})-[r:IsA]->({uri: 'animal'}) SET r.surface_text = ''",
+            "(dog, IsA, animal) has another",
+        ),
         (
             "MATCH (d {uri: 'dog'})-[r:IsA]->(a {uri: 'animal'}) CREATE (d)-[c:IsA]->(a) SET c = properties(r)",
             "(dog, IsA, animal) is in the store 2 times",
@@ -144,11 +200,29 @@ def test_real_concepts_go_into_the_graph_as_the_file_says(
     ],
 )
 def test_verify_tells_what_differs_in_the_graph(
-    change: str, complaint: str, login: Neo4jLogin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    change: str,
+    complaint: str,
+    login: Neo4jLogin,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = graphs.real(tmp_path / "dump.csv")
     graphs.empty(login)
-    assert main(["conceptnet", str(file), "--language", "all", "--data", str(tmp_path), "--memory", "512MB"]) == 0
+    assert (
+        main(
+            [
+                "conceptnet",
+                str(file),
+                "--language",
+                "all",
+                "--data",
+                str(tmp_path),
+                "--memory",
+                "512MB",
+            ]
+        )
+        == 0
+    )
     graphs.rows(login, change)
     capsys.readouterr()
     assert main(["verify", "--data", str(tmp_path), "--memory", "512MB"]) == 1
@@ -161,7 +235,16 @@ def test_stats_shows_the_same_of_either_store(
 ) -> None:
     graphs.empty(login)
     file = graphs.real(tmp_path / "dump.csv")
-    command = ["conceptnet", str(file), "--language", "all", "--data", str(tmp_path), "--memory", "512MB"]
+    command = [
+        "conceptnet",
+        str(file),
+        "--language",
+        "all",
+        "--data",
+        str(tmp_path),
+        "--memory",
+        "512MB",
+    ]
     assert main(command) == 0
     assert main([*command, "--store", "sqlite"]) == 0
 
@@ -199,9 +282,17 @@ def test_a_graph_without_a_base_says_what_to_do(
 def test_a_declared_relation_is_said_in_its_own_words_by_a_server_on_the_graph(
     login: Neo4jLogin, tmp_path: Path
 ) -> None:
-    (tmp_path / "own.tsv").write_text("pump 7\tsuppliedBy\tACME\npump 7\tworksBeside\tmixer\npump 7\tIsA\tpump\n")
+    (tmp_path / "own.tsv").write_text(
+        "pump 7\tsuppliedBy\tACME\npump 7\tworksBeside\tmixer\npump 7\tIsA\tpump\n"
+    )
     (tmp_path / "own.toml").write_text(DECLARED, encoding="utf-8")
-    command = ["triples", str(tmp_path / "own.tsv"), "--declare", str(tmp_path / "own.toml"), "--replace"]
+    command = [
+        "triples",
+        str(tmp_path / "own.tsv"),
+        "--declare",
+        str(tmp_path / "own.toml"),
+        "--replace",
+    ]
     assert main([*command, "--data", str(tmp_path)]) == 0
     settings = read_settings([])
 
@@ -211,7 +302,9 @@ def test_a_declared_relation_is_said_in_its_own_words_by_a_server_on_the_graph(
         assert relations.is_symmetric("worksBeside")
         store = await assemble.open_store(settings, relations)
         view = await store.neighborhood("x", Concept.of("mixer"), 9)
-        assert [v.triple.tail.text for v in view.slice("worksBeside").triples] == ["pump 7"], "read from both ends"
+        assert [v.triple.tail.text for v in view.slice("worksBeside").triples] == ["pump 7"], (
+            "read from both ends"
+        )
         await store.close()
 
     asyncio.run(asked())

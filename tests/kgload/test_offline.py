@@ -1,4 +1,5 @@
-"""The offline route: files for neo4j-admin, run where it is found; a database that is there is refused."""
+"""The offline route: files for neo4j-admin, run where it is found; a database that is there is
+refused."""
 
 from __future__ import annotations
 
@@ -56,7 +57,9 @@ def test_without_the_tool_the_files_are_written_and_the_command_is_told(
 
 
 @pytest.mark.parametrize("kept_in", ["data/databases/neo4j", "data/transactions/neo4j"])
-def test_a_database_that_is_there_is_refused(kept_in: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_database_that_is_there_is_refused(
+    kept_in: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     home = tmp_path / "home"
     (home / kept_in).mkdir(parents=True)
     (home / kept_in / "neostore").write_bytes(b"x")
@@ -66,7 +69,9 @@ def test_a_database_that_is_there_is_refused(kept_in: str, tmp_path: Path, capsy
     assert not (home / "import").exists()
 
 
-def test_an_imported_database_reads_as_the_embedded_store(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_imported_database_reads_as_the_embedded_store(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     try:
         lib = jars(POMS["lts"])
     except Unobtainable as reason:
@@ -91,7 +96,9 @@ def test_an_imported_database_reads_as_the_embedded_store(tmp_path: Path, capsys
             assert graph.base_fingerprint == embedded.base_fingerprint
             for head in HEADS:
                 concept = Concept.of(head)
-                assert await graph.neighborhood("x", concept, 9) == await embedded.neighborhood("x", concept, 9)
+                assert await graph.neighborhood("x", concept, 9) == await embedded.neighborhood(
+                    "x", concept, 9
+                )
             keys = [Concept.of(head).key for head in HEADS]
             assert await graph.look_up("x", keys) == await embedded.look_up("x", keys)
             assert await graph.check() == []
@@ -102,8 +109,12 @@ def test_an_imported_database_reads_as_the_embedded_store(tmp_path: Path, capsys
     try:
         asyncio.run(compared())
         login = database.login
-        assert graphs.said_of(login, "dog", "IsA", "animal") == [(3.0, "[[a dog]] is an [[animal]]; truly, so", 4)]
-        assert graphs.said_of(login, "o'brien's dog", "IsA", "dog") == [(1.0, "[[O'Brien's dog]] is a [[\"dog\"]]", 1)]
+        assert graphs.said_of(login, "dog", "IsA", "animal") == [
+            (3.0, "[[a dog]] is an [[animal]]; truly, so", 4)
+        ]
+        assert graphs.said_of(login, "o'brien's dog", "IsA", "dog") == [
+            (1.0, "[[O'Brien's dog]] is a [[\"dog\"]]", 1)
+        ]
         languages = {row["uri"]: row["language"] for row in graphs.content(login)["concepts"]}
         assert {languages[u] for u in ("собака", "犬", "كلب", "dog")} == {"ru", "zh", "ar", "en"}
     finally:

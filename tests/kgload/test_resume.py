@@ -46,7 +46,9 @@ def test_a_load_killed_at_any_point_ends_in_the_same_graph(
         data = tmp_path / str(number)
         first = killed(point, *loading(file, data))
         if first.returncode != -signal.SIGKILL:
-            assert first.returncode == 0, first.stderr  # threads make the number of points vary a little
+            assert first.returncode == 0, (
+                first.stderr
+            )  # threads make the number of points vary a little
         capsys.readouterr()
         assert load("conceptnet", file, "--batch", "150", data=data) == 0
         went_on += "going on with" in capsys.readouterr().err
@@ -68,7 +70,9 @@ def test_a_load_that_goes_on_does_not_read_the_file_again(
     assert content(data) == content(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("function", ["", "_number", "_pour"], ids=["anywhere", "in statements", "between batches"])
+@pytest.mark.parametrize(
+    "function", ["", "_number", "_pour"], ids=["anywhere", "in statements", "between batches"]
+)
 def test_a_load_may_be_interrupted_at_any_point(function: str, tmp_path: Path) -> None:
     file = tmp_path / "dump.csv"
     generate(file, 150_000, whole=True)
@@ -105,7 +109,9 @@ def test_a_reader_sees_the_old_base_until_the_new_one_is_whole(file: Path, tmp_p
 # The same file, and another
 
 
-def test_the_same_file_twice_changes_nothing(file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_file_twice_changes_nothing(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = tmp_path / "data"
     load("conceptnet", file, data=data)
     before = (data / BASE_FILE).read_bytes(), (data / BASE_FILE).stat().st_ino
@@ -119,7 +125,9 @@ def test_the_same_file_twice_changes_nothing(file: Path, tmp_path: Path, capsys:
     assert ((data / BASE_FILE).read_bytes(), (data / BASE_FILE).stat().st_ino) == before
 
 
-def test_another_file_is_refused_without_replace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_file_is_refused_without_replace(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = tmp_path / "data"
     first = dump(tmp_path / "first.csv", [line("IsA", "dog", "pet")])
     other = dump(tmp_path / "other.csv", [line("IsA", "cat", "pet")])
@@ -135,7 +143,11 @@ def test_another_file_is_refused_without_replace(tmp_path: Path, capsys: pytest.
 
 async def test_replace_keeps_overlays_and_edits_whose_base_edge_is_gone(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    load("conceptnet", dump(tmp_path / "a.csv", [line("IsA", "dog", "pet"), line("IsA", "cat", "pet")]), data=data)
+    load(
+        "conceptnet",
+        dump(tmp_path / "a.csv", [line("IsA", "dog", "pet"), line("IsA", "cat", "pet")]),
+        data=data,
+    )
     store = SqliteStore(data, VOCABULARY)
     own, gone = Triple.of("dog", "IsA", "friend"), Triple.of("dog", "IsA", "pet")
     await add(store, "ann", own)

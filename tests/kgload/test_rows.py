@@ -1,4 +1,5 @@
-"""One's own triples, line by line: headers, columns, quotes, weights. Each line is a row, a header, or told why not."""
+"""One's own triples, line by line: headers, columns, quotes, weights. Each line is a row, a header,
+or told why not."""
 
 from __future__ import annotations
 
@@ -19,7 +20,11 @@ UNNAMED = Columns()
 
 def read(layout: str, content: str | bytes, columns: Columns = UNNAMED) -> list[Item]:
     raw = content if isinstance(content, bytes) else content.encode()
-    return list(READERS[layout]((decoded(number, line) for number, line in lines_of(io.BytesIO(raw))), columns))
+    return list(
+        READERS[layout](
+            (decoded(number, line) for number, line in lines_of(io.BytesIO(raw))), columns
+        )
+    )
 
 
 def told(layout: str, content: str, columns: Columns = UNNAMED) -> list[tuple[object, ...]]:
@@ -29,7 +34,9 @@ def told(layout: str, content: str, columns: Columns = UNNAMED) -> list[tuple[ob
         if isinstance(item, Row):
             short.append((item.head, item.relation, item.tail, item.weight))
         else:
-            short.append((item.number, item.reason) if isinstance(item, BadLine) else (item.number,))
+            short.append(
+                (item.number, item.reason) if isinstance(item, BadLine) else (item.number,)
+            )
     return short
 
 
@@ -41,10 +48,16 @@ NOT_CLOSED = "is no CSV: a quote that opens here is not closed"
 GOES_ON = "is no CSV: a quoted field goes on behind its closing quote"
 QUOTED = [
     ('"tv" set,AtLocation,room\nmango,IsA,fruit', [(1, GOES_ON), MANGO]),
-    ('mango,IsA,fruit\n"tv,AtLocation,room\nmango,IsA,fruit\nmango,IsA,fruit', [MANGO, (2, NOT_CLOSED), MANGO, MANGO]),
+    (
+        'mango,IsA,fruit\n"tv,AtLocation,room\nmango,IsA,fruit\nmango,IsA,fruit',
+        [MANGO, (2, NOT_CLOSED), MANGO, MANGO],
+    ),
     ('"tv,AtLocation,room\nmango,IsA,"fruit"', [(1, GOES_ON), MANGO]),
     ('"tv,AtLocation,room\nmango,IsA,fruit\n"open', [(1, GOES_ON), MANGO, (3, NOT_CLOSED)]),
-    ('"5 inch,IsA,x\nmango,IsA,fruit\npipe,IsA,5"', [(1, "has 1 column, not 3"), MANGO, ("pipe", "IsA", '5"', 1.0)]),
+    (
+        '"5 inch,IsA,x\nmango,IsA,fruit\npipe,IsA,5"',
+        [(1, "has 1 column, not 3"), MANGO, ("pipe", "IsA", '5"', 1.0)],
+    ),
     ('mango,IsA,fruit\n"', [MANGO, (2, NOT_CLOSED)]),
     ('5" pipe,IsA,a "b" c', [('5" pipe', "IsA", 'a "b" c', 1.0)]),
     ('"a ""b"" c",IsA,"d, e"', [('a "b" c', "IsA", "d, e", 1.0)]),
@@ -52,7 +65,10 @@ QUOTED = [
     ('a,IsA,"b\n\nc\nd"\nmango,IsA,fruit', [("a", "IsA", "b c d", 1.0), MANGO]),
     ('a,IsA,"b\nc"\nx', [("a", "IsA", "b c", 1.0), (3, "has 1 column, not 3")]),
     ("mango;IsA;fruit", [(1, "has 1 column, not 3")]),
-    ("x" * 131_073 + ",IsA,y\nmango,IsA,fruit", [(1, "has a field of more than 131,072 characters"), MANGO]),
+    (
+        "x" * 131_073 + ",IsA,y\nmango,IsA,fruit",
+        [(1, "has a field of more than 131,072 characters"), MANGO],
+    ),
     (
         '"' + "x" * 131_073 + '",IsA,y\nmango,IsA,fruit',
         [(1, "is no CSV: a field has more than 131,072 characters"), MANGO],
@@ -61,7 +77,9 @@ QUOTED = [
 
 
 @pytest.mark.parametrize(("content", "expected"), QUOTED, ids=range(len(QUOTED)))
-def test_a_malformed_row_costs_itself_alone(content: str, expected: list[tuple[object, ...]]) -> None:
+def test_a_malformed_row_costs_itself_alone(
+    content: str, expected: list[tuple[object, ...]]
+) -> None:
     assert told("csv", content) == expected
 
 
@@ -79,7 +97,10 @@ def test_a_well_formed_row_over_several_lines_is_one_row_kept_or_rejected() -> N
 
 def test_a_line_that_is_not_utf8_does_not_end_the_file() -> None:
     items = read("csv", b'"open,IsA,x\n\xff,IsA,y\nmango,IsA,fruit\n')
-    assert [(i.number, i.reason) for i in items[:2] if isinstance(i, BadLine)] == [(1, NOT_CLOSED), (2, "is not UTF-8")]
+    assert [(i.number, i.reason) for i in items[:2] if isinstance(i, BadLine)] == [
+        (1, NOT_CLOSED),
+        (2, "is not UTF-8"),
+    ]
     assert isinstance(items[2], Row)
 
 
@@ -104,12 +125,16 @@ HEADERS = [
 
 @pytest.mark.parametrize("layout", ["csv", "tsv"])
 @pytest.mark.parametrize(("header", "row"), HEADERS)
-def test_a_first_line_that_names_the_columns_is_a_header(header: str, row: str, layout: str) -> None:
+def test_a_first_line_that_names_the_columns_is_a_header(
+    header: str, row: str, layout: str
+) -> None:
     lines = f"\ufeff{header}\n{row}\n"
     assert told(layout, lines if layout == "csv" else lines.replace(",", "\t")) == [(1,), MANGO]
 
 
-@pytest.mark.parametrize("first", ["start,Antonym,end", "head,IsA,tail", "subject,RelatedTo,object"])
+@pytest.mark.parametrize(
+    "first", ["start,Antonym,end", "head,IsA,tail", "subject,RelatedTo,object"]
+)
 def test_a_triple_about_such_words_is_a_triple(first: str) -> None:
     head, relation, tail = first.split(",")
     assert told("csv", f"{first}\nmango,IsA,fruit") == [(head, relation, tail, 1.0), MANGO]
@@ -156,17 +181,31 @@ COLUMNS = [
     ("jsonl", '["mango", "IsA", "fruit", null]', [MANGO]),
     ("jsonl", '["mango", "IsA", "fruit", 2, 3]', [(1, "has 5 columns, not 3")]),
     ("jsonl", '["mango", "IsA"]', [(1, "has 2 columns, not 3")]),
-    ("jsonl", '{"Subject": "mango", "predicate": "IsA", "object": "fruit", "score": 1, "x": 2}', [MANGO]),
+    (
+        "jsonl",
+        '{"Subject": "mango", "predicate": "IsA", "object": "fruit", "score": 1, "x": 2}',
+        [MANGO],
+    ),
     ("jsonl", '{"from": "mango", "type": "IsA", "to": "fruit", "head": null}', [MANGO]),
-    ("jsonl", '{"head": "mango", "head": "kiwi", "relation": "IsA", "tail": "fruit"}', [(1, "names the head twice")]),
-    ("jsonl", '{"head": "mango", "Head": "kiwi", "relation": "IsA", "tail": "fruit"}', [(1, "names the head twice")]),
+    (
+        "jsonl",
+        '{"head": "mango", "head": "kiwi", "relation": "IsA", "tail": "fruit"}',
+        [(1, "names the head twice")],
+    ),
+    (
+        "jsonl",
+        '{"head": "mango", "Head": "kiwi", "relation": "IsA", "tail": "fruit"}',
+        [(1, "names the head twice")],
+    ),
     ("jsonl", "[" * 100_000, [(1, "is not JSON: it is nested too deeply")]),
     ("jsonl", "7" * 5_000, [(1, "is not JSON: a number has too many digits")]),
 ]
 
 
 @pytest.mark.parametrize(("layout", "content", "expected"), COLUMNS, ids=range(len(COLUMNS)))
-def test_a_row_has_the_columns_that_are_named(layout: str, content: str, expected: list[tuple[object, ...]]) -> None:
+def test_a_row_has_the_columns_that_are_named(
+    layout: str, content: str, expected: list[tuple[object, ...]]
+) -> None:
     assert told(layout, content) == expected
 
 
@@ -201,9 +240,13 @@ def test_any_other_weight_is_told(weight: str, reason: str) -> None:
     assert bad.reason.endswith(reason)
 
 
-@pytest.mark.parametrize("weight", ["NaN", "Infinity", "-Infinity", "1e300", "1" + "0" * 400, "true", '"2"', "[1]"])
+@pytest.mark.parametrize(
+    "weight", ["NaN", "Infinity", "-Infinity", "1e300", "1" + "0" * 400, "true", '"2"', "[1]"]
+)
 def test_any_other_weight_in_json_is_told(weight: str) -> None:
-    (bad,) = read("jsonl", f'{{"head": "mango", "relation": "IsA", "tail": "fruit", "weight": {weight}}}')
+    (bad,) = read(
+        "jsonl", f'{{"head": "mango", "relation": "IsA", "tail": "fruit", "weight": {weight}}}'
+    )
     assert isinstance(bad, BadLine)
     assert bad.reason.startswith("the weight ")
 
@@ -234,7 +277,8 @@ PIECES = st.sampled_from(
 
 @settings(max_examples=500, deadline=None)
 @given(
-    st.one_of(st.lists(PIECES, max_size=60).map(b"".join), st.binary(max_size=200)), st.sampled_from(sorted(READERS))
+    st.one_of(st.lists(PIECES, max_size=60).map(b"".join), st.binary(max_size=200)),
+    st.sampled_from(sorted(READERS)),
 )
 def test_each_line_is_in_one_item_and_items_are_in_order(content: bytes, layout: str) -> None:
     items = read(layout, content)

@@ -1,4 +1,5 @@
-"""What a loader shows on a terminal: a bar with rows, rate and time left, then tables; plain lines elsewhere."""
+"""What a loader shows on a terminal: a bar with rows, rate and time left, then tables; plain lines
+elsewhere."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ def on_a_terminal(*command: str) -> str:
 
     reader = threading.Thread(target=read)
     environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"}
-    process = subprocess.Popen(command, cwd=ROOT, stdin=far, stdout=far, stderr=far, env=environment)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdin=far, stdout=far, stderr=far, env=environment
+    )
     os.close(far)
     reader.start()
     status = process.wait(timeout=300)
@@ -47,7 +50,11 @@ def on_a_terminal(*command: str) -> str:
 
 def plain(text: str) -> list[str]:
     """The lines without colours and movements."""
-    return [line for line in re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)) if line.strip()]
+    return [
+        line
+        for line in re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text))
+        if line.strip()
+    ]
 
 
 def test_a_load_on_a_terminal_shows_bars_and_ends_with_tables(tmp_path: Path) -> None:
@@ -91,6 +98,11 @@ def test_off_a_terminal_there_are_plain_lines(capsys: pytest.CaptureFixture[str]
             phase.at(n / 10)
     report.table("In all", ("what", "count"), [("kept", 1000)])
     out, err = capsys.readouterr()
-    assert [line.split(" ")[1].rstrip() for line in err.splitlines()] == ["30%", "60%", "90%", "done"]
+    assert [line.split(" ")[1].rstrip() for line in err.splitlines()] == [
+        "30%",
+        "60%",
+        "90%",
+        "done",
+    ]
     assert out == "In all: what, count\nkept\t1,000\n"
     assert "\x1b" not in out + err

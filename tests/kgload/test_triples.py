@@ -1,4 +1,5 @@
-"""One's own triples as the base: the ways to write them, relations of one's own, and what `verify` and `stats` say."""
+"""One's own triples as the base: the ways to write them, relations of one's own, and what `verify`
+and `stats` say."""
 
 from __future__ import annotations
 
@@ -84,7 +85,9 @@ BAD = [
 
 @pytest.mark.parametrize(("name", "bad", "reason"), BAD)
 def test_a_bad_line_is_named(name: str, bad: str, reason: str, tmp_path: Path, data: Path) -> None:
-    good = {"x.tsv": "cat\tIsA\tpet", "x.csv": "cat,IsA,pet", "x.jsonl": '["cat", "IsA", "pet"]'}[name]
+    good = {"x.tsv": "cat\tIsA\tpet", "x.csv": "cat,IsA,pet", "x.jsonl": '["cat", "IsA", "pet"]'}[
+        name
+    ]
     (tmp_path / name).write_text(f"{good}\n{bad}\n", encoding="utf-8")
     assert load("triples", tmp_path / name, data=data) == 0
     assert edges(data) == {("cat", "IsA", "pet")}
@@ -107,10 +110,14 @@ def test_the_starter_graph_loads_and_stays(data: Path, capsys: pytest.CaptureFix
 # Relations of one's own
 
 
-def test_a_declared_relation_is_said_in_its_own_words_by_the_server(tmp_path: Path, data: Path) -> None:
+def test_a_declared_relation_is_said_in_its_own_words_by_the_server(
+    tmp_path: Path, data: Path
+) -> None:
     (tmp_path / "graph.tsv").write_text(WRITTEN["graph.tsv"], encoding="utf-8")
     (tmp_path / "own.toml").write_text(DECLARED, encoding="utf-8")
-    assert load("triples", tmp_path / "graph.tsv", "--declare", tmp_path / "own.toml", data=data) == 0
+    assert (
+        load("triples", tmp_path / "graph.tsv", "--declare", tmp_path / "own.toml", data=data) == 0
+    )
     vocabulary = asyncio.run(assemble.vocabulary(settings_of(data)))
     triple = Triple.of("pump 7", "suppliedBy", "ACME Ltd")
     assert verbalize(triple, vocabulary) == "pump 7 is supplied by ACME Ltd"
@@ -137,7 +144,9 @@ def test_a_declaration_that_contradicts_is_refused(
 ) -> None:
     (tmp_path / "graph.tsv").write_text(WRITTEN["graph.tsv"], encoding="utf-8")
     (tmp_path / "own.toml").write_text(text, encoding="utf-8")
-    assert load("triples", tmp_path / "graph.tsv", "--declare", tmp_path / "own.toml", data=data) == 2
+    assert (
+        load("triples", tmp_path / "graph.tsv", "--declare", tmp_path / "own.toml", data=data) == 2
+    )
     assert complaint in capsys.readouterr().err
     assert not (data / BASE_FILE).exists()
 
@@ -174,7 +183,10 @@ def test_verify_works_for_triples_too(tmp_path: Path, data: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "complaint"),
     [
-        ("DELETE FROM edges WHERE rank = 0 AND relation = (SELECT id FROM relations WHERE name = 'IsA')", "IsA:"),
+        (
+            "DELETE FROM edges WHERE rank = 0 AND relation = (SELECT id FROM relations WHERE name = 'IsA')",
+            "IsA:",
+        ),
         ("UPDATE edges SET weight = weight + 1", "another weight"),
         ("UPDATE concepts SET key = key || 'x' WHERE id = 1", "is not in the store"),
         ("UPDATE meta SET value = 'ffff' WHERE key = 'fingerprint'", "fingerprints"),
@@ -183,7 +195,9 @@ def test_verify_works_for_triples_too(tmp_path: Path, data: Path) -> None:
 def test_verify_tells_what_differs(
     damage: str, complaint: str, tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file = dump(tmp_path / "dump.csv", [line("IsA", "dog", "pet"), line("UsedFor", "dog", "hunting")])
+    file = dump(
+        tmp_path / "dump.csv", [line("IsA", "dog", "pet"), line("UsedFor", "dog", "hunting")]
+    )
     load("conceptnet", file, data=data)
     with sqlite3.connect(data / BASE_FILE) as connection:
         connection.execute(damage)
@@ -192,8 +206,12 @@ def test_verify_tells_what_differs(
     assert complaint in capsys.readouterr().out
 
 
-async def test_stats_shows_what_the_store_holds(tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    lines = [line("IsA", f"pet{n}", "animal") for n in range(20)] + [line("UsedFor", "dog", "hunting")]
+async def test_stats_shows_what_the_store_holds(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [line("IsA", f"pet{n}", "animal") for n in range(20)] + [
+        line("UsedFor", "dog", "hunting")
+    ]
     load("conceptnet", dump(tmp_path / "dump.csv", lines), data=data)
     store = SqliteStore(data, VOCABULARY)
     await add(store, "ann", t("dog", "Desires", "bones"))

@@ -1,4 +1,5 @@
-"""A gRPC server that does as a test says: it answers every RPC of the contract with an empty response, or fails."""
+"""A gRPC server that does as a test says: it answers every RPC of the contract with an empty
+response, or fails."""
 
 from __future__ import annotations
 
@@ -16,7 +17,9 @@ from google.protobuf.descriptor import MethodDescriptor
 from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
 
-RPCS: list[MethodDescriptor] = list(pb.DESCRIPTOR.services_by_name["PersonalizationService"].methods)
+RPCS: list[MethodDescriptor] = list(
+    pb.DESCRIPTOR.services_by_name["PersonalizationService"].methods
+)
 AT_ONCE = ("grpc-retry-pushback-ms", "1")
 """Tells the client to retry without waiting."""
 

@@ -70,7 +70,9 @@ NO_ADDRESSES = [
 ]
 
 
-@pytest.mark.parametrize("text", [*LOOPBACK, "unix:/run/kgt.sock", "unix:kgt.sock", "unix:///run/kgt.sock"])
+@pytest.mark.parametrize(
+    "text", [*LOOPBACK, "unix:/run/kgt.sock", "unix:kgt.sock", "unix:///run/kgt.sock"]
+)
 def test_what_is_on_this_machine_is_not_reached_through_a_proxy(text: str) -> None:
     assert for_client(text).is_loopback
     assert channel_options(for_client(text)) == [("grpc.enable_http_proxy", 0)]
@@ -147,7 +149,11 @@ async def test_both_clients_take_the_proxy_for_others_only(
         closing = kind(text).close()
         if closing is not None:
             await closing
-    assert [target for target, _ in made] == ["127.0.0.1:50051", "127.0.0.1:50051", "192.0.2.1:50051"]
+    assert [target for target, _ in made] == [
+        "127.0.0.1:50051",
+        "127.0.0.1:50051",
+        "192.0.2.1:50051",
+    ]
     assert [options.get("grpc.enable_http_proxy") for _, options in made] == [0, 0, None]
 
 
@@ -164,7 +170,9 @@ async def test_both_clients_take_the_proxy_for_others_only(
         ({"KGT_ADDRESS": "localhost:1", "KGT_SERVER": "LOCALHOST:1"}, "localhost:1"),
     ],
 )
-def test_either_variable_names_the_server(environment: Mapping[str, str], address: str | None) -> None:
+def test_either_variable_names_the_server(
+    environment: Mapping[str, str], address: str | None
+) -> None:
     assert named_address(environment) == address
 
 

@@ -46,7 +46,8 @@ ROUNDED_S = 1.0
 
 
 class Asker:
-    """Either client, asked in the same way: each method returns its message, or the list of its stream's."""
+    """Either client, asked in the same way: each method returns its message, or the list of its
+    stream's."""
 
     def __init__(self, client: Client | AsyncClient) -> None:
         self.client = client
@@ -55,11 +56,16 @@ class Asker:
         return Asker(self.client.within(timeout_s))
 
     async def call(self, name: str, **arguments: Any) -> Any:
-        method, arguments = getattr(self.client, name), {"user": "alice", **ARGUMENTS[name], **arguments}
+        method, arguments = (
+            getattr(self.client, name),
+            {"user": "alice", **ARGUMENTS[name], **arguments},
+        )
         if isinstance(self.client, AsyncClient):
             called = method(**arguments)
             return [m async for m in called] if name in STREAMS else await called
-        return await asyncio.to_thread(lambda: list(method(**arguments)) if name in STREAMS else method(**arguments))
+        return await asyncio.to_thread(
+            lambda: list(method(**arguments)) if name in STREAMS else method(**arguments)
+        )
 
     async def close(self) -> None:
         closed = self.client.close()
@@ -99,7 +105,9 @@ def test_every_rpc_is_a_method_in_snake_case_and_there_are_no_others(kind: type)
     assert public - {"within", "close"} == {snake_case(rpc.name) for rpc in RPCS}
 
 
-async def test_each_method_calls_its_rpc_and_returns_its_message(asker: Asker, script: Script) -> None:
+async def test_each_method_calls_its_rpc_and_returns_its_message(
+    asker: Asker, script: Script
+) -> None:
     for rpc in RPCS:
         answered = await asker.call(snake_case(rpc.name))
         messages = answered if rpc.server_streaming else [answered]
@@ -112,7 +120,9 @@ async def test_each_method_calls_its_rpc_and_returns_its_message(asker: Asker, s
 def test_a_method_takes_its_requests_fields(rpc: MethodDescriptor) -> None:
     builder = getattr(requests, snake_case(rpc.name))
     # A line that continues is the wire's matter: the builder is given whole ones.
-    assert set(builder.__annotations__) - {"return"} == set(rpc.input_type.fields_by_name) - {"continued"}
+    assert set(builder.__annotations__) - {"return"} == set(rpc.input_type.fields_by_name) - {
+        "continued"
+    }
 
 
 @pytest.mark.parametrize(
@@ -146,7 +156,9 @@ def test_an_import_s_lines_arrive_whole_in_messages_that_fit(lines: list[str]) -
 
 def test_an_export_s_lines_are_put_together() -> None:
     pieces = [("a", False), ("b", True), ("c", True), ("d", False), ("", False), ("cut", True)]
-    messages = [pb.ExportOverlayResponse(line=line, continued=continued) for line, continued in pieces]
+    messages = [
+        pb.ExportOverlayResponse(line=line, continued=continued) for line, continued in pieces
+    ]
     assert list(whole_lines(messages)) == ["a", "bcd", ""]
 
 
@@ -161,7 +173,9 @@ async def test_every_call_has_a_deadline(asker: Asker, script: Script) -> None:
         assert SHORT_S + ROUNDED_S < remaining <= DEFAULT_TIMEOUT_S + ROUNDED_S
 
 
-async def test_within_is_another_deadline_over_the_same_connection(asker: Asker, script: Script) -> None:
+async def test_within_is_another_deadline_over_the_same_connection(
+    asker: Asker, script: Script
+) -> None:
     for name in ARGUMENTS:
         await asker.within(SHORT_S).call(name)
         remaining = script.remaining_s[-1]
@@ -181,7 +195,9 @@ async def test_a_call_that_is_not_answered_in_time_ends(asker: Asker, script: Sc
 
 
 @pytest.mark.parametrize("name", WRITES)
-async def test_a_request_id_is_made_up_for_each_write(asker: Asker, script: Script, name: str) -> None:
+async def test_a_request_id_is_made_up_for_each_write(
+    asker: Asker, script: Script, name: str
+) -> None:
     await asker.call(name)
     await asker.call(name)
     await asker.call(name, request_id="mine")
@@ -193,7 +209,9 @@ async def test_a_request_id_is_made_up_for_each_write(asker: Asker, script: Scri
 
 
 @pytest.mark.parametrize("name", WRITES)
-async def test_a_write_is_retried_with_the_same_request_id(asker: Asker, script: Script, name: str) -> None:
+async def test_a_write_is_retried_with_the_same_request_id(
+    asker: Asker, script: Script, name: str
+) -> None:
     script.failures = MOST_ATTEMPTS - 1
     await asker.call(name)
     assert len(script.calls) == MOST_ATTEMPTS
@@ -241,7 +259,8 @@ async def test_a_stream_is_not_retried_after_its_first_message(
 
 
 @pytest.mark.parametrize(
-    "code", [c for c in grpc.StatusCode if c not in (grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE)]
+    "code",
+    [c for c in grpc.StatusCode if c not in (grpc.StatusCode.OK, grpc.StatusCode.UNAVAILABLE)],
 )
 async def test_each_other_status_is_its_own_error_and_not_retried(
     asker: Asker, script: Script, code: grpc.StatusCode
@@ -255,7 +274,9 @@ async def test_each_other_status_is_its_own_error_and_not_retried(
     assert len(script.calls) == 1
 
 
-async def test_a_server_that_is_not_there_is_unavailable(kind: type[Client] | type[AsyncClient]) -> None:
+async def test_a_server_that_is_not_there_is_unavailable(
+    kind: type[Client] | type[AsyncClient],
+) -> None:
     with scripted_server(Script()) as gone:
         pass
     asker = Asker(kind(gone))
@@ -271,7 +292,9 @@ async def test_an_error_tells_what_the_server_packed_into_it(asker: Asker, scrip
     details = [
         error_details_pb2.ErrorInfo(reason="BUSY", domain="kgt", metadata={"tokens": "7"}),
         error_details_pb2.BadRequest(
-            field_violations=[error_details_pb2.BadRequest.FieldViolation(field="query", description="is empty")]
+            field_violations=[
+                error_details_pb2.BadRequest.FieldViolation(field="query", description="is empty")
+            ]
         ),
         error_details_pb2.RetryInfo(retry_delay=Duration(seconds=1, nanos=500_000_000)),
     ]
@@ -285,7 +308,11 @@ async def test_an_error_tells_what_the_server_packed_into_it(asker: Asker, scrip
     with pytest.raises(errors.ResourceExhausted) as failed:
         await asker.call("stream_answer")
     error = failed.value
-    assert (error.reason, error.metadata, error.fields) == ("BUSY", {"tokens": "7"}, {"query": "is empty"})
+    assert (error.reason, error.metadata, error.fields) == (
+        "BUSY",
+        {"tokens": "7"},
+        {"query": "is empty"},
+    )
     assert error.retry_after_s == 1.5
 
 
@@ -298,7 +325,9 @@ async def service(tmp_path: Path) -> AsyncIterator[Running]:
         yield started
 
 
-async def test_a_correction_takes_effect(kind: type[Client] | type[AsyncClient], service: Running) -> None:
+async def test_a_correction_takes_effect(
+    kind: type[Client] | type[AsyncClient], service: Running
+) -> None:
     asker = Asker(kind(service.address))
     response = await asker.call("personalize", answer="vegetables")
     assert response.converged
@@ -339,7 +368,11 @@ async def test_the_services_errors_name_reason_and_field(
 
 def test_the_client_loads_nothing_of_the_server() -> None:
     code = "import kgt.client, kgt.command, kgt.__main__, sys; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     loaded = set(done.stdout.split())
     assert {"kgt", "grpc"} <= loaded
-    assert loaded.isdisjoint({"torch", "transformers", "peft", "numpy", "pydantic", "server", "kgload", "sqlite3"})
+    assert loaded.isdisjoint(
+        {"torch", "transformers", "peft", "numpy", "pydantic", "server", "kgload", "sqlite3"}
+    )

@@ -26,7 +26,18 @@ from server.stores.sqlite_base import build_base
 from tests.kgt.scripted_server import Script, scripted_server
 from tests.rpc.running import BASE, ENJOY, FEED, VOCABULARY
 
-COMMANDS = ("personalize", "answer", "neighborhood", "facts", "edit", "edits", "revert", "export", "import", "erase")
+COMMANDS = (
+    "personalize",
+    "answer",
+    "neighborhood",
+    "facts",
+    "edit",
+    "edits",
+    "revert",
+    "export",
+    "import",
+    "erase",
+)
 
 Run = Callable[..., str]
 
@@ -129,7 +140,16 @@ def test_neighborhood(run: Run) -> None:
     assert "kennel" in shown
     page = document(run("neighborhood", "--json", "--page-size", "1", "--at-revision", "1", "dog"))
     assert len(page["triples"]) == 1
-    more = run("neighborhood", "--page-size", "1", "--at-revision", "1", "--page-token", page["next_page_token"], "dog")
+    more = run(
+        "neighborhood",
+        "--page-size",
+        "1",
+        "--at-revision",
+        "1",
+        "--page-token",
+        page["next_page_token"],
+        "dog",
+    )
     assert ("vegetables" in more) != (page["triples"][0]["triple"]["tail"] == "vegetables")
     assert "more: --page-token" in more
 
@@ -148,7 +168,10 @@ def test_edit(run: Run) -> None:
     assert shown.startswith("revision 1")
     assert "facts" in shown
     assert "(Luna, Desires, tuna)" in shown
-    once = [document(run("edit", "--json", "--add", "Luna", "is a", "cat", "--request-id", "r")) for _ in range(2)]
+    once = [
+        document(run("edit", "--json", "--add", "Luna", "is a", "cat", "--request-id", "r"))
+        for _ in range(2)
+    ]
     assert once[0] == once[1]
     assert once[0]["edit"]["revision"] == "2"
     assert run("edit", "--add", "Luna", "is a", "cat") == "nothing to change\n"
@@ -166,7 +189,9 @@ def test_edits(run: Run) -> None:
 def test_revert(run: Run) -> None:
     first, second = corrected(run), corrected(run, "fish")
     skipped = document(run("revert", "--json", "--skip-conflicts", first))
-    assert [edit_id for s in skipped["skipped"] for edit_id in s["edit_ids"]].count(second) == len(skipped["skipped"])
+    assert [edit_id for s in skipped["skipped"] for edit_id in s["edit_ids"]].count(second) == len(
+        skipped["skipped"]
+    )
     shown = run("revert", second)
     assert f"revert  {document(run('edits', '--json'))['edits'][0]['id']}  of {second}" in shown
     assert run("answer", ENJOY).startswith("vegetables\n")
@@ -190,7 +215,9 @@ def test_an_export_taken_back_is_the_same_overlay(run: Run, tmp_path: Path, user
     assert (other["imported_edits"], other["revision"]) == (2, "2")
 
 
-def test_an_import_into_an_overlay_with_edits_is_merged_when_asked(run: Run, tmp_path: Path) -> None:
+def test_an_import_into_an_overlay_with_edits_is_merged_when_asked(
+    run: Run, tmp_path: Path
+) -> None:
     file = tmp_path / "overlay.jsonl"
     corrected(run)
     run("export", str(file))
@@ -202,7 +229,11 @@ def test_an_import_into_an_overlay_with_edits_is_merged_when_asked(run: Run, tmp
 
 
 def test_erase_asks_for_the_users_name(
-    run: Run, address: str, user: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run,
+    address: str,
+    user: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     corrected(run)
     for typed in ("yes\n", "\n", ""):
@@ -228,7 +259,9 @@ def test_erase_does_not_ask_with_yes(run: Run, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_has_an_example_that_can_be_typed(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_has_an_example_that_can_be_typed(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
     assert ended.value.code == 0
@@ -265,10 +298,16 @@ def test_a_command_without_a_user_says_so(capsys: pytest.CaptureFixture[str]) ->
     ("arguments", "complaint"),
     [
         (["answer", ""], "kgt: InvalidArgument (INVALID_FIELD): query"),
-        (["answer", "--temperature", "-1", ENJOY], "kgt: InvalidArgument (INVALID_FIELD): temperature"),
+        (
+            ["answer", "--temperature", "-1", ENJOY],
+            "kgt: InvalidArgument (INVALID_FIELD): temperature",
+        ),
         (["revert", "nothing"], "kgt: NotFound (UNKNOWN_EDIT): "),
         (["personalize", "-k", "99999999999", ENJOY, "fish"], "kgt: "),
-        (["personalize", "--expected-revision", "1", ENJOY, "fish"], "kgt: Aborted (REVISION_MOVED): "),
+        (
+            ["personalize", "--expected-revision", "1", ENJOY, "fish"],
+            "kgt: Aborted (REVISION_MOVED): ",
+        ),
         (["facts", "--page-token", "nonsense"], "kgt: NotFound (UNKNOWN_PAGE_TOKEN): "),
         (["answer", "--timeout", "0", ENJOY], "kgt: DeadlineExceeded"),
         (["edit", "--add", "dog", "likes", "\udcff"], "kgt: "),
@@ -290,7 +329,9 @@ def test_what_fails_is_said_on_stderr_without_a_trace(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "other.jsonl").write_text('{"no": "header"}\n')
     command, *rest = arguments
-    status = main([command, "-u", user[:50], "--server", address, *(["--json"] if as_json else []), *rest])
+    status = main(
+        [command, "-u", user[:50], "--server", address, *(["--json"] if as_json else []), *rest]
+    )
     printed = capfd.readouterr()
     assert status == 1
     assert printed.out == ""
@@ -309,7 +350,9 @@ def test_a_server_that_is_not_there_is_said(capfd: pytest.CaptureFixture[str]) -
     assert "Traceback" not in printed.err
 
 
-def test_an_export_that_breaks_off_leaves_no_file(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_export_that_breaks_off_leaves_no_file(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "overlay.jsonl"
     file.write_text("the one before\n")
     with scripted_server(Script(failures=1, messages_before_failure=1)) as address:
@@ -326,12 +369,17 @@ def test_an_export_of_which_the_server_lost_a_part_keeps_the_rest_and_says_so(
     if before is not None:
         file.write_text(before)
     lines = [pb.ExportOverlayResponse(line=line) for line in ('{"kgt": 1}', '{"edit": "Zoë"}')]
-    script = Script(1, grpc.StatusCode.DATA_LOSS, messages_before_failure=2, responses={"ExportOverlay": lines})
+    script = Script(
+        1, grpc.StatusCode.DATA_LOSS, messages_before_failure=2, responses={"ExportOverlay": lines}
+    )
     with scripted_server(script) as address:
         assert main(["export", "-u", "alice", "--server", address, str(file)]) == 1
         printed = capfd.readouterr()
         assert printed.out == ""
-        assert printed.err == f"kgt: DataLoss: as the script says; {file} has the lines that could be read\n"
+        assert (
+            printed.err
+            == f"kgt: DataLoss: as the script says; {file} has the lines that could be read\n"
+        )
         assert file.read_text(encoding="utf-8") == '{"kgt": 1}\n{"edit": "Zoë"}\n'
         script.failures, script.messages_before_failure = 1, 0
         assert main(["export", "-u", "alice", "--server", address, str(file)]) == 1
@@ -355,7 +403,11 @@ def test_an_export_of_which_the_server_lost_a_part_keeps_the_rest_and_says_so(
     ],
 )
 def test_a_file_that_cannot_be_imported_is_told_in_a_line(
-    name: str, content: bytes | str | None, complaint: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    name: str,
+    content: bytes | str | None,
+    complaint: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     file = tmp_path / name
     if content == "":
@@ -367,7 +419,8 @@ def test_a_file_that_cannot_be_imported_is_told_in_a_line(
 
 
 @pytest.mark.parametrize(
-    ("mark", "line_end"), [(codecs.BOM_UTF8, "\n"), (b"", "\r\n"), (b"", "\r"), (codecs.BOM_UTF8, "\r\n")]
+    ("mark", "line_end"),
+    [(codecs.BOM_UTF8, "\n"), (b"", "\r\n"), (b"", "\r"), (codecs.BOM_UTF8, "\r\n")],
 )
 def test_marks_and_line_ends_of_other_programs_are_no_text(
     run: Run, tmp_path: Path, user: str, mark: bytes, line_end: str
@@ -386,16 +439,39 @@ def test_marks_and_line_ends_of_other_programs_are_no_text(
         ([], "kgt: the following arguments are required: COMMAND"),
         (["sing"], "kgt: argument COMMAND: invalid choice: 'sing'"),
         (["answer", "-u", "alice"], "kgt answer: the following arguments are required: query"),
-        (["facts", "-u", "alice", "--server", "nonsense"], "kgt facts: argument --server: is host:port"),
-        (["facts", "-u", "alice", "--server", "127.0.0.1:５"], "kgt facts: argument --server: is host:port"),
-        (["facts", "-u", "alice", "--server", "127.0.0.1:0"], "kgt facts: argument --server: has port 0"),
-        (["facts", "-u", "alice", "--timeout", "soon"], "kgt facts: argument --timeout: is a number of seconds"),
-        (["facts", "-u", "alice", "--timeout", "nan"], "kgt facts: argument --timeout: is a number of seconds"),
-        (["facts", "-u", "alice", "--timeout", "-1"], "kgt facts: argument --timeout: is a number of seconds"),
-        (["facts", "-u", "alice", "\x1b]0;x\x07\n"], r"kgt: unrecognized arguments: \x1b]0;x\x07\n"),
+        (
+            ["facts", "-u", "alice", "--server", "nonsense"],
+            "kgt facts: argument --server: is host:port",
+        ),
+        (
+            ["facts", "-u", "alice", "--server", "127.0.0.1:５"],
+            "kgt facts: argument --server: is host:port",
+        ),
+        (
+            ["facts", "-u", "alice", "--server", "127.0.0.1:0"],
+            "kgt facts: argument --server: has port 0",
+        ),
+        (
+            ["facts", "-u", "alice", "--timeout", "soon"],
+            "kgt facts: argument --timeout: is a number of seconds",
+        ),
+        (
+            ["facts", "-u", "alice", "--timeout", "nan"],
+            "kgt facts: argument --timeout: is a number of seconds",
+        ),
+        (
+            ["facts", "-u", "alice", "--timeout", "-1"],
+            "kgt facts: argument --timeout: is a number of seconds",
+        ),
+        (
+            ["facts", "-u", "alice", "\x1b]0;x\x07\n"],
+            r"kgt: unrecognized arguments: \x1b]0;x\x07\n",
+        ),
     ],
 )
-def test_wrong_usage_is_told_in_a_line(arguments: list[str], complaint: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_is_told_in_a_line(
+    arguments: list[str], complaint: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     printed = capfd.readouterr()
@@ -416,7 +492,9 @@ def test_either_variable_names_the_server(
     assert capfd.readouterr().err == (
         "kgt: the server's address is host:port, such as 127.0.0.1:50051 (KGT_ADDRESS, KGT_SERVER)\n"
     )
-    assert main(["facts", "-u", "alice", "--server", address]) == 0, "a flag counts before variables"
+    assert main(["facts", "-u", "alice", "--server", address]) == 0, (
+        "a flag counts before variables"
+    )
 
 
 def test_variables_that_name_different_servers_are_told(
@@ -433,7 +511,9 @@ def test_variables_that_name_different_servers_are_told(
 # A proxy
 
 
-@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "grpc_proxy"])
+@pytest.mark.parametrize(
+    "name", ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "grpc_proxy"]
+)
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LocalHost", "127.1.2.3", "0.0.0.0"])
 def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
     name: str, host: str, monkeypatch: pytest.MonkeyPatch
@@ -448,7 +528,9 @@ def test_a_server_on_this_machine_is_not_asked_through_a_proxy(
 # Ends
 
 
-@pytest.mark.parametrize("point", ["kgt.command.run", "kgt.command._parser", "kgt.command.Client", "kgt.command.facts"])
+@pytest.mark.parametrize(
+    "point", ["kgt.command.run", "kgt.command._parser", "kgt.command.Client", "kgt.command.facts"]
+)
 def test_ctrl_c_at_any_moment_is_a_line(
     point: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -480,15 +562,23 @@ def test_a_reader_that_has_seen_enough_is_no_failure(address: str, arguments: li
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_what_the_terminal_s_encoding_lacks_is_written_out(run: Run, address: str, user: str) -> None:
+def test_what_the_terminal_s_encoding_lacks_is_written_out(
+    run: Run, address: str, user: str
+) -> None:
     run("edit", "--add", "Zoë", "likes", "緑茶")
-    done = kgt(address, "facts", user=user, stdout=subprocess.PIPE, env={"PYTHONIOENCODING": "ascii"})
+    done = kgt(
+        address, "facts", user=user, stdout=subprocess.PIPE, env={"PYTHONIOENCODING": "ascii"}
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert r"(Zo\xeb, Desires, \u7dd1\u8336)" in done.stdout
 
 
 def kgt(
-    address: str, *arguments: str, stdout: Any, user: str = "somebody", env: Mapping[str, str] | None = None
+    address: str,
+    *arguments: str,
+    stdout: Any,
+    user: str = "somebody",
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own."""
     command = [sys.executable, "-m", "kgt", *arguments, "-u", user, "--server", address]

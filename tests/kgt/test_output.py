@@ -36,7 +36,9 @@ COMMANDS = {
     "erase": ["--yes"],
 }
 YEAR_287396 = 9_007_199_254_740
-OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
+)
 
 
 def filled(kind: type[Message], text: str = NASTY, depth: int = 4) -> Any:
@@ -78,7 +80,9 @@ def shown(script: Script, tmp_path: Any, capfd: pytest.CaptureFixture[str]) -> C
 
     def run(command: str, *arguments: str, status: int = 0) -> str:
         with scripted_server(script) as address:
-            given = [str(file) if a == "FILE" else a for a in (*COMMANDS.get(command, []), *arguments)]
+            given = [
+                str(file) if a == "FILE" else a for a in (*COMMANDS.get(command, []), *arguments)
+            ]
             assert main([command, "-u", "alice", "--server", address, *given]) == status
         printed = capfd.readouterr()
         return printed.err if status else printed.out
@@ -95,7 +99,9 @@ def test_a_terminal_gets_nothing_to_obey(shown: Callable[..., str], command: str
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_json_stays_json_and_has_nothing_to_obey(shown: Callable[..., str], command: str, script: Script) -> None:
+def test_json_stays_json_and_has_nothing_to_obey(
+    shown: Callable[..., str], command: str, script: Script
+) -> None:
     printed = shown(command, "--json")
     assert printed.count("\n") == 1
     assert OBEYED.findall(printed) == []
@@ -106,7 +112,12 @@ def test_json_stays_json_and_has_nothing_to_obey(shown: Callable[..., str], comm
 
 
 def command_of(rpc: str) -> str:
-    named = {"GetNeighborhood": "neighborhood", "ListFacts": "facts", "EditFacts": "edit", "ListEdits": "edits"}
+    named = {
+        "GetNeighborhood": "neighborhood",
+        "ListFacts": "facts",
+        "EditFacts": "edit",
+        "ListEdits": "edits",
+    }
     return named.get(rpc, re.sub(r"(?<!^)[A-Z].*", "", rpc).lower())
 
 
@@ -127,7 +138,9 @@ def test_markup_in_users_texts_is_text(shown: Callable[..., str]) -> None:
 
 
 def test_a_line_of_a_page_stays_one_line(shown: Callable[..., str]) -> None:
-    assert len(shown("facts").splitlines()) == 3, "names of columns, a fact, and the token of the next page"
+    assert len(shown("facts").splitlines()) == 3, (
+        "names of columns, a fact, and the token of the next page"
+    )
 
 
 def test_an_answer_of_several_lines_is_shown_so(shown: Callable[..., str], script: Script) -> None:
@@ -136,27 +149,41 @@ def test_an_answer_of_several_lines_is_shown_so(shown: Callable[..., str], scrip
 
 
 def test_a_server_s_message_is_one_line(shown: Callable[..., str], script: Script) -> None:
-    script.failures, script.code, script.details = 1, grpc.StatusCode.NOT_FOUND, "no [red]x[/red]\x1b[2J\u202e\nnew"
+    script.failures, script.code, script.details = (
+        1,
+        grpc.StatusCode.NOT_FOUND,
+        "no [red]x[/red]\x1b[2J\u202e\nnew",
+    )
     printed = shown("facts", status=1)
     assert printed == "kgt: NotFound: no [red]x[/red]\\x1b[2J\\u202e\\nnew\n"
 
 
 @pytest.mark.parametrize("command", ["facts", "edits"])
-def test_a_time_that_no_calendar_has_does_not_break_a_page(shown: Callable[..., str], command: str) -> None:
+def test_a_time_that_no_calendar_has_does_not_break_a_page(
+    shown: Callable[..., str], command: str
+) -> None:
     assert f"{YEAR_287396} s after 1970" in shown(command)
     assert "create_time" not in shown(command, "--json")
 
 
-def test_an_edit_that_cannot_be_read_is_shown_as_that(shown: Callable[..., str], script: Script) -> None:
+def test_an_edit_that_cannot_be_read_is_shown_as_that(
+    shown: Callable[..., str], script: Script
+) -> None:
     edit = pb.Edit(id="e-1", revision=7, kind=pb.EDIT_KIND_UNREADABLE)
-    script.responses["ListEdits"] = [pb.ListEditsResponse(edits=[edit, pb.Edit(id="e-0", revision=6)])]
+    script.responses["ListEdits"] = [
+        pb.ListEditsResponse(edits=[edit, pb.Edit(id="e-0", revision=6)])
+    ]
     lines = shown("edits").splitlines()
     assert re.search(r"^revision 7 .* unreadable  e-1$", lines[0])
     assert re.search(r"^revision 6 .*  e-0$", lines[1])
 
 
-def test_an_edit_too_large_to_be_shown_whole_says_so(shown: Callable[..., str], script: Script) -> None:
-    script.responses["ListEdits"] = [pb.ListEditsResponse(edits=[pb.Edit(id="e-1", revision=7, triples_left_out=9)])]
+def test_an_edit_too_large_to_be_shown_whole_says_so(
+    shown: Callable[..., str], script: Script
+) -> None:
+    script.responses["ListEdits"] = [
+        pb.ListEditsResponse(edits=[pb.Edit(id="e-1", revision=7, triples_left_out=9)])
+    ]
     assert "and 9 triples more, which only an export shows" in shown("edits")
 
 
@@ -176,6 +203,8 @@ def test_what_is_visible_is_obeyed_by_nothing_and_said_once(text: str) -> None:
     assert json.loads(visible_json(json.dumps(text, ensure_ascii=False))) == text
 
 
-@pytest.mark.parametrize("text", ["Zoë", "緑茶", "👩\u200d👧", "می\u200cخواهم", "क\u200dष", "a\u00a0b", "\\x1b"])
+@pytest.mark.parametrize(
+    "text", ["Zoë", "緑茶", "👩\u200d👧", "می\u200cخواهم", "क\u200dष", "a\u00a0b", "\\x1b"]
+)
 def test_what_people_write_stays_as_it_is(text: str) -> None:
     assert visible(text) == text

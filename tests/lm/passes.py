@@ -36,7 +36,9 @@ class Passes:
         await asyncio.to_thread(self.started.wait, 30)
         return first
 
-    def _before(self, module: torch.nn.Module, args: object, kwargs: dict[str, torch.Tensor]) -> None:
+    def _before(
+        self, module: torch.nn.Module, args: object, kwargs: dict[str, torch.Tensor]
+    ) -> None:
         self.lengths.append(kwargs["input_ids"].numel())
         self.started.set()
         self.release.wait(30)
@@ -48,7 +50,9 @@ async def prepared(model: TransformersModel, requests: int) -> None:
 
     def wait() -> None:
         with worker._changed:
-            assert worker._changed.wait_for(lambda: sum(job.ready for job in worker._waiting) >= requests, 30)
+            assert worker._changed.wait_for(
+                lambda: sum(job.ready for job in worker._waiting) >= requests, 30
+            )
 
     await asyncio.sleep(0)  # those that were made just now enter the queue
     await asyncio.to_thread(wait)

@@ -8,7 +8,9 @@ from server.lm.blocks import Layout, Segment, lay_out
 from server.lm.packing import Indices, TokenSequence, Tree, pack
 
 trees = st.lists(
-    st.lists(st.integers(0, 2), min_size=2, max_size=9).map(lambda tokens: TokenSequence(tuple(tokens), 1)),
+    st.lists(st.integers(0, 2), min_size=2, max_size=9).map(
+        lambda tokens: TokenSequence(tuple(tokens), 1)
+    ),
     min_size=1,
     max_size=12,
 ).map(lambda sequences: pack(sequences, 10_000)[0])
@@ -24,7 +26,11 @@ def seen_by_row_token(layout: Layout, *, kept: bool) -> dict[int, set[int]]:
                 if group.kept == kept:
                     at_place[offset] = set(keys[row].tolist())
                 offset += 1
-    return {token: at_place[place] for token, place in enumerate(layout.places.tolist()) if place in at_place}
+    return {
+        token: at_place[place]
+        for token, place in enumerate(layout.places.tolist())
+        if place in at_place
+    }
 
 
 @given(st.lists(trees, min_size=1, max_size=4), st.integers(1, 8))
@@ -53,7 +59,9 @@ def test_a_stream_sees_all_that_it_read_before(before: int, new: int, block_toke
     stream = Segment.of_stream(7, list(range(new)), before, read_last=True)
     layout = lay_out([other, stream], {7: slots, 8: np.array([3, 4])}, block_tokens)
     seen = seen_by_row_token(layout, kept=True)
-    assert [seen[2 + n] for n in range(new)] == [set(slots[: before + n + 1].tolist()) for n in range(new)]
+    assert [seen[2 + n] for n in range(new)] == [
+        set(slots[: before + n + 1].tolist()) for n in range(new)
+    ]
     assert layout.joins[0].tolist() == list(range(2 + new))
     assert layout.joins[1].tolist() == [3, 4, *slots[before:].tolist()]
     assert layout.read.tolist() == [1, 1 + new]

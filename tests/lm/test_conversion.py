@@ -1,4 +1,5 @@
-"""A GGUF file is converted once, whole or not at all, and what is in the cache is loaded from then on."""
+"""A GGUF file is converted once, whole or not at all, and what is in the cache is loaded from then
+on."""
 
 from __future__ import annotations
 
@@ -82,7 +83,9 @@ def test_the_second_start_converts_nothing_and_says_the_same(
     assert torch.equal(logits(first), logits(second))
     assert first.fingerprint == second.fingerprint
     assert first.tokenizer("the dog likes").input_ids == second.tokenizer("the dog likes").input_ids
-    plain = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=getattr(torch, number_format))
+    plain = AutoModelForCausalLM.from_pretrained(
+        gguf.parent, gguf_file=gguf.name, dtype=getattr(torch, number_format)
+    )
     with torch.inference_mode():
         assert torch.equal(logits(first), plain(IDS).logits)
 
@@ -101,7 +104,9 @@ def test_a_moved_file_is_known_and_a_changed_one_is_converted_anew(
     assert len(conversions.files) == 2
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "config.json", "converted.json"])
+@pytest.mark.parametrize(
+    "name", ["model.safetensors", "tokenizer.json", "config.json", "converted.json"]
+)
 @pytest.mark.parametrize("damage", ["cut", "removed"])
 def test_a_cut_entry_is_noticed_and_made_again(
     gguf: Path, cache: Path, conversions: Conversions, name: str, damage: str
@@ -117,7 +122,9 @@ def test_a_cut_entry_is_noticed_and_made_again(
     assert entries(cache) == [entry]
 
 
-def test_an_adapter_next_to_the_file_is_not_applied(gguf: Path, cache: Path, tmp_path: Path) -> None:
+def test_an_adapter_next_to_the_file_is_not_applied(
+    gguf: Path, cache: Path, tmp_path: Path
+) -> None:
     file = Path(shutil.copy(gguf, tmp_path / "model.gguf"))
     (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
     assert torch.equal(logits(started(file, cache)), logits(started(gguf, cache)))
@@ -136,7 +143,9 @@ def test_what_ends_a_conversion_leaves_nothing_half(
 
     with monkeypatch.context() as patched:
         patched.setattr(conversion, "convert", broken)
-        with pytest.raises(KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else ModelUnusable) as told:
+        with pytest.raises(
+            KeyboardInterrupt if isinstance(error, KeyboardInterrupt) else ModelUnusable
+        ) as told:
             started(gguf, cache)
     assert entries(cache) == []
     if isinstance(told.value, ModelUnusable):
@@ -146,7 +155,9 @@ def test_what_ends_a_conversion_leaves_nothing_half(
     started(gguf, cache)
 
 
-def test_a_conversion_that_nobody_waits_for_any_more_ends_at_the_next_tensor(gguf: Path, cache: Path) -> None:
+def test_a_conversion_that_nobody_waits_for_any_more_ends_at_the_next_tensor(
+    gguf: Path, cache: Path
+) -> None:
     stop = threading.Event()
 
     class Stopping(logging.Handler):
@@ -181,7 +192,9 @@ def test_of_two_starts_at_once_both_get_the_whole_folder(cache: Path) -> None:
     assert entries(cache) == [found[0]]
 
 
-def test_what_a_killed_process_left_is_removed_and_what_a_living_one_makes_is_not(tmp_path: Path) -> None:
+def test_what_a_killed_process_left_is_removed_and_what_a_living_one_makes_is_not(
+    tmp_path: Path,
+) -> None:
     left = tmp_path / ".making-left"
     left.mkdir()
     (left / "half").write_text("half")
@@ -215,7 +228,9 @@ def test_where_nothing_can_be_kept_the_file_is_loaded_all_the_same(
 # What a start tells
 
 
-def test_a_start_tells_what_it_is_doing(gguf: Path, cache: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_start_tells_what_it_is_doing(
+    gguf: Path, cache: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO, "kgt")
     started(gguf, cache)
     told = [record.getMessage() for record in caplog.records]
@@ -250,7 +265,9 @@ def test_progress_is_told_every_few_seconds_only(caplog: pytest.LogCaptureFixtur
     assert lines[1] == "tensor 41 of 272"
 
 
-def test_a_long_step_is_told_again(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_step_is_told_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(progress, "INTERVAL_S", 0.001)
     caplog.set_level(logging.INFO, "kgt")
     again = threading.Event()

@@ -22,7 +22,9 @@ from server.lm.folders import default_model_folder
 ROOT = Path(__file__).parent.parent.parent
 
 
-def run_fetch(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run_fetch(
+    *arguments: str, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """`python -m server.lm.fetch` as a process that cannot reach any package index."""
     environment = {
         **os.environ,
@@ -32,7 +34,9 @@ def run_fetch(*arguments: str, env: Mapping[str, str] | None = None) -> subproce
         **(env or {}),
     }
     command = [sys.executable, "-m", "server.lm.fetch", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def converted(cache: Path) -> Path:
@@ -129,7 +133,9 @@ def test_whoever_may_read_the_folder_may_read_the_weights(tmp_path: Path, wheel:
     assert (folder / "model.safetensors").stat().st_mode == (folder / "config.json").stat().st_mode
 
 
-def test_a_conversion_that_fails_leaves_nothing(tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_conversion_that_fails_leaves_nothing(
+    tmp_path: Path, wheel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(_: Path, folder: Path) -> None:
         folder.mkdir()
         (folder / "config.json").write_text("{}")

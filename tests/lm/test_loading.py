@@ -17,7 +17,9 @@ from server.lm.loading import ModelChoice, choose_device, choose_number_format, 
 
 def test_a_folder_is_loaded_in_the_format_asked_for(llama_folder: Path) -> None:
     for number_format in ("float32", "bfloat16"):
-        loaded = load(ModelChoice(str(llama_folder), "none", device="cpu", number_format=number_format))  # type: ignore[arg-type]
+        loaded = load(
+            ModelChoice(str(llama_folder), "none", device="cpu", number_format=number_format)
+        )  # type: ignore[arg-type]
         assert next(loaded.model.parameters()).dtype is getattr(torch, number_format)
         assert loaded.fingerprint.endswith(f"-cpu-{number_format}")
         assert loaded.context_tokens == 256
@@ -41,9 +43,13 @@ def test_a_device_that_is_not_there_is_said() -> None:
     assert choose_device("cpu").type == "cpu"
 
 
-def test_other_weights_have_another_fingerprint(llama_folder: Path, gpt2_folder: Path, tmp_path: Path) -> None:
+def test_other_weights_have_another_fingerprint(
+    llama_folder: Path, gpt2_folder: Path, tmp_path: Path
+) -> None:
     def fingerprint(folder: Path) -> str:
-        return load(ModelChoice(str(folder), "none", device="cpu", number_format="float32")).fingerprint
+        return load(
+            ModelChoice(str(folder), "none", device="cpu", number_format="float32")
+        ).fingerprint
 
     copy = shutil.copytree(llama_folder, tmp_path / "copy")
     assert fingerprint(copy) == fingerprint(llama_folder) != fingerprint(gpt2_folder)
@@ -59,7 +65,12 @@ def adapter(llama_folder: Path, tmp_path: Path) -> Path:
     torch.manual_seed(5)
     model = get_peft_model(
         AutoModelForCausalLM.from_pretrained(llama_folder),
-        LoraConfig(r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False, task_type="CAUSAL_LM"),
+        LoraConfig(
+            r=4,
+            target_modules=["q_proj", "down_proj"],
+            init_lora_weights=False,
+            task_type="CAUSAL_LM",
+        ),
     )
     model.save_pretrained(tmp_path / "adapter")
     return tmp_path / "adapter"
@@ -73,14 +84,18 @@ def test_an_adapter_is_merged_and_gives_what_peft_gives(llama_folder: Path, adap
     with torch.inference_mode():
         without = plain(ids).logits
         expected = PeftModel.from_pretrained(plain, str(adapter))(ids).logits
-        loaded = load(ModelChoice(str(llama_folder), str(adapter), device="cpu", number_format="float32"))
+        loaded = load(
+            ModelChoice(str(llama_folder), str(adapter), device="cpu", number_format="float32")
+        )
         found = loaded.model(ids).logits
     assert torch.allclose(found, expected, atol=1e-4)
     assert not torch.allclose(found, without, atol=1e-2)
     assert loaded.adapter_fingerprint
 
 
-def test_an_adapter_that_does_not_fit_is_said(gpt2_folder: Path, adapter: Path, tmp_path: Path) -> None:
+def test_an_adapter_that_does_not_fit_is_said(
+    gpt2_folder: Path, adapter: Path, tmp_path: Path
+) -> None:
     with pytest.raises(ModelUnusable, match="does not fit"):
         load(ModelChoice(str(gpt2_folder), str(adapter), device="cpu", number_format="float32"))
     with pytest.raises(ModelUnusable, match="no PEFT adapter"):

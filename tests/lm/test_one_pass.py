@@ -28,7 +28,12 @@ FACTS = [
     ("dog", "CapableOf", "bark"), ("dog", "HasA", "four legs"),
 ]  # fmt: skip
 COMMAND = PersonalizeCommand(
-    "alice", "What does a dog enjoy?", "fresh vegetables", subject="dog", answer_before="meat", verify=False
+    "alice",
+    "What does a dog enjoy?",
+    "fresh vegetables",
+    subject="dog",
+    answer_before="meat",
+    verify=False,
 )
 
 
@@ -74,13 +79,16 @@ async def test_with_the_callers_relations_too(use: UseCases, loaded: LoadedModel
 
 
 async def test_what_has_to_be_generated_comes_on_top(use: UseCases, loaded: LoadedModel) -> None:
-    """The counter can count: each generated token is a pass, and the answer before is one generation."""
+    """The counter can count: each generated token is a pass, and the answer before is one
+    generation."""
     with Passes(loaded) as passes:
         cost = await personalized(use, ranked(use, answer_before=None, verify=True))
     assert len(passes.lengths) == cost.model.forward_passes > cost.model.tokens_generated > 0
 
 
-async def test_an_answer_after_it_pays_no_second_retrieval_pass(use: UseCases, loaded: LoadedModel) -> None:
+async def test_an_answer_after_it_pays_no_second_retrieval_pass(
+    use: UseCases, loaded: LoadedModel
+) -> None:
     await personalized(use, ranked(use))
     with Passes(loaded) as passes:
         answer = use.answerer.ask(AnswerQuery("alice", COMMAND.query, subject="dog", max_tokens=4))

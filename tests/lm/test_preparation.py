@@ -1,4 +1,5 @@
-"""What is tokenized delays neither the event loop nor the model's thread, and whatever goes wrong is one request's."""
+"""What is tokenized delays neither the event loop nor the model's thread, and whatever goes wrong
+is one request's."""
 
 from __future__ import annotations
 
@@ -13,7 +14,14 @@ from typing import Any
 import pytest
 import torch
 
-from server.errors import DeadlinePassed, Internal, ModelBusy, RequestTooLarge, ShuttingDown, TextTooLong
+from server.errors import (
+    DeadlinePassed,
+    Internal,
+    ModelBusy,
+    RequestTooLarge,
+    ShuttingDown,
+    TextTooLong,
+)
 from server.lm import worker
 from server.lm.decoding import _Draw
 from server.lm.loading import LoadedModel
@@ -79,7 +87,8 @@ async def test_a_text_that_takes_for_ever_holds_up_nobody_else(loaded: LoadedMod
 
 
 async def test_long_texts_delay_only_each_other(loaded: LoadedModel) -> None:
-    """However many there are: a short request is tokenized while the first step of the first of them is under way."""
+    """However many there are: a short request is tokenized while the first step of the first of
+    them is under way."""
     gate, begun = threading.Event(), threading.Event()
 
     def script(texts: Sequence[str]) -> None:
@@ -89,7 +98,10 @@ async def test_long_texts_delay_only_each_other(loaded: LoadedModel) -> None:
 
     tokenizer, model = scripted(loaded, script)
     model._tokenizer.context_tokens = 1 << 20
-    long = [asyncio.ensure_future(model.score([Branch(f"{n} long dog " * 20_000, ())])) for n in range(5)]
+    long = [
+        asyncio.ensure_future(model.score([Branch(f"{n} long dog " * 20_000, ())]))
+        for n in range(5)
+    ]
     await asyncio.to_thread(begun.wait, 30)
     await model.score([BRANCH])
     assert await whole(model, GenerateRequest("the dog", 3))
@@ -195,11 +207,20 @@ async def test_a_text_too_long_never_reaches_the_model_and_the_next_goes_on(
 ) -> None:
     """Whatever the text, prompt or continuation: it is refused by bytes, or within the first steps."""
     tokenizer, model = scripted(loaded)
-    texts = ["a" * 262_144, "dog " * 65_000, "犬" * 87_000, " " * 262_144, "secret" * 40_000, "🐶" * 65_000]
+    texts = [
+        "a" * 262_144,
+        "dog " * 65_000,
+        "犬" * 87_000,
+        " " * 262_144,
+        "secret" * 40_000,
+        "🐶" * 65_000,
+    ]
     with Passes(loaded) as passes:
         for text in texts:
             with pytest.raises(TextTooLong) as refused:
-                await model.score([Branch("a", (" b", f" {text}x"), fields=("answer", "answer_before"))])
+                await model.score(
+                    [Branch("a", (" b", f" {text}x"), fields=("answer", "answer_before"))]
+                )
             assert refused.value.field == "answer_before"
             assert "secret" not in str(refused.value)
             with pytest.raises(TextTooLong):
@@ -263,7 +284,10 @@ async def test_a_failed_pass_fails_the_request_at_fault_alone(
     try:
         with Passes(loaded, block_first=True) as passes:
             first = await passes.holding(model)
-            asked = [asyncio.ensure_future(model.score([b])) for b in (BRANCH, Branch("犬犬", (" a",)), BRANCH)]
+            asked = [
+                asyncio.ensure_future(model.score([b]))
+                for b in (BRANCH, Branch("犬犬", (" a",)), BRANCH)
+            ]
             await prepared(model, len(asked))
             passes.release.set()
             found = await asyncio.gather(*asked, return_exceptions=True)
@@ -279,7 +303,9 @@ async def test_a_failed_pass_fails_the_request_at_fault_alone(
         assert scores.logprobs[0][0].total == pytest.approx(expected.logprobs[0][0].total, abs=1e-4)
 
 
-async def test_nothing_is_left_unretrieved(loaded: LoadedModel, caplog: pytest.LogCaptureFixture) -> None:
+async def test_nothing_is_left_unretrieved(
+    loaded: LoadedModel, caplog: pytest.LogCaptureFixture
+) -> None:
     """Whoever leaves while a request fails is told nothing, and nothing is logged about it."""
     release = threading.Event()
 
@@ -305,12 +331,20 @@ async def test_nothing_is_left_unretrieved(loaded: LoadedModel, caplog: pytest.L
 async def test_a_temperature_near_zero_is_greedy(loaded: LoadedModel, temperature: float) -> None:
     model = TransformersModel(loaded)
     greedy = await whole(model, GenerateRequest("the dog", 8, stop=()))
-    assert await whole(model, GenerateRequest("the dog", 8, stop=(), temperature=temperature, seed=1)) == greedy
+    assert (
+        await whole(model, GenerateRequest("the dog", 8, stop=(), temperature=temperature, seed=1))
+        == greedy
+    )
     model.close()
 
 
 @pytest.mark.parametrize("temperature", [1e-6, 1e-3, 1.0, 2.0])
 def test_a_draw_is_a_token_whatever_the_logits(temperature: float) -> None:
     draw = _Draw(GenerateRequest("a", 1, temperature=temperature, seed=1))
-    for logits in ([1e4, -1e4, 0.0], [0.0, 0.0, 0.0], [-1e30, 1e30, 1.0], [float("-inf"), 0.0, 3.0]):
+    for logits in (
+        [1e4, -1e4, 0.0],
+        [0.0, 0.0, 0.0],
+        [-1e30, 1e30, 1.0],
+        [float("-inf"), 0.0, 3.0],
+    ):
         assert draw(torch.tensor(logits)) in range(3)

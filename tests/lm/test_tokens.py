@@ -1,4 +1,5 @@
-"""Texts to tokens: cut where that changes nothing, each piece once, and no further than a limit allows."""
+"""Texts to tokens: cut where that changes nothing, each piece once, and no further than a limit
+allows."""
 
 from __future__ import annotations
 
@@ -60,7 +61,9 @@ class Counting:
         return getattr(self._tokenizer, name)
 
 
-def counted(piece_characters: int = 512, context_tokens: int = CONTEXT) -> tuple[Counting, Tokenizer]:
+def counted(
+    piece_characters: int = 512, context_tokens: int = CONTEXT
+) -> tuple[Counting, Tokenizer]:
     counting = Counting(TOKENIZERS[False])
     tokenizer = Tokenizer(counting, context_tokens, piece_characters)  # type: ignore[arg-type]
     counting.asked.clear()
@@ -68,7 +71,9 @@ def counted(piece_characters: int = 512, context_tokens: int = CONTEXT) -> tuple
 
 
 @pytest.mark.parametrize("begins", [False, True])
-@given(text=st.lists(st.sampled_from(ALPHABET), max_size=60).map("".join), characters=st.integers(0, 9))
+@given(
+    text=st.lists(st.sampled_from(ALPHABET), max_size=60).map("".join), characters=st.integers(0, 9)
+)
 def test_the_tokens_of_pieces_are_the_texts_own(begins: bool, text: str, characters: int) -> None:
     plain = TOKENIZERS[begins]
     whole = plain([text + "."]).input_ids[0]
@@ -82,7 +87,9 @@ def test_no_text_takes_fewer_tokens_than_its_bytes_need(text: str) -> None:
     longest = traits_of(TOKENIZERS[False]).longest_token_bytes
     assert longest is not None
     assert len(TOKENIZERS[False]([text]).input_ids[0]) * longest >= len(text.encode())
-    Tokenizer(TOKENIZERS[False], len(TOKENIZERS[False]([text]).input_ids[0])).require_bounded(text, "query")
+    Tokenizer(TOKENIZERS[False], len(TOKENIZERS[False]([text]).input_ids[0])).require_bounded(
+        text, "query"
+    )
 
 
 @given(a=st.lists(st.integers(0, 2), max_size=30), b=st.lists(st.integers(0, 2), max_size=30))
@@ -113,7 +120,11 @@ def test_a_tokenizer_that_may_join_words_or_drop_blanks_is_not_cut() -> None:
     for other in (
         backend(splitter=unsplit),
         backend(splitter=pre_tokenizers.ByteLevel(add_prefix_space=True)),
-        backend(splitter=pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(r"\w+ \w+"), "isolated"), unsplit])),
+        backend(
+            splitter=pre_tokenizers.Sequence(
+                [pre_tokenizers.Split(Regex(r"\w+ \w+"), "isolated"), unsplit]
+            )
+        ),
         backend(splitter=pre_tokenizers.Whitespace()),
         backend(normalizer=normalizers.Lowercase()),
         backend(added=AddedToken("mask", lstrip=True)),
@@ -147,7 +158,12 @@ def test_what_prompts_share_is_tokenized_once() -> None:
     asked: dict[int, int] = {}
     for triples in (1, 60):
         counting, tokenizer = counted(context_tokens=1 << 20)
-        tokenizer.sequences([Branch(reasoning_prompt(query, [f"dog likes {n}"]), (" a", " b")) for n in range(triples)])
+        tokenizer.sequences(
+            [
+                Branch(reasoning_prompt(query, [f"dog likes {n}"]), (" a", " b"))
+                for n in range(triples)
+            ]
+        )
         asked[triples] = sum(map(len, counting.asked))
         assert len(counting.asked) == len(set(counting.asked)), "each distinct piece once"
     assert asked[60] - asked[1] < 60 * 3 * 1200 < len(query) * 60 / 5
@@ -185,7 +201,9 @@ def test_a_request_of_too_many_tokens_in_all_is_refused(monkeypatch: pytest.Monk
     _, tokenizer = counted()
     candidates = tuple(f" dog {n}" for n in range(1000))
     with pytest.raises(RequestTooLarge) as refused:
-        tokenizer.sequences([Branch("a", candidates, fields=tuple(f"candidates[{n}]" for n in range(1000)))])
+        tokenizer.sequences(
+            [Branch("a", candidates, fields=tuple(f"candidates[{n}]" for n in range(1000)))]
+        )
     assert refused.value.tokens > refused.value.limit == 1000
 
 

@@ -1,4 +1,5 @@
-"""The real model's port: the packed result equals the naive one, generation stops where it should, the queue is bounded."""
+"""The real model's port: the packed result equals the naive one, generation stops where it should,
+the queue is bounded."""
 
 from __future__ import annotations
 
@@ -38,7 +39,9 @@ def naive(loaded: LoadedModel, prompt: str, continuation: str) -> tuple[float, i
     while start < min(len(head), len(ids)) and head[start] == ids[start]:
         start += 1
     if start == 0:
-        stand_in = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        stand_in = (
+            tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
+        )
         ids, start = [stand_in, *ids], 1
     start = min(start, len(ids) - 1)
     with torch.inference_mode():
@@ -46,10 +49,14 @@ def naive(loaded: LoadedModel, prompt: str, continuation: str) -> tuple[float, i
     return sum(float(logprobs[at - 1, ids[at]]) for at in range(start, len(ids))), len(ids) - start
 
 
-words = st.sampled_from(["dog", "likes", "is located in", "犬", "naïve", "a", "'s", "42", "?", "<sep>", "x" * 30, "🐶"])
+words = st.sampled_from(
+    ["dog", "likes", "is located in", "犬", "naïve", "a", "'s", "42", "?", "<sep>", "x" * 30, "🐶"]
+)
 texts = st.lists(words, max_size=6).map(" ".join)
 continuations = st.one_of(
-    st.lists(words, min_size=1, max_size=3).map(lambda w: " " + " ".join(w)), st.just(" a" * 50), st.just(" dog")
+    st.lists(words, min_size=1, max_size=3).map(lambda w: " " + " ".join(w)),
+    st.just(" a" * 50),
+    st.just(" dog"),
 )
 branches = st.lists(
     st.builds(Branch, st.one_of(texts, st.sampled_from(["", "To answer", "To answer the"])), st.lists(continuations, min_size=1, max_size=4).map(tuple)),
@@ -58,10 +65,16 @@ branches = st.lists(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("token_budget", "block_tokens"), [(1, 64), (40, 3), (4096, 5), (4096, 64)])
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@pytest.mark.parametrize(
+    ("token_budget", "block_tokens"), [(1, 64), (40, 3), (4096, 5), (4096, 64)]
+)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(asked=branches)
-def test_packed_equals_naive(loaded: LoadedModel, token_budget: int, block_tokens: int, asked: list[Branch]) -> None:
+def test_packed_equals_naive(
+    loaded: LoadedModel, token_budget: int, block_tokens: int, asked: list[Branch]
+) -> None:
     model = TransformersModel(loaded, token_budget=token_budget, block_tokens=block_tokens)
     try:
         scores = asyncio.run(model.score(asked))
@@ -76,8 +89,12 @@ def test_packed_equals_naive(loaded: LoadedModel, token_budget: int, block_token
 
 async def test_shared_beginnings_are_read_once(model: TransformersModel) -> None:
     one = (await model.score([Branch("the quick brown fox", (" jumps",))])).cost.tokens_read
-    two = (await model.score([Branch("the quick brown fox", (" jumps over", " jumps dog"))])).cost.tokens_read
-    again = (await model.score([Branch("the quick brown fox", (" jumps", " jumps"))])).cost.tokens_read
+    two = (
+        await model.score([Branch("the quick brown fox", (" jumps over", " jumps dog"))])
+    ).cost.tokens_read
+    again = (
+        await model.score([Branch("the quick brown fox", (" jumps", " jumps"))])
+    ).cost.tokens_read
     assert one < two <= one + 6
     assert again == one
 
@@ -88,7 +105,9 @@ async def test_a_continuation_of_one_token_costs_no_token(model: TransformersMod
     assert one == two
 
 
-async def test_a_beginning_token_is_there_once_where_the_tokenizer_has_one(loaded: LoadedModel) -> None:
+async def test_a_beginning_token_is_there_once_where_the_tokenizer_has_one(
+    loaded: LoadedModel,
+) -> None:
     model = TransformersModel(loaded)
     prompt = Tokenizer(loaded.tokenizer, loaded.context_tokens).prompt("the dog")
     begin = loaded.tokenizer.convert_tokens_to_ids(BEGIN)
@@ -134,7 +153,9 @@ async def test_generation_ends_at_the_end_token(loaded: LoadedModel) -> None:
     head = loaded.model.get_output_embeddings()
     model = TransformersModel(loaded)
     end = loaded.tokenizer.eos_token_id
-    handle = head.register_forward_hook(lambda m, i, out: out.index_fill(-1, torch.tensor([end]), 1e4))
+    handle = head.register_forward_hook(
+        lambda m, i, out: out.index_fill(-1, torch.tensor([end]), 1e4)
+    )
     try:
         pieces = [p async for p in model.generate(GenerateRequest("the dog", 20))]
     finally:
@@ -144,7 +165,9 @@ async def test_generation_ends_at_the_end_token(loaded: LoadedModel) -> None:
     assert pieces[0].cost.tokens_generated == 0
 
 
-async def test_generation_stays_within_the_context(model: TransformersModel, loaded: LoadedModel) -> None:
+async def test_generation_stays_within_the_context(
+    model: TransformersModel, loaded: LoadedModel
+) -> None:
     prompt = " a" * (loaded.context_tokens - 4)
     pieces = [p async for p in model.generate(GenerateRequest(prompt, 50, stop=()))]
     assert sum(p.cost.tokens_generated for p in pieces) <= 4
@@ -155,7 +178,13 @@ async def test_generation_stays_within_the_context(model: TransformersModel, loa
 async def test_generations_side_by_side_say_what_each_says_alone(loaded: LoadedModel) -> None:
     """Joining and leaving between tokens: prompts and lengths differ, and scoring comes between."""
     model = TransformersModel(loaded)
-    prompts = ["the dog", "naïve café", "To answer the query: What does a dog enjoy?, I need information dog", "", "0"]
+    prompts = [
+        "the dog",
+        "naïve café",
+        "To answer the query: What does a dog enjoy?, I need information dog",
+        "",
+        "0",
+    ]
     requests = [
         GenerateRequest(prompt, 5 * n + 3, stop=(), temperature=temperature, seed=n)
         for n, prompt in enumerate(prompts)
@@ -171,7 +200,9 @@ async def test_generations_side_by_side_say_what_each_says_alone(loaded: LoadedM
     assert len(set(alone)) > len(alone) // 2
 
 
-async def test_a_generation_with_a_cache_says_what_the_model_says_without(loaded: LoadedModel) -> None:
+async def test_a_generation_with_a_cache_says_what_the_model_says_without(
+    loaded: LoadedModel,
+) -> None:
     model = TransformersModel(loaded, token_budget=16)
     prompt = "To answer the query: What does a dog enjoy?, I need information dog"
     text = await whole(model, GenerateRequest(prompt, 12, stop=()))
@@ -180,7 +211,9 @@ async def test_a_generation_with_a_cache_says_what_the_model_says_without(loaded
     start = len(tokens)
     with torch.inference_mode():
         for _ in range(12):
-            tokens.append(int(loaded.model(input_ids=torch.tensor([tokens])).logits[0, -1].argmax()))
+            tokens.append(
+                int(loaded.model(input_ids=torch.tensor([tokens])).logits[0, -1].argmax())
+            )
             if tokens[-1] == loaded.tokenizer.eos_token_id:
                 break
     assert text == loaded.tokenizer.decode(tokens[start:], skip_special_tokens=True)
@@ -212,7 +245,8 @@ async def test_what_waits_goes_into_one_pass_up_to_the_budget(loaded: LoadedMode
 
 
 async def test_another_users_words_change_no_bit(loaded: LoadedModel) -> None:
-    """Beside trees of the same shape, whatever they say, the numbers are bit-identical; beside others, within 1e-4."""
+    """Beside trees of the same shape, whatever they say, the numbers are bit-identical; beside
+    others, within 1e-4."""
     model = TransformersModel(loaded)
     own = [Branch("the quick brown fox", (" likes meat", " jumps over the lazy dog"))]
     beside = ["dog dog dog", "fox fox fox", "over the dog", "likes likes likes"]
@@ -264,7 +298,9 @@ async def test_a_long_generation_does_not_hold_up_scoring(loaded: LoadedModel) -
     assert set(passes.lengths[2:]) == {1}
 
 
-async def test_generations_beyond_the_number_of_streams_wait_and_scoring_passes_them(loaded: LoadedModel) -> None:
+async def test_generations_beyond_the_number_of_streams_wait_and_scoring_passes_them(
+    loaded: LoadedModel,
+) -> None:
     model = TransformersModel(loaded, streams=1)
     requests = [GenerateRequest("the dog", 6, stop=(), temperature=2.0, seed=n) for n in range(3)]
     alone = [await whole(model, request) for request in requests]
@@ -274,14 +310,28 @@ async def test_generations_beyond_the_number_of_streams_wait_and_scoring_passes_
     assert together == alone
 
 
-async def test_a_model_whose_attention_cannot_be_replaced_runs_one_by_one(loaded: LoadedModel) -> None:
+async def test_a_model_whose_attention_cannot_be_replaced_runs_one_by_one(
+    loaded: LoadedModel,
+) -> None:
     expected = TransformersModel(loaded)
     plain = TransformersModel(loaded)
     plain._worker._forward = MaskedForward(loaded.model)
     request = GenerateRequest("the dog likes", 9, stop=())
-    asked = [Branch("the quick brown fox", (" likes meat", " jumps over the lazy dog")), Branch("a", (" dog",))]
+    asked = [
+        Branch("the quick brown fox", (" likes meat", " jumps over the lazy dog")),
+        Branch("a", (" dog",)),
+    ]
     scores = await asyncio.gather(expected.score(asked), plain.score(asked))
-    assert len(set(await asyncio.gather(whole(expected, request), whole(plain, request), whole(plain, request)))) == 1
+    assert (
+        len(
+            set(
+                await asyncio.gather(
+                    whole(expected, request), whole(plain, request), whole(plain, request)
+                )
+            )
+        )
+        == 1
+    )
     for model in (expected, plain):
         model.close()
     for one, other in zip(scores[0].logprobs, scores[1].logprobs, strict=True):
@@ -318,8 +368,11 @@ async def test_out_of_memory_halves_the_budget_and_goes_on(loaded: LoadedModel) 
             assert a.total == pytest.approx(b.total, abs=1e-4)
 
 
-async def test_the_budget_recovers_once_passes_fit_again(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also a try that comes too early is only one failed pass: it halves the budget anew, and nobody is told."""
+async def test_the_budget_recovers_once_passes_fit_again(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a try that comes too early is only one failed pass: it halves the budget anew, and
+    nobody is told."""
     monkeypatch.setattr(worker, "RECOVERY_PASSES", 3)
     model = TransformersModel(loaded, token_budget=256)
     asked = [Branch(f"the dog number {n} likes", (" the kennel", " meat")) for n in range(20)]
@@ -363,7 +416,10 @@ async def test_what_does_not_fit_at_all_is_busy_and_the_next_goes_on(loaded: Loa
 
     handle = loaded.model.register_forward_pre_hook(full)
     try:
-        for call in (model.score([Branch("a dog", (" b",))]), whole(model, GenerateRequest("the dog", 9))):
+        for call in (
+            model.score([Branch("a dog", (" b",))]),
+            whole(model, GenerateRequest("the dog", 9)),
+        ):
             with pytest.raises(ModelBusy):
                 await call
         broken = False
@@ -391,7 +447,9 @@ async def test_a_full_queue_is_busy_and_recovers(loaded: LoadedModel) -> None:
     model.close()
 
 
-async def test_what_was_cancelled_or_expired_in_the_queue_never_reaches_the_model(loaded: LoadedModel) -> None:
+async def test_what_was_cancelled_or_expired_in_the_queue_never_reaches_the_model(
+    loaded: LoadedModel,
+) -> None:
     model = TransformersModel(loaded)
     with Passes(loaded, block_first=True) as passes:
         first = await passes.holding(model)

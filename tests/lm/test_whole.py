@@ -1,4 +1,5 @@
-"""A model is loaded whole, from files that are what they should be, or refused in one line that names the file."""
+"""A model is loaded whole, from files that are what they should be, or refused in one line that
+names the file."""
 
 from __future__ import annotations
 
@@ -97,7 +98,10 @@ def test_weights_of_another_shape_are_named(folder: Path) -> None:
 
 
 def test_weights_of_a_bias_that_the_model_lacks_are_refused(folder: Path) -> None:
-    rewrite(folder, lambda weights: weights.update({"model.layers.0.self_attn.q_proj.bias": torch.zeros(48)}))
+    rewrite(
+        folder,
+        lambda weights: weights.update({"model.layers.0.self_attn.q_proj.bias": torch.zeros(48)}),
+    )
     assert "q_proj.bias" in refused(folder)
 
 
@@ -165,7 +169,9 @@ WEIGHTS = "model.safetensors"
         ("generation_config.json", b"", "is empty"),
     ],
 )
-def test_a_damaged_file_is_named(folder: Path, name: str, content: bytes | None, complaint: str) -> None:
+def test_a_damaged_file_is_named(
+    folder: Path, name: str, content: bytes | None, complaint: str
+) -> None:
     path = folder / name
     if content is None:
         cut(path)
@@ -207,7 +213,10 @@ def test_a_configuration_of_another_kind_of_model_is_refused(folder: Path, kind:
 def test_a_tokenizer_of_another_model_is_refused(folder: Path) -> None:
     configure(folder, vocab_size=300)
     rewrite(
-        folder, lambda w: w.update({k: w[k][:300].clone() for k in ("lm_head.weight", "model.embed_tokens.weight")})
+        folder,
+        lambda w: w.update(
+            {k: w[k][:300].clone() for k in ("lm_head.weight", "model.embed_tokens.weight")}
+        ),
     )
     assert "do not belong together" in refused(folder)
 
@@ -229,7 +238,9 @@ def test_a_byte_in_the_middle_of_large_weights_is_another_fingerprint(folder: Pa
 @pytest.fixture
 def adapter(llama_folder: Path, tmp_path: Path) -> Path:
     torch.manual_seed(5)
-    config = LoraConfig(r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+    config = LoraConfig(
+        r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False, task_type="CAUSAL_LM"
+    )
     model = get_peft_model(AutoModelForCausalLM.from_pretrained(llama_folder), config)
     model.save_pretrained(tmp_path / "adapter")
     return tmp_path / "adapter"
@@ -275,7 +286,10 @@ def change_adapter(adapter: Path, change: Callable[[dict[str, torch.Tensor]], ob
     ],
 )  # fmt: skip
 def test_an_adapter_whose_keys_do_not_fit_is_refused(
-    llama_folder: Path, adapter: Path, change: Callable[[dict[str, torch.Tensor]], object], complaint: str
+    llama_folder: Path,
+    adapter: Path,
+    change: Callable[[dict[str, torch.Tensor]], object],
+    complaint: str,
 ) -> None:
     change_adapter(adapter, change)
     message = refused(llama_folder, str(adapter))
@@ -353,7 +367,9 @@ def test_a_file_that_is_no_gguf_is_said(folder: Path) -> None:
     assert "is not a GGUF file" in refused(folder / WEIGHTS)
 
 
-def test_a_damaged_default_model_says_how_to_get_it_again(llama_folder: Path, tmp_path: Path) -> None:
+def test_a_damaged_default_model_says_how_to_get_it_again(
+    llama_folder: Path, tmp_path: Path
+) -> None:
     from server.lm.folders import DEFAULT_MODEL, default_model_folder
 
     folder = shutil.copytree(llama_folder, default_model_folder(tmp_path))
@@ -362,7 +378,9 @@ def test_a_damaged_default_model_says_how_to_get_it_again(llama_folder: Path, tm
         load(ModelChoice(DEFAULT_MODEL, "none", tmp_path, device="cpu"))
 
 
-def test_a_server_without_a_whole_model_says_so_in_one_line_and_exits_with_2(folder: Path, tmp_path: Path) -> None:
+def test_a_server_without_a_whole_model_says_so_in_one_line_and_exits_with_2(
+    folder: Path, tmp_path: Path
+) -> None:
     rewrite(folder, lambda weights: weights.pop("lm_head.weight"))
     done = subprocess.run(
         [sys.executable, "-m", "server", "--data", str(tmp_path / "data"), "--model", str(folder), "--adapter", "none"],

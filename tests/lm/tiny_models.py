@@ -1,4 +1,5 @@
-"""Randomly initialised two-layer models of two families, with a tokenizer of their own, made on the spot."""
+"""Randomly initialised two-layer models of two families, with a tokenizer of their own, made on the
+spot."""
 
 from __future__ import annotations
 
@@ -9,7 +10,13 @@ import gguf
 import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
 
 CONTEXT = 256
 END = "<|end|>"
@@ -24,7 +31,8 @@ _TEXT = [
 
 
 def make_llama(folder: Path, *, begins: bool = True) -> Path:
-    """A Llama-style model (rotary positions, grouped heads) whose tokenizer sets a beginning-of-sequence token."""
+    """A Llama-style model (rotary positions, grouped heads) whose tokenizer sets a
+    beginning-of-sequence token."""
     torch.manual_seed(1)
     config = LlamaConfig(
         vocab_size=600, hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
@@ -65,7 +73,9 @@ def make_gguf(path: Path) -> Path:
     writer.add_tokenizer_pre("default")
     writer.add_token_list(tokens)
     writer.add_token_merges([" ".join(pair) for pair in described["merges"]])
-    writer.add_token_types([gguf.TokenType.CONTROL if t in (END, BEGIN) else gguf.TokenType.NORMAL for t in tokens])
+    writer.add_token_types(
+        [gguf.TokenType.CONTROL if t in (END, BEGIN) else gguf.TokenType.NORMAL for t in tokens]
+    )
     writer.add_eos_token_id(tokens.index(END))
     writer.add_bos_token_id(tokens.index(BEGIN))
     shapes = {
@@ -99,5 +109,9 @@ def tiny_tokenizer(*, begins: bool) -> PreTrainedTokenizerFast:
     )
     tokenizer.train_from_iterator(_TEXT * 3, trainer)
     if begins:
-        tokenizer.post_processor = processors.TemplateProcessing(single=f"{BEGIN} $A", special_tokens=[(BEGIN, 1)])
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=END, bos_token=BEGIN if begins else None)
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{BEGIN} $A", special_tokens=[(BEGIN, 1)]
+        )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=END, bos_token=BEGIN if begins else None
+    )

@@ -1,4 +1,5 @@
-"""python -m tests.neo4j COMMAND...: run a command beside a fresh Neo4j, with KGT_STORE and its login in the environment.
+"""python -m tests.neo4j COMMAND...: run a command beside a fresh Neo4j, with KGT_STORE and its
+login in the environment.
 
 Without a command it runs until Ctrl-C and says where Browser is.
 """
@@ -23,11 +24,17 @@ def main(command: list[str]) -> int:
             with running_neo4j(Path(folder) / "neo4j") as database:
                 login = database.login
                 if not command:
-                    print(f"Neo4j at {login.url}, Browser at {database.browser}, {login.user} / {login.password}")
+                    print(
+                        f"Neo4j at {login.url}, Browser at {database.browser}, {login.user} / {login.password}"
+                    )
                     with contextlib.suppress(KeyboardInterrupt):
                         signal.pause()
                     return 0
-                names = {"KGT_STORE": login.url, "KGT_NEO4J_USER": login.user, "KGT_NEO4J_PASSWORD": login.password}
+                names = {
+                    "KGT_STORE": login.url,
+                    "KGT_NEO4J_USER": login.user,
+                    "KGT_NEO4J_PASSWORD": login.password,
+                }
                 return subprocess.run(command, env={**os.environ, **names}, check=False).returncode
         except Unobtainable as reason:
             print(reason, file=sys.stderr)

@@ -1,4 +1,5 @@
-"""Neo4j Browser in headless Chromium, used as docs/browser/guide.md says: files are dropped on it, titles and buttons clicked.
+"""Neo4j Browser in headless Chromium, used as docs/browser/guide.md says: files are dropped on it,
+titles and buttons clicked.
 
 Every wait is bounded, and leaving `neo4j_browser` ends Chromium.
 """
@@ -28,7 +29,8 @@ RUN = '[data-testid="editor-Run"]'
 FAVORITES = '[data-testid="navigationFavorites"]'
 SAVE = ".filedrop-save-to-favorites"
 
-# Chromium gives a page no path to the machine's files, so what a drag would carry is put together in the page.
+# Chromium gives a page no path to the machine's files, so what a drag would carry is put together
+# in the page.
 _DROP = """
 const [name, text] = arguments, carried = new DataTransfer();
 carried.items.add(new File([text], name));
@@ -87,8 +89,15 @@ def neo4j_browser(database: Database, width: int = 1500, height: int = 1100) -> 
 
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    options.page_load_strategy = "none"  # the page asks for fonts elsewhere, and there may be no network
-    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", f"--window-size={width},{height}"):
+    options.page_load_strategy = (
+        "none"  # the page asks for fonts elsewhere, and there may be no network
+    )
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        f"--window-size={width},{height}",
+    ):
         options.add_argument(flag)
     window = webdriver.Chrome(options=options, service=Service(driver))
     try:
@@ -115,7 +124,9 @@ class Browser:
         def connected() -> bool:
             nonlocal pressed
             fields = self._all(PASSWORD)
-            if fields and time.monotonic() > pressed + PATIENCE_S:  # a press while the form is still moving gets lost
+            if (
+                fields and time.monotonic() > pressed + PATIENCE_S
+            ):  # a press while the form is still moving gets lost
                 with self._moving():
                     fields[0].clear()
                     fields[0].send_keys(login.password)
@@ -174,7 +185,9 @@ class Browser:
 
         def rests() -> bool:
             seen.append(self._drawing())
-            return bool(self.errors()) or (len(seen) > 1 and bool(seen[-1].circles) and seen[-1] == seen[-2])
+            return bool(self.errors()) or (
+                len(seen) > 1 and bool(seen[-1].circles) and seen[-1] == seen[-2]
+            )
 
         self._until(rests, "a graph to be drawn and to come to rest")
         return seen[-1]

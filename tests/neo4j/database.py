@@ -1,8 +1,10 @@
-"""A real Neo4j for tests: in a container where a Docker engine answers, else made from Maven artifacts with Java.
+"""A real Neo4j for tests: in a container where a Docker engine answers, else made from Maven
+artifacts with Java.
 
-KGT_TEST_NEO4J=container or process asks for one of the two; KGT_TEST_NEO4J_RELEASE=calendar for the newest calendar
-release, which needs Java 21, as a process. Without it the conformance suite alone runs there too, beside 5.26: all of
-Neo4j's tests twice would take minutes. The jars are kept in KGT's cache between runs.
+KGT_TEST_NEO4J=container or process asks for one of the two; KGT_TEST_NEO4J_RELEASE=calendar for the
+newest calendar release, which needs Java 21, as a process. Without it the conformance suite alone
+runs there too, beside 5.26: all of Neo4j's tests twice would take minutes. The jars are kept in
+KGT's cache between runs.
 """
 
 from __future__ import annotations
@@ -28,9 +30,15 @@ from kgload.offline import JVM_FLAGS
 from server.lm.folders import cache_folder
 from server.stores.neo4j_connection import Neo4jLogin
 
-POMS = {"lts": Path(__file__).with_name("pom.xml"), "calendar": Path(__file__).with_name("pom-calendar.xml")}
+POMS = {
+    "lts": Path(__file__).with_name("pom.xml"),
+    "calendar": Path(__file__).with_name("pom-calendar.xml"),
+}
 JAVA = {"lts": 17, "calendar": 21}
-MAIN = {"lts": "org.neo4j.server.CommunityEntryPoint", "calendar": "org.neo4j.server.Neo4jCommunity"}
+MAIN = {
+    "lts": "org.neo4j.server.CommunityEntryPoint",
+    "calendar": "org.neo4j.server.Neo4jCommunity",
+}
 JVMS = Path("/usr/lib/jvm")
 IMAGE = "neo4j:5.26-community"
 CONTAINER_CONF = Path(__file__).parent.parent.parent / "docker" / "neo4j.conf"
@@ -91,11 +99,14 @@ def running_neo4j(folder: Path) -> Iterator[Database]:
 def neo4j_process(
     folder: Path, release: str, memory: Memory = FOR_TESTS, settings: Sequence[str] = ()
 ) -> Iterator[ProcessNeo4j]:
-    """A started Neo4j of this machine's Java; `settings` are lines of its configuration. Raises Unobtainable."""
+    """A started Neo4j of this machine's Java; `settings` are lines of its configuration. Raises
+    Unobtainable."""
     java = find_java(JAVA[release])
     if java is None:
         raise Unobtainable(NEEDED if release == "lts" else NEEDED_FOR_CALENDAR)
-    process = ProcessNeo4j(folder, java, jars(POMS[release]), MAIN[release], memory=memory, settings=settings)
+    process = ProcessNeo4j(
+        folder, java, jars(POMS[release]), MAIN[release], memory=memory, settings=settings
+    )
     try:
         process.start()
         yield process
@@ -104,7 +115,8 @@ def neo4j_process(
 
 
 def find_java(least: int) -> str | None:
-    """A Java of this version or later: JAVA_HOME's, the one on the path, or one that the system keeps."""
+    """A Java of this version or later: JAVA_HOME's, the one on the path, or one that the system
+    keeps."""
     homes = [os.environ.get("JAVA_HOME", ""), *(str(p) for p in sorted(JVMS.glob("*")))]
     candidates = [str(Path(home) / "bin" / "java") for home in homes if home]
     candidates.insert(1, shutil.which("java") or "")
@@ -114,7 +126,9 @@ def find_java(least: int) -> str | None:
 def java_version(java: str) -> int:
     """Its major version; 0 where it is none."""
     try:
-        done = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [java, "-version"], capture_output=True, text=True, timeout=60, check=False
+        )
     except OSError:
         return 0
     found = re.search(r'version "(\d+)', done.stderr)
@@ -128,18 +142,24 @@ def docker_answers() -> bool:
 
 def has_image() -> bool:
     """Whether the engine has Neo4j's image, or can pull it."""
-    return _succeeds(60, "docker", "image", "inspect", IMAGE) or _succeeds(900, "docker", "pull", "-q", IMAGE)
+    return _succeeds(60, "docker", "image", "inspect", IMAGE) or _succeeds(
+        900, "docker", "pull", "-q", IMAGE
+    )
 
 
 def _succeeds(limit_s: float, *command: str) -> bool:
     try:
-        return subprocess.run(command, capture_output=True, timeout=limit_s, check=False).returncode == 0
+        return (
+            subprocess.run(command, capture_output=True, timeout=limit_s, check=False).returncode
+            == 0
+        )
     except subprocess.TimeoutExpired:
         return False
 
 
 def jars(pom: Path) -> Path:
-    """The folder of a whole Neo4j as jars: from the cache, or resolved by Maven now. Raises Unobtainable."""
+    """The folder of a whole Neo4j as jars: from the cache, or resolved by Maven now. Raises
+    Unobtainable."""
     digest = hashlib.sha256(pom.read_bytes()).hexdigest()[:12]
     folder = cache_folder() / "neo4j" / digest
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -157,7 +177,9 @@ def _resolve(pom: Path, folder: Path) -> None:
     shutil.rmtree(building, ignore_errors=True)
     command = ["mvn", "-q", "-f", str(pom), "dependency:copy-dependencies"]
     scope = ["-DincludeScope=runtime", f"-DoutputDirectory={building}"]
-    done = subprocess.run([*command, *scope], capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(
+        [*command, *scope], capture_output=True, text=True, timeout=600, check=False
+    )
     if done.returncode != 0:
         raise Unobtainable(f"{NEEDED}; Maven could not resolve {pom.name}: {done.stdout[-300:]}")
     building.rename(folder)
@@ -224,7 +246,11 @@ class ProcessNeo4j:
     def start(self) -> None:
         said, ended = threading.Event(), threading.Event()
         command = [self._java, f"-Xmx{self._heap}", *JVM_FLAGS, "-cp", self._classpath, self._main]
-        places = [f"--home-dir={self._folder}", f"--config-dir={self._folder / 'conf'}", "--console-mode"]
+        places = [
+            f"--home-dir={self._folder}",
+            f"--config-dir={self._folder / 'conf'}",
+            "--console-mode",
+        ]
         self._process = subprocess.Popen(
             [*command, *places], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -287,7 +313,9 @@ def _container() -> Iterator[Database]:
     # Wherever it thinks it is itself: the ports are on this machine's loopback.
     testcontainers_config.connection_mode_override = ConnectionMode.docker_host
     testcontainers_config.tc_host_override = "127.0.0.1"
-    testcontainers_config.ryuk_disabled = testcontainers_config.ryuk_disabled or not _reaper_can_be_had()
+    testcontainers_config.ryuk_disabled = (
+        testcontainers_config.ryuk_disabled or not _reaper_can_be_had()
+    )
     bolt, http = free_port(), free_port()
     password = new_password()
     container = (
@@ -300,11 +328,14 @@ def _container() -> Iterator[Database]:
     container.ports = {"7687": ("127.0.0.1", bolt), "7474": ("127.0.0.1", http)}
     with container:
         login = Neo4jLogin(f"bolt://127.0.0.1:{bolt}", "neo4j", password)
-        yield ContainerNeo4j(container.get_wrapped_container(), login, f"http://127.0.0.1:{http}/browser/")
+        yield ContainerNeo4j(
+            container.get_wrapped_container(), login, f"http://127.0.0.1:{http}/browser/"
+        )
 
 
 def _reaper_can_be_had() -> bool:
-    """Whether the image is there, or can be fetched, with which testcontainers removes what a killed run leaves behind."""
+    """Whether the image is there, or can be fetched, with which testcontainers removes what a
+    killed run leaves behind."""
     from docker.errors import DockerException, ImageNotFound  # type: ignore[import-not-found]
     from testcontainers.core.config import testcontainers_config
     from testcontainers.core.docker_client import DockerClient
@@ -326,7 +357,9 @@ def bolt_answers(login: Neo4jLogin) -> bool:
     from neo4j.exceptions import DriverError, Neo4jError
 
     try:
-        with neo4j.GraphDatabase.driver(login.url, auth=(login.user, login.password), connection_timeout=2) as driver:
+        with neo4j.GraphDatabase.driver(
+            login.url, auth=(login.user, login.password), connection_timeout=2
+        ) as driver:
             driver.execute_query("RETURN 1")
     except (DriverError, Neo4jError, OSError):
         return False

@@ -21,7 +21,8 @@ _OVERLAYS = (
 async def fill(
     login: Neo4jLogin, base: Path | Iterable[BaseTriple], vocabulary: Vocabulary, folder: Path
 ) -> LoadedBase:
-    """Put a base into the graph: one of the embedded store's files, or triples that are made to one in `folder`."""
+    """Put a base into the graph: one of the embedded store's files, or triples that are made to one
+    in `folder`."""
     if not isinstance(base, Path):
         build_base(folder, base, vocabulary)
         base = folder / BASE_FILE

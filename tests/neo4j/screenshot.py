@@ -1,4 +1,5 @@
-"""python -m tests.neo4j.screenshot [FILE]: a picture of alice's view in Neo4j Browser, docs/browser/browser.png if not said."""
+"""python -m tests.neo4j.screenshot [FILE]: a picture of alice's view in Neo4j Browser,
+docs/browser/browser.png if not said."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A graph for people to look at: everyday facts of dogs and cats, alice's changes, and two who disagree."""
+"""A graph for people to look at: everyday facts of dogs and cats, alice's changes, and two who
+disagree."""
 
 from __future__ import annotations
 
@@ -31,7 +32,8 @@ EVERYDAY = [
 
 
 async def tell(login: Neo4jLogin, folder: Path) -> None:
-    """Fill the graph: alice was personalized and edited facts herself, bob and carol disagree about bones."""
+    """Fill the graph: alice was personalized and edited facts herself, bob and carol disagree about
+    bones."""
     await fill(login, EVERYDAY, VOCABULARY, folder)
     await forget_users(login)
     store = await Neo4jStore.open(login, VOCABULARY)
@@ -53,7 +55,11 @@ def personalized() -> Edit:
         "meat", "carrots",
     )  # fmt: skip
     changes = (
-        Change(CARROTS, None, Mark(Origin.ADDED, Stamp(1, 0)), TripleProbabilities(0.0, 0.4, 0.9, 0.1)),
-        Change(MEAT, None, Mark(Origin.REMOVED, Stamp(1, 1)), TripleProbabilities(0.3, 0.0, 0.1, 0.9)),
+        Change(
+            CARROTS, None, Mark(Origin.ADDED, Stamp(1, 0)), TripleProbabilities(0.0, 0.4, 0.9, 0.1)
+        ),
+        Change(
+            MEAT, None, Mark(Origin.REMOVED, Stamp(1, 1)), TripleProbabilities(0.3, 0.0, 0.1, 0.9)
+        ),
     )
     return Edit("e-1", 1, EditKind.PERSONALIZE, 1_700_000_000_000, changes, evidence)

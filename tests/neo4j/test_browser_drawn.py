@@ -1,4 +1,5 @@
-"""docs/browser in Neo4j Browser itself, in headless Chromium: the guide's steps work and the graph is drawn in its style."""
+"""docs/browser in Neo4j Browser itself, in headless Chromium: the guide's steps work and the graph
+is drawn in its style."""
 
 from __future__ import annotations
 
@@ -19,7 +20,9 @@ pytestmark = pytest.mark.story
 
 __all__ = ["connection"]
 
-RULES: dict[str, str] = dict(re.findall(r"([\w.]+) \{(.*?)\}", (DOCS / "kgt.grass").read_text(), re.DOTALL))
+RULES: dict[str, str] = dict(
+    re.findall(r"([\w.]+) \{(.*?)\}", (DOCS / "kgt.grass").read_text(), re.DOTALL)
+)
 
 
 @pytest.fixture
@@ -39,7 +42,8 @@ def driver(neo4j_database: Database) -> Iterator[Driver]:
 
 
 def rule(element: str, name: str, key: str) -> str:
-    """What the style says of a label or a type; what it says of any where it has no rule for that one."""
+    """What the style says of a label or a type; what it says of any where it has no rule for that
+    one."""
     body = RULES[f"{element}.{name}"] if f"{element}.{name}" in RULES else RULES[element]
     found = re.search(rf"(?<![\w-]){key}: (.+?);", body)
     assert found, (element, name, key)
@@ -53,7 +57,9 @@ def test_the_saved_queries_are_drawn_in_the_style(browser: Browser, driver: Driv
         browser.run_favorite(title(QUERIES[name]))
         drawing = browser.drawn()
         assert browser.errors() == []
-        returned = driver.execute_query(QUERIES[name].read_text(), PARAMETERS, result_transformer_=Result.graph)
+        returned = driver.execute_query(
+            QUERIES[name].read_text(), PARAMETERS, result_transformer_=Result.graph
+        )
         assert_whole(drawing, returned)
         assert_in_style(drawing)
     browser.run_favorite(title(QUERIES["why"]))

@@ -1,4 +1,5 @@
-"""What the files of a real Neo4j hold of users who were erased, with the settings of docker/neo4j.conf but its clock."""
+"""What the files of a real Neo4j hold of users who were erased, with the settings of
+docker/neo4j.conf but its clock."""
 
 from __future__ import annotations
 
@@ -34,7 +35,9 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessNeo4j]
     """A Neo4j that looks every few seconds whether a checkpoint is due."""
     settings = (*AS_IN_COMPOSE, "db.checkpoint.interval.time=2s")
     try:
-        with neo4j_process(tmp_path_factory.mktemp("erasing") / "neo4j", "lts", settings=settings) as started:
+        with neo4j_process(
+            tmp_path_factory.mktemp("erasing") / "neo4j", "lts", settings=settings
+        ) as started:
             yield started
     except Unobtainable as reason:
         pytest.skip(str(reason))
@@ -53,13 +56,19 @@ async def test_of_erased_users_the_files_hold_nothing_that_can_be_read(
     for number, user in enumerate(USERS):
         await fill(store, user, number)
         assert "transactions" in kinds(found(database.data, number))
-    until(lambda: all(found(database.data, n) for n in range(len(USERS))), "the pages to be written")
+    until(
+        lambda: all(found(database.data, n) for n in range(len(USERS))), "the pages to be written"
+    )
     assert {"propertystore.db", "propertystore.db.strings", "propertystore.db.arrays"} <= kinds(
         found(database.data, 0)
     ), "the search sees each form in which Neo4j keeps texts"
     for number, user in enumerate(USERS[:-1]):
         await store.erase(user)
-        until(lambda number=number: found(database.data, number) == {}, "the erased texts to be gone", 60)  # type: ignore[misc]
+        until(
+            lambda number=number: found(database.data, number) == {},
+            "the erased texts to be gone",
+            60,
+        )  # type: ignore[misc]
         if number % 2 == 0:  # others go on meanwhile
             await add(store, USERS[-1], t("dog", "HasA", f"idea {number}"))
     assert found(database.data, len(USERS) - 1), "who is not erased is there"
@@ -76,7 +85,10 @@ async def fill(store: Neo4jStore, user: str, number: int) -> None:
         snapshot = await store.snapshot(user)
         revision = snapshot.revision + 1
         mark = f"{FIRST[number]}own+"
-        triples = [t(f"{mark} {made}", f"{FIRST[number]}rel+", f"{mark} tail {made} {place}") for place in range(2)]
+        triples = [
+            t(f"{mark} {made}", f"{FIRST[number]}rel+", f"{mark} tail {made} {place}")
+            for place in range(2)
+        ]
         triples.append(t("dog", "HasA", f"{mark} {made} " + "a longer text of this user " * 9))
         changes = tuple(_change(triple, revision, place) for place, triple in enumerate(triples))
         why = Evidence(
@@ -95,7 +107,8 @@ def _change(triple: Triple, revision: int, position: int) -> Change:
 
 
 def found(data: Path, number: int) -> dict[str, int]:
-    """File -> how often it holds a text of the user: in UTF-8, and in the form of short texts within a record."""
+    """File -> how often it holds a text of the user: in UTF-8, and in the form of short texts
+    within a record."""
     words = [FIRST[number] + rest for rest in ("own+", "rel+", "rsula")]
     texts = [*words, *(word.lower() for word in words)]
     counts = {}
@@ -112,7 +125,8 @@ def found(data: Path, number: int) -> dict[str, int]:
 
 
 def unpacked(content: bytes) -> bytes:
-    """The short texts of a file of property records: Latin-1 in big-endian words, behind a header of 39 bits."""
+    """The short texts of a file of property records: Latin-1 in big-endian words, behind a header
+    of 39 bits."""
     payloads = []
     for page in range(0, len(content), PAGE_BYTES):
         for start in range(page, page + PAGE_BYTES - RECORD_BYTES, RECORD_BYTES):
@@ -124,10 +138,15 @@ def unpacked(content: bytes) -> bytes:
 
 def kinds(counts: dict[str, int]) -> set[str]:
     """What kinds of files these are."""
-    return {"transactions" if "transactions" in name else Path(name).name.removeprefix("neostore.") for name in counts}
+    return {
+        "transactions" if "transactions" in name else Path(name).name.removeprefix("neostore.")
+        for name in counts
+    }
 
 
-async def test_what_a_killed_service_left_is_covered_at_the_next_start(database: ProcessNeo4j) -> None:
+async def test_what_a_killed_service_left_is_covered_at_the_next_start(
+    database: ProcessNeo4j,
+) -> None:
     left = await Neo4jStore.open(database.login, VOCABULARY)
     await fill(left, "Çrsula Über+", 7)
     erasing = left._connection.write(lambda tx: left._erase(tx, "Çrsula Über+", None))
@@ -143,9 +162,14 @@ async def test_logs_that_keep_erased_texts_are_told(database: ProcessNeo4j) -> N
     async with Connection(database.login) as connection:
         settings = await log_settings(connection)
     assert advice_on_logs(settings) == ""
-    by_default = {"db.tx_log.rotation.retention_policy": "2 days 2G", "db.tx_log.rotation.size": "256.00MiB"}
+    by_default = {
+        "db.tx_log.rotation.retention_policy": "2 days 2G",
+        "db.tx_log.rotation.size": "256.00MiB",
+    }
     assert "keep_none" in advice_on_logs(by_default)
-    assert "rotation.size=1m" in advice_on_logs({**settings, "db.tx_log.rotation.size": "256.00MiB"})
+    assert "rotation.size=1m" in advice_on_logs(
+        {**settings, "db.tx_log.rotation.size": "256.00MiB"}
+    )
 
 
 async def test_a_database_that_takes_no_writes_is_not_well(database: ProcessNeo4j) -> None:

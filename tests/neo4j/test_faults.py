@@ -1,4 +1,5 @@
-"""A real server over a real Neo4j, either of them killed or stopped: nothing acknowledged is lost, nothing is half done."""
+"""A real server over a real Neo4j, either of them killed or stopped: nothing acknowledged is lost,
+nothing is half done."""
 
 from __future__ import annotations
 
@@ -55,7 +56,8 @@ def twins(n: int) -> list[tuple[str, str, str]]:
 
 
 async def revision_of(login: Neo4jLogin, user: str) -> int:
-    """The user's revision, after a look at whether the graph is what the log makes, and each edit whole."""
+    """The user's revision, after a look at whether the graph is what the log makes, and each edit
+    whole."""
     store = await Neo4jStore.open(login, VOCABULARY)
     try:
         assert await store.check() == []
@@ -80,13 +82,16 @@ async def test_the_service_killed_during_200_commits(login: Neo4jLogin, serve: S
 
 
 def write_until_killed(server: ServerProcess, acknowledged: int, rng: random.Random) -> int:
-    """Write as fast as it goes; some commits later the server is killed, at any point of the next ones."""
+    """Write as fast as it goes; some commits later the server is killed, at any point of the next
+    ones."""
     killer = threading.Timer(rng.uniform(0.0, 0.03), server.process.kill)
     fatal = acknowledged + rng.randrange(1, 25)
     try:
         with Client(server.address, timeout_s=5) as client:
             while True:
-                acknowledged = client.edit_facts(user="alice", add=twins(acknowledged + 1)).edit.revision
+                acknowledged = client.edit_facts(
+                    user="alice", add=twins(acknowledged + 1)
+                ).edit.revision
                 if acknowledged == fatal:
                     killer.start()
     except CallError:
@@ -95,22 +100,34 @@ def write_until_killed(server: ServerProcess, acknowledged: int, rng: random.Ran
     return acknowledged
 
 
-async def test_neo4j_killed_during_50_commits(login: Neo4jLogin, serve: Serve, neo4j_database: Database) -> None:
+async def test_neo4j_killed_during_50_commits(
+    login: Neo4jLogin, serve: Serve, neo4j_database: Database
+) -> None:
     rng = random.Random(11)
     acknowledged = 0
     with serve() as server:
         with Client(server.address, timeout_s=60) as client:
             for fatal in (9, 24, 41):
                 acknowledged, in_doubt = await asyncio.to_thread(
-                    write_until_neo4j_is_gone, client, acknowledged, fatal, neo4j_database, rng.uniform(0.0, 0.03)
+                    write_until_neo4j_is_gone,
+                    client,
+                    acknowledged,
+                    fatal,
+                    neo4j_database,
+                    rng.uniform(0.0, 0.03),
                 )
                 await asyncio.to_thread(neo4j_database.start)
                 assert await revision_of(login, "alice") in (acknowledged, acknowledged + 1)
                 # The same request again is answered once, whether it had been made or not.
                 acknowledged += 1
-                assert await asyncio.to_thread(recovered, client, acknowledged, in_doubt) == acknowledged
+                assert (
+                    await asyncio.to_thread(recovered, client, acknowledged, in_doubt)
+                    == acknowledged
+                )
             while acknowledged < 50:
-                acknowledged = await asyncio.to_thread(write, client, acknowledged + 1, uuid.uuid4().hex)
+                acknowledged = await asyncio.to_thread(
+                    write, client, acknowledged + 1, uuid.uuid4().hex
+                )
         assert server.process.poll() is None, "the service was not restarted"
     assert await revision_of(login, "alice") == acknowledged
 
@@ -118,7 +135,8 @@ async def test_neo4j_killed_during_50_commits(login: Neo4jLogin, serve: Serve, n
 def write_until_neo4j_is_gone(
     client: Client, acknowledged: int, fatal: int, database: Database, delay_s: float
 ) -> tuple[int, str]:
-    """Write; soon after revision `fatal` Neo4j is killed. (what was acknowledged, the request id that failed)."""
+    """Write; soon after revision `fatal` Neo4j is killed. (what was acknowledged, the request id
+    that failed)."""
     killer = threading.Timer(delay_s, database.kill)
     while True:
         request_id = uuid.uuid4().hex
@@ -137,7 +155,8 @@ def write(client: Client, n: int, request_id: str) -> int:
 
 
 def recovered(client: Client, n: int, request_id: str) -> int:
-    """The same while the service is Unavailable for a while; the client itself waits between its tries."""
+    """The same while the service is Unavailable for a while; the client itself waits between its
+    tries."""
     for _ in range(60):
         try:
             return write(client, n, request_id)
@@ -146,10 +165,15 @@ def recovered(client: Client, n: int, request_id: str) -> int:
     raise AssertionError("the service did not recover")
 
 
-async def test_16_writers_to_one_user_over_two_servers_lose_nothing(login: Neo4jLogin, serve: Serve) -> None:
+async def test_16_writers_to_one_user_over_two_servers_lose_nothing(
+    login: Neo4jLogin, serve: Serve
+) -> None:
     edits_each = 3
     with serve() as one, serve() as two:
-        async with AsyncClient(one.address, timeout_s=120) as first, AsyncClient(two.address, timeout_s=120) as second:
+        async with (
+            AsyncClient(one.address, timeout_s=120) as first,
+            AsyncClient(two.address, timeout_s=120) as second,
+        ):
 
             async def writer(number: int) -> None:
                 client = (first, second)[number % 2]
@@ -166,7 +190,9 @@ async def test_16_writers_to_one_user_over_two_servers_lose_nothing(login: Neo4j
     store = await Neo4jStore.open(login, VOCABULARY)
     tails = {t.tail.text for t in (await store.overlay("alice")).marks}
     await store.close()
-    assert tails == {tail for n in range(16) for made in range(3) for _, _, tail in twins(n * 100 + made)}
+    assert tails == {
+        tail for n in range(16) for made in range(3) for _, _, tail in twins(n * 100 + made)
+    }
 
 
 async def test_64_users_at_once_get_each_their_own(login: Neo4jLogin, serve: Serve) -> None:
@@ -187,7 +213,9 @@ async def test_64_users_at_once_get_each_their_own(login: Neo4jLogin, serve: Ser
     await store.close()
 
 
-async def test_neo4j_stopped_and_started_under_load(login: Neo4jLogin, serve: Serve, neo4j_database: Database) -> None:
+async def test_neo4j_stopped_and_started_under_load(
+    login: Neo4jLogin, serve: Serve, neo4j_database: Database
+) -> None:
     with serve() as server:
         async with AsyncClient(server.address, timeout_s=20) as client:
             ended = asyncio.Event()
@@ -201,7 +229,9 @@ async def test_neo4j_stopped_and_started_under_load(login: Neo4jLogin, serve: Se
                     while not ended.is_set():
                         try:
                             await client.answer(user=f"user {number}", query=WHERE)
-                            await client.edit_facts(user=f"user {number}", add=twins(n), request_id=request_id)
+                            await client.edit_facts(
+                                user=f"user {number}", add=twins(n), request_id=request_id
+                            )
                         except CallError as error:
                             failures.append(error)
                         else:
@@ -211,7 +241,9 @@ async def test_neo4j_stopped_and_started_under_load(login: Neo4jLogin, serve: Se
             loads = [asyncio.ensure_future(load(n)) for n in range(len(acknowledged))]
             await asyncio.to_thread(until, lambda: min(acknowledged) >= 2, "the load to begin")
             await asyncio.to_thread(neo4j_database.stop)
-            await asyncio.to_thread(until, lambda: not serving(server), "health to turn NOT_SERVING")
+            await asyncio.to_thread(
+                until, lambda: not serving(server), "health to turn NOT_SERVING"
+            )
             at_stop = len(failures)
             await asyncio.to_thread(until, lambda: len(failures) >= at_stop + 8, "calls to fail")
             while_down = failures[:]
@@ -219,14 +251,20 @@ async def test_neo4j_stopped_and_started_under_load(login: Neo4jLogin, serve: Se
             await asyncio.to_thread(until, lambda: serving(server), "health to turn SERVING again")
             before = list(acknowledged)
             await asyncio.to_thread(
-                until, lambda: all(a > b + 1 for a, b in zip(acknowledged, before, strict=True)), "all to recover"
+                until,
+                lambda: all(a > b + 1 for a, b in zip(acknowledged, before, strict=True)),
+                "all to recover",
             )
             ended.set()
             await asyncio.gather(*loads)
             assert (await client.answer(user="bob", query=ENJOY)).text == "meat"
         assert server.process.poll() is None, "the service was not restarted"
-    assert {type(f).__name__ for f in while_down} == {"Unavailable"}, "fast, and none of them at its deadline"
-    assert {type(f).__name__ for f in failures} <= {"Unavailable", "DeadlineExceeded"}, "a Neo4j that starts is slow"
+    assert {type(f).__name__ for f in while_down} == {"Unavailable"}, (
+        "fast, and none of them at its deadline"
+    )
+    assert {type(f).__name__ for f in failures} <= {"Unavailable", "DeadlineExceeded"}, (
+        "a Neo4j that starts is slow"
+    )
     assert all(f.retry_after_s for f in failures if f.reason)
     for number, count in enumerate(acknowledged):
         assert await revision_of(login, f"user {number}") in (count, count + 1)

@@ -1,4 +1,5 @@
-"""The service over Neo4j on a real channel: the main job, and what callers are told while the base is loaded."""
+"""The service over Neo4j on a real channel: the main job, and what callers are told while the base
+is loaded."""
 
 from __future__ import annotations
 
@@ -32,10 +33,16 @@ async def service(neo4j_database: Database, tmp_path: Path) -> AsyncIterator[Ser
     login = neo4j_database.login
     await fill(login, BASE, VOCABULARY, tmp_path)
     await forget_users(login)
-    given: dict[str, Any] = {"store": login.url, "neo4j_user": login.user, "neo4j_password": login.password}
+    given: dict[str, Any] = {
+        "store": login.url,
+        "neo4j_user": login.user,
+        "neo4j_password": login.password,
+    }
     settings = Settings(**given)
     store = await assemble.open_store(settings, VOCABULARY)
-    server, probes = new_server(assemble.use_cases(settings, store, FixedModel(PHRASES), VOCABULARY))
+    server, probes = new_server(
+        assemble.use_cases(settings, store, FixedModel(PHRASES), VOCABULARY)
+    )
     port = server.add_insecure_port("127.0.0.1:0")
     await probes.set(serving=True)
     await server.start()
@@ -63,7 +70,12 @@ async def test_a_correction_takes_effect_for_its_user_and_can_be_undone(service:
 
 
 async def test_a_request_is_answered_once(service: Service) -> None:
-    arguments: dict[str, Any] = {"user": "alice", "query": ENJOY, "answer": "fish", "request_id": "r-1"}
+    arguments: dict[str, Any] = {
+        "user": "alice",
+        "query": ENJOY,
+        "answer": "fish",
+        "request_id": "r-1",
+    }
     first = await service.client.personalize(**arguments)
     assert await service.client.personalize(**arguments) == first
     with pytest.raises(InvalidArgument):

@@ -1,6 +1,8 @@
-"""python -m tests.rpc.fixed_server --data DIR --address HOST:PORT: the whole server, with the model of fixed_model.py.
+"""python -m tests.rpc.fixed_server --data DIR --address HOST:PORT: the whole server, with the model
+of fixed_model.py.
 
-For tests that kill and restart a real process: it starts in a second, where loading weights takes several.
+For tests that kill and restart a real process: it starts in a second, where loading weights takes
+several.
 """
 
 from __future__ import annotations

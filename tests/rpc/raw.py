@@ -21,11 +21,13 @@ END: Any = grpc.aio.EOF  # type: ignore[attr-defined]
 METHODS = pb.DESCRIPTOR.services_by_name["PersonalizationService"].methods
 RPCS = [method.name for method in METHODS]
 WAIT_S = 10
-"""Longer than anything here takes; a call that is not answered ends as DEADLINE_EXCEEDED without a reason."""
+"""Longer than anything here takes; a call that is not answered ends as DEADLINE_EXCEEDED without a
+reason."""
 
 
 async def store_large_edit(service: Running, user: str, triples: int, tail_bytes: int) -> Edit:
-    """Put an edit into the user's overlay as large as versions before this one took, and this one takes by no RPC."""
+    """Put an edit into the user's overlay as large as versions before this one took, and this one
+    takes by no RPC."""
     snapshot = await service.store.snapshot(user)
     revision = snapshot.revision + 1
     edit = Edit(
@@ -35,7 +37,9 @@ async def store_large_edit(service: Running, user: str, triples: int, tail_bytes
         time_ms=1_700_000_000_000,
         changes=tuple(
             Change(
-                Triple.of("dog", "HasA", f"{n} ".ljust(tail_bytes, "x")), None, Mark(Origin.ADDED, Stamp(revision, n))
+                Triple.of("dog", "HasA", f"{n} ".ljust(tail_bytes, "x")),
+                None,
+                Mark(Origin.ADDED, Stamp(revision, n)),
             )
             for n in range(triples)
         ),

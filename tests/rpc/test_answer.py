@@ -34,7 +34,8 @@ async def test_personal_facts_are_marked(client: AsyncClient) -> None:
 
 
 async def test_candidates_are_weighed_by_eq_1_over_the_facts(client: AsyncClient) -> None:
-    """Over the three likes, each P(z|q) = 1/3 renormalised: meat (0.9 + 2 * 0.02) / 3, the rest alike or guessed."""
+    """Over the three likes, each P(z|q) = 1/3 renormalised: meat (0.9 + 2 * 0.02) / 3, the rest
+    alike or guessed."""
     r = await client.answer(user="alice", query=ENJOY, candidates=["meat", "stones", "meat"])
     assert [c.text for c in r.candidates] == ["meat", "stones"]
     assert math.exp(r.candidates[0].logprob) == pytest.approx((0.9 + 0.02 + 0.02) / 3)
@@ -119,7 +120,9 @@ async def test_alternatives_are_named(client: AsyncClient) -> None:
         ({"min_revision": -1}, "min_revision"),
     ],
 )
-async def test_a_field_that_cannot_be_used_is_named(client: AsyncClient, arguments: dict[str, Any], field: str) -> None:
+async def test_a_field_that_cannot_be_used_is_named(
+    client: AsyncClient, arguments: dict[str, Any], field: str
+) -> None:
     with pytest.raises(InvalidArgument) as refused:
         await client.answer(**{"user": "alice", "query": WHERE} | arguments)
     assert list(refused.value.fields) == [field]

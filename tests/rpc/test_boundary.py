@@ -1,4 +1,5 @@
-"""What happens around every call: statuses with details, deadlines, cancellation, queues, health, reflection, the log."""
+"""What happens around every call: statuses with details, deadlines, cancellation, queues, health,
+reflection, the log."""
 
 from __future__ import annotations
 
@@ -14,7 +15,14 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from kgt.errors import Aborted, DataLoss, DeadlineExceeded, ResourceExhausted, ServerFailure, Unavailable
+from kgt.errors import (
+    Aborted,
+    DataLoss,
+    DeadlineExceeded,
+    ResourceExhausted,
+    ServerFailure,
+    Unavailable,
+)
 from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
 from server import errors
@@ -91,14 +99,19 @@ def test_every_error_has_a_status() -> None:
 @pytest.mark.parametrize(
     ("raised", "code"),
     [
-        (errors.RevertBlocked(["e" * 64 + str(n) for n in range(1000)]), grpc.StatusCode.FAILED_PRECONDITION),
+        (
+            errors.RevertBlocked(["e" * 64 + str(n) for n in range(1000)]),
+            grpc.StatusCode.FAILED_PRECONDITION,
+        ),
         (errors.InvalidRequest("f" * 50_000, "犬" * 50_000), grpc.StatusCode.INVALID_ARGUMENT),
         (errors.DataLoss("犬" * 50_000), grpc.StatusCode.DATA_LOSS),
         (errors.UnreadableRecord("犬" * 50_000, 7), grpc.StatusCode.DATA_LOSS),
         (errors.StoreBusy("x" * 50_000, 0.01), grpc.StatusCode.UNAVAILABLE),
     ],
 )
-async def test_no_error_is_too_large_for_a_trailer(service: Running, raised: Exception, code: grpc.StatusCode) -> None:
+async def test_no_error_is_too_large_for_a_trailer(
+    service: Running, raised: Exception, code: grpc.StatusCode
+) -> None:
     async def failing(*_: object) -> None:
         raise raised
 
@@ -154,7 +167,9 @@ async def test_a_passed_deadline_drops_the_work_unscored(service: Running) -> No
 
 async def test_a_caller_who_leaves_before_the_commit_changes_nothing(service: Running) -> None:
     service.model.gate.clear()
-    call = asyncio.ensure_future(service.client.personalize(user="alice", query=ENJOY, answer="fish"))
+    call = asyncio.ensure_future(
+        service.client.personalize(user="alice", query=ENJOY, answer="fish")
+    )
     await asyncio.sleep(0)
     await until(lambda: "alice" in service_turns(service))
     call.cancel()
@@ -172,7 +187,12 @@ async def test_a_caller_who_leaves_during_the_commit_does_not_cut_it(service: Ru
         await real(*arguments)  # type: ignore[arg-type]
 
     service.store.commit = slow  # type: ignore[method-assign, assignment]
-    arguments: dict[str, Any] = {"user": "alice", "query": ENJOY, "answer": "fish", "request_id": "r-1"}
+    arguments: dict[str, Any] = {
+        "user": "alice",
+        "query": ENJOY,
+        "answer": "fish",
+        "request_id": "r-1",
+    }
     call = asyncio.ensure_future(service.client.personalize(**arguments))
     await entered.wait()
     call.cancel()
@@ -184,8 +204,14 @@ async def test_a_caller_who_leaves_during_the_commit_does_not_cut_it(service: Ru
 
 async def test_one_users_writes_queue_and_others_do_not_wait(service: Running) -> None:
     results = await asyncio.gather(
-        *(service.client.edit_facts(user="alice", add=[("dog", "has a", f"toy {n}")]) for n in range(20)),
-        *(service.client.edit_facts(user=f"user {n}", add=[("dog", "has a", "toy")]) for n in range(20)),
+        *(
+            service.client.edit_facts(user="alice", add=[("dog", "has a", f"toy {n}")])
+            for n in range(20)
+        ),
+        *(
+            service.client.edit_facts(user=f"user {n}", add=[("dog", "has a", "toy")])
+            for n in range(20)
+        ),
     )
     assert sorted(r.edit.revision for r in results[:20]) == list(range(1, 21))
     assert {r.edit.revision for r in results[20:]} == {1}
@@ -209,7 +235,9 @@ async def test_a_stranger_finds_the_contract_by_reflection(service: Running) -> 
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)
         requests = [
             reflection_pb2.ServerReflectionRequest(list_services=""),
-            reflection_pb2.ServerReflectionRequest(file_containing_symbol="kgt.v1.PersonalizationService"),
+            reflection_pb2.ServerReflectionRequest(
+                file_containing_symbol="kgt.v1.PersonalizationService"
+            ),
         ]
         replies = [reply async for reply in stub.ServerReflectionInfo(iter(requests))]
     listed = {s.name for s in replies[0].list_services_response.service}
@@ -225,8 +253,12 @@ async def test_the_log_has_methods_and_statuses_and_never_what_users_wrote(
     async def failing(*_: object) -> None:
         raise ValueError("secret caviar")
 
-    await service.client.personalize(user="secret-user", query="What does a secret dog enjoy?", answer="secret caviar")
-    await service.client.edit_facts(user="secret-user", add=[("secret", "secret relation", "secret")])
+    await service.client.personalize(
+        user="secret-user", query="What does a secret dog enjoy?", answer="secret caviar"
+    )
+    await service.client.edit_facts(
+        user="secret-user", add=[("secret", "secret relation", "secret")]
+    )
     with pytest.raises(Exception, match="user"):
         await service.client.answer(user="secret" * 40, query="secret?")
     service.store.neighborhood = failing  # type: ignore[method-assign, assignment]

@@ -1,4 +1,5 @@
-"""What callers may do to a server: bytes that are no messages, calls without any, silence, too many at once."""
+"""What callers may do to a server: bytes that are no messages, calls without any, silence, too many
+at once."""
 
 from __future__ import annotations
 
@@ -12,7 +13,13 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from kgt.errors import CallError, DeadlineExceeded, InvalidArgument, ResourceExhausted, ServerFailure
+from kgt.errors import (
+    CallError,
+    DeadlineExceeded,
+    InvalidArgument,
+    ResourceExhausted,
+    ServerFailure,
+)
 from kgt.v1 import personalization_pb2 as pb
 from server.rpc.load import Load
 from tests.rpc.raw import RPCS, failure, open_call, sent, store_large_edit, stub_of, until
@@ -46,7 +53,9 @@ async def test_a_later_message_of_a_stream_is_decoded_as_strictly(service: Runni
     assert refused.value.reason == "MALFORMED_MESSAGE"
 
 
-async def test_no_bytes_are_a_defect_of_the_server(service: Running, caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_bytes_are_a_defect_of_the_server(
+    service: Running, caplog: pytest.LogCaptureFixture
+) -> None:
     draw = random.Random(5)
     for _ in range(400):
         data = draw.randbytes(draw.randrange(1, 60))
@@ -99,7 +108,9 @@ async def test_an_import_that_stops_or_takes_for_ever_is_ended(tmp_path: Path) -
             assert "nothing came" in str(ended.value.details())
 
 
-async def test_a_reader_who_stops_reading_is_not_waited_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_reader_who_stops_reading_is_not_waited_for(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     async with running(tmp_path, load=Load(idle_s=0.2)) as service:
         await store_large_edit(service, "alice", 20_000, 490)
@@ -121,14 +132,19 @@ def waiting(service: Running) -> int:
 async def test_a_full_server_says_so_at_once_and_still_answers_probes(tmp_path: Path) -> None:
     async with running(tmp_path, load=Load(calls=2)) as service:
         service.model.gate.clear()
-        held = [asyncio.ensure_future(service.client.answer(user=f"u{n}", query=ENJOY)) for n in range(2)]
+        held = [
+            asyncio.ensure_future(service.client.answer(user=f"u{n}", query=ENJOY))
+            for n in range(2)
+        ]
         await until(lambda: waiting(service) == 2)
         with pytest.raises(ResourceExhausted) as refused:
             await service.client.list_facts(user="bob")
         assert refused.value.reason == "SERVER_BUSY"
         assert refused.value.retry_after_s
         async with grpc.aio.insecure_channel(service.address) as channel:
-            probe = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=10)
+            probe = await health_pb2_grpc.HealthStub(channel).Check(
+                health_pb2.HealthCheckRequest(), timeout=10
+            )
         assert probe.status == health_pb2.HealthCheckResponse.SERVING
         service.model.gate.set()
         assert {r.text for r in await asyncio.gather(*held)} == {"meat"}
@@ -155,7 +171,9 @@ async def test_beyond_the_probes_grpc_refuses_at_once(tmp_path: Path) -> None:
 async def test_large_metadata_is_refused_and_the_server_goes_on(service: Running) -> None:
     async with stub_of(service) as stub:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await stub.ListFacts(pb.ListFactsRequest(user="alice"), metadata=[("x", "y" * (64 << 10))], timeout=10)
+            await stub.ListFacts(
+                pb.ListFactsRequest(user="alice"), metadata=[("x", "y" * (64 << 10))], timeout=10
+            )
         assert refused.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
         await stub.ListFacts(pb.ListFactsRequest(user="alice"), timeout=10)
 

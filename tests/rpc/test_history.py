@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from kgt.client import AsyncClient
-from kgt.errors import AlreadyExists, DataLoss, FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from kgt.errors import (
+    AlreadyExists,
+    DataLoss,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    Unavailable,
+)
 from kgt.v1 import personalization_pb2 as pb
 from server import errors
 from server.stores.sqlite_check import OVERLAYS_FILE
@@ -24,14 +31,20 @@ def names(triples: object) -> list[str]:
 
 
 async def test_a_neighborhood_says_base_added_or_removed(client: AsyncClient) -> None:
-    await client.edit_facts(user="alice", add=[("dog", "likes", "carrots")], remove=[("Dog", "Desires", "MEAT")])
+    await client.edit_facts(
+        user="alice", add=[("dog", "likes", "carrots")], remove=[("Dog", "Desires", "MEAT")]
+    )
     r = await client.get_neighborhood(user="alice", concept="Dog")
     origins = {v.triple.tail: v.origin for v in r.triples}
     assert origins["carrots"] == pb.ORIGIN_ADDED
     assert origins["meat" if "meat" in origins else "MEAT"] == pb.ORIGIN_REMOVED
     assert origins["bones"] == pb.ORIGIN_BASE
     by_tail = {v.triple.tail: v for v in r.triples}
-    assert (by_tail["bones"].weight, by_tail["bones"].dataset, by_tail["bones"].license) == (3.0, "/d/test", "cc0")
+    assert (by_tail["bones"].weight, by_tail["bones"].dataset, by_tail["bones"].license) == (
+        3.0,
+        "/d/test",
+        "cc0",
+    )
     assert by_tail["carrots"].revision == 1
     assert not by_tail["carrots"].HasField("weight")
     assert (r.concept, r.revision) == ("dog", 1)
@@ -43,7 +56,10 @@ async def test_facts_are_what_is_known_about_a_user(client: AsyncClient) -> None
     assert list((await client.list_facts(user="alice")).facts) == []
     personalized = await client.personalize(user="alice", query=ENJOY, answer="fish")
     r = await client.list_facts(user="alice")
-    assert {(f.triple.tail, f.origin) for f in r.facts} == {("fish", pb.ORIGIN_ADDED), ("meat", pb.ORIGIN_REMOVED)}
+    assert {(f.triple.tail, f.origin) for f in r.facts} == {
+        ("fish", pb.ORIGIN_ADDED),
+        ("meat", pb.ORIGIN_REMOVED),
+    }
     assert {f.edit_id for f in r.facts} == {personalized.edit.id}
     assert r.facts[0].create_time == personalized.edit.create_time
 
@@ -84,7 +100,9 @@ async def test_a_token_is_good_for_its_own_request_and_user_only(client: AsyncCl
         await client.edit_facts(user=user, add=[("dog", "has a", f"toy {n}") for n in range(4)])
         await client.edit_facts(user=user, add=[("dog", "has a", f"hat {n}") for n in range(4)])
     facts = (await client.list_facts(user="alice", page_size=2)).next_page_token
-    around = (await client.get_neighborhood(user="alice", concept="dog", page_size=2)).next_page_token
+    around = (
+        await client.get_neighborhood(user="alice", concept="dog", page_size=2)
+    ).next_page_token
     assert facts
     assert around
     for call in (
@@ -116,7 +134,9 @@ async def test_a_negative_page_size_is_refused(client: AsyncClient) -> None:
 
 
 async def test_facts_are_edited_in_the_same_history(client: AsyncClient) -> None:
-    r = await client.edit_facts(user="alice", add=[("dog", "likes", "carrots")], remove=[("dog", "likes", "meat")])
+    r = await client.edit_facts(
+        user="alice", add=[("dog", "likes", "carrots")], remove=[("dog", "likes", "meat")]
+    )
     assert names(r.edit.added) == ["carrots"]
     assert names(r.edit.removed) == ["meat"]
     assert (r.edit.revision, r.edit.kind) == (1, pb.EDIT_KIND_FACTS)
@@ -126,7 +146,9 @@ async def test_facts_are_edited_in_the_same_history(client: AsyncClient) -> None
 async def test_an_edit_that_changes_nothing_is_none(client: AsyncClient) -> None:
     await client.edit_facts(user="alice", add=[("dog", "likes", "carrots")])
     again = await client.edit_facts(
-        user="alice", add=[("DOG", "Desires", "Carrots")], remove=[("dog", "likes", "never heard of")]
+        user="alice",
+        add=[("DOG", "Desires", "Carrots")],
+        remove=[("dog", "likes", "never heard of")],
     )
     assert (again.edit.id, again.edit.revision) == ("", 1)
     assert (await client.list_edits(user="alice")).revision == 1
@@ -140,7 +162,9 @@ async def test_edits_are_idempotent_by_request_id(client: AsyncClient) -> None:
     await client.edit_facts(user="bob", add=[("a", "likes", "c")], request_id="r")
 
 
-async def test_a_repeated_request_that_changed_nothing_changes_nothing_later(client: AsyncClient) -> None:
+async def test_a_repeated_request_that_changed_nothing_changes_nothing_later(
+    client: AsyncClient,
+) -> None:
     carrots = [("dog", "likes", "carrots")]
     added = (await client.edit_facts(user="alice", add=carrots)).edit
     nothing = await client.edit_facts(user="alice", add=carrots, request_id="nothing")
@@ -153,7 +177,9 @@ async def test_a_repeated_request_that_changed_nothing_changes_nothing_later(cli
     assert (await client.list_edits(user="alice")).revision == 2
 
 
-async def test_a_repeated_revert_of_a_reverted_edit_does_not_undo_a_redo(client: AsyncClient) -> None:
+async def test_a_repeated_revert_of_a_reverted_edit_does_not_undo_a_redo(
+    client: AsyncClient,
+) -> None:
     edit = (await client.edit_facts(user="alice", add=[("dog", "likes", "carrots")])).edit
     undo = (await client.revert_edit(user="alice", edit_id=edit.id)).edit
     again = await client.revert_edit(user="alice", edit_id=edit.id, request_id="again")
@@ -163,8 +189,15 @@ async def test_a_repeated_revert_of_a_reverted_edit_does_not_undo_a_redo(client:
     assert (await client.list_edits(user="alice")).revision == 3
 
 
-async def test_a_repeated_correction_that_was_there_already_asks_nothing_again(service: Running) -> None:
-    arguments: dict[str, Any] = {"user": "alice", "query": ENJOY, "answer": "meat", "request_id": "r"}
+async def test_a_repeated_correction_that_was_there_already_asks_nothing_again(
+    service: Running,
+) -> None:
+    arguments: dict[str, Any] = {
+        "user": "alice",
+        "query": ENJOY,
+        "answer": "meat",
+        "request_id": "r",
+    }
     first = await service.client.personalize(**arguments)
     assert first.stop_reason == pb.STOP_REASON_ALREADY_CORRECT
     await service.client.edit_facts(user="alice", remove=[("dog", "likes", "meat")])
@@ -174,7 +207,12 @@ async def test_a_repeated_correction_that_was_there_already_asks_nothing_again(s
 
 
 async def test_a_preview_keeps_no_response(client: AsyncClient) -> None:
-    arguments: dict[str, Any] = {"user": "alice", "query": ENJOY, "answer": "fish", "request_id": "r"}
+    arguments: dict[str, Any] = {
+        "user": "alice",
+        "query": ENJOY,
+        "answer": "fish",
+        "request_id": "r",
+    }
     await client.personalize(**arguments, preview=True)
     assert (await client.personalize(**arguments)).edit.revision == 1
 
@@ -190,7 +228,9 @@ async def test_a_preview_keeps_no_response(client: AsyncClient) -> None:
         ({"add": [("a", "likes", "b")], "remove": [("A", "Desires", "B")]}, "remove"),
     ],
 )
-async def test_a_triple_that_cannot_be_is_named(client: AsyncClient, arguments: dict[str, Any], field: str) -> None:
+async def test_a_triple_that_cannot_be_is_named(
+    client: AsyncClient, arguments: dict[str, Any], field: str
+) -> None:
     with pytest.raises(InvalidArgument) as refused:
         await client.edit_facts(user="alice", **arguments)
     assert list(refused.value.fields) == [field]
@@ -218,7 +258,9 @@ async def test_what_later_edits_rely_on_is_named(client: AsyncClient) -> None:
     assert blocked.value.reason == "REVERT_BLOCKED"
     assert blocked.value.metadata["edit_ids"] == second.id
     skipped = await client.revert_edit(user="alice", edit_id=first.id, skip_conflicts=True)
-    assert [(s.triple.tail, list(s.edit_ids)) for s in skipped.skipped] == [("vegetables", [second.id])]
+    assert [(s.triple.tail, list(s.edit_ids)) for s in skipped.skipped] == [
+        ("vegetables", [second.id])
+    ]
     assert names(skipped.edit.added) == ["meat"]
 
 
@@ -265,7 +307,9 @@ async def test_an_import_brings_answers_and_history(client: AsyncClient) -> None
     await client.personalize(user="alice", query=ENJOY, answer="vegetables")
     second = (await client.personalize(user="alice", query=ENJOY, answer="fish")).edit
     lines = await exported(client, "alice")
-    r = await client.import_overlay(user="carol", lines=[f"{line}\n" for line in lines], request_id="r")
+    r = await client.import_overlay(
+        user="carol", lines=[f"{line}\n" for line in lines], request_id="r"
+    )
     assert (r.imported_edits, r.revision) == (2, 2)
     assert await client.import_overlay(user="carol", lines=lines, request_id="r") == r
     assert (await client.answer(user="carol", query=ENJOY)).text == "fish"
@@ -317,7 +361,13 @@ async def test_erasing_a_user_leaves_nothing(service: Running) -> None:
     await client.personalize(user="alice", query=ENJOY, answer="caviar", request_id="r")
     await client.personalize(user="bob", query=ENJOY, answer="fish")
     r = await client.erase_user(user="alice")
-    assert (r.edits, r.added_triples, r.removed_triples, r.personal_concepts, r.stored_responses) == (1, 1, 1, 1, 1)
+    assert (
+        r.edits,
+        r.added_triples,
+        r.removed_triples,
+        r.personal_concepts,
+        r.stored_responses,
+    ) == (1, 1, 1, 1, 1)
     assert (await client.answer(user="alice", query=ENJOY)).text == "meat"
     assert list((await client.list_edits(user="alice")).edits) == []
     assert (await client.answer(user="bob", query=ENJOY)).text == "fish"
@@ -339,7 +389,9 @@ async def test_a_repeated_erase_removes_nothing_of_what_came_after_it(client: As
     assert (await client.erase_user(user="alice", request_id="s")).edits == 1
 
 
-async def test_an_erase_that_fails_forgets_what_the_model_said_all_the_same(service: Running) -> None:
+async def test_an_erase_that_fails_forgets_what_the_model_said_all_the_same(
+    service: Running,
+) -> None:
     async def failing(*_: object) -> None:
         raise errors.StoreBusy("later", 0.01)
 
@@ -356,13 +408,22 @@ async def test_an_erase_that_fails_forgets_what_the_model_said_all_the_same(serv
 
 
 async def damaged(service: Running, user: str, revision: int) -> None:
-    with contextlib.closing(sqlite3.connect(service.store.folder / OVERLAYS_FILE)) as connection, connection:
-        connection.execute("UPDATE edits SET body = ? WHERE user = ? AND revision = ?", (BROKEN_BODY, user, revision))
+    with (
+        contextlib.closing(sqlite3.connect(service.store.folder / OVERLAYS_FILE)) as connection,
+        connection,
+    ):
+        connection.execute(
+            "UPDATE edits SET body = ? WHERE user = ? AND revision = ?",
+            (BROKEN_BODY, user, revision),
+        )
 
 
 async def test_an_edit_whose_record_was_damaged_is_listed_and_named(service: Running) -> None:
     client = service.client
-    edits = [(await client.edit_facts(user="alice", add=[("dog", "likes", f"food {n}")])).edit for n in range(3)]
+    edits = [
+        (await client.edit_facts(user="alice", add=[("dog", "likes", f"food {n}")])).edit
+        for n in range(3)
+    ]
     await damaged(service, "alice", 2)
     listed = list((await client.list_edits(user="alice")).edits)
     assert [e.revision for e in listed] == [3, 2, 1]

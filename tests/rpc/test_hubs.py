@@ -1,4 +1,5 @@
-"""The largest hubs, asked and corrected: what is read and scored keeps to the budget, from either end."""
+"""The largest hubs, asked and corrected: what is read and scored keeps to the budget, from either
+end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Imports while they come in: bounded for a user, for all, in time; read from disk, in pieces, with or without a mark."""
+"""Imports while they come in: bounded for a user, for all, in time; read from disk, in pieces, with
+or without a mark."""
 
 from __future__ import annotations
 
@@ -31,7 +32,9 @@ async def lines_of(service: Running) -> list[str]:
     return await exported(service.client, "alice")
 
 
-async def imported(service: Running, messages: list[pb.ImportOverlayRequest]) -> pb.ImportOverlayResponse:
+async def imported(
+    service: Running, messages: list[pb.ImportOverlayRequest]
+) -> pb.ImportOverlayResponse:
     (response,) = await sent(service, "ImportOverlay", [m.SerializeToString() for m in messages])
     return pb.ImportOverlayResponse.FromString(response)
 
@@ -58,10 +61,14 @@ async def test_a_user_has_few_imports_at_once_and_others_go_on(tmp_path: Path) -
             busy = await refusal(lambda: service.client.import_overlay(user="bob", lines=["{}"]))
             assert busy.reason == "IMPORTS_BUSY"
             assert busy.retry_after_s
-            assert (await service.client.import_overlay(user="carol", lines=lines)).imported_edits == 2
+            assert (
+                await service.client.import_overlay(user="carol", lines=lines)
+            ).imported_edits == 2
         for _ in range(5000):  # until the server has seen that the caller left
             with contextlib.suppress(Exception):
-                assert (await service.client.import_overlay(user="bob", lines=lines)).imported_edits == 2
+                assert (
+                    await service.client.import_overlay(user="bob", lines=lines)
+                ).imported_edits == 2
                 return
     raise AssertionError("the place of an import that ended was not given back")
 

@@ -14,7 +14,9 @@ from server.rpc.load import Load
 from server.tuning.ports import KEPT_ERASURES_S, KEPT_RESPONSES, Page
 from server.tuning.transfer import MAX_TRIPLES
 
-CONTRACT = (Path(__file__).parents[2] / "proto" / "kgt" / "v1" / "personalization.proto").read_text(encoding="utf-8")
+CONTRACT = (Path(__file__).parents[2] / "proto" / "kgt" / "v1" / "personalization.proto").read_text(
+    encoding="utf-8"
+)
 TABLE = dict(re.findall(r"^//   (\w[^:\n]*): (\d+)", CONTRACT, re.MULTILINE))
 LOAD = Load()
 
@@ -56,7 +58,9 @@ def comments(field: str) -> list[str]:
     return [
         " ".join(line.strip().removeprefix("//").strip() for line in comment.splitlines())
         for comment in re.findall(
-            rf"((?:^ *//[^\n]*\n)*)^ *(?:optional |repeated )?\w+ {field} = \d+;", CONTRACT, re.MULTILINE
+            rf"((?:^ *//[^\n]*\n)*)^ *(?:optional |repeated )?\w+ {field} = \d+;",
+            CONTRACT,
+            re.MULTILINE,
         )
     ]
 

@@ -28,7 +28,12 @@ WORDS = "word " * 500
 async def test_personalize_names_the_text_that_is_too_long(
     client: AsyncClient, arguments: dict[str, Any], field: str, verify: bool
 ) -> None:
-    request: dict[str, Any] = {"user": "alice", "query": ENJOY, "answer": "fish", "verify": verify} | arguments
+    request: dict[str, Any] = {
+        "user": "alice",
+        "query": ENJOY,
+        "answer": "fish",
+        "verify": verify,
+    } | arguments
     with pytest.raises(InvalidArgument) as refused:
         await client.personalize(**request)
     assert list(refused.value.fields) == [field]

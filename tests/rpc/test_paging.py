@@ -39,7 +39,11 @@ def test_no_other_text_is_a_token(text: str) -> None:
 
 @given(st.data())
 def test_a_changed_token_is_none(data: st.DataObject) -> None:
-    raw = bytearray(base64.urlsafe_b64decode(TOKENS.token(Position(7, "o" * 32, "x" * 20), "alice", "facts") + "=="))
+    raw = bytearray(
+        base64.urlsafe_b64decode(
+            TOKENS.token(Position(7, "o" * 32, "x" * 20), "alice", "facts") + "=="
+        )
+    )
     raw[data.draw(st.integers(0, len(raw) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(UnknownPageToken):
         TOKENS.position(base64.urlsafe_b64encode(bytes(raw)).decode(), "alice", "facts")
@@ -84,9 +88,13 @@ async def test_a_token_from_before_an_erase_is_not_found_after_it(service: Runni
 
     await four_edits()
     edits = (await service.client.list_edits(user="alice", page_size=2)).next_page_token
-    around = (await service.client.get_neighborhood(user="alice", concept="dog", page_size=2)).next_page_token
+    around = (
+        await service.client.get_neighborhood(user="alice", concept="dog", page_size=2)
+    ).next_page_token
     base = (
-        await service.client.get_neighborhood(user="alice", concept="dog", page_size=2, at_revision=0)
+        await service.client.get_neighborhood(
+            user="alice", concept="dog", page_size=2, at_revision=0
+        )
     ).next_page_token
     await service.client.erase_user(user="alice")
     await four_edits()
@@ -97,13 +105,17 @@ async def test_a_token_from_before_an_erase_is_not_found_after_it(service: Runni
         with pytest.raises(NotFound) as unknown:
             await call
         assert unknown.value.reason == "UNKNOWN_PAGE_TOKEN"
-    again = await service.client.get_neighborhood(user="alice", concept="dog", at_revision=0, page_token=base)
+    again = await service.client.get_neighborhood(
+        user="alice", concept="dog", at_revision=0, page_token=base
+    )
     assert again.triples, "nothing of the user is in a page of the base"
 
 
 async def test_a_listing_begun_before_the_first_edit_goes_on_after_it(service: Running) -> None:
     first = await service.client.get_neighborhood(user="alice", concept="dog", page_size=2)
     await service.client.edit_facts(user="alice", add=[("dog", "has a", "toy")])
-    rest = await service.client.get_neighborhood(user="alice", concept="dog", page_token=first.next_page_token)
+    rest = await service.client.get_neighborhood(
+        user="alice", concept="dog", page_token=first.next_page_token
+    )
     assert rest.revision == 0
     assert "toy" not in {v.triple.tail for v in rest.triples}

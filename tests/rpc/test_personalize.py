@@ -1,4 +1,5 @@
-"""Personalize and Answer over a real channel: corrections that correct, for that user only, explained, at known cost."""
+"""Personalize and Answer over a real channel: corrections that correct, for that user only,
+explained, at known cost."""
 
 from __future__ import annotations
 
@@ -26,7 +27,9 @@ def triples(changes: object) -> list[tuple[str, str, str]]:
     return [(c.triple.head, c.triple.relation, c.triple.tail) for c in changes]  # type: ignore[attr-defined]
 
 
-async def test_a_correction_changes_that_users_answers_and_nobody_elses(client: AsyncClient) -> None:
+async def test_a_correction_changes_that_users_answers_and_nobody_elses(
+    client: AsyncClient,
+) -> None:
     assert await say(client, ENJOY) == "meat"
     response = await client.personalize(user="alice", query=ENJOY, answer="vegetables")
     assert response.converged
@@ -39,7 +42,8 @@ async def test_a_correction_changes_that_users_answers_and_nobody_elses(client: 
 
 
 async def test_the_change_is_explained_in_triples_and_probabilities(client: AsyncClient) -> None:
-    """By hand: p(likes) = 0.8, 0.05 for the others; 3 likes, 3 locations, 1 kind: 2.4 + 0.2 = 2.6 before.
+    """By hand: p(likes) = 0.8, 0.05 for the others; 3 likes, 3 locations, 1 kind: 2.4 + 0.2 = 2.6
+    before.
 
     After: vegetables and two of the base: 2.4 + 0.2 again. P(vegetables triple) = 0.8 / 2.6.
     """
@@ -62,14 +66,20 @@ async def test_the_change_is_explained_in_triples_and_probabilities(client: Asyn
     assert r.edit.revision == 1
     assert r.subject.concept == "dog"
     assert len(r.considered) == 5
-    assert {"model", "templates", "vocabulary", "base_graph"} <= {f.name for f, _ in r.fingerprints.ListFields()}
+    assert {"model", "templates", "vocabulary", "base_graph"} <= {
+        f.name for f, _ in r.fingerprints.ListFields()
+    }
 
 
 async def test_cost_is_what_the_model_was_asked(service: Running) -> None:
     r = await service.client.personalize(user="alice", query=ENJOY, answer="vegetables")
     assert len(service.model.generated) == 3, "the answer before, the relations, the answer after"
-    assert r.cost.tokens_generated == len(["meat"]) + len(["vegetables"]) + _extracted_words(service.model)
-    assert r.cost.forward_passes == r.cost.tokens_generated + 2, "and two scorings: relations, then triples"
+    assert r.cost.tokens_generated == len(["meat"]) + len(["vegetables"]) + _extracted_words(
+        service.model
+    )
+    assert r.cost.forward_passes == r.cost.tokens_generated + 2, (
+        "and two scorings: relations, then triples"
+    )
     assert [s.stage for s in r.cost.stages] == [
         "retrieve", "answer_before", "relations", "score", "decide", "answer_after",
     ]  # fmt: skip
@@ -83,7 +93,12 @@ def _extracted_words(model: FixedModel) -> int:
 
 async def test_no_generation_where_the_caller_knows_everything(service: Running) -> None:
     r = await service.client.personalize(
-        user="alice", query=ENJOY, answer="vegetables", relations=["likes"], answer_before="meat", verify=False
+        user="alice",
+        query=ENJOY,
+        answer="vegetables",
+        relations=["likes"],
+        answer_before="meat",
+        verify=False,
     )
     assert service.model.generated == []
     assert r.cost.forward_passes == 1
@@ -101,14 +116,17 @@ async def test_without_verification_the_answers_are_what_eq_1_ranks_first(servic
 
 async def test_relations_may_be_ranked_instead_of_generated(service: Running) -> None:
     options = pb.PersonalizeOptions(relation_source=pb.RELATION_SOURCE_RANKED, k=3)
-    r = await service.client.personalize(user="alice", query=ENJOY, answer="vegetables", options=options)
+    r = await service.client.personalize(
+        user="alice", query=ENJOY, answer="vegetables", options=options
+    )
     assert not any(p.endswith("<relation>:") for p in service.model.generated)
     assert len(r.considered) == 3
     assert r.considered[0].triple.relation == "Desires"
 
 
 async def test_what_is_asked_ahead_decides_nothing(tmp_path: Path) -> None:
-    """One question or one after the other (a budget too small to ask ahead): the same edit, the same probabilities."""
+    """One question or one after the other (a budget too small to ask ahead): the same edit, the
+    same probabilities."""
     made = []
     for number, budget in enumerate((64, 40)):
         async with running(tmp_path / str(number)) as service:
@@ -116,7 +134,12 @@ async def test_what_is_asked_ahead_decides_nothing(tmp_path: Path) -> None:
                 relation_source=pb.RELATION_SOURCE_RANKED, scored_mass=1, max_scored_triples=budget
             )
             r = await service.client.personalize(
-                user="alice", query=ENJOY, answer="vegetables", answer_before="meat", verify=False, options=options
+                user="alice",
+                query=ENJOY,
+                answer="vegetables",
+                answer_before="meat",
+                verify=False,
+                options=options,
             )
             made.append(r)
     assert [r.cost.forward_passes for r in made] == [1, 3]
@@ -127,7 +150,9 @@ async def test_what_is_asked_ahead_decides_nothing(tmp_path: Path) -> None:
     assert made[0] == made[1]
 
 
-async def test_an_answer_after_a_correction_of_the_same_query_reads_only_to_generate(service: Running) -> None:
+async def test_an_answer_after_a_correction_of_the_same_query_reads_only_to_generate(
+    service: Running,
+) -> None:
     await service.client.personalize(user="alice", query=ENJOY, answer="vegetables")
     asked = len(service.model.scored)
     r = await service.client.answer(user="alice", query=ENJOY)
@@ -160,7 +185,12 @@ async def test_a_preview_tells_the_same_and_commits_nothing(client: AsyncClient)
 
 
 async def test_a_repeated_request_id_gets_the_first_response(service: Running) -> None:
-    arguments: dict[str, Any] = {"user": "alice", "query": ENJOY, "answer": "vegetables", "request_id": "r-1"}
+    arguments: dict[str, Any] = {
+        "user": "alice",
+        "query": ENJOY,
+        "answer": "vegetables",
+        "request_id": "r-1",
+    }
     first = await service.client.personalize(**arguments)
     asked = len(service.model.generated)
     assert await service.client.personalize(**arguments) == first
@@ -190,7 +220,9 @@ async def test_a_lost_race_is_computed_anew_once(service: Running) -> None:
             with_other = await store.snapshot(user)
             # another process writes first
 
-            await real(user, with_other, [edit(1, Change(t("dog", "HasA", "hat"), None, added(1)))], None)
+            await real(
+                user, with_other, [edit(1, Change(t("dog", "HasA", "hat"), None, added(1)))], None
+            )
         await real(user, snapshot, edits, request)  # type: ignore[arg-type]
 
     store.commit = racing  # type: ignore[method-assign, assignment]
@@ -199,10 +231,15 @@ async def test_a_lost_race_is_computed_anew_once(service: Running) -> None:
     assert await say(service.client, ENJOY) == "vegetables"
 
 
-async def test_a_model_that_does_not_listen_is_told_more_and_then_given_up_on(service: Running) -> None:
-    """The generation stays wrong whatever the facts: three resumes, then the best state, converged: false."""
+async def test_a_model_that_does_not_listen_is_told_more_and_then_given_up_on(
+    service: Running,
+) -> None:
+    """The generation stays wrong whatever the facts: three resumes, then the best state, converged:
+    false."""
     stubborn = FixedModel(PHRASES)
-    stubborn._continuation = lambda prompt: "meat" if "<facts>" in prompt else FixedModel(PHRASES)._continuation(prompt)  # type: ignore[method-assign]
+    stubborn._continuation = lambda prompt: (
+        "meat" if "<facts>" in prompt else FixedModel(PHRASES)._continuation(prompt)
+    )  # type: ignore[method-assign]
     service.model.__dict__["_continuation"] = stubborn._continuation
     r = await service.client.personalize(user="alice", query=ENJOY, answer="vegetables")
     assert r.stop_reason == pb.STOP_REASON_EXHAUSTED
@@ -246,7 +283,17 @@ async def test_a_second_correction_takes_effect_however_little_differs(
 
 
 @pytest.mark.parametrize(
-    "name", ["My Chemical Romance", "The Who", "Washington, D.C.", "U.S.A.", "Yahoo!", "hunter2;", "C++", "-18 degrees"]
+    "name",
+    [
+        "My Chemical Romance",
+        "The Who",
+        "Washington, D.C.",
+        "U.S.A.",
+        "Yahoo!",
+        "hunter2;",
+        "C++",
+        "-18 degrees",
+    ],
 )
 async def test_a_name_is_stored_and_answered_whole(client: AsyncClient, name: str) -> None:
     r = await client.personalize(user="alice", query=NAME, answer=name)
@@ -256,11 +303,16 @@ async def test_a_name_is_stored_and_answered_whole(client: AsyncClient, name: st
 
 
 async def test_a_tail_that_begins_like_the_feedback_is_weighed_against_it(service: Running) -> None:
-    """The other tail is a rival: the model is asked how probable it is, and the feedback has to overtake it."""
+    """The other tail is a rival: the model is asked how probable it is, and the feedback has to
+    overtake it."""
     await service.client.personalize(user="alice", query=NAME, answer="Porto Alegre")
     service.model.scored.clear()
     await service.client.personalize(user="alice", query=NAME, answer="Porto")
-    asked = {continuation.strip() for branch in service.model.scored for continuation in branch.continuations}
+    asked = {
+        continuation.strip()
+        for branch in service.model.scored
+        for continuation in branch.continuations
+    }
     assert {"Porto", "Porto Alegre"} <= asked
 
 
@@ -274,10 +326,15 @@ async def test_an_answer_with_a_clause_behind_it_is_the_answer(service: Running)
     assert r.stop_reason == pb.STOP_REASON_ALREADY_CORRECT
 
 
-async def test_the_explanation_does_not_blame_the_model_for_an_answer_that_is_the_feedback(service: Running) -> None:
-    """Every P(a|q,z) is the same, so no triple puts the feedback ahead, and yet the model comes to answer so."""
+async def test_the_explanation_does_not_blame_the_model_for_an_answer_that_is_the_feedback(
+    service: Running,
+) -> None:
+    """Every P(a|q,z) is the same, so no triple puts the feedback ahead, and yet the model comes to
+    answer so."""
     service.model.__dict__["_probability"] = lambda prompt, continuation: 0.5
-    r = await service.client.personalize(user="alice", query=ENJOY, answer="vegetables", answer_before="meat")
+    r = await service.client.personalize(
+        user="alice", query=ENJOY, answer="vegetables", answer_before="meat"
+    )
     assert not r.converged
     assert r.answer_after == "vegetables"
     assert r.stop_reason == pb.STOP_REASON_EXHAUSTED
@@ -295,15 +352,26 @@ async def test_the_loop_goes_on_until_the_model_says_it(service: Running) -> Non
 
 
 async def test_literal_mode_is_the_papers(client: AsyncClient) -> None:
-    """k = 1: H is (dog, Desires, vegetables). Default epsilon: half of the retrieval mass, L_min + ln 2 = ln 2 - ln 0.9.
+    """k = 1: H is (dog, Desires, vegetables). Default epsilon: half of the retrieval mass, L_min +
+    ln 2 = ln 2 - ln 0.9.
 
-    Ties in P(a|q,z) keep the graph's order: the locations go first, then likes until 0.8 / (0.8 + rest) >= 0.5.
+    Ties in P(a|q,z) keep the graph's order: the locations go first, then likes until 0.8 / (0.8 +
+    rest) >= 0.5.
     """
     options = pb.PersonalizeOptions(stopping=pb.STOPPING_LITERAL, removal=pb.REMOVAL_LITERAL, k=1)
-    r = await client.personalize(user="alice", query=ENJOY, answer="vegetables", options=options, verify=False)
+    r = await client.personalize(
+        user="alice", query=ENJOY, answer="vegetables", options=options, verify=False
+    )
     assert r.stop_reason == pb.STOP_REASON_LOSS
     assert triples(r.edit.added) == [("dog", "Desires", "vegetables")]
-    assert [t[2] for t in triples(r.edit.removed)] == ["kennel", "park", "sofa", "meat", "bones", "long walks"]
+    assert [t[2] for t in triples(r.edit.removed)] == [
+        "kennel",
+        "park",
+        "sofa",
+        "meat",
+        "bones",
+        "long walks",
+    ]
     assert r.loss_before == math.inf
     assert r.loss_after == pytest.approx(-math.log(0.9 * 0.8 / 0.85))
     assert not r.approximate
@@ -311,7 +379,9 @@ async def test_literal_mode_is_the_papers(client: AsyncClient) -> None:
 
 
 async def test_an_epsilon_out_of_reach_names_the_minimum(client: AsyncClient) -> None:
-    options = pb.PersonalizeOptions(stopping=pb.STOPPING_LITERAL, removal=pb.REMOVAL_LITERAL, epsilon=0.01)
+    options = pb.PersonalizeOptions(
+        stopping=pb.STOPPING_LITERAL, removal=pb.REMOVAL_LITERAL, epsilon=0.01
+    )
     with pytest.raises(InvalidArgument) as refused:
         await client.personalize(user="alice", query=ENJOY, answer="vegetables", options=options)
     assert refused.value.reason == "EPSILON_UNREACHABLE"
@@ -323,9 +393,12 @@ async def test_unscored_mass_is_reported(client: AsyncClient) -> None:
     options = pb.PersonalizeOptions(
         max_scored_triples=1, stopping=pb.STOPPING_LITERAL, removal=pb.REMOVAL_LITERAL, epsilon=50
     )
-    r = await client.personalize(user="alice", query=ENJOY, answer="vegetables", options=options, verify=False)
+    r = await client.personalize(
+        user="alice", query=ENJOY, answer="vegetables", options=options, verify=False
+    )
     assert r.approximate
-    # The facts of the answers before (3 likes) and after (2 locations) are scored whatever the budget: 2.5 of 2.6.
+    # The facts of the answers before (3 likes) and after (2 locations) are scored whatever the
+    # budget: 2.5 of 2.6.
     assert r.unscored_mass_before == pytest.approx(0.1 / 2.6)
 
 
@@ -364,7 +437,9 @@ async def test_a_user_may_talk_about_anything(client: AsyncClient) -> None:
 async def test_a_relation_between_words_is_a_fact_once_a_user_adds_it(client: AsyncClient) -> None:
     answer = await client.answer(user="alice", query=ENJOY)
     assert "Synonym" not in [f.triple.relation for f in answer.facts]
-    r = await client.personalize(user="alice", query=ENJOY, answer="hound dog", relations=["Synonym"])
+    r = await client.personalize(
+        user="alice", query=ENJOY, answer="hound dog", relations=["Synonym"]
+    )
     assert triples(r.edit.added) == [("dog", "Synonym", "hound dog")]
 
 
@@ -393,7 +468,9 @@ async def test_a_relation_between_words_is_a_fact_once_a_user_adds_it(client: As
         ({"query": "What is it to the and?"}, "query"),
     ],
 )
-async def test_a_field_that_cannot_be_used_is_named(client: AsyncClient, arguments: dict[str, Any], field: str) -> None:
+async def test_a_field_that_cannot_be_used_is_named(
+    client: AsyncClient, arguments: dict[str, Any], field: str
+) -> None:
     with pytest.raises(InvalidArgument) as refused:
         await client.personalize(**{"user": "alice", "query": ENJOY, "answer": "fish"} | arguments)
     assert list(refused.value.fields) == [field]

@@ -39,8 +39,11 @@ KILLS = 50
 
 
 @pytest.mark.story
-def test_killed_at_any_point_the_overlay_is_at_an_acknowledged_revision_or_the_next(tmp_path: Path) -> None:
-    """Edits of two triples and a response each, written as fast as they go, while the server is killed 50 times."""
+def test_killed_at_any_point_the_overlay_is_at_an_acknowledged_revision_or_the_next(
+    tmp_path: Path,
+) -> None:
+    """Edits of two triples and a response each, written as fast as they go, while the server is
+    killed 50 times."""
     build_base(tmp_path, BASE, VOCABULARY)
     rng = random.Random(7)
     acknowledged = 0
@@ -53,7 +56,8 @@ def test_killed_at_any_point_the_overlay_is_at_an_acknowledged_revision_or_the_n
                     while True:
                         n = acknowledged + 1
                         response = client.edit_facts(
-                            user="alice", add=[("dog", "has a", f"left {n}"), ("dog", "has a", f"right {n}")]
+                            user="alice",
+                            add=[("dog", "has a", f"left {n}"), ("dog", "has a", f"right {n}")],
                         )
                         acknowledged = response.edit.revision
             except CallError:
@@ -79,7 +83,12 @@ def _checked(folder: Path, acknowledged: int) -> int:
 
 def test_a_repeated_request_after_a_kill_gets_the_first_response(tmp_path: Path) -> None:
     build_base(tmp_path, BASE, VOCABULARY)
-    arguments: dict[str, Any] = {"user": "alice", "query": ENJOY, "answer": "fish", "request_id": "r-1"}
+    arguments: dict[str, Any] = {
+        "user": "alice",
+        "query": ENJOY,
+        "answer": "fish",
+        "request_id": "r-1",
+    }
     with server_process(FIXED, tmp_path) as server, Client(server.address) as client:
         first = client.personalize(**arguments)
         server.kill()
@@ -94,7 +103,9 @@ async def test_sigterm_finishes_what_is_in_flight_and_exits_0(tmp_path: Path) ->
         async with AsyncClient(server.address) as client:
             await client.answer(user="alice", query=ENJOY)
             calls = [
-                asyncio.ensure_future(client.edit_facts(user=f"user {n}", add=[("dog", "has a", "hat")]))
+                asyncio.ensure_future(
+                    client.edit_facts(user=f"user {n}", add=[("dog", "has a", "hat")])
+                )
                 for n in range(30)
             ]
             await asyncio.sleep(0)
@@ -114,7 +125,12 @@ async def test_sigterm_finishes_what_is_in_flight_and_exits_0(tmp_path: Path) ->
 def refused(*arguments: str) -> str:
     """What a server says that does not start."""
     done = subprocess.run(
-        [sys.executable, "-m", "server", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", "server", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 2, done.stderr
     assert "listening" not in done.stdout
@@ -134,7 +150,9 @@ def refused(*arguments: str) -> str:
         (["--model", "/no/such/model.gguf"], "no file"),
     ],
 )
-def test_a_wrong_setting_is_said_before_it_listens(tmp_path: Path, arguments: list[str], complaint: str) -> None:
+def test_a_wrong_setting_is_said_before_it_listens(
+    tmp_path: Path, arguments: list[str], complaint: str
+) -> None:
     assert complaint in refused("--data", str(tmp_path), *arguments)
 
 
@@ -147,7 +165,9 @@ def test_a_folder_that_is_no_causal_model_is_said(tmp_path: Path) -> None:
 
 
 def test_the_default_model_that_was_not_fetched_is_named_with_the_command(tmp_path: Path) -> None:
-    assert "python -m server.lm.fetch" in refused("--data", str(tmp_path), "--cache", str(tmp_path / "empty"))
+    assert "python -m server.lm.fetch" in refused(
+        "--data", str(tmp_path), "--cache", str(tmp_path / "empty")
+    )
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:{}", "localhost:{}"])
@@ -155,14 +175,21 @@ def test_a_second_server_on_the_same_port_is_refused(tmp_path: Path, address: st
     with server_process(FIXED, tmp_path) as server:
         taken = address.format(server.address.rpartition(":")[2])
         # The second one names a model that does not exist: it is not looked for.
-        said = refused("--data", str(tmp_path / "other"), "--address", taken, "--model", "/no/such/folder")
+        said = refused(
+            "--data", str(tmp_path / "other"), "--address", taken, "--model", "/no/such/folder"
+        )
         assert said == f"kgt: cannot listen on {taken}: another server is there (KGT_ADDRESS)\n"
     assert not (tmp_path / "other").exists(), "it has not opened a store either"
 
 
 def test_an_address_that_this_machine_has_not_is_told(tmp_path: Path) -> None:
-    said = refused("--data", str(tmp_path), "--address", "192.0.2.1:50051", "--insecure-bind", "true")
-    assert said == "kgt: cannot listen on 192.0.2.1:50051: this machine has no such address (KGT_ADDRESS)\n"
+    said = refused(
+        "--data", str(tmp_path), "--address", "192.0.2.1:50051", "--insecure-bind", "true"
+    )
+    assert (
+        said
+        == "kgt: cannot listen on 192.0.2.1:50051: this machine has no such address (KGT_ADDRESS)\n"
+    )
 
 
 async def unwanted(_: Settings) -> LanguageModel:
@@ -174,7 +201,9 @@ async def refusal_of_a_first_try(address: str) -> CallError:
     options = [("grpc.enable_retries", 0), *channel_options(for_client(address))]
     async with grpc.aio.insecure_channel(address, options=options) as channel:
         with pytest.raises(grpc.RpcError) as failed:
-            await pb_grpc.PersonalizationServiceStub(channel).Answer(requests.answer(user="alice", query=ENJOY))
+            await pb_grpc.PersonalizationServiceStub(channel).Answer(
+                requests.answer(user="alice", query=ENJOY)
+            )
     return from_rpc_error(failed.value)
 
 
@@ -221,7 +250,9 @@ async def test_a_signal_ends_a_server_that_is_still_starting(
     number: signal.Signals, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     loading = Loading()
-    starting = asyncio.create_task(serve(Settings(address=f"127.0.0.1:{free_port()}", data=tmp_path), loading))
+    starting = asyncio.create_task(
+        serve(Settings(address=f"127.0.0.1:{free_port()}", data=tmp_path), loading)
+    )
     await loading.begun.wait()
     signal.raise_signal(number)
     with pytest.raises(asyncio.CancelledError):
@@ -233,7 +264,9 @@ async def test_a_signal_ends_a_server_that_is_still_starting(
 def test_check_says_what_it_found(tmp_path: Path) -> None:
     build_base(tmp_path, BASE, VOCABULARY)
     command = [sys.executable, "-m", "server", "check", "--data", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, "all is well" in done.stdout) == (0, True)
 
 
@@ -261,12 +294,19 @@ async def test_why_it_does_not_serve_is_told_once(
     async def set_probes(*, serving: bool) -> None:
         set_to.append(serving)
 
-    use_cases = SimpleNamespace(store=SimpleNamespace(health=health), model=SimpleNamespace(score=score))
+    use_cases = SimpleNamespace(
+        store=SimpleNamespace(health=health), model=SimpleNamespace(score=score)
+    )
     monkeypatch.setattr("server.__main__._HEALTH_INTERVAL_S", 0)
     caplog.set_level("INFO", "kgt")
     with pytest.raises(_Ended):
-        await _watch_health(cast(Probes, SimpleNamespace(set=set_probes)), cast(UseCases, use_cases))
-    told = [f"not serving: {fault}" if fault else "serving" for fault in (loading, away, loading, None, away, None)]
+        await _watch_health(
+            cast(Probes, SimpleNamespace(set=set_probes)), cast(UseCases, use_cases)
+        )
+    told = [
+        f"not serving: {fault}" if fault else "serving"
+        for fault in (loading, away, loading, None, away, None)
+    ]
     assert [record.getMessage() for record in caplog.records] == told
     assert set_to == [False, False, False, True, False, True]
 

@@ -1,4 +1,5 @@
-"""Everything accepted can be read, listed, exported and undone by a client that takes what gRPC takes by default."""
+"""Everything accepted can be read, listed, exported and undone by a client that takes what gRPC
+takes by default."""
 
 from __future__ import annotations
 
@@ -43,7 +44,9 @@ async def exported_lines(client: AsyncClient, user: str) -> list[str]:
     return lines
 
 
-async def import_in_pieces(service: Running, user: str, lines: list[str], **fields: Any) -> pb.ImportOverlayResponse:
+async def import_in_pieces(
+    service: Running, user: str, lines: list[str], **fields: Any
+) -> pb.ImportOverlayResponse:
     """Import lines of any length, in messages that every server takes."""
     messages = [pb.ImportOverlayRequest(user=user, **fields)]
     for line in lines:
@@ -82,7 +85,9 @@ async def test_many_large_edits_can_be_listed_exported_merged_and_undone(service
     assert [f.triple.tail for f in (await client.list_facts(user="bob")).facts] == ["Rex"]
 
 
-async def test_a_large_edit_of_an_older_version_can_be_listed_exported_imported_and_undone(service: Running) -> None:
+async def test_a_large_edit_of_an_older_version_can_be_listed_exported_imported_and_undone(
+    service: Running,
+) -> None:
     client = service.client
     await client.edit_facts(user="alice", add=[("dog", "is named", "Rex")])
     large = await store_large_edit(service, "alice", 7000, 490)
@@ -104,7 +109,9 @@ async def test_a_large_edit_of_an_older_version_can_be_listed_exported_imported_
     assert (await client.revert_edit(user="alice", edit_id=large.id)).edit == undone.edit
 
 
-async def test_what_could_not_be_told_is_not_done(service: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_could_not_be_told_is_not_done(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client = service.client
     edit = (await client.edit_facts(user="alice", add=[("dog", "likes", "carrots")])).edit
     await client.edit_facts(user="bob", add=[("dog", "is named", "Rex")])
@@ -138,7 +145,9 @@ async def test_edits_that_block_a_triple_are_named_up_to_twenty(service: Running
 
 async def test_an_answer_that_would_repeat_too_much_is_refused(service: Running) -> None:
     with pytest.raises(InvalidArgument) as refused:
-        await service.client.answer(user="alice", query=ENJOY, candidates=[c * 260_000 for c in "abcdefghijklmno"])
+        await service.client.answer(
+            user="alice", query=ENJOY, candidates=[c * 260_000 for c in "abcdefghijklmno"]
+        )
     assert next(iter(refused.value.fields)).startswith("candidates")
 
 
@@ -149,12 +158,15 @@ numbers = st.floats(0, 1)
 marks = st.one_of(
     st.none(),
     st.builds(
-        Mark, st.sampled_from([Origin.ADDED, Origin.REMOVED]), st.builds(Stamp, st.integers(1, 9), st.integers(0, 9))
+        Mark,
+        st.sampled_from([Origin.ADDED, Origin.REMOVED]),
+        st.builds(Stamp, st.integers(1, 9), st.integers(0, 9)),
     ),
 )
 triples = st.builds(Triple.of, texts, texts, texts)
 probabilities = st.one_of(
-    st.none(), st.builds(TripleProbabilities, numbers, numbers, numbers, st.one_of(st.none(), numbers))
+    st.none(),
+    st.builds(TripleProbabilities, numbers, numbers, numbers, st.one_of(st.none(), numbers)),
 )
 losses = st.one_of(numbers, st.just(math.inf))
 evidences = st.builds(
@@ -167,7 +179,9 @@ edits = st.builds(
     revision=st.integers(1, 1 << 40),
     kind=st.sampled_from(EditKind),
     time_ms=st.integers(0, 4_000_000_000_000),
-    changes=st.lists(st.builds(Change, triples, marks, marks, probabilities), min_size=1, max_size=8).map(tuple),
+    changes=st.lists(
+        st.builds(Change, triples, marks, marks, probabilities), min_size=1, max_size=8
+    ).map(tuple),
     evidence=st.one_of(st.none(), evidences),
     reverts=st.one_of(st.none(), texts),
     relied_on=st.lists(triples, max_size=3).map(tuple),

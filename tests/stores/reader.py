@@ -1,4 +1,5 @@
-"""python -m tests.stores.reader FILE: another process that reads a store and does not end its transaction.
+"""python -m tests.stores.reader FILE: another process that reads a store and does not end its
+transaction.
 
 It says "reading", and stays until its input ends.
 """

@@ -1,4 +1,5 @@
-"""What only the store on Neo4j does: its plans, schema, loading of a base, startup errors, lost connections."""
+"""What only the store on Neo4j does: its plans, schema, loading of a base, startup errors, lost
+connections."""
 
 from __future__ import annotations
 
@@ -27,7 +28,18 @@ from server.stores.sqlite import SqliteStore
 from server.stores.sqlite_base import BASE_FILE, BaseReader, BaseTriple, build_base
 from server.stores.view import erasure_bucket
 from server.tuning.ports import GraphStore, Page
-from tests.conformance.graph_store import BONES, CARROTS, DOG, MEAT, VOCABULARY, add, added, edit, remove, t
+from tests.conformance.graph_store import (
+    BONES,
+    CARROTS,
+    DOG,
+    MEAT,
+    VOCABULARY,
+    add,
+    added,
+    edit,
+    remove,
+    t,
+)
 from tests.neo4j.database import Database, free_port
 from tests.neo4j.graphs import fill, forget_users, run
 
@@ -68,7 +80,9 @@ async def connection(login: Neo4jLogin) -> AsyncIterator[Connection]:
 def test_the_closed_list_of_types_is_the_vocabulary() -> None:
     assert {*cypher.DIRECTED_TYPES, *cypher.SYMMETRIC_TYPES} == {r.name for r in VOCABULARY}
     assert set(cypher.SYMMETRIC_TYPES) == VOCABULARY.symmetric_names()
-    assert all(name.replace("/", "").isalpha() for name in cypher.BASE_TYPES), "nothing that backticks do not hold"
+    assert all(name.replace("/", "").isalpha() for name in cypher.BASE_TYPES), (
+        "nothing that backticks do not hold"
+    )
 
 
 def test_a_key_too_long_for_an_index_is_cut_and_told_apart() -> None:
@@ -81,7 +95,9 @@ def test_a_key_too_long_for_an_index_is_cut_and_told_apart() -> None:
 def test_the_password_is_not_shown() -> None:
     login = checked_login("bolt://localhost:7687", "neo4j", "hunter2", "")
     assert "hunter2" not in repr(login)
-    settings = read_settings(["--store", "bolt://localhost:7687", "--neo4j-user", "kgt", "--neo4j-password", "hunter2"])
+    settings = read_settings(
+        ["--store", "bolt://localhost:7687", "--neo4j-user", "kgt", "--neo4j-password", "hunter2"]
+    )
     assert "hunter2" not in f"{settings!r} {settings} {settings.neo4j_login!r}"
 
 
@@ -89,7 +105,10 @@ def test_the_password_is_not_shown() -> None:
     ("arguments", "complaint"),
     [
         (["--store", "bolt://localhost:7687"], "KGT_NEO4J_USER: is required"),
-        (["--store", "bolt://localhost:7687", "--neo4j-user", "kgt"], "KGT_NEO4J_PASSWORD: is required"),
+        (
+            ["--store", "bolt://localhost:7687", "--neo4j-user", "kgt"],
+            "KGT_NEO4J_PASSWORD: is required",
+        ),
         (["--store", "postgres://localhost"], "KGT_STORE: is sqlite, or"),
         (["--store", "bolt://kgt:hunter2@localhost:7687"], "KGT_STORE: holds a user or password"),
     ],
@@ -118,7 +137,9 @@ async def test_reads_use_the_overlay_s_index_and_do_not_pay_for_other_users(
     for plan in (before["marks"], after["marks"]):
         operators = operators_of(plan)
         assert sum("RelationshipIndexSeek" in name for name, _ in operators) == 4
-        assert not any("Expand" in name or "Scan" in name for name, _ in operators), "never by expanding the hub"
+        assert not any("Expand" in name or "Scan" in name for name, _ in operators), (
+            "never by expanding the hub"
+        )
         details = " ".join(details for _, details in operators)
         assert "(head, age)" in details
         assert "(tail, age)" in details
@@ -168,14 +189,19 @@ def operators_of(plan: Any) -> list[tuple[str, str]]:
 
 
 def db_hits(plan: Any) -> int:
-    return int(plan["args"].get("DbHits", 0)) + sum(db_hits(child) for child in plan.get("children", []))
+    return int(plan["args"].get("DbHits", 0)) + sum(
+        db_hits(child) for child in plan.get("children", [])
+    )
 
 
-async def test_people_see_the_overlay_between_the_concepts(store: Neo4jStore, connection: Connection) -> None:
+async def test_people_see_the_overlay_between_the_concepts(
+    store: Neo4jStore, connection: Connection
+) -> None:
     await add(store, "ann", CARROTS, t("Luna", "IsA", "cat"))
     await remove(store, "ann", MEAT)
     seen = await rows(
-        connection, "MATCH (s)-[m:ADDED|DELETED]->(o) RETURN labels(s)[0], type(m), o.text ORDER BY o.text"
+        connection,
+        "MATCH (s)-[m:ADDED|DELETED]->(o) RETURN labels(s)[0], type(m), o.text ORDER BY o.text",
     )
     assert seen == [
         ["Concept", "ADDED", "carrots"],
@@ -183,14 +209,23 @@ async def test_people_see_the_overlay_between_the_concepts(store: Neo4jStore, co
         ["Concept", "DELETED", "meat"],
     ]
     await remove(store, "ann", CARROTS)
-    assert await rows(connection, "MATCH (p:PersonalConcept) RETURN p.uri ORDER BY p.uri") == [["cat"], ["luna"]]
+    assert await rows(connection, "MATCH (p:PersonalConcept) RETURN p.uri ORDER BY p.uri") == [
+        ["cat"],
+        ["luna"],
+    ]
 
 
-async def test_a_relation_outside_the_list_is_a_custom_edge(store: Neo4jStore, connection: Connection) -> None:
-    assert await rows(connection, "MATCH ()-[r:CUSTOM]->() RETURN r.relation") == [["is the boss of"]]
+async def test_a_relation_outside_the_list_is_a_custom_edge(
+    store: Neo4jStore, connection: Connection
+) -> None:
+    assert await rows(connection, "MATCH ()-[r:CUSTOM]->() RETURN r.relation") == [
+        ["is the boss of"]
+    ]
     view = await store.neighborhood("ann", Concept.of("ann"), 9)
     assert [v.triple for v in view] == [t("Ann", "is the boss of", "Bob")]
-    assert (await store.find("ann", [t("Ann", "is the boss of", "Bob")]))[t("Ann", "is the boss of", "Bob")][0]
+    assert (await store.find("ann", [t("Ann", "is the boss of", "Bob")]))[
+        t("Ann", "is the boss of", "Bob")
+    ][0]
 
 
 async def test_concepts_as_long_as_they_may_be_are_kept(store: Neo4jStore) -> None:
@@ -198,15 +233,22 @@ async def test_concepts_as_long_as_they_may_be_are_kept(store: Neo4jStore) -> No
     await add(store, "ann", long)
     (viewed,) = await store.neighborhood("ann", long.head, 9)
     assert viewed.triple == long
-    assert set(await store.look_up("ann", [long.head.key, long.tail.key])) == {long.head.key, long.tail.key}
+    assert set(await store.look_up("ann", [long.head.key, long.tail.key])) == {
+        long.head.key,
+        long.tail.key,
+    }
 
 
-async def test_a_check_finds_what_the_log_does_not_make(store: Neo4jStore, login: Neo4jLogin) -> None:
+async def test_a_check_finds_what_the_log_does_not_make(
+    store: Neo4jStore, login: Neo4jLogin
+) -> None:
     await add(store, "ann", CARROTS)
     await remove(store, "ann", MEAT)
     assert await store.check() == []
     await run(login, "MATCH ()-[m:ADDED]->() SET m.revision = 7")
-    assert any("the overlay is not what the log makes" in problem for problem in await store.check())
+    assert any(
+        "the overlay is not what the log makes" in problem for problem in await store.check()
+    )
     await run(login, "MATCH (e:Edit {revision: 1}) DELETE e")
     assert any("the log goes from revision 0 to 2" in problem for problem in await store.check())
     assert (await store.counts())["edits"] == 1
@@ -247,7 +289,9 @@ async def test_the_base_reads_as_in_the_embedded_store(store: Neo4jStore, tmp_pa
     for head in ("dog", "cold", "hot", "warm", "Ann", "Bob", "nothing"):
         for limit in (0, 1, 50):
             concept = Concept.of(head)
-            assert await store.neighborhood("x", concept, limit) == await embedded.neighborhood("x", concept, limit)
+            assert await store.neighborhood("x", concept, limit) == await embedded.neighborhood(
+                "x", concept, limit
+            )
         for size in (1, 2, 50):
             assert await paged(store, head, size) == await paged(embedded, head, size)
     keys = ["dog", "cold", "hot", "bob", "nothing"]
@@ -265,7 +309,9 @@ async def paged(store: GraphStore, head: str, size: int) -> list[ViewedTriple]:
             return seen
 
 
-async def test_while_a_base_is_loaded_nothing_is_answered(store: Neo4jStore, login: Neo4jLogin) -> None:
+async def test_while_a_base_is_loaded_nothing_is_answered(
+    store: Neo4jStore, login: Neo4jLogin
+) -> None:
     begun = await store.snapshot("ann")
     await run(login, "MATCH (g:Graph) SET g.state = 'loading'")
     calls = (
@@ -302,12 +348,16 @@ async def test_another_base_needs_replace_and_overlays_stay(
     assert store.base_fingerprint == counts.fingerprint
     assert set(await store.look_up("ann", ["hot", "meat", "cat", "carrots"])) == {"cat", "carrots"}
     assert await store.check() == []
-    kept = await rows(connection, "MATCH (s)-[m:DELETED]->(o) RETURN s.uri, labels(o)[0], o.uri, o.user")
+    kept = await rows(
+        connection, "MATCH (s)-[m:DELETED]->(o) RETURN s.uri, labels(o)[0], o.uri, o.user"
+    )
     assert kept == [["dog", "PersonalConcept", "meat", "ann"]]
     assert await rows(connection, "MATCH (c:Concept) RETURN count(c)") == [[counts.concepts]]
 
 
-async def test_a_stopped_load_goes_on_where_it_was(store: Neo4jStore, connection: Connection, tmp_path: Path) -> None:
+async def test_a_stopped_load_goes_on_where_it_was(
+    store: Neo4jStore, connection: Connection, tmp_path: Path
+) -> None:
     triples = [BaseTriple(t("dog", "HasA", f"part {n}"), float(n)) for n in range(50)]
     counts = build_base(tmp_path / "more", triples, VOCABULARY)
     reader = BaseReader(tmp_path / "more" / BASE_FILE)
@@ -324,7 +374,9 @@ async def test_a_stopped_load_goes_on_where_it_was(store: Neo4jStore, connection
     await store.health()
     assert store.base_fingerprint == counts.fingerprint
     view = await store.neighborhood("ann", DOG, 99)
-    assert [v.triple.tail.text for v in view.slice("HasA").base] == [f"part {n}" for n in reversed(range(50))]
+    assert [v.triple.tail.text for v in view.slice("HasA").base] == [
+        f"part {n}" for n in reversed(range(50))
+    ]
     assert view.count == 50
 
 
@@ -335,7 +387,8 @@ def test_in_a_round_no_two_lanes_share_a_bucket_and_all_pairs_meet_once(lanes: i
     assert sorted(pairs) == list(combinations_with_replacement(range(2 * lanes), 2))
     for round in {m.round for m in found}:
         taken = [
-            {b for m in found if (m.round, m.lane) == (round, lane) for b in (m.low, m.high)} for lane in range(lanes)
+            {b for m in found if (m.round, m.lane) == (round, lane) for b in (m.low, m.high)}
+            for lane in range(lanes)
         ]
         assert sum(len(buckets) for buckets in taken) == len(set().union(*taken)) == 2 * lanes
 
@@ -381,7 +434,9 @@ async def test_a_newer_schema_is_refused(login: Neo4jLogin) -> None:
         with pytest.raises(StoreUnusable, match="schema version 99"):
             await Neo4jStore.open(login, VOCABULARY)
     finally:
-        await run(login, "MATCH (g:Graph) SET g.schema_version = $version", version=cypher.SCHEMA_VERSION)
+        await run(
+            login, "MATCH (g:Graph) SET g.schema_version = $version", version=cypher.SCHEMA_VERSION
+        )
 
 
 @pytest.mark.usefixtures("store")

@@ -1,4 +1,5 @@
-"""A Neo4j with damaged records, stuck readers and held locks: each costs its own user, and that for a bounded time."""
+"""A Neo4j with damaged records, stuck readers and held locks: each costs its own user, and that for
+a bounded time."""
 
 from __future__ import annotations
 
@@ -18,7 +19,13 @@ from server.graph.triple import Triple
 from server.stores import cypher
 from server.stores.neo4j import Neo4jStore
 from server.stores.neo4j_base import prepare_graph
-from server.stores.neo4j_connection import CONNECTIONS, CONNECTIONS_A_USER, Connection, Neo4jLogin, Shares
+from server.stores.neo4j_connection import (
+    CONNECTIONS,
+    CONNECTIONS_A_USER,
+    Connection,
+    Neo4jLogin,
+    Shares,
+)
 from server.stores.records import readable
 from server.stores.sqlite_base import BaseTriple
 from server.stores.view import erasure_bucket
@@ -78,9 +85,13 @@ def sessions(store: Neo4jStore) -> int:
 # Records
 
 
-async def test_after_a_record_that_cannot_be_read_no_session_is_in_use(store: Neo4jStore, login: Neo4jLogin) -> None:
+async def test_after_a_record_that_cannot_be_read_no_session_is_in_use(
+    store: Neo4jStore, login: Neo4jLogin
+) -> None:
     made = [await add(store, "ann", t("dog", "HasA", f"idea {n}")) for n in range(3)]
-    await run(login, "MATCH (e:Edit {user: 'ann', revision: 2}) SET e.body = $body", body=BROKEN_BODY)
+    await run(
+        login, "MATCH (e:Edit {user: 'ann', revision: 2}) SET e.body = $body", body=BROKEN_BODY
+    )
     for _ in range(4):
         with pytest.raises(UnreadableRecord, match=made[1].id):
             await store.edit("ann", made[1].id)
@@ -119,18 +130,31 @@ async def test_a_damaged_mark_is_data_loss_that_names_its_edit(
 
 @pytest.mark.parametrize(
     "damage",
-    ["SET e.response = 'text'", "REMOVE e.response", "SET e.content_hash = 7", "REMOVE e.request_id"],
+    [
+        "SET e.response = 'text'",
+        "REMOVE e.response",
+        "SET e.content_hash = 7",
+        "REMOVE e.request_id",
+    ],
 )
-async def test_a_damaged_response_is_data_loss(store: Neo4jStore, login: Neo4jLogin, damage: str) -> None:
+async def test_a_damaged_response_is_data_loss(
+    store: Neo4jStore, login: Neo4jLogin, damage: str
+) -> None:
     record = RequestRecord("r-1", "hash", b"made")
-    await store.commit("ann", await store.snapshot("ann"), [edit(1, Change(SOFA, None, added(1)))], record)
+    await store.commit(
+        "ann", await store.snapshot("ann"), [edit(1, Change(SOFA, None, added(1)))], record
+    )
     await run(login, f"MATCH (e:Edit) {damage}")
     with pytest.raises(DataLoss):
         await store.response("ann", "r-1")
 
 
-@pytest.mark.parametrize("damage", ["e.body = 7", "e.body = 'no json'", "e.bytes = 'many'", "e.time_ms = 'now'"])
-async def test_a_damaged_edit_can_be_listed_and_erased(store: Neo4jStore, login: Neo4jLogin, damage: str) -> None:
+@pytest.mark.parametrize(
+    "damage", ["e.body = 7", "e.body = 'no json'", "e.bytes = 'many'", "e.time_ms = 'now'"]
+)
+async def test_a_damaged_edit_can_be_listed_and_erased(
+    store: Neo4jStore, login: Neo4jLogin, damage: str
+) -> None:
     for n in range(3):
         await add(store, "ann", t("dog", "HasA", f"idea {n}"))
     await run(login, f"MATCH (e:Edit {{revision: 2}}) SET {damage}")
@@ -139,23 +163,33 @@ async def test_a_damaged_edit_can_be_listed_and_erased(store: Neo4jStore, login:
     assert (await store.erase("ann")).edits == 3
 
 
-async def test_a_damaged_user_is_data_loss_and_nobody_else_s(store: Neo4jStore, login: Neo4jLogin) -> None:
+async def test_a_damaged_user_is_data_loss_and_nobody_else_s(
+    store: Neo4jStore, login: Neo4jLogin
+) -> None:
     await add(store, "ann", CARROTS)
     await add(store, "bob", CARROTS)
     await run(login, "MATCH (u:User {id: 'ann'}) SET u.revision = 'many'")
-    for call in (store.snapshot("ann"), store.neighborhood("ann", DOG, 9), store.edits("ann", Page(9), 1)):
+    for call in (
+        store.snapshot("ann"),
+        store.neighborhood("ann", DOG, 9),
+        store.edits("ann", Page(9), 1),
+    ):
         with pytest.raises(DataLoss):
             await call
     assert (await store.snapshot("bob")).revision == 1
     assert len(await store.check()) == 1
 
 
-async def test_a_check_names_each_unreadable_edit_and_goes_on(store: Neo4jStore, login: Neo4jLogin) -> None:
+async def test_a_check_names_each_unreadable_edit_and_goes_on(
+    store: Neo4jStore, login: Neo4jLogin
+) -> None:
     for user in ("ann", "bob", "carol"):
         for n in range(3):
             await add(store, user, t("dog", "HasA", f"{user} {n}"))
     await run(
-        login, "MATCH (e:Edit) WHERE e.user = 'ann' AND e.revision IN [1, 3] SET e.body = $body", body=BROKEN_BODY
+        login,
+        "MATCH (e:Edit) WHERE e.user = 'ann' AND e.revision IN [1, 3] SET e.body = $body",
+        body=BROKEN_BODY,
     )
     await run(login, "MATCH ()-[m:ADDED {user: 'carol', revision: 2}]->() DELETE m")
     problems = await store.check()
@@ -176,7 +210,10 @@ async def test_a_check_has_no_false_alarm_for_what_an_edit_relied_on(store: Neo4
 @pytest.mark.parametrize("cursor", ["x", "1.x.y", "1.٣.1.HasA", "-1", "1e3", "9" * 400])
 async def test_a_forged_cursor_is_unknown_or_a_place(store: Neo4jStore, cursor: str) -> None:
     await add(store, "ann", CARROTS)
-    for call in (store.edits("ann", Page(9, cursor), 1), store.page_neighborhood("ann", DOG, Page(9, cursor), 1)):
+    for call in (
+        store.edits("ann", Page(9, cursor), 1),
+        store.page_neighborhood("ann", DOG, Page(9, cursor), 1),
+    ):
         try:
             await call
         except KgtError as error:
@@ -191,15 +228,22 @@ async def test_a_cancelled_call_leaves_no_transaction_open(store: Neo4jStore) ->
     await add(store, "ann", CARROTS)
     async with store._connection._session() as holder, await holder.begin_transaction() as held:
         await held.run(LOCK, user="ann")
-        waiting = [asyncio.ensure_future(add(store, "ann", t("dog", "HasA", f"idea {n}"))) for n in range(3)]
+        waiting = [
+            asyncio.ensure_future(add(store, "ann", t("dog", "HasA", f"idea {n}")))
+            for n in range(3)
+        ]
         reading = [asyncio.ensure_future(store.neighborhood("ann", DOG, 9)) for _ in range(9)]
         await asyncio.gather(*reading)
         for call in waiting:
             call.cancel()
-        assert {type(e) for e in await asyncio.gather(*waiting, return_exceptions=True)} == {asyncio.CancelledError}
+        assert {type(e) for e in await asyncio.gather(*waiting, return_exceptions=True)} == {
+            asyncio.CancelledError
+        }
         assert sessions(store) == 1, "the holder's"
         await held.rollback()
-    for _ in range(200):  # the database ends them by itself when it sees that their connections are gone
+    for _ in range(
+        200
+    ):  # the database ends them by itself when it sees that their connections are gone
         if not (left := await transactions(store)):
             break
     assert left == 0
@@ -253,7 +297,11 @@ async def test_a_look_at_the_health_tries_to_write_and_leaves_nothing(store: Neo
 
     async def count(tx: Any) -> int:
         return int(
-            (await (await tx.run("MATCH (e:Erasures) WHERE e.bucket IS NULL RETURN count(e) AS n")).single())["n"]
+            (
+                await (
+                    await tx.run("MATCH (e:Erasures) WHERE e.bucket IS NULL RETURN count(e) AS n")
+                ).single()
+            )["n"]
         )
 
     assert await store._connection.read(count) == 0
@@ -265,11 +313,14 @@ async def test_a_look_at_the_health_tries_to_write_and_leaves_nothing(store: Neo
 # Cost
 
 
-async def test_a_page_costs_the_same_in_a_large_overlay(store: Neo4jStore, login: Neo4jLogin) -> None:
+async def test_a_page_costs_the_same_in_a_large_overlay(
+    store: Neo4jStore, login: Neo4jLogin
+) -> None:
     costs = []
     for size in (1_000, 9_000):
         await grow(store, size)
-        # A plan made while the graph was empty stays for ten seconds; a scan looked as cheap as a seek to it.
+        # A plan made while the graph was empty stays for ten seconds; a scan looked as cheap as a
+        # seek to it.
         await run(login, "CALL db.prepareForReplanning(60)")
         costs.append(await page_hits(store))
     print(f"db hits of pages at 1,000 and at 10,000 facts: {costs}")
@@ -294,7 +345,10 @@ async def page_hits(store: Neo4jStore) -> dict[str, int]:
     statements: dict[str, tuple[str, dict[str, Any]]] = {
         "facts": (cypher.FACTS_PAGE, {"before": "~", "count": 51}),
         "facts further on": (cypher.FACTS_PAGE, {"before": f"{1:016d}.{500:016d}", "count": 51}),
-        "neighborhood": (cypher.MARKS_AT_PAGE, {**store._at("ann", DOG), "before": "~", "count": 51}),
+        "neighborhood": (
+            cypher.MARKS_AT_PAGE,
+            {**store._at("ann", DOG), "before": "~", "count": 51},
+        ),
         "marks": (cypher.MARKS_ON, {"marked": store._keys("ann", triples)}),
         "in base": (cypher.IN_BASE, {"triples": store._asked(triples)}),
     }
@@ -311,7 +365,9 @@ async def page_hits(store: Neo4jStore) -> dict[str, int]:
 
 
 def _db_hits(plan: Any) -> int:
-    return int(plan["args"].get("DbHits", 0)) + sum(_db_hits(child) for child in plan.get("children", []))
+    return int(plan["args"].get("DbHits", 0)) + sum(
+        _db_hits(child) for child in plan.get("children", [])
+    )
 
 
 async def forget(store: Neo4jStore) -> None:
@@ -339,9 +395,13 @@ async def test_facts_are_paged_whole_and_once(store: Neo4jStore) -> None:
 # A graph of version 1
 
 
-async def test_a_graph_of_version_1_is_brought_to_this_one(store: Neo4jStore, login: Neo4jLogin) -> None:
+async def test_a_graph_of_version_1_is_brought_to_this_one(
+    store: Neo4jStore, login: Neo4jLogin
+) -> None:
     record = RequestRecord("r-1", "hash", b"made")
-    await store.commit("ann", await store.snapshot("ann"), [edit(1, Change(CARROTS, None, added(1)))], record)
+    await store.commit(
+        "ann", await store.snapshot("ann"), [edit(1, Change(CARROTS, None, added(1)))], record
+    )
     await add(store, "ann", t("Zoe", "IsA", "cat"), t("hot", "Antonym", "freezing"))
     await remove(store, "ann", MEAT)
     history, overlay = await store.history("ann"), await store.overlay("ann")
@@ -370,7 +430,9 @@ TO_VERSION_1 = (
 )
 
 
-async def test_concepts_that_became_one_are_one_after_the_upgrade(store: Neo4jStore, login: Neo4jLogin) -> None:
+async def test_concepts_that_became_one_are_one_after_the_upgrade(
+    store: Neo4jStore, login: Neo4jLogin
+) -> None:
     """Under version 1, "O’Hara" and "O'Hara" were two."""
     await add(store, "ann", t("O'Hara", "Desires", "rhubarb"), t("Zo\u200bra", "Desires", "tea"))
     body = edit_to_json(readable((await store.history("ann"))[0])).replace("O'Hara", "O’Hara")
@@ -379,12 +441,17 @@ async def test_concepts_that_became_one_are_one_after_the_upgrade(store: Neo4jSt
     await run(login, *TO_VERSION_1)
     old = {"subject": "o’hara", "subject_text": "O’Hara"}
     await run(login, "MATCH ()-[m:ADDED {object: 'rhubarb'}]->() SET m += $old", old=old)
-    await run(login, "MATCH ()-[m:ADDED {object: 'tea'}]->() SET m.subject = $key", key="zo\u200bra")
+    await run(
+        login, "MATCH ()-[m:ADDED {object: 'tea'}]->() SET m.subject = $key", key="zo\u200bra"
+    )
     await run(login, SECOND_SPELLING, body=edit_to_json(later), id=later.id, time_ms=later.time_ms)
     opened = await Neo4jStore.open(login, VOCABULARY)
     assert await opened.check() == []
     facts = (await opened.facts("ann", Page(9), 2)).items
-    assert [(fact.triple.head.key, fact.mark) for fact in facts] == [("o'hara", added(2)), ("zora", added(1, 1))]
+    assert [(fact.triple.head.key, fact.mark) for fact in facts] == [
+        ("o'hara", added(2)),
+        ("zora", added(1, 1)),
+    ]
     assert (await opened.neighborhood("ann", Concept.of("Zora"), 9)).count == 1
     await opened.close()
 
@@ -399,19 +466,32 @@ CREATE (s)-[:ADDED {user: 'ann', subject: "o'hara", relation: 'Desires', object:
 """
 
 
-async def test_a_base_loaded_under_older_keys_is_asked_by_those_of_today(store: Neo4jStore, login: Neo4jLogin) -> None:
-    await run(login, "MATCH (c:Concept {uri: 'meat'}) SET c.uri = 'o’hara’s meat', c.text = 'O’Hara’s meat'")
+async def test_a_base_loaded_under_older_keys_is_asked_by_those_of_today(
+    store: Neo4jStore, login: Neo4jLogin
+) -> None:
+    await run(
+        login,
+        "MATCH (c:Concept {uri: 'meat'}) SET c.uri = 'o’hara’s meat', c.text = 'O’Hara’s meat'",
+    )
     await run(login, "MATCH (c:Concept {uri: 'hot'}) SET c.uri = 'o’hara', c.text = 'O’Hara'")
     hara, meat = Concept.of("O'Hara"), t("dog", "Desires", "O'Hara's meat")
-    assert [v.triple for v in await store.neighborhood("ann", hara, 9)] == [t("O'Hara", "Antonym", "cold")]
+    assert [v.triple for v in await store.neighborhood("ann", hara, 9)] == [
+        t("O'Hara", "Antonym", "cold")
+    ]
     assert (await store.neighborhood("ann", DOG, 9)).find(meat) is not None
     assert (await store.find("ann", [meat, t("cold", "Antonym", "O'Hara")])).keys() == {
         meat,
         t("cold", "Antonym", "O'Hara"),
     }
-    assert all(in_base for in_base, _ in (await store.find("ann", [meat, t("cold", "Antonym", "O'Hara")])).values())
+    assert all(
+        in_base
+        for in_base, _ in (await store.find("ann", [meat, t("cold", "Antonym", "O'Hara")])).values()
+    )
     found = await store.look_up("ann", ["o'hara", "o'hara's meat"])
-    assert [(e.concept.key, e.in_base) for e in found.values()] == [("o'hara", True), ("o'hara's meat", True)]
+    assert [(e.concept.key, e.in_base) for e in found.values()] == [
+        ("o'hara", True),
+        ("o'hara's meat", True),
+    ]
     page = await store.page_neighborhood("ann", hara, Page(9), 0)
     assert [v.triple for v in page.items] == [t("O'Hara", "Antonym", "cold")]
     await remove(store, "ann", meat)

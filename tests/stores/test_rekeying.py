@@ -1,4 +1,5 @@
-"""Data folders from before KEYS_VERSION 2: overlays are brought up to date, bases are read as they are."""
+"""Data folders from before KEYS_VERSION 2: overlays are brought up to date, bases are read as they
+are."""
 
 from __future__ import annotations
 
@@ -40,11 +41,25 @@ def write_old(folder: Path, logs_of: dict[str, Sequence[Edit]]) -> None:
             overlay = OverlayBuilder()
             for edit in log:
                 overlay.apply(edit)
-                body = (user, edit.revision, edit.id, edit.time_ms, edit.reverts, None, None, None, edit_to_json(edit))
+                body = (
+                    user,
+                    edit.revision,
+                    edit.id,
+                    edit.time_ms,
+                    edit.reverts,
+                    None,
+                    None,
+                    None,
+                    edit_to_json(edit),
+                )
                 connection.execute(sql.INSERT_EDIT, body)
-                connection.executemany(sql.INSERT_TOUCH, [(user, *row) for row in rows.touches(edit)])
+                connection.executemany(
+                    sql.INSERT_TOUCH, [(user, *row) for row in rows.touches(edit)]
+                )
             for triple, mark in overlay.overlay().marks.items():
-                connection.execute(sql.PUT_MARK, (user, *rows.columns(triple), *rows.mark_columns(mark)))
+                connection.execute(
+                    sql.PUT_MARK, (user, *rows.columns(triple), *rows.mark_columns(mark))
+                )
             connection.execute(sql.PUT_USER, (user, f"overlay of {user}", len(log)))
     connection.close()
 
@@ -67,7 +82,9 @@ def now(triple: Triple) -> Triple:
 
 
 @given(logs.filter(bool))
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 async def test_any_old_log_is_sound_afterwards_and_an_import_of_its_export_is_the_same(
     tmp_path_factory: pytest.TempPathFactory, log: list[Edit]
 ) -> None:
@@ -89,34 +106,49 @@ async def test_any_old_log_is_sound_afterwards_and_an_import_of_its_export_is_th
 
 
 async def test_a_fact_is_found_by_any_spelling_of_its_subject(tmp_path: Path) -> None:
-    write_old(tmp_path, {"ann": old_log([[(CURLY, True)]]), "bob": old_log([[(old("dog", "likes", "tea"), True)]])})
+    write_old(
+        tmp_path,
+        {"ann": old_log([[(CURLY, True)]]), "bob": old_log([[(old("dog", "likes", "tea"), True)]])},
+    )
     store = SqliteStore(tmp_path, VOCABULARY)
     for text in ("O'Hara", "O\u2019Hara"):
-        assert tails(await store.neighborhood("ann", Concept.of(text), 9, None), "likes") == ["rhubarb"]
-    assert (await find_subject(store, "ann", "What does O'Hara like?")).match.concept.key == "o'hara"
+        assert tails(await store.neighborhood("ann", Concept.of(text), 9, None), "likes") == [
+            "rhubarb"
+        ]
+    assert (
+        await find_subject(store, "ann", "What does O'Hara like?")
+    ).match.concept.key == "o'hara"
     assert len((await store.overlay("bob")).marks) == 1
     await store.close()
 
 
 async def test_users_whose_keys_do_not_change_keep_every_byte(tmp_path: Path) -> None:
-    log = old_log([[(old("Zo\u00eb", "likes", "caf\u00e9"), True)], [(old("dog", "likes", "tea"), True)]])
+    log = old_log(
+        [[(old("Zo\u00eb", "likes", "caf\u00e9"), True)], [(old("dog", "likes", "tea"), True)]]
+    )
     write_old(tmp_path, {"ann": log})
     await SqliteStore(tmp_path, VOCABULARY).close()
     with sqlite3.connect(tmp_path / OVERLAYS_FILE) as connection:
-        bodies = [body for (body,) in connection.execute("SELECT body FROM edits ORDER BY revision")]
+        bodies = [
+            body for (body,) in connection.execute("SELECT body FROM edits ORDER BY revision")
+        ]
     connection.close()
     assert bodies == [edit_to_json(edit) for edit in log]
 
 
 async def test_an_unreadable_edit_costs_that_edit_alone(tmp_path: Path) -> None:
-    log = old_log([[(CURLY, True)], [(old("O\u2019Hara", "likes", "tea"), True)], [(STRAIGHT, True)]])
+    log = old_log(
+        [[(CURLY, True)], [(old("O\u2019Hara", "likes", "tea"), True)], [(STRAIGHT, True)]]
+    )
     write_old(tmp_path, {"ann": log})
     with sqlite3.connect(tmp_path / OVERLAYS_FILE) as connection:
         connection.execute("UPDATE edits SET body = '{}' WHERE revision = 2")
     connection.close()
     store = SqliteStore(tmp_path, VOCABULARY)
     assert len(store.check()) == 1
-    assert sorted(tails(await store.neighborhood("ann", Concept.of("O'Hara"), 9, None), "likes")) == ["rhubarb", "tea"]
+    assert sorted(
+        tails(await store.neighborhood("ann", Concept.of("O'Hara"), 9, None), "likes")
+    ) == ["rhubarb", "tea"]
     assert len((await store.edits("ann", Page(9), 3)).items) == 3
     await store.close()
 
@@ -164,7 +196,9 @@ def old_base(tmp_path: Path) -> Path:
 
 async def test_concepts_of_an_old_base_are_found_by_the_keys_of_today(old_base: Path) -> None:
     store = SqliteStore(old_base, VOCABULARY)
-    found = await store.look_up("ann", ["o'hara", "well-being", "\u2764", "rock 'n' roll", "dog", "cat's"], None)
+    found = await store.look_up(
+        "ann", ["o'hara", "well-being", "\u2764", "rock 'n' roll", "dog", "cat's"], None
+    )
     assert sorted(found) == sorted(["o'hara", "well-being", "\u2764", "rock 'n' roll", "dog"])
     assert all(entry.in_base and entry.concept.key == key for key, entry in found.items())
     view = await store.neighborhood("ann", Concept.of("O'Hara"), 9, None)
@@ -182,7 +216,9 @@ async def test_concepts_of_an_old_base_are_found_by_the_keys_of_today(old_base: 
         t("dog", "Desires", "rock 'n' roll"),
     ],
 )
-async def test_a_fact_of_an_old_base_can_be_removed_by_the_keys_of_today(old_base: Path, triple: Triple) -> None:
+async def test_a_fact_of_an_old_base_can_be_removed_by_the_keys_of_today(
+    old_base: Path, triple: Triple
+) -> None:
     store = SqliteStore(old_base, VOCABULARY)
     assert (await store.find("ann", [triple]))[triple][0]
     await remove(store, "ann", triple)

@@ -66,7 +66,12 @@ def test_deleted_rows_leave_no_byte_behind(tmp_path: Path) -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 2**32), users=st.integers(1, 12), rows=st.integers(1, 40), pages=st.integers(1, 50))
+@given(
+    seed=st.integers(0, 2**32),
+    users=st.integers(1, 12),
+    rows=st.integers(1, 40),
+    pages=st.integers(1, 50),
+)
 def test_what_sqlite_reads_stays_as_it_is(
     tmp_path_factory: pytest.TempPathFactory, seed: int, users: int, rows: int, pages: int
 ) -> None:

@@ -15,7 +15,17 @@ from server.stores import sql
 from server.stores.migrations import prepare_overlays
 from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
 from server.stores.sqlite_base import BASE_FILE, BaseTriple, build_base
-from tests.conformance.graph_store import CARROTS, DOG, MEAT, VOCABULARY, add, added, edit, remove, t
+from tests.conformance.graph_store import (
+    CARROTS,
+    DOG,
+    MEAT,
+    VOCABULARY,
+    add,
+    added,
+    edit,
+    remove,
+    t,
+)
 
 
 def fill(folder: Path, *triples: BaseTriple) -> None:
@@ -82,7 +92,11 @@ def test_triples_given_twice_are_one_with_the_highest_weight(tmp_path: Path) -> 
         ],
         VOCABULARY,
     )
-    assert (counts.edges, counts.concepts, counts.by_relation) == (2, 4, {"Antonym": 1, "Desires": 1})
+    assert (counts.edges, counts.concepts, counts.by_relation) == (
+        2,
+        4,
+        {"Antonym": 1, "Desires": 1},
+    )
 
 
 def test_a_build_that_fails_leaves_the_old_base(tmp_path: Path) -> None:
@@ -143,7 +157,9 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / OVERLAYS_FILE
     prepare_overlays(path, version=1)
     with pytest.raises(sqlite3.OperationalError):
-        prepare_overlays(path, version=2, migrations={1: "CREATE TABLE later (x); SELECT nonsense FROM nowhere"})
+        prepare_overlays(
+            path, version=2, migrations={1: "CREATE TABLE later (x); SELECT nonsense FROM nowhere"}
+        )
     assert version_of(path) == "1"
     with sqlite3.connect(path) as connection, pytest.raises(sqlite3.OperationalError):
         connection.execute("SELECT x FROM later")
@@ -181,7 +197,9 @@ async def test_damage_found_while_serving_is_data_loss(tmp_path: Path) -> None:
     await broken.close()
 
 
-async def test_a_store_locked_by_another_process_is_busy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_store_locked_by_another_process_is_busy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("server.stores.sqlite._BUSY_TIMEOUT_S", 0.05)
     store = SqliteStore(tmp_path, VOCABULARY)
     other = sqlite3.connect(tmp_path / OVERLAYS_FILE, isolation_level=None)
@@ -243,12 +261,17 @@ async def test_an_erase_reaches_the_bytes_on_disk(tmp_path: Path) -> None:
     [
         ("DELETE FROM overlay", "the overlay is not what the log makes"),
         ("UPDATE overlay SET stamp_revision = 7", "the overlay is not what the log makes"),
-        ("DELETE FROM touches WHERE revision = 1", "the index of changes is not what the log makes"),
+        (
+            "DELETE FROM touches WHERE revision = 1",
+            "the index of changes is not what the log makes",
+        ),
         ("UPDATE users SET revision = 5", "the log ends at revision 2"),
         ("DELETE FROM edits WHERE revision = 1", "the log goes from revision 0 to 2"),
     ],
 )
-async def test_a_check_finds_what_the_log_does_not_make(tmp_path: Path, damage: str, found: str) -> None:
+async def test_a_check_finds_what_the_log_does_not_make(
+    tmp_path: Path, damage: str, found: str
+) -> None:
     fill(tmp_path, BaseTriple(MEAT))
     store = SqliteStore(tmp_path, VOCABULARY)
     await add(store, "ann", CARROTS)

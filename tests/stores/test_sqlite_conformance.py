@@ -28,7 +28,11 @@ class TestSqliteStore(GraphStoreConformance):
         return SqliteStore(self.folder, VOCABULARY)
 
     async def damage(self, store: GraphStore, user: str, revision: int) -> None:
-        with contextlib.closing(sqlite3.connect(self.folder / OVERLAYS_FILE)) as connection, connection:
+        with (
+            contextlib.closing(sqlite3.connect(self.folder / OVERLAYS_FILE)) as connection,
+            connection,
+        ):
             connection.execute(
-                "UPDATE edits SET body = ? WHERE user = ? AND revision = ?", (BROKEN_BODY, user, revision)
+                "UPDATE edits SET body = ? WHERE user = ? AND revision = ?",
+                (BROKEN_BODY, user, revision),
             )

@@ -96,7 +96,9 @@ def triples_at_a_concept(store: SqliteStore, revision: int) -> Awaitable[object]
 
 
 def triples_in_the_middle(store: SqliteStore, revision: int) -> Awaitable[object]:
-    return store.page_neighborhood("ann", DOG, Page(PAGE, f'[{revision // 2}, 250, "", ""]'), revision)
+    return store.page_neighborhood(
+        "ann", DOG, Page(PAGE, f'[{revision // 2}, 250, "", ""]'), revision
+    )
 
 
 def triples_at_another_concept(store: SqliteStore, revision: int) -> Awaitable[object]:
@@ -116,9 +118,14 @@ def looked_up(store: SqliteStore, revision: int) -> Awaitable[object]:
 
 
 @pytest.mark.parametrize("layout", [at_one_concept, at_many_concepts, at_one_other_end])
-async def test_a_read_costs_what_it_returns_and_not_what_the_overlay_holds(layout: Callable[[int], Triple]) -> None:
+async def test_a_read_costs_what_it_returns_and_not_what_the_overlay_holds(
+    layout: Callable[[int], Triple],
+) -> None:
     few, many = await filled(FEW, layout), await filled(MANY, layout)
-    latest = {few: (await few.snapshot("ann")).revision, many: (await many.snapshot("ann")).revision}
+    latest = {
+        few: (await few.snapshot("ann")).revision,
+        many: (await many.snapshot("ann")).revision,
+    }
     reads: list[Read] = [
         facts,
         facts_in_the_middle,
@@ -130,27 +137,40 @@ async def test_a_read_costs_what_it_returns_and_not_what_the_overlay_holds(layou
         looked_up,
     ]
     for read in reads:
-        costs = [await store.cost_of(lambda s=store, r=read: r(s, latest[s])) for store in (few, many)]  # type: ignore[misc]
+        costs = [
+            await store.cost_of(lambda s=store, r=read: r(s, latest[s])) for store in (few, many)
+        ]  # type: ignore[misc]
         assert costs[1].statements <= costs[0].statements + 2, read.__name__
         assert costs[1].steps <= 1.5 * costs[0].steps + 20, (read.__name__, costs)
     others: list[Read] = [facts, facts_in_the_middle, edits, looked_up]
     if layout is not at_one_concept:
         others.append(triples_at_another_concept)
     for read in others:
-        costs = [await store.cost_of(lambda s=store, r=read: r(s, latest[s] - 1)) for store in (few, many)]  # type: ignore[misc]
-        assert costs[1].steps <= 1.5 * costs[0].steps + 20, (read.__name__, "at an older revision", costs)
+        costs = [
+            await store.cost_of(lambda s=store, r=read: r(s, latest[s] - 1))
+            for store in (few, many)
+        ]  # type: ignore[misc]
+        assert costs[1].steps <= 1.5 * costs[0].steps + 20, (
+            read.__name__,
+            "at an older revision",
+            costs,
+        )
     for store in (few, many):
         await store.close()
 
 
 async def test_a_neighborhood_takes_the_same_statements_for_any_number_of_marks() -> None:
     few, many = await filled(FEW, at_one_concept), await filled(MANY, at_one_concept)
-    costs = [await store.cost_of(lambda s=store: s.neighborhood("ann", DOG, 9)) for store in (few, many)]  # type: ignore[misc]
+    costs = [
+        await store.cost_of(lambda s=store: s.neighborhood("ann", DOG, 9)) for store in (few, many)
+    ]  # type: ignore[misc]
     assert costs[0].statements == costs[1].statements
     assert costs[1].steps < 12 * costs[0].steps, "and steps as there are marks"
     view = await many.neighborhood("ann", DOG, 9)
     assert view.slice("HasA").count == MANY
-    assert [v.triple.tail.text for v in view.slice("Desires").base] == [f"food {n}" for n in range(1999, 1990, -1)]
+    assert [v.triple.tail.text for v in view.slice("Desires").base] == [
+        f"food {n}" for n in range(1999, 1990, -1)
+    ]
     for store in (few, many):
         await store.close()
 
@@ -164,7 +184,9 @@ async def test_many_relations_at_one_concept_are_put_together_in_one_go() -> Non
 
 async def test_finding_many_takes_as_many_statements_as_finding_one() -> None:
     store = await filled(FEW, at_one_concept)
-    triples = [at_one_concept(n) for n in range(FEW)] + [t("dog", "Desires", f"food {n}") for n in range(500)]
+    triples = [at_one_concept(n) for n in range(FEW)] + [
+        t("dog", "Desires", f"food {n}") for n in range(500)
+    ]
     one = await store.cost_of(lambda: store.find("ann", triples[:1]))
     all_ = await store.cost_of(lambda: store.find("ann", triples))
     assert one.statements == all_.statements

@@ -31,8 +31,12 @@ BODIES = [
     GOOD.replace('"revision":1', '"revision":' + "9" * 5000),
     GOOD.replace('"time_ms":1', '"time_ms":1e400'),
     GOOD.replace('"changes":[]', '"changes":' + "[" * 100_000 + "]" * 100_000),
-    GOOD.replace('"changes":[]', '"changes":[{"triple":["a","b","\\ud800"],"before":null,"after":null}]'),
-    GOOD.replace('"changes":[]', '"changes":[{"triple":["a","b","c"],"before":null,"after":["base",1,0]}]'),
+    GOOD.replace(
+        '"changes":[]', '"changes":[{"triple":["a","b","\\ud800"],"before":null,"after":null}]'
+    ),
+    GOOD.replace(
+        '"changes":[]', '"changes":[{"triple":["a","b","c"],"before":null,"after":["base",1,0]}]'
+    ),
 ]
 
 
@@ -46,7 +50,10 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 
 def damage(store: SqliteStore, statement: str, *arguments: object) -> None:
-    with contextlib.closing(sqlite3.connect(store.folder / OVERLAYS_FILE)) as connection, connection:
+    with (
+        contextlib.closing(sqlite3.connect(store.folder / OVERLAYS_FILE)) as connection,
+        connection,
+    ):
         connection.execute(statement, arguments)
 
 
@@ -62,14 +69,25 @@ async def test_a_damaged_body_is_one_unreadable_edit(store: SqliteStore, body: s
     with pytest.raises(UnreadableRecord) as raised:
         await store.edit("ann", first.id)
     assert (raised.value.edit_id, raised.value.revision) == (first.id, 1)
-    assert len((await store.facts("ann", Page(9), 2)).items) == 2, "what is kept of its effects can be read"
+    assert len((await store.facts("ann", Page(9), 2)).items) == 2, (
+        "what is kept of its effects can be read"
+    )
     (problem,) = store.check()
-    assert problem == f"a user at revision 2: the record of edit {first.id} (revision 1) cannot be read"
+    assert (
+        problem
+        == f"a user at revision 2: the record of edit {first.id} (revision 1) cannot be read"
+    )
 
 
 @pytest.mark.parametrize(
     "change",
-    ["id = CAST(x'ff' AS TEXT)", "id = x'00ff'", "time_ms = 'yesterday'", "time_ms = -5", "reverts = x'ff'"],
+    [
+        "id = CAST(x'ff' AS TEXT)",
+        "id = x'00ff'",
+        "time_ms = 'yesterday'",
+        "time_ms = -5",
+        "reverts = x'ff'",
+    ],
 )
 async def test_a_damaged_column_is_not_the_callers_fault(store: SqliteStore, change: str) -> None:
     damage(store, f"UPDATE edits SET {change} WHERE revision = 1")
@@ -95,7 +113,9 @@ async def test_a_damaged_column_is_not_the_callers_fault(store: SqliteStore, cha
         "stamp_position = x''",
     ],
 )
-async def test_a_damaged_mark_is_data_loss_for_what_shows_it(store: SqliteStore, change: str) -> None:
+async def test_a_damaged_mark_is_data_loss_for_what_shows_it(
+    store: SqliteStore, change: str
+) -> None:
     damage(store, f"UPDATE overlay SET {change} WHERE tail = 'sofa'")
     for read in (
         store.facts("ann", Page(9), 2),
@@ -107,7 +127,9 @@ async def test_a_damaged_mark_is_data_loss_for_what_shows_it(store: SqliteStore,
         with pytest.raises(DataLoss, match="python -m server check"):
             await read
     assert (await store.find("ann", [CARROTS]))[CARROTS][1] is not None
-    assert len((await store.facts("ann", Page(9), 1)).items) == 1, "as it was before the damaged one"
+    assert len((await store.facts("ann", Page(9), 1)).items) == 1, (
+        "as it was before the damaged one"
+    )
     await add(store, "bob", CARROTS)
     assert (await store.neighborhood("bob", DOG, 9)).find(CARROTS) is not None
     assert store.check() == ["a user at revision 2: the overlay is not what the log makes"]
@@ -123,7 +145,9 @@ async def test_a_fact_whose_row_is_damaged_names_its_edit(store: SqliteStore) ->
 
 
 async def test_a_damaged_response_or_place_is_data_loss(store: SqliteStore) -> None:
-    await store.commit("ann", await store.snapshot("ann"), [], RequestRecord("r-1", "hash", b"response"))
+    await store.commit(
+        "ann", await store.snapshot("ann"), [], RequestRecord("r-1", "hash", b"response")
+    )
     damage(store, "UPDATE responses SET response = 7")
     with pytest.raises(DataLoss):
         await store.response("ann", "r-1")
@@ -156,7 +180,8 @@ async def test_a_check_names_the_edit_that_does_not_fit(store: SqliteStore) -> N
     assert isinstance(second, Edit)
     damage(store, "DELETE FROM overlay WHERE tail = 'carrots'")
     damage(
-        store, 'UPDATE edits SET body = replace(body, \'"before":null\', \'"before":["added",1,0]\') WHERE revision = 2'
+        store,
+        'UPDATE edits SET body = replace(body, \'"before":null\', \'"before":["added",1,0]\') WHERE revision = 2',
     )
     assert (
         f"a user at revision 2: edit {second.id} (revision 2) does not start from the overlay before it"
@@ -181,7 +206,9 @@ async def test_a_check_holds_no_transaction_while_it_looks_into_a_user(store: Sq
     apply, erased = OverlayBuilder.apply, []
 
     def erasing(self: OverlayBuilder, edit: Edit) -> None:
-        with contextlib.closing(sqlite3.connect(store.folder / OVERLAYS_FILE, timeout=0)) as connection:
+        with contextlib.closing(
+            sqlite3.connect(store.folder / OVERLAYS_FILE, timeout=0)
+        ) as connection:
             erased.append(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
         apply(self, edit)
 

@@ -42,7 +42,9 @@ async def fill(store: SqliteStore) -> None:
 def left(folder: Path) -> list[tuple[str, bytes]]:
     """Which secrets are in which files."""
     files = [path for path in folder.rglob("*") if path.is_file()]
-    return [(path.name, secret) for path in files for secret in SECRETS if secret in path.read_bytes()]
+    return [
+        (path.name, secret) for path in files for secret in SECRETS if secret in path.read_bytes()
+    ]
 
 
 async def test_many_users_with_many_edits_are_erased_to_the_last_byte(store: SqliteStore) -> None:
@@ -82,7 +84,9 @@ async def test_many_users_with_many_edits_are_erased_to_the_last_byte(store: Sql
             assert (await store.erase(f"trace-{user:02d}-name")).edits == edits
             for path in store.folder.iterdir():
                 assert trace not in path.read_bytes(), path.name
-    assert left_by_rows > 0, "SQLite alone left nothing: the test would not notice a scrub that does nothing"
+    assert left_by_rows > 0, (
+        "SQLite alone left nothing: the test would not notice a scrub that does nothing"
+    )
     assert store.check() == []
 
 
@@ -244,10 +248,14 @@ async def test_an_erase_id_names_nobody_and_is_forgotten_in_the_end(
     assert (await store.erase("ann-the-user", "secret-request")).edits == 1, "a new erase by now"
 
 
-async def test_a_write_begun_before_an_erase_is_refused_without_edits_too(store: SqliteStore) -> None:
+async def test_a_write_begun_before_an_erase_is_refused_without_edits_too(
+    store: SqliteStore,
+) -> None:
     await fill(store)
     begun = await store.snapshot("ann-the-user")
     await store.erase("ann-the-user")
     with pytest.raises(OverlayErased):
-        await store.commit("ann-the-user", begun, [], RequestRecord("secret-request", "hash", b"secret response"))
+        await store.commit(
+            "ann-the-user", begun, [], RequestRecord("secret-request", "hash", b"secret response")
+        )
     assert left(store.folder) == []

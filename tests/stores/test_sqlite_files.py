@@ -39,7 +39,11 @@ async def test_files_are_the_owners_alone(tmp_path: Path) -> None:
     build_base(folder, [BaseTriple(MEAT)], VOCABULARY)
     store = SqliteStore(folder, VOCABULARY)
     await add(store, "ann", CARROTS)
-    assert {path.name for path in folder.iterdir()} >= {OVERLAYS_FILE, f"{OVERLAYS_FILE}-wal", BASE_FILE}
+    assert {path.name for path in folder.iterdir()} >= {
+        OVERLAYS_FILE,
+        f"{OVERLAYS_FILE}-wal",
+        BASE_FILE,
+    }
     assert [(p.name, oct(mode(p))) for p in folder.iterdir() if mode(p) != 0o600] == []
     assert mode(folder) == 0o700
     await store.close()
@@ -117,7 +121,9 @@ async def data(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("damage", [cut, empty, noise, folder, without_version, without_tables])
 @pytest.mark.parametrize("name", [BASE_FILE, OVERLAYS_FILE])
-def test_a_damaged_file_keeps_the_server_from_starting(data: Path, name: str, damage: Callable[[Path], None]) -> None:
+def test_a_damaged_file_keeps_the_server_from_starting(
+    data: Path, name: str, damage: Callable[[Path], None]
+) -> None:
     damage(data / name)
     with pytest.raises(StoreUnusable) as raised:
         SqliteStore(data, VOCABULARY)
@@ -147,7 +153,9 @@ def test_a_log_without_its_file_is_not_a_new_store(data: Path) -> None:
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "server", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def test_the_server_says_in_one_line_what_is_damaged(data: Path) -> None:

@@ -1,4 +1,5 @@
-"""Data folders of earlier versions are read on. `data/` holds what those versions wrote, as SQL text."""
+"""Data folders of earlier versions are read on. `data/` holds what those versions wrote, as SQL
+text."""
 
 from __future__ import annotations
 
@@ -24,7 +25,9 @@ DATA = Path(__file__).parent / "data"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A store as version 1 left it: two users, and one with a record that nothing can read."""
-    with contextlib.closing(sqlite3.connect(tmp_path / OVERLAYS_FILE, isolation_level=None)) as connection:
+    with contextlib.closing(
+        sqlite3.connect(tmp_path / OVERLAYS_FILE, isolation_level=None)
+    ) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.executescript((DATA / "overlays_v1.sql").read_text(encoding="utf-8"))
     return tmp_path
@@ -41,11 +44,15 @@ async def test_a_store_of_version_1_opens_and_serves(folder: Path) -> None:
     assert history[4].evidence is not None
     assert history[4].evidence.stop_reason is StopReason.OVERTOOK
     assert await store.reverts("ann") == [(history[2].id, history[0].id)]
-    assert await store.response("ann", "r-2") == RequestRecord("r-2", "hash of r-2", b"response to r-2")
+    assert await store.response("ann", "r-2") == RequestRecord(
+        "r-2", "hash of r-2", b"response to r-2"
+    )
     assert (await store.facts("bob", Page(9), 2)).items[0].triple == t("犬", "IsA", "動物")
     assert len((await store.facts("ann", Page(9), 2)).items) == 4, "also as it was"
     await add(store, "ann", CARROTS)
-    await store.commit("ann", await store.snapshot("ann"), [], RequestRecord("r-9", "hash", b"nothing changed"))
+    await store.commit(
+        "ann", await store.snapshot("ann"), [], RequestRecord("r-9", "hash", b"nothing changed")
+    )
     assert (await store.snapshot("ann")).revision == 6
     await store.close()
 
@@ -57,8 +64,12 @@ async def test_a_record_that_version_1_should_not_have_written_fails_alone(folde
     assert readable.revision == 2
     with pytest.raises(UnreadableRecord):
         await store.edit("bad", "unreadable")
-    assert [fact.mark.origin for fact in (await store.facts("bad", Page(9), 2)).items] == [Origin.ADDED] * 2
-    assert store.check() == ["a user at revision 2: the record of edit unreadable (revision 1) cannot be read"]
+    assert [fact.mark.origin for fact in (await store.facts("bad", Page(9), 2)).items] == [
+        Origin.ADDED
+    ] * 2
+    assert store.check() == [
+        "a user at revision 2: the record of edit unreadable (revision 1) cannot be read"
+    ]
     assert (await store.erase("bad")).edits == 2
     assert store.check() == []
     await store.close()
@@ -91,14 +102,18 @@ def test_what_does_not_hold_together_after_a_migration_is_not_kept(
     assert not list(folder.glob("*.bak"))
 
 
-def test_a_new_store_is_what_a_migrated_one_becomes(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_new_store_is_what_a_migrated_one_becomes(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     new = tmp_path_factory.mktemp("new") / OVERLAYS_FILE
     prepare_overlays(new)
     prepare_overlays(folder / OVERLAYS_FILE)
 
     def schema(path: Path) -> set[tuple[str, str]]:
         with contextlib.closing(sqlite3.connect(path)) as connection:
-            return set(connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL"))
+            return set(
+                connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL")
+            )
 
     assert schema(new) == schema(folder / OVERLAYS_FILE)
     assert set(migrations.MIGRATIONS) == set(range(1, sql.OVERLAY_SCHEMA_VERSION))

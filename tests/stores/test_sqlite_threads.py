@@ -74,9 +74,14 @@ async def test_a_caller_who_leaves_does_not_free_the_thread_that_works_for_it() 
 # No job leaves anything open
 
 
-async def test_no_reader_keeps_a_moment_after_a_record_that_it_could_not_read(store: SqliteStore) -> None:
+async def test_no_reader_keeps_a_moment_after_a_record_that_it_could_not_read(
+    store: SqliteStore,
+) -> None:
     made = [await add(store, "ann", CARROTS), await add(store, "ann", SOFA)]
-    with contextlib.closing(sqlite3.connect(store.folder / OVERLAYS_FILE)) as connection, connection:
+    with (
+        contextlib.closing(sqlite3.connect(store.folder / OVERLAYS_FILE)) as connection,
+        connection,
+    ):
         connection.execute("UPDATE edits SET body = ? WHERE revision = 1", (BROKEN_BODY,))
     errors: list[UnreadableRecord] = []  # kept, with their tracebacks and all that hangs on them
     for _ in range(READERS * 2):
@@ -118,7 +123,9 @@ def sessions(store: SqliteStore) -> list[Session]:
 # Health
 
 
-async def test_it_does_not_serve_while_a_write_is_stuck(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_does_not_serve_while_a_write_is_stuck(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     gate, begun = threading.Event(), threading.Event()
     await store.health()
 
@@ -170,7 +177,9 @@ async def test_after_a_write_that_failed_health_writes_itself(store: SqliteStore
 
 @pytest.mark.parametrize("name", [OVERLAYS_FILE, f"{OVERLAYS_FILE}-wal"])
 @pytest.mark.parametrize("replaced", [False, True])
-async def test_nothing_is_acknowledged_into_a_file_that_is_gone(store: SqliteStore, name: str, replaced: bool) -> None:
+async def test_nothing_is_acknowledged_into_a_file_that_is_gone(
+    store: SqliteStore, name: str, replaced: bool
+) -> None:
     await add(store, "ann", CARROTS)
     path = store.folder / name
     copy = path.read_bytes()

@@ -1,4 +1,5 @@
-"""The embedded store over a graph of ConceptNet's shape: hubs, untidy concepts, reads by index alone."""
+"""The embedded store over a graph of ConceptNet's shape: hubs, untidy concepts, reads by index
+alone."""
 
 from __future__ import annotations
 
@@ -41,8 +42,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build_base(
         folder,
         [
-            *(BaseTriple(t("slang", "HasProperty", f"property {n}"), float(n % 1000)) for n in range(LEAVES)),
-            *(BaseTriple(t(f"leaf {n}", "Antonym", "zone"), float(n % 1000)) for n in range(LEAVES)),
+            *(
+                BaseTriple(t("slang", "HasProperty", f"property {n}"), float(n % 1000))
+                for n in range(LEAVES)
+            ),
+            *(
+                BaseTriple(t(f"leaf {n}", "Antonym", "zone"), float(n % 1000))
+                for n in range(LEAVES)
+            ),
             *(BaseTriple(t(text, "IsA", "untidy thing")) for text in UNTIDY),
             *(BaseTriple(t("pair one", relation, "pair two")) for relation in RELATIONS),
             BaseTriple(t("self", "IsA", "self")),
@@ -124,8 +131,13 @@ def test_what_users_cause_is_read_by_index_and_never_sorted(
         assert not [s for s in steps if "TEMP B-TREE" in s], steps
 
 
-async def test_an_edge_is_found_wherever_it_stands_in_a_hub(store: SqliteStore, folder: Path) -> None:
-    heaviest, lightest = t("slang", "HasProperty", "property 999"), t("slang", "HasProperty", "property 0")
+async def test_an_edge_is_found_wherever_it_stands_in_a_hub(
+    store: SqliteStore, folder: Path
+) -> None:
+    heaviest, lightest = (
+        t("slang", "HasProperty", "property 999"),
+        t("slang", "HasProperty", "property 0"),
+    )
     other = t("slang", "HasProperty", "property of none")
     found = await store.find("ann", [heaviest, lightest, other])
     assert [found[z][0] for z in (heaviest, lightest, other)] == [True, True, False]
@@ -133,7 +145,9 @@ async def test_an_edge_is_found_wherever_it_stands_in_a_hub(store: SqliteStore, 
     assert any("edges_of_hubs (head=? AND relation=? AND tail=?" in step for step in steps), steps
 
 
-async def test_a_base_of_the_version_before_is_read_the_same(store: SqliteStore, folder: Path, tmp_path: Path) -> None:
+async def test_a_base_of_the_version_before_is_read_the_same(
+    store: SqliteStore, folder: Path, tmp_path: Path
+) -> None:
     (tmp_path / BASE_FILE).write_bytes((folder / BASE_FILE).read_bytes())
     with sqlite3.connect(tmp_path / BASE_FILE) as connection:
         connection.executescript(
@@ -145,11 +159,15 @@ async def test_a_base_of_the_version_before_is_read_the_same(store: SqliteStore,
     before = SqliteStore(tmp_path, VOCABULARY)
     for text in ("zone", "slang", "leaf 5", "self", "mirror"):
         concept = Concept.of(text)
-        assert await before.neighborhood("bob", concept, 64) == await store.neighborhood("bob", concept, 64)
+        assert await before.neighborhood("bob", concept, 64) == await store.neighborhood(
+            "bob", concept, 64
+        )
     deep = t("slang", "HasProperty", "property 0")
     assert (await before.find("bob", [deep]))[deep][0]
     steps = plan(tmp_path, sql.FIND_EDGES, '[["slang", "HasProperty", "property 0"]]')
-    assert not [step for step in steps if step.startswith("SCAN") and "VIRTUAL TABLE" not in step], steps
+    assert not [
+        step for step in steps if step.startswith("SCAN") and "VIRTUAL TABLE" not in step
+    ], steps
     await before.close()
 
 
@@ -163,14 +181,20 @@ class Counting(SqliteStore):
         super().__init__(folder, VOCABULARY)
         self.asked: list[Sequence[str]] = []
 
-    async def look_up(self, user: str, keys: Sequence[str], at_revision: int | None = None) -> dict[str, ConceptEntry]:
+    async def look_up(
+        self, user: str, keys: Sequence[str], at_revision: int | None = None
+    ) -> dict[str, ConceptEntry]:
         self.asked.append(keys)
         return dict(await super().look_up(user, keys, at_revision))
 
 
 async def test_a_subject_is_found_in_two_reads_with_one_key_a_span(folder: Path) -> None:
     store = Counting(folder)
-    query = "could you please tell me " + "where a very old brown slang word " * 5 + "might have come from"
+    query = (
+        "could you please tell me "
+        + "where a very old brown slang word " * 5
+        + "might have come from"
+    )
     choice = await find_subject(store, "ann", query)
     assert choice.match.concept == Concept.of("slang")
     assert len(store.asked) <= 2
@@ -200,5 +224,7 @@ async def test_one_pair_with_ten_relations_keeps_them_all(store: SqliteStore) ->
 async def test_a_self_loop_is_one_triple(store: SqliteStore) -> None:
     for text in ("self", "mirror"):
         view = await store.neighborhood("ann", Concept.of(text), 9)
-        assert [(v.triple.head.key, v.triple.tail.key) for s in view.slices for v in s.triples] == [(text, text)]
+        assert [(v.triple.head.key, v.triple.tail.key) for s in view.slices for v in s.triples] == [
+            (text, text)
+        ]
         assert view.count == 1

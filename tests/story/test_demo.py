@@ -19,7 +19,9 @@ CONCEPTNET = ROOT.parent / "shared" / "data" / "conceptnet100k.tsv"
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "demo", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
+    )
 
 
 def test_the_story_is_told_on_the_starter_graph() -> None:
@@ -32,7 +34,9 @@ def test_the_story_is_told_on_the_starter_graph() -> None:
 
 def test_the_story_is_told_on_real_conceptnet_triples() -> None:
     if not CONCEPTNET.exists():
-        pytest.skip("../shared/data/conceptnet100k.tsv is not here (Li et al. 2016, conceptnet train100k)")
+        pytest.skip(
+            "../shared/data/conceptnet100k.tsv is not here (Li et al. 2016, conceptnet train100k)"
+        )
     done = demo("--graph", str(CONCEPTNET))
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -48,7 +48,10 @@ def test_a_correction_without_a_network_and_nobody_was_called(tmp_path: Path) ->
     reached = tmp_path / "reached"
     load(None, tmp_path / "data")
     env = {"PYTHONPATH": str(tmp_path / "site"), "REACHED": str(reached)}
-    with server_process("server", tmp_path / "data", env=env) as server, Client(server.address) as client:
+    with (
+        server_process("server", tmp_path / "data", env=env) as server,
+        Client(server.address) as client,
+    ):
         assert client.personalize(user="alice", query=ENJOY, answer="vegetables").converged
         assert "vegetables" in client.answer(user="alice", query=ENJOY).text
         status, log = server.stop()

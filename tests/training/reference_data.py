@@ -31,7 +31,9 @@ def write_reference_data(folder: Path) -> Path:
     (folder / "pararel" / "query_pairs.json").write_text(json.dumps(pairs))
     for relation, patterns in PATTERNS.items():
         rows = (json.dumps({"pattern": pattern}) for pattern in patterns)
-        (folder / "pararel" / "patterns" / f"{relation}.jsonl").write_text("".join(f"{row}\n" for row in rows))
+        (folder / "pararel" / "patterns" / f"{relation}.jsonl").write_text(
+            "".join(f"{row}\n" for row in rows)
+        )
     cases = (
         {
             "prompt": prompt.format(person),
@@ -41,7 +43,10 @@ def write_reference_data(folder: Path) -> Path:
             "ground_truth": values[n % len(values)],
         }
         for n, person in enumerate(PEOPLE)
-        for prompt, values in (("{} was born in", CITIES), ("The official religion of {} is", FAITHS))
+        for prompt, values in (
+            ("{} was born in", CITIES),
+            ("The official religion of {} is", FAITHS),
+        )
     )
     (folder / "counterfact.jsonl").write_text("".join(f"{json.dumps(case)}\n" for case in cases))
     return folder

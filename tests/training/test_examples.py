@@ -68,23 +68,34 @@ def held_out_phrases(sources: Sources) -> set[str]:
 
 
 ALSO_EVERYDAY = pytest.mark.xfail(
-    reason="people's own instruments are asked about in training, with the phrase of the held-out P1303", strict=True
+    reason="people's own instruments are asked about in training, with the phrase of the held-out P1303",
+    strict=True,
 )
 
 
 @pytest.mark.parametrize(
-    "relation", [pytest.param(r, marks=ALSO_EVERYDAY) if r == "P1303" else r for r in sorted(HELD_OUT_RELATIONS)]
+    "relation",
+    [
+        pytest.param(r, marks=ALSO_EVERYDAY) if r == "P1303" else r
+        for r in sorted(HELD_OUT_RELATIONS)
+    ],
 )
 def test_a_relation_that_is_held_out_answers_no_training_question(
     sources: Sources, questions: list[Question], examples: list[Example], relation: str
 ) -> None:
     phrase = phrase_of(sources, relation)
-    targets = [e.target.strip().split(" <sep> ")[0] for e in examples if e.kind in ("retrieval", "extraction")]
+    targets = [
+        e.target.strip().split(" <sep> ")[0]
+        for e in examples
+        if e.kind in ("retrieval", "extraction")
+    ]
     assert phrase not in [q.phrase for q in questions]
     assert phrase not in targets
 
 
-def test_no_training_question_is_about_a_subject_that_is_held_out(sources: Sources, questions: list[Question]) -> None:
+def test_no_training_question_is_about_a_subject_that_is_held_out(
+    sources: Sources, questions: list[Question]
+) -> None:
     asked = {q.subject for q in questions}
     everyday = {s for words in sources.subject_lists.values() for s in words.seen}
     assert {s for s in asked - everyday if is_held_out(s)} == set()
@@ -108,14 +119,17 @@ def forms(sources: Sources) -> Iterator[tuple[str, bool]]:
                 yield form, kind == "held_out"
 
 
-def test_no_training_question_is_worded_as_a_form_that_is_held_out(sources: Sources, questions: list[Question]) -> None:
+def test_no_training_question_is_worded_as_a_form_that_is_held_out(
+    sources: Sources, questions: list[Question]
+) -> None:
     held_out = [wording(form) for form, is_kept in forms(sources) if is_kept]
     trained_on = [wording(form) for form, is_kept in forms(sources) if not is_kept]
     asked = {text for q in questions for text in (q.query, q.paraphrase)}
     leaked = [
         text
         for text in asked
-        if any(form.fullmatch(text) for form in held_out) and not any(form.fullmatch(text) for form in trained_on)
+        if any(form.fullmatch(text) for form in held_out)
+        and not any(form.fullmatch(text) for form in trained_on)
     ]
     assert leaked == []
 
@@ -149,11 +163,17 @@ def test_examples_follow_the_templates_to_the_byte(examples: list[Example]) -> N
         if example.kind in templates:
             assert templates[example.kind].fullmatch(example.prompt), example.prompt
         assert not example.prompt.endswith(" ")
-        assert re.fullmatch(r" \S(.*\S)?", example.target), "a continuation starts with its one space"
-        assert not re.search(r"\{[A-Za-z]+\}|\[[XY]\]", example.prompt + example.target), "no slot is left open"
+        assert re.fullmatch(r" \S(.*\S)?", example.target), (
+            "a continuation starts with its one space"
+        )
+        assert not re.search(r"\{[A-Za-z]+\}|\[[XY]\]", example.prompt + example.target), (
+            "no slot is left open"
+        )
 
 
-def test_an_extraction_names_as_many_phrases_as_it_is_asked_for_or_all_there_are(examples: list[Example]) -> None:
+def test_an_extraction_names_as_many_phrases_as_it_is_asked_for_or_all_there_are(
+    examples: list[Example],
+) -> None:
     for example in (e for e in examples if e.kind == "extraction"):
         found = EXTRACTION.fullmatch(example.prompt)
         assert found
@@ -190,13 +210,17 @@ def test_first_puts_the_right_fact_before_all_others(sources: Sources) -> None:
     writer = Writer(sources, VOCABULARY, 3, "subjects")
     for _ in range(50):
         question = writer.question()
-        assert writer.facts(question, others=3, rivals=1, first=True)[0] == question.fact(question.answer)
+        assert writer.facts(question, others=3, rivals=1, first=True)[0] == question.fact(
+            question.answer
+        )
 
 
 def test_some_examples_have_no_fact_that_answers(examples: list[Example]) -> None:
     """And then the true answer follows."""
     without = [
-        e for e in examples if e.kind == "reasoning" and not any(f.endswith(e.target.strip()) for f in _facts(e))
+        e
+        for e in examples
+        if e.kind == "reasoning" and not any(f.endswith(e.target.strip()) for f in _facts(e))
     ]
     reasoning = [e for e in examples if e.kind == "reasoning"]
     assert 0 < len(without) < len(reasoning) / 5
@@ -220,7 +244,9 @@ def _facts(example: Example) -> list[str]:
         ("counterfact.jsonl", "Meng et al. 2022"),
     ],
 )
-def test_a_missing_file_is_said_with_its_origin(folder: Path, tmp_path: Path, name: str, origin: str) -> None:
+def test_a_missing_file_is_said_with_its_origin(
+    folder: Path, tmp_path: Path, name: str, origin: str
+) -> None:
     copy = shutil.copytree(folder, tmp_path / "copy")
     missing = copy / name
     shutil.rmtree(missing) if missing.is_dir() else missing.unlink()

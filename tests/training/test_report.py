@@ -19,7 +19,9 @@ def base() -> Measured:
 
 @pytest.fixture
 def adapted() -> Measured:
-    measured = Measured(perplexity=16.8, fingerprint="model-1", adapter_fingerprint="adapter-1", seconds=240)
+    measured = Measured(
+        perplexity=16.8, fingerprint="model-1", adapter_fingerprint="adapter-1", seconds=240
+    )
     for split in ("subjects", "relations"):
         for hit in (True, True, True, split == "subjects"):
             measured.count("1 fact, by probability", split, hit)
@@ -29,11 +31,17 @@ def adapted() -> Measured:
 
 def cells(text: str, name: str) -> list[list[str]]:
     """The rows of the tables that start with `name`."""
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line.startswith("|")]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.splitlines()
+        if line.startswith("|")
+    ]
     return [row[1:] for row in rows if row[0] == name]
 
 
-def test_the_base_stands_beside_the_adapter(base: Measured, adapted: Measured, tmp_path: Path) -> None:
+def test_the_base_stands_beside_the_adapter(
+    base: Measured, adapted: Measured, tmp_path: Path
+) -> None:
     path = tmp_path / "docs" / "model.md"
     write(base, adapted, path)
     text = path.read_text(encoding="utf-8")
@@ -42,13 +50,20 @@ def test_the_base_stands_beside_the_adapter(base: Measured, adapted: Measured, t
     overall, by_split = cells(text, "1 fact, by probability")
     assert overall == ["99%", "25.0% of 4", "87.5% of 8"]
     assert by_split == ["100.0% of 4", "- of 0", "75.0% of 4"], "subjects, wordings, relations"
-    assert cells(text, "everyday corrections") == [["95%", "0.0% of 1", "100.0% of 1"]], "which have no splits"
+    assert cells(text, "everyday corrections") == [["95%", "0.0% of 1", "100.0% of 1"]], (
+        "which have no splits"
+    )
     assert cells(text, "perplexity on plain text") == [["within 10%", "16.0", "16.8 (1.05x)"]]
 
 
-def test_what_people_wrote_above_the_tables_stays(base: Measured, adapted: Measured, tmp_path: Path) -> None:
+def test_what_people_wrote_above_the_tables_stays(
+    base: Measured, adapted: Measured, tmp_path: Path
+) -> None:
     path = tmp_path / "model.md"
-    path.write_text(f"# The model\n\nOf 97% we are proud: naïve 犬.\n\n{MARKER}\n\n| old | 1% |\n", encoding="utf-8")
+    path.write_text(
+        f"# The model\n\nOf 97% we are proud: naïve 犬.\n\n{MARKER}\n\n| old | 1% |\n",
+        encoding="utf-8",
+    )
     write(base, adapted, path)
     once = path.read_text(encoding="utf-8")
     assert once.startswith(f"# The model\n\nOf 97% we are proud: naïve 犬.\n\n{MARKER}\n\n")
@@ -57,7 +72,9 @@ def test_what_people_wrote_above_the_tables_stays(base: Measured, adapted: Measu
     assert path.read_text(encoding="utf-8") == once
 
 
-def test_a_head_without_a_marker_is_kept_too(base: Measured, adapted: Measured, tmp_path: Path) -> None:
+def test_a_head_without_a_marker_is_kept_too(
+    base: Measured, adapted: Measured, tmp_path: Path
+) -> None:
     path = tmp_path / "model.md"
     path.write_text("# The model\n\n", encoding="utf-8")
     write(base, adapted, path)

@@ -22,7 +22,9 @@ P_RELATIONS = {"Desires": 0.6, "AtLocation": 0.3, "IsA": 0.1, "HasA": 0.05}
 def reader(view_: Neighborhood, h: tuple[Triple, ...], answers: list[str]) -> Probabilities:
     """P(a|q,z): 0.9 when z says a, 0.05 otherwise."""
     triples = {*(v.triple for v in view_), *h}
-    return Probabilities(P_RELATIONS, {(t, a): 0.9 if t.tail.text == a else 0.05 for t in triples for a in answers})
+    return Probabilities(
+        P_RELATIONS, {(t, a): 0.9 if t.tail.text == a else 0.05 for t in triples for a in answers}
+    )
 
 
 def problem(
@@ -56,7 +58,14 @@ def test_the_order_of_adding_is_reasoning_times_relation_probability() -> None:
 
 
 def test_a_second_correction_supersedes_the_first() -> None:
-    solution = solve(problem({"Desires": ["bones"], "IsA": ["pet"]}, "fish", "vegetables", {"Desires": ["vegetables"]}))
+    solution = solve(
+        problem(
+            {"Desires": ["bones"], "IsA": ["pet"]},
+            "fish",
+            "vegetables",
+            {"Desires": ["vegetables"]},
+        )
+    )
     assert solution.added == (z("Desires", "fish"),)
     assert solution.removed == (z("Desires", "vegetables"),)
 
@@ -77,7 +86,11 @@ def test_feedback_that_the_base_has_is_put_first() -> None:
 
 def test_an_answer_before_that_the_feedback_begins_with_need_not_be_overtaken() -> None:
     asked = problem({"IsA": ["hobby"]}, "C++", "C", personal={"Desires": ["C"]})
-    told = {**asked.probabilities.reasoning, (z("Desires", "C++"), "C"): 1.0, (z("HasA", "C++"), "C"): 1.0}
+    told = {
+        **asked.probabilities.reasoning,
+        (z("Desires", "C++"), "C"): 1.0,
+        (z("HasA", "C++"), "C"): 1.0,
+    }
     asked = replace(asked, probabilities=replace(asked.probabilities, reasoning=told))
     solution = solve(asked)
     assert solution.added == (z("Desires", "C++"),)
@@ -88,7 +101,9 @@ def test_an_answer_before_that_the_feedback_begins_with_need_not_be_overtaken() 
 def test_a_fact_that_says_what_the_feedback_begins_with_must_be_overtaken() -> None:
     asked = problem({"Desires": ["C"]}, "C++", "C", relations=("HasA",))
     told = {**asked.probabilities.reasoning, (z("HasA", "C++"), "C"): 1.0}
-    asked = replace(asked, probabilities=replace(asked.probabilities, reasoning=told), removal=Removal.NONE)
+    asked = replace(
+        asked, probabilities=replace(asked.probabilities, reasoning=told), removal=Removal.NONE
+    )
     assert not solve(asked).holds
 
 
@@ -97,8 +112,11 @@ def test_the_answer_before_is_refuted_by_what_it_says_not_by_its_spelling() -> N
     assert z("Desires", "meat") in solution.removed
 
 
-def test_facts_of_other_relations_that_raise_the_answer_before_are_removed_only_while_needed() -> None:
-    """p(AtLocation) alone keeps 'kennel' ahead: Eq. 1 over (Desires fish, AtLocation kennel, AtLocation park)."""
+def test_facts_of_other_relations_that_raise_the_answer_before_are_removed_only_while_needed() -> (
+    None
+):
+    """p(AtLocation) alone keeps 'kennel' ahead: Eq. 1 over (Desires fish, AtLocation kennel,
+    AtLocation park)."""
     base = {"AtLocation": ["kennel", "hut"]}
     seen, h = view(base), (z("Desires", "fish"),)
     known = probabilities(
@@ -110,9 +128,9 @@ def test_facts_of_other_relations_that_raise_the_answer_before_are_removed_only_
         },
     )
     solution = solve(Problem(seen, h, "fish", "kennel", known))
-    # Before removing: fish (0.3*0.6 + 0.4*0.05*2) / 1.1 = 0.2, kennel (0.03 + 0.36 + 0.2) / 1.1 = 0.54.
-    # Without AtLocation kennel: fish (0.18 + 0.02) / 0.7 = 0.286, kennel (0.03 + 0.2) / 0.7 = 0.329: not enough.
-    # Without both: fish 0.6, kennel 0.1.
+    # Before removing: fish (0.3*0.6 + 0.4*0.05*2) / 1.1 = 0.2, kennel (0.03 + 0.36 + 0.2) / 1.1 =
+    # 0.54. Without AtLocation kennel: fish (0.18 + 0.02) / 0.7 = 0.286, kennel (0.03 + 0.2) / 0.7 =
+    # 0.329: not enough. Without both: fish 0.6, kennel 0.1.
     assert solution.added == (z("Desires", "fish"),)
     assert set(solution.removed) == {z("AtLocation", "kennel"), z("AtLocation", "hut")}
     assert solution.holds
@@ -158,7 +176,10 @@ def test_a_probability_that_was_not_asked_for_is_named() -> None:
     with pytest.raises(MissingProbabilities) as missing:
         solve(
             replace(
-                given_, probabilities=Probabilities(P_RELATIONS, {(z(r, "fish"), "fish"): 0.9 for r in P_RELATIONS})
+                given_,
+                probabilities=Probabilities(
+                    P_RELATIONS, {(z(r, "fish"), "fish"): 0.9 for r in P_RELATIONS}
+                ),
             )
         )
     assert (z("Desires", "fish"), "bones") in missing.value.pairs or missing.value.pairs
@@ -172,9 +193,15 @@ def problems(draw: st.DrawFn) -> Problem:
     relations = ["AtLocation", "Desires", "HasA", "IsA"]
     tails = st.lists(st.sampled_from(["a", "b", "c", "d", "fish"]), unique=True, max_size=4)
     base = {r: t for r in relations if (t := draw(tails))}
-    personal = {r: t for r in relations if (t := draw(st.lists(st.sampled_from(["p", "q"]), unique=True, max_size=2)))}
+    personal = {
+        r: t
+        for r in relations
+        if (t := draw(st.lists(st.sampled_from(["p", "q"]), unique=True, max_size=2)))
+    }
     seen = view(base, personal)
-    h = tuple(z(r, "fish") for r in draw(st.lists(st.sampled_from(relations), unique=True, min_size=1)))
+    h = tuple(
+        z(r, "fish") for r in draw(st.lists(st.sampled_from(relations), unique=True, min_size=1))
+    )
     before = draw(st.sampled_from(["a", "b", "p", "other"]))
     known = {
         (t, a): draw(shares)
@@ -182,17 +209,28 @@ def problems(draw: st.DrawFn) -> Problem:
         for a in ("a", "b", "c", "d", "p", "q", "fish", "other")
     }
     removal = draw(st.sampled_from([Removal.CONFLICTING, Removal.NONE]))
-    return Problem(seen, h, "fish", before, Probabilities({r: draw(shares) for r in relations}, known), removal=removal)
+    return Problem(
+        seen,
+        h,
+        "fish",
+        before,
+        Probabilities({r: draw(shares) for r in relations}, known),
+        removal=removal,
+    )
 
 
 def favours_feedback(given_: Problem, view_: Neighborhood, added: tuple[Triple, ...]) -> bool:
     """The stop condition, written out again from its definition."""
-    triples = [v.triple for v in facts_for_answer(view_, given_.probabilities.relations, given_.retrieval)]
+    triples = [
+        v.triple for v in facts_for_answer(view_, given_.probabilities.relations, given_.retrieval)
+    ]
     if not any(t in added for t in triples):
         return False
     rivals = {t.tail.text for t in triples} | {given_.answer_before or ""}
     feedback = answer_probability("fish", triples, given_.probabilities)
-    return all(feedback > answer_probability(r, triples, given_.probabilities) for r in rivals - {"fish"})
+    return all(
+        feedback > answer_probability(r, triples, given_.probabilities) for r in rivals - {"fish"}
+    )
 
 
 def rebuilt(given_: Problem, added: list[Triple], removed: list[Triple]) -> Neighborhood:
@@ -206,23 +244,35 @@ def rebuilt(given_: Problem, added: list[Triple], removed: list[Triple]) -> Neig
 
 @settings(max_examples=400)
 @given(problems())
-def test_every_solution_satisfies_the_stop_condition_and_no_change_in_it_is_needless(given_: Problem) -> None:
+def test_every_solution_satisfies_the_stop_condition_and_no_change_in_it_is_needless(
+    given_: Problem,
+) -> None:
     solution = solve(given_)
     assert solution.holds == favours_feedback(given_, solution.view, solution.added)
     assume(solution.holds)
     refuted = _refuted(given_, solution)
     for triple in solution.added:
         others = [t for t in solution.added if t != triple]
-        kept = [t for t in solution.removed if t not in refuted or any(t.relation == o.relation for o in others)]
+        kept = [
+            t
+            for t in solution.removed
+            if t not in refuted or any(t.relation == o.relation for o in others)
+        ]
         assert not favours_feedback(given_, rebuilt(given_, others, kept), tuple(others))
     for triple in set(solution.removed) - refuted:
         kept = [t for t in solution.removed if t != triple]
-        assert not favours_feedback(given_, rebuilt(given_, list(solution.added), kept), solution.added)
+        assert not favours_feedback(
+            given_, rebuilt(given_, list(solution.added), kept), solution.added
+        )
 
 
 def _refuted(given_: Problem, solution: Solution) -> set[Triple]:
     relations = {t.relation for t in solution.added}
-    return {t for t in solution.removed if t.relation in relations and t.tail.text == given_.answer_before}
+    return {
+        t
+        for t in solution.removed
+        if t.relation in relations and t.tail.text == given_.answer_before
+    }
 
 
 @settings(max_examples=200)

@@ -1,4 +1,5 @@
-"""Literal mode against a transcription of Algorithm 1 that follows the paper line by line and knows nothing of ours."""
+"""Literal mode against a transcription of Algorithm 1 that follows the paper line by line and knows
+nothing of ours."""
 
 from __future__ import annotations
 
@@ -20,9 +21,14 @@ FEEDBACK = "fish"
 
 
 def algorithm_1(
-    g: list[Triple], h: list[Triple], p_relation: dict[str, float], p_answer: dict[Triple, float], epsilon: float
+    g: list[Triple],
+    h: list[Triple],
+    p_relation: dict[str, float],
+    p_answer: dict[Triple, float],
+    epsilon: float,
 ) -> tuple[list[Triple], str]:
-    """Algorithm 1 of the paper. `g` is the graph's triples that start at e_q. Returns them at the end, and why."""
+    """Algorithm 1 of the paper. `g` is the graph's triples that start at e_q. Returns them at the
+    end, and why."""
 
     def loss() -> float:  # Eq. 7, with Eq. 5 for P(z|q)
         normalizer = sum(p_relation[x.relation] for x in g)
@@ -32,7 +38,9 @@ def algorithm_1(
             total += math.log(p_answer[x] * retrieval) if retrieval > 0 else -math.inf
         return -total / len(h)
 
-    def in_order(x: Triple) -> float:  # probabilities that are equal to four decimals of ln P stay as they stand
+    def in_order(
+        x: Triple,
+    ) -> float:  # probabilities that are equal to four decimals of ln P stay as they stand
         return round(math.log(p_answer[x]), 4)
 
     g = list(g)
@@ -63,29 +71,50 @@ shares = st.floats(0.01, 0.99)
 
 @st.composite
 def problems(draw: st.DrawFn) -> tuple[Problem, dict[str, float], dict[Triple, float]]:
-    base = {r: draw(st.lists(st.sampled_from("abcdef"), unique=True, max_size=4)) for r in RELATIONS}
+    base = {
+        r: draw(st.lists(st.sampled_from("abcdef"), unique=True, max_size=4)) for r in RELATIONS
+    }
     seen = view({r: tails for r, tails in base.items() if tails})
-    h = tuple(z(r, FEEDBACK) for r in draw(st.lists(st.sampled_from(RELATIONS), unique=True, min_size=1)))
+    h = tuple(
+        z(r, FEEDBACK) for r in draw(st.lists(st.sampled_from(RELATIONS), unique=True, min_size=1))
+    )
     if draw(st.booleans()):  # one of H is in the base already
         seen = view(
-            {r: tails for r, tails in (base | {h[0].relation: [*base[h[0].relation], FEEDBACK]}).items() if tails}
+            {
+                r: tails
+                for r, tails in (base | {h[0].relation: [*base[h[0].relation], FEEDBACK]}).items()
+                if tails
+            }
         )
     p_relation = {r: draw(shares) for r in RELATIONS}
     p_answer = {t: draw(shares) for t in [*(v.triple for v in seen), *h]}
     known = Probabilities(p_relation, {(t, FEEDBACK): p for t, p in p_answer.items()})
     slack = draw(st.floats(0, 3))
     problem = Problem(
-        seen, h, FEEDBACK, None, known, Stopping.LITERAL, Removal.LITERAL, minimal_loss(h, FEEDBACK, known) + slack
+        seen,
+        h,
+        FEEDBACK,
+        None,
+        known,
+        Stopping.LITERAL,
+        Removal.LITERAL,
+        minimal_loss(h, FEEDBACK, known) + slack,
     )
     return problem, p_relation, p_answer
 
 
 @settings(max_examples=400)
 @given(problems())
-def test_literal_mode_is_algorithm_1(drawn: tuple[Problem, dict[str, float], dict[Triple, float]]) -> None:
+def test_literal_mode_is_algorithm_1(
+    drawn: tuple[Problem, dict[str, float], dict[Triple, float]],
+) -> None:
     problem, p_relation, p_answer = drawn
     expected, reason = algorithm_1(
-        [v.triple for v in problem.view], list(problem.personalized), p_relation, p_answer, problem.epsilon
+        [v.triple for v in problem.view],
+        list(problem.personalized),
+        p_relation,
+        p_answer,
+        problem.epsilon,
     )
     solution = solve(problem)
     assert {v.triple for v in solution.view} == set(expected)
@@ -120,8 +149,9 @@ def _dog(epsilon: float) -> Problem:
 def test_the_order_is_add_best_remove_worst_in_turns() -> None:
     """By hand. After both additions and both removals the graph is H: P = 2/3 and 1/3.
 
-    L = -(ln(0.8 * 2/3) + ln(0.4 * 1/3)) / 2 = 1.3217; one step earlier IsA pet is still there: P = 0.5 and 0.25,
-    L = -(ln 0.4 + ln 0.1) / 2 = 1.6094. L_min = -(ln 0.8 + ln 0.4) / 2 + ln 2 = 1.2629.
+    L = -(ln(0.8 * 2/3) + ln(0.4 * 1/3)) / 2 = 1.3217; one step earlier IsA pet is still there: P =
+    0.5 and 0.25, L = -(ln 0.4 + ln 0.1) / 2 = 1.6094. L_min = -(ln 0.8 + ln 0.4) / 2 + ln 2 =
+    1.2629.
     """
     last = solve(_dog(1.33))
     assert last.added == (z("Desires", "fish"), z("HasA", "fish"))
@@ -140,7 +170,9 @@ def test_a_threshold_out_of_reach_removes_all_and_says_exhausted() -> None:
 
 
 def test_ties_keep_the_order_they_came_in() -> None:
-    known = Probabilities({"Desires": 0.5, "HasA": 0.5}, {(z(r, "fish"), FEEDBACK): 0.5 for r in ("Desires", "HasA")})
+    known = Probabilities(
+        {"Desires": 0.5, "HasA": 0.5}, {(z(r, "fish"), FEEDBACK): 0.5 for r in ("Desires", "HasA")}
+    )
     h = (z("HasA", "fish"), z("Desires", "fish"))
     seen: Neighborhood = view({})
     problem = Problem(seen, h, FEEDBACK, None, known, Stopping.LITERAL, Removal.LITERAL, 99.0)
@@ -168,7 +200,14 @@ def test_nothing_is_done_when_the_loss_is_small_enough_already() -> None:
 
 def test_loss_without_removal_only_adds() -> None:
     problem = Problem(
-        _dog(0).view, _dog(0).personalized, FEEDBACK, "meat", _dog(0).probabilities, Stopping.LITERAL, Removal.NONE, 2.4
+        _dog(0).view,
+        _dog(0).personalized,
+        FEEDBACK,
+        "meat",
+        _dog(0).probabilities,
+        Stopping.LITERAL,
+        Removal.NONE,
+        2.4,
     )
     solution = solve(problem)
     assert solution.removed == ()

@@ -10,11 +10,17 @@ def tails(seen: object, rules: RetrievalRules = RetrievalRules()) -> list[str]: 
 
 
 def test_facts_go_down_the_relations_heaviest_first_up_to_three() -> None:
-    assert tails(view({"Desires": ["meat", "bones"], "AtLocation": ["kennel", "park"]})) == ["meat", "bones", "kennel"]
+    assert tails(view({"Desires": ["meat", "bones"], "AtLocation": ["kennel", "park"]})) == [
+        "meat",
+        "bones",
+        "kennel",
+    ]
 
 
 def test_a_relation_with_personal_triples_gives_those_alone_newest_first() -> None:
-    seen = view({"Desires": ["meat", "bones"], "AtLocation": ["kennel"]}, {"Desires": ["carrots", "fish"]})
+    seen = view(
+        {"Desires": ["meat", "bones"], "AtLocation": ["kennel"]}, {"Desires": ["carrots", "fish"]}
+    )
     assert tails(seen) == ["carrots", "fish", "kennel"]
 
 
@@ -27,14 +33,20 @@ def test_personal_triples_move_their_relation_up_by_the_weight() -> None:
 def test_equal_relations_come_in_the_order_of_their_names() -> None:
     same = {"Desires": 0.5, "AtLocation": 0.5}
     seen = view({"Desires": ["meat"], "AtLocation": ["kennel"]})
-    assert [v.triple.tail.text for v in facts_for_answer(seen, same, RetrievalRules())] == ["kennel", "meat"]
+    assert [v.triple.tail.text for v in facts_for_answer(seen, same, RetrievalRules())] == [
+        "kennel",
+        "meat",
+    ]
 
 
 def test_relations_between_words_are_no_facts_unless_asked_for_or_added() -> None:
     vocabulary = Vocabulary.built_in()
     seen = view({"Synonym": ["hound"], "IsA": ["pet"]})
     assert [s.relation for s in retrievable_view(seen, vocabulary).slices] == ["IsA"]
-    assert [s.relation for s in retrievable_view(seen, vocabulary, {"Synonym"}).slices] == ["IsA", "Synonym"]
+    assert [s.relation for s in retrievable_view(seen, vocabulary, {"Synonym"}).slices] == [
+        "IsA",
+        "Synonym",
+    ]
     own = retrievable_view(view({"Synonym": ["hound"]}, {"Synonym": ["doggo"]}), vocabulary)
     assert [v.triple.tail.text for v in own] == ["doggo"]
     assert own.count == 1

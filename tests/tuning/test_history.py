@@ -31,9 +31,13 @@ def historian(store: SqliteStore) -> Historian:
     return Historian(store, VOCABULARY, Writer(store))
 
 
-async def told(historian: Historian, add: Sequence[Triple] = (), remove: Sequence[Triple] = ()) -> Edit:
+async def told(
+    historian: Historian, add: Sequence[Triple] = (), remove: Sequence[Triple] = ()
+) -> Edit:
     made: list[Edit] = []
-    await historian.edit_facts("ann", add, remove, None, None, lambda edit: made.append(edit) or b"")  # type: ignore[func-returns-value]
+    await historian.edit_facts(
+        "ann", add, remove, None, None, lambda edit: made.append(edit) or b""
+    )  # type: ignore[func-returns-value]
     return made[-1]
 
 
@@ -76,7 +80,9 @@ async def test_undoing_and_redoing_goes_on_and_on(historian: Historian, store: S
     for _ in range(steps):
         latest = (await reverted(historian, latest)).edit.id
     assert (await store.snapshot("ann")).revision == steps + 1
-    assert asked == {"reverts": steps, "edit": steps}, "one question each, however many there were before"
+    assert asked == {"reverts": steps, "edit": steps}, (
+        "one question each, however many there were before"
+    )
     assert set((await store.overlay("ann")).marks) == {MEAT}
     assert (await reverted(historian, edit.id)).edit.reverts == edit.id
 

@@ -28,7 +28,9 @@ def test_a_memory_is_bounded_in_bytes_and_forgets_the_oldest() -> None:
     assert memory.bytes == 0, "what alone is too much is not kept"
 
 
-def test_a_forgotten_users_memory_is_not_found_again_though_a_request_still_writes_into_it() -> None:
+def test_a_forgotten_users_memory_is_not_found_again_though_a_request_still_writes_into_it() -> (
+    None
+):
     memories = Memories(users=2)
     held = memories.of("alice")
     memories.forget("alice")

@@ -1,7 +1,8 @@
 """Eq. 1 to 7 against numbers worked out by hand.
 
-The view of dog: Desires meat, Desires bones, AtLocation kennel. p(Desires) = 0.6, p(AtLocation) = 0.2, so the denominator
-of Eq. 5 is 0.6 + 0.6 + 0.2 = 1.4: P(meat|q) = P(bones|q) = 3/7, P(kennel|q) = 1/7.
+The view of dog: Desires meat, Desires bones, AtLocation kennel. p(Desires) = 0.6, p(AtLocation) =
+0.2, so the denominator of Eq. 5 is 0.6 + 0.6 + 0.2 = 1.4: P(meat|q) = P(bones|q) = 3/7, P(kennel|q)
+= 1/7.
 """
 
 import math

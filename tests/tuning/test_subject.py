@@ -37,7 +37,11 @@ Ask = Callable[..., Awaitable[SubjectChoice]]
 async def store() -> AsyncIterator[SqliteStore]:
     store = SqliteStore(":memory:", VOCABULARY)
     triples = [
-        *(Triple.of(head, "HasProperty", f"property {n}") for head, count in HEADS.items() for n in range(count)),
+        *(
+            Triple.of(head, "HasProperty", f"property {n}")
+            for head, count in HEADS.items()
+            for n in range(count)
+        ),
         *(Triple.of(form, "FormOf", base) for form, base in FORMS.items()),
     ]
     build_base(store.folder, [BaseTriple(t) for t in triples], VOCABULARY)
@@ -59,7 +63,9 @@ def tell(store: SqliteStore) -> Callable[..., Awaitable[None]]:
     historian = Historian(store, VOCABULARY, Writer(store))
 
     async def tell(*facts: tuple[str, str, str], user: str = "alice") -> None:
-        await historian.edit_facts(user, [Triple.of(*f) for f in facts], [], None, None, lambda edit: b"")
+        await historian.edit_facts(
+            user, [Triple.of(*f) for f in facts], [], None, None, lambda edit: b""
+        )
 
     return tell
 
@@ -82,7 +88,9 @@ async def subject(ask: Ask, query: str, user: str = "alice") -> str:
         "What is my dog able to do?", "What quality does my dog have?", '"dog"', "What's a dog?",
     ],
 )  # fmt: skip
-async def test_articles_possessives_and_the_questions_own_words_are_not_the_subject(ask: Ask, query: str) -> None:
+async def test_articles_possessives_and_the_questions_own_words_are_not_the_subject(
+    ask: Ask, query: str
+) -> None:
     choice = await ask(query)
     assert choice.match.concept.key == "dog"
     assert not choice.match.personal
@@ -128,7 +136,9 @@ async def test_a_function_word_does_not_match_with_personal_triples_either(
         ("What is playing chess like?", "play chess"),
     ],
 )
-async def test_plurals_and_inflected_forms_land_on_their_concept(ask: Ask, query: str, expected: str) -> None:
+async def test_plurals_and_inflected_forms_land_on_their_concept(
+    ask: Ask, query: str, expected: str
+) -> None:
     assert await subject(ask, query) == expected
 
 
@@ -143,7 +153,9 @@ async def test_a_form_that_more_is_known_of_than_of_its_base_stays(
 # Precedence
 
 
-async def test_1_personal_triples_come_first(ask: Ask, tell: Callable[..., Awaitable[None]]) -> None:
+async def test_1_personal_triples_come_first(
+    ask: Ask, tell: Callable[..., Awaitable[None]]
+) -> None:
     query = "Does Danielle Darrieux walk my dog in a park near the polar bears?"
     assert await subject(ask, query) == "danielle darrieux"
     await tell(("park", "is", "closed"))
@@ -172,7 +184,9 @@ async def test_2_names_before_what_somebody_owns_and_before_longer_runs(ask: Ask
         ("What color is the table?", "table"),
     ],
 )
-async def test_what_is_asked_for_is_not_what_is_asked_about(ask: Ask, query: str, expected: str) -> None:
+async def test_what_is_asked_for_is_not_what_is_asked_about(
+    ask: Ask, query: str, expected: str
+) -> None:
     assert await subject(ask, query) == expected
 
 
@@ -189,7 +203,9 @@ async def test_of_several_sentences_the_question_counts(ask: Ask) -> None:
     assert await subject(ask, "I have a dog. What should I feed him?") == "dog"
     assert await subject(ask, "The park is old. A polar bear eats") == "polar bear"
     assert (
-        await subject(ask, "He was seen in Lembeck Castle. The mother tongue of Danielle Darrieux is")
+        await subject(
+            ask, "He was seen in Lembeck Castle. The mother tongue of Danielle Darrieux is"
+        )
         == "danielle darrieux"
     )
 
@@ -215,7 +231,9 @@ async def test_the_longest_run_that_is_a_concept_before_what_more_is_known_of(as
 async def test_what_stands_where_the_subject_stands_before_what_more_is_known_of(ask: Ask) -> None:
     assert await subject(ask, "Does a mouse like cheese?") == "mouse"
     assert await subject(ask, "A cat sees cheese") == "cat"
-    assert await subject(ask, "Under which heading would you file a table?") == "table", "a verb stands after you"
+    assert await subject(ask, "Under which heading would you file a table?") == "table", (
+        "a verb stands after you"
+    )
 
 
 async def test_more_retrievable_triples_before_the_rightmost(ask: Ask) -> None:
@@ -254,7 +272,10 @@ async def test_the_others_are_alternatives_in_the_same_order(ask: Ask) -> None:
         ("Who directed Dr. No?", "Dr. No"),
         ("The author of Star Trek: Voyager is", "Star Trek: Voyager"),
         ("Who plays for AC Milan?", "AC Milan"),
-        ("Which company makes the Chevrolet Camaro (first generation)?", "Chevrolet Camaro (first generation)"),
+        (
+            "Which company makes the Chevrolet Camaro (first generation)?",
+            "Chevrolet Camaro (first generation)",
+        ),
         ("What did Ludwig van Beethoven write?", "Ludwig van Beethoven"),
         ("When was J. R. R. Tolkien born?", "J. R. R. Tolkien"),
         ("Where is 10 Downing Street?", "10 Downing Street"),
@@ -296,10 +317,15 @@ async def test_an_unknown_subject_becomes_a_personal_concept(ask: Ask) -> None:
 
 async def test_what_was_typed_stays_for_display(ask: Ask) -> None:
     choice = await ask("What would my Zorblax DELUXE cost?")
-    assert (choice.match.concept.text, choice.match.concept.key) == ("Zorblax DELUXE", "zorblax deluxe")
+    assert (choice.match.concept.text, choice.match.concept.key) == (
+        "Zorblax DELUXE",
+        "zorblax deluxe",
+    )
 
 
-async def test_personal_concepts_are_this_users_alone(ask: Ask, tell: Callable[..., Awaitable[None]]) -> None:
+async def test_personal_concepts_are_this_users_alone(
+    ask: Ask, tell: Callable[..., Awaitable[None]]
+) -> None:
     query = "How do I put garden gnomes in a park?"
     await tell(("garden gnomes", "likes", "rain"))
     mine, bobs = await ask(query), await ask(query, "bob")
@@ -308,14 +334,18 @@ async def test_personal_concepts_are_this_users_alone(ask: Ask, tell: Callable[.
     assert "garden gnomes" not in [m.concept.key for m in bobs.alternatives]
 
 
-async def test_a_tail_of_a_personal_triple_is_a_concept_too(ask: Ask, tell: Callable[..., Awaitable[None]]) -> None:
+async def test_a_tail_of_a_personal_triple_is_a_concept_too(
+    ask: Ask, tell: Callable[..., Awaitable[None]]
+) -> None:
     await tell(("dog", "likes", "garden gnomes from mars"))
     choice = await ask("How do I put garden gnomes from mars in a park?")
     assert (choice.match.concept.key, choice.match.personal) == ("garden gnomes from mars", True)
     assert await subject(ask, "How do I put garden gnomes from mars in a park?", "bob") == "park"
 
 
-async def test_an_earlier_revision_has_the_concepts_of_then(ask: Ask, tell: Callable[..., Awaitable[None]]) -> None:
+async def test_an_earlier_revision_has_the_concepts_of_then(
+    ask: Ask, tell: Callable[..., Awaitable[None]]
+) -> None:
     await tell(("park", "is", "closed"))
     query = "How do I put a polar bear in a park?"
     assert (await ask(query)).match.concept.key == "park"

@@ -15,7 +15,9 @@ def test_reasoning_template_with_one_and_several_facts() -> None:
         "Answer the query considering the user's personalized facts."
         " <question>: What does a dog enjoy? <facts>: dog likes meat <answer>:"
     )
-    assert reasoning_prompt("q", ["a is b", "c is d"]).endswith(" <facts>: a is b; c is d <answer>:")
+    assert reasoning_prompt("q", ["a is b", "c is d"]).endswith(
+        " <facts>: a is b; c is d <answer>:"
+    )
 
 
 def test_extraction_template() -> None:

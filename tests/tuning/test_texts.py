@@ -238,7 +238,9 @@ SAME = [
 
 
 @pytest.mark.parametrize(("answer", "expected"), SAME)
-def test_case_outer_quotes_a_final_stop_and_an_article_make_no_other_answer(answer: str, expected: str) -> None:
+def test_case_outer_quotes_a_final_stop_and_an_article_make_no_other_answer(
+    answer: str, expected: str
+) -> None:
     assert same_answer(answer, expected) or says(answer, expected)
 
 
@@ -338,10 +340,26 @@ def test_a_country_is_the_concept_that_the_graph_knows() -> None:
 
 answers = st.one_of(
     st.text(min_size=1),
-    st.text(st.sampled_from("aBc 19.,;:!?-+#%$'\"“”‘’«»「」()_\u200b\u2212²½ñ京。、the my"), min_size=1),
+    st.text(
+        st.sampled_from("aBc 19.,;:!?-+#%$'\"“”‘’«»「」()_\u200b\u2212²½ñ京。、the my"), min_size=1
+    ),
     st.lists(
         st.sampled_from(
-            ["the", "The", "my", "who", "Who", "D.C.", "Yahoo!", "2.5", '"', "and", "because", "it", "京都。"]
+            [
+                "the",
+                "The",
+                "my",
+                "who",
+                "Who",
+                "D.C.",
+                "Yahoo!",
+                "2.5",
+                '"',
+                "and",
+                "because",
+                "it",
+                "京都。",
+            ]
         ),
         min_size=1,
     ).map(" ".join),
@@ -371,13 +389,18 @@ def test_comparing_ends_whatever_is_compared(answer: str, expected: str) -> None
 
 
 ordinary = st.lists(
-    st.text(st.characters(categories=["Ll"]), min_size=2, max_size=8).filter(lambda w: w == normalized_answer(w)),
+    st.text(st.characters(categories=["Ll"]), min_size=2, max_size=8).filter(
+        lambda w: w == normalized_answer(w)
+    ),
     min_size=1,
     max_size=4,
 ).map(" ".join)
 
 
-@given(ordinary, st.sampled_from(["{}", " {}\n", "{}.", '"{}"', "“{}”.", "‘{}.’", "«{}»", "「{}」。", "{}。"]))
+@given(
+    ordinary,
+    st.sampled_from(["{}", " {}\n", "{}.", '"{}"', "“{}”.", "‘{}.’", "«{}»", "「{}」。", "{}。"]),
+)
 def test_outer_blanks_quotes_and_one_final_stop_do_not_count(text: str, dressed: str) -> None:
     assert says(dressed.format(text), text)
     assert says(text, dressed.format(text))
@@ -386,4 +409,7 @@ def test_outer_blanks_quotes_and_one_final_stop_do_not_count(text: str, dressed:
 @given(ordinary, ordinary)
 def test_ordinary_words_are_equal_only_if_they_are_the_same(one: str, other: str) -> None:
     if same_answer(one, other):
-        assert normalized_answer(one) in (normalized_answer(other), normalized_answer(object_text(other)))
+        assert normalized_answer(one) in (
+            normalized_answer(other),
+            normalized_answer(object_text(other)),
+        )

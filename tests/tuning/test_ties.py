@@ -1,4 +1,5 @@
-"""No decision hangs on the last digits of a probability: what hardware may round either way is a tie, broken by a rule."""
+"""No decision hangs on the last digits of a probability: what hardware may round either way is a
+tie, broken by a rule."""
 
 from __future__ import annotations
 
@@ -11,9 +12,15 @@ from server.tuning.objective import Probabilities
 from tests.tuning.views import view, z
 
 NOISE = 2e-6
-"""Of a probability, relatively: more than float32 gave here between any two forward passes (server.lm)."""
+"""Of a probability, relatively: more than float32 gave here between any two forward passes
+(server.lm)."""
 
-DOG = {"AtLocation": ["kennel", "park"], "Desires": ["meat", "bones"], "HasA": ["tail"], "IsA": ["pet"]}
+DOG = {
+    "AtLocation": ["kennel", "park"],
+    "Desires": ["meat", "bones"],
+    "HasA": ["tail"],
+    "IsA": ["pet"],
+}
 H = tuple(z(r, "fish") for r in ("IsA", "Desires", "HasA"))
 
 
@@ -38,7 +45,18 @@ def test_noise_flips_no_tie(noise: list[float]) -> None:
             still, noisy = equal(False), equal(True)
             epsilon = 3.0
             decisions = [
-                solve(Problem(seen, H, "fish", "meat", p, stopping=stopping, removal=removal, epsilon=epsilon))
+                solve(
+                    Problem(
+                        seen,
+                        H,
+                        "fish",
+                        "meat",
+                        p,
+                        stopping=stopping,
+                        removal=removal,
+                        epsilon=epsilon,
+                    )
+                )
                 for p in (still, noisy)
             ]
             assert decisions[0].added == decisions[1].added

@@ -41,7 +41,10 @@ def chain(count: int, triples: int = 1) -> list[Edit]:
             r,
             EditKind.FACTS,
             r,
-            tuple(Change(Triple.of(f"head {r}", "IsA", f"tail {n}"), None, added(r, n)) for n in range(triples)),
+            tuple(
+                Change(Triple.of(f"head {r}", "IsA", f"tail {n}"), None, added(r, n))
+                for n in range(triples)
+            ),
         )
         for r in range(1, count + 1)
     ]
@@ -109,7 +112,9 @@ def with_triple(*triple: str) -> str:
 
 
 def raw(name: str, value: str) -> str:
-    return json.dumps(GOOD)[:-1] + f',"evidence":{json.dumps(EVIDENCE)[:-1]},"{name}":{value}' + "}}"
+    return (
+        json.dumps(GOOD)[:-1] + f',"evidence":{json.dumps(EVIDENCE)[:-1]},"{name}":{value}' + "}}"
+    )
 
 
 BAD_EDITS = {
@@ -166,7 +171,9 @@ FRAMES = {
     "version that is true": signed(header='{"format":"kgt-overlay","version":true}'),
     "format": signed(header=json.dumps({"format": SECRET, "version": 1})),
     "deep header": signed(header="[" * 60_000),
-    "long header": signed(header=json.dumps({"format": "kgt-overlay", "version": 1, "x": "y" * 70_000})),
+    "long header": signed(
+        header=json.dumps({"format": "kgt-overlay", "version": 1, "x": "y" * 70_000})
+    ),
     "count": [*signed()[:-1], json.dumps({"edits": SECRET, "sha256": ""})],
     "count that is true": [*signed("{}")[:-1], json.dumps({"edits": True, "sha256": ""})],
     "hash": [*signed()[:-1], json.dumps({"edits": 0, "sha256": SECRET})],
@@ -190,14 +197,27 @@ def test_relations_are_named_as_edit_facts_names_them() -> None:
     lines = signed(
         with_(
             changes=[
-                {"triple": ["a", r, str(n)], "before": None, "after": ["added", 1, n]} for n, r in enumerate(names)
+                {"triple": ["a", r, str(n)], "before": None, "after": ["added", 1, n]}
+                for n, r in enumerate(names)
             ]
         )
     )
     (edit,) = parse_export(lines, VOCABULARY).edits
-    assert [c.triple.relation for c in edit.changes] == ["Desires", "my own", "IsA", "likes too", "HasA"]
+    assert [c.triple.relation for c in edit.changes] == [
+        "Desires",
+        "my own",
+        "IsA",
+        "likes too",
+        "HasA",
+    ]
     (edit,) = parse_export(lines, VOCABULARY.with_base_names(["Owns", "likes"])).edits
-    assert [c.triple.relation for c in edit.changes] == ["likes", "my own", "IsA", "likes too", "Owns"]
+    assert [c.triple.relation for c in edit.changes] == [
+        "likes",
+        "my own",
+        "IsA",
+        "likes too",
+        "Owns",
+    ]
 
 
 @given(st.lists(any_changes, max_size=4))
@@ -205,7 +225,10 @@ def test_any_log_that_rpcs_make_comes_back(log: list[tuple[Change, ...]]) -> Non
     edits: list[Edit] = []
     overlay = Overlay()
     for revision, sent in enumerate(log, start=1):
-        changes = tuple(Change(c.triple, overlay.marks.get(c.triple), added(revision, n)) for n, c in enumerate(sent))
+        changes = tuple(
+            Change(c.triple, overlay.marks.get(c.triple), added(revision, n))
+            for n, c in enumerate(sent)
+        )
         edits.append(Edit(f"e{revision}", revision, EditKind.FACTS, revision, changes))
         overlay = overlay.with_edit(edits[-1])
     export = parse_export(exported(edits), VOCABULARY)
@@ -214,7 +237,9 @@ def test_any_log_that_rpcs_make_comes_back(log: list[tuple[Change, ...]]) -> Non
     assert exported(export.edits) == exported(edits)
 
 
-def test_the_marks_of_earlier_edits_are_not_copied_for_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_marks_of_earlier_edits_are_not_copied_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     lines = exported(chain(300))
 
     def refuse(*_: object) -> Overlay:
@@ -263,7 +288,9 @@ def courier(store: SqliteStore) -> Courier:
     return Courier(store, VOCABULARY, Writer(store), dict)
 
 
-async def imported(store: SqliteStore, user: str, lines: Iterable[str], *, merge: bool = False) -> Imported:
+async def imported(
+    store: SqliteStore, user: str, lines: Iterable[str], *, merge: bool = False
+) -> Imported:
     seen: list[Imported] = []
 
     def render(result: Imported) -> bytes:
@@ -274,11 +301,17 @@ async def imported(store: SqliteStore, user: str, lines: Iterable[str], *, merge
     return seen[-1]
 
 
-async def told(store: SqliteStore, user: str, add: Sequence[Triple] = (), remove: Sequence[Triple] = ()) -> None:
-    await Historian(store, VOCABULARY, Writer(store)).edit_facts(user, add, remove, None, None, lambda _: b"")
+async def told(
+    store: SqliteStore, user: str, add: Sequence[Triple] = (), remove: Sequence[Triple] = ()
+) -> None:
+    await Historian(store, VOCABULARY, Writer(store)).edit_facts(
+        user, add, remove, None, None, lambda _: b""
+    )
 
 
-async def test_a_merge_hides_nothing_that_this_base_does_not_have(stores: Callable[..., SqliteStore]) -> None:
+async def test_a_merge_hides_nothing_that_this_base_does_not_have(
+    stores: Callable[..., SqliteStore],
+) -> None:
     kennel, sofa = Triple.of("dog", "AtLocation", "kennel"), Triple.of("dog", "AtLocation", "sofa")
     there, here = stores(kennel, sofa), stores(sofa)
     await told(there, "ann", remove=[kennel, sofa])
@@ -286,10 +319,15 @@ async def test_a_merge_hides_nothing_that_this_base_does_not_have(stores: Callab
     await told(here, "bob", add=[kennel])
     result = await imported(here, "bob", lines, merge=True)
     assert dict((await here.overlay("bob")).marks) == {sofa: Mark(Origin.REMOVED, Stamp(2, 1))}
-    assert [c.after for e in result.merged_edits for c in e.changes] == [None, Mark(Origin.REMOVED, Stamp(2, 1))]
+    assert [c.after for e in result.merged_edits for c in e.changes] == [
+        None,
+        Mark(Origin.REMOVED, Stamp(2, 1)),
+    ]
 
 
-async def test_a_large_merge_is_edits_of_500_triples_committed_together(stores: Callable[..., SqliteStore]) -> None:
+async def test_a_large_merge_is_edits_of_500_triples_committed_together(
+    stores: Callable[..., SqliteStore],
+) -> None:
     store = stores()
     await told(store, "bob", add=[MEAT, Triple.of("head 1", "IsA", "tail 3")])
     result = await imported(store, "bob", exported(chain(3, MAX_CHANGES)), merge=True)
@@ -300,7 +338,9 @@ async def test_a_large_merge_is_edits_of_500_triples_committed_together(stores: 
     assert len((await store.overlay("bob")).marks) == 1501
     assert await store.history("bob") == [(await store.history("bob"))[0], *result.merged_edits]
     lines = list(await courier(store).export("bob"))
-    assert (await imported(store, "carol", lines)).revision == 4, "what a merge made can be taken on"
+    assert (await imported(store, "carol", lines)).revision == 4, (
+        "what a merge made can be taken on"
+    )
     assert (await store.overlay("carol")).marks == (await store.overlay("bob")).marks
 
 

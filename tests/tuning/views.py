@@ -17,7 +17,9 @@ def z(relation: str, tail: str) -> Triple:
     return Triple(DOG, relation, Concept.of(tail))
 
 
-def view(base: Mapping[str, list[str]], personal: Mapping[str, list[str]] | None = None) -> Neighborhood:
+def view(
+    base: Mapping[str, list[str]], personal: Mapping[str, list[str]] | None = None
+) -> Neighborhood:
     """What a user sees at dog: tails by relation, the heaviest or newest first."""
     personal = personal or {}
     slices = []
@@ -27,7 +29,8 @@ def view(base: Mapping[str, list[str]], personal: Mapping[str, list[str]] | None
             for n, t in enumerate(personal.get(relation, []))
         )
         shared = tuple(
-            ViewedTriple(z(relation, t), Origin.BASE, in_base=True, weight=1.0) for t in base.get(relation, [])
+            ViewedTriple(z(relation, t), Origin.BASE, in_base=True, weight=1.0)
+            for t in base.get(relation, [])
         )
         slices.append(RelationSlice(relation, own, shared, len(shared)))
     return Neighborhood(DOG, 1 if personal else 0, tuple(slices))
@@ -37,4 +40,6 @@ def probabilities(
     relations: Mapping[str, float], reasoning: Mapping[tuple[str, str], Mapping[str, float]]
 ) -> Probabilities:
     """p(r), and P(a|q,z) as {(relation, tail): {answer: P}}."""
-    return Probabilities(relations, {(z(r, t), a): p for (r, t), row in reasoning.items() for a, p in row.items()})
+    return Probabilities(
+        relations, {(z(r, t), a): p for (r, t), row in reasoning.items() for a, p in row.items()}
+    )
