@@ -2,7 +2,7 @@
 file.
 
 Fills overlay files of several sizes with the edits of many users in random order, erases one of
-them, and times zeroing the gaps of all pages (`server/stores/scrub.py`), the same again, and
+them, and times zeroing the gaps of all pages (`server/stores/sqlite/scrub.py`), the same again, and
 SQLite's VACUUM. `left` counts the places where the erased user's name still stood before. The last
 line is JSON.
 """
@@ -21,9 +21,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from server.stores import sql
-from server.stores.migrations import prepare_overlays
-from server.stores.scrub import zero_gaps
+from server.stores.sqlite import sql
+from server.stores.sqlite.migrations import prepare_overlays
+from server.stores.sqlite.scrub import zero_gaps
 
 _ERASED = "user-000003-x"
 _SLICE_PAGES = 16_384

@@ -22,8 +22,8 @@ from bench.engine import SHAPES, device_name, model_under_test, peak_bytes, rese
 from server import assemble
 from server.lm.transformers_model import TransformersModel
 from server.settings import read_settings
-from server.stores.sqlite import SqliteStore
-from server.stores.sqlite_base import BaseTriple, build_base
+from server.stores.sqlite.base import BaseTriple, build_base
+from server.stores.sqlite.store import SqliteStore
 from server.tuning.personalize import (
     PersonalizeCommand,
     PersonalizeOutcome,

@@ -32,14 +32,15 @@ from server.graph.concept import Concept
 from server.graph.edit import Change, Edit, EditKind
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple
-from server.stores import cypher, sql
-from server.stores.neo4j import Neo4jStore
-from server.stores.neo4j_base import SqliteSource, load_base, prepare_graph
-from server.stores.neo4j_connection import Connection, Neo4jLogin, done, login_from_environment
-from server.stores.neo4j_rows import NEWEST, asked_rows, mark_row, owner_of, place_of
-from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
-from server.stores.sqlite_base import BASE_FILE, BaseReader, BaseTriple, build_base
-from server.stores.view import erasure_bucket
+from server.stores.neo4j import cypher
+from server.stores.neo4j.base import SqliteSource, load_base, prepare_graph
+from server.stores.neo4j.connection import Connection, Neo4jLogin, done, login_from_environment
+from server.stores.neo4j.rows import NEWEST, asked_rows, mark_row, owner_of, place_of
+from server.stores.neo4j.store import Neo4jStore
+from server.stores.rules.view import erasure_bucket
+from server.stores.sqlite import sql
+from server.stores.sqlite.base import BASE_FILE, BaseReader, BaseTriple, build_base
+from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from server.tuning.ports import GraphStore, RequestRecord, Snapshot
 
 VOCABULARY = Vocabulary.built_in()

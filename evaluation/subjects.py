@@ -25,8 +25,8 @@ from server.errors import SubjectNotFound
 from server.graph.concept import concept_key, strip_determiners
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
-from server.stores.sqlite import SqliteStore
-from server.stores.sqlite_base import BaseTriple, build_base
+from server.stores.sqlite.base import BaseTriple, build_base
+from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import GraphStore
 from server.tuning.subject import find_subject, query_words
 from training.examples import fill

@@ -37,8 +37,8 @@ from kgload.stats import graph_stats, show, stats
 from kgload.verify import EmbeddedBase, Neo4jBase, verify
 from server.errors import KgtError
 from server.graph.relation import Vocabulary
-from server.stores.neo4j_connection import EMBEDDED, login_from_environment
-from server.stores.sqlite import data_folder
+from server.stores.neo4j.connection import EMBEDDED, login_from_environment
+from server.stores.sqlite.store import data_folder
 
 _LAYOUTS: dict[str, Reader] = {"tsv": tabbed_rows, "csv": comma_rows, "jsonl": json_rows}
 _ENDINGS = {

@@ -15,8 +15,8 @@ from kgload.interrupts import run_async
 from kgload.report import Report
 from kgload.staging import Limits, Stage, connect, execute, quoted
 from server.graph.relation import Vocabulary
-from server.stores import cypher
-from server.stores.neo4j_base import (
+from server.stores.neo4j import cypher
+from server.stores.neo4j.base import (
     BaseConcept,
     BaseNotes,
     LoadedBase,
@@ -26,9 +26,9 @@ from server.stores.neo4j_base import (
     prepare_graph,
     present_graph,
 )
-from server.stores.neo4j_connection import Connection, Neo4jLogin
-from server.stores.neo4j_rows import LONGEST_URI_BYTES, uri_of
-from server.stores.sqlite_base import BaseCounts
+from server.stores.neo4j.connection import Connection, Neo4jLogin
+from server.stores.neo4j.rows import LONGEST_URI_BYTES, uri_of
+from server.stores.sqlite.base import BaseCounts
 
 BATCH = 2_000
 LANES = 4
@@ -37,7 +37,7 @@ more than one."""
 
 
 class StagedSource:
-    """A stage as a source of server.stores.neo4j_base: the same order at every start."""
+    """A stage as a source of server.stores.neo4j.base: the same order at every start."""
 
     lanes = LANES
 

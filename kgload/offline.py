@@ -21,9 +21,9 @@ from kgload.live import names_of, notes_of, surface_of
 from kgload.report import Report
 from kgload.staging import Limits, Stage, connect, execute, quoted
 from server.graph.relation import Vocabulary
-from server.stores import cypher
-from server.stores.neo4j_base import type_of
-from server.stores.neo4j_rows import LONGEST_URI_BYTES, uri_of
+from server.stores.neo4j import cypher
+from server.stores.neo4j.base import type_of
+from server.stores.neo4j.rows import LONGEST_URI_BYTES, uri_of
 
 DATABASE = "neo4j"
 CONCEPT_HEADER = ":ID(concept),uri,text,language,retrievable:long,generation:long\n"

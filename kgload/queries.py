@@ -247,7 +247,7 @@ SELECT n.id, n.graph_name, count(*) FROM merged JOIN (SELECT DISTINCT id, graph_
 GROUP BY n.id, n.graph_name ORDER BY n.graph_name
 """
 
-# As server.stores.sqlite_base defines the fingerprint.
+# As server.stores.sqlite.base defines the fingerprint.
 
 CONCEPTS_DIGEST = "SELECT bit_xor(md5_number(concat(id, ',', key))) FROM read_parquet({file})"
 EDGES_DIGEST = """
@@ -271,7 +271,7 @@ JOIN (SELECT unnest($sources, recursive := true)) s(id, dataset, license) ON s.i
 """
 
 # For Neo4j. `back_rank` is the place at the tail, of what is read from both ends
-# (server.stores.neo4j_base.RankedEdge). A key that no index would take goes through Python.
+# (server.stores.neo4j.base.RankedEdge). A key that no index would take goes through Python.
 
 _URI = "CASE WHEN strlen({0}key) > {{longest}} THEN uri_in_python({0}key) ELSE {0}key END"
 _GRAPH_EDGES = """

@@ -11,9 +11,9 @@ from kgload.errors import LoadError
 from kgload.graph import GraphBase
 from kgload.report import Report
 from server.graph.relation import Vocabulary
-from server.stores.neo4j_connection import Neo4jLogin
-from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
-from server.stores.sqlite_base import BASE_FILE, BaseReader
+from server.stores.neo4j.connection import Neo4jLogin
+from server.stores.sqlite.base import BASE_FILE, BaseReader
+from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 
 HUBS = 10
 

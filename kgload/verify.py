@@ -21,8 +21,8 @@ from kgload.rows import Item
 from kgload.source import Source, open_source
 from kgload.staging import Limits, Recipe, Stage, connect, quoted
 from server.graph.relation import Vocabulary
-from server.stores.neo4j_rows import uri_of
-from server.stores.sqlite_base import BASE_FILE, BaseReader
+from server.stores.neo4j.rows import uri_of
+from server.stores.sqlite.base import BASE_FILE, BaseReader
 
 SAMPLED_EDGES = 1000
 

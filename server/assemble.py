@@ -9,10 +9,11 @@ from server.errors import InvalidVocabulary
 from server.graph.relation import Vocabulary
 from server.rpc.service import UseCases, fingerprints
 from server.settings import Settings
-from server.stores import neo4j_base, sqlite_check
-from server.stores.neo4j import Neo4jStore
-from server.stores.sqlite import SqliteStore
-from server.stores.sqlite_base import declared_relations, relation_names
+from server.stores.neo4j import base as neo4j_base
+from server.stores.neo4j.store import Neo4jStore
+from server.stores.sqlite import check as sqlite_check
+from server.stores.sqlite.base import declared_relations, relation_names
+from server.stores.sqlite.store import SqliteStore
 from server.tuning.answer import Answerer, AnswerRules
 from server.tuning.facts import RetrievalRules
 from server.tuning.history import Historian

@@ -13,8 +13,8 @@ from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
 from kgt.addresses import DEFAULT_ADDRESS, VARIABLES, Address, named_address
 from server.errors import InvalidSetting
 from server.lm.folders import DEFAULT_MODEL, cache_folder
-from server.stores.neo4j_connection import EMBEDDED, Neo4jLogin, checked_login
-from server.stores.sqlite import data_folder
+from server.stores.neo4j.connection import EMBEDDED, Neo4jLogin, checked_login
+from server.stores.sqlite.store import data_folder
 
 
 class Settings(BaseSettings):

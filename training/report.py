@@ -30,7 +30,7 @@ from server.graph.relation import Vocabulary
 from server.lm.loading import LoadedModel, ModelChoice, load
 from server.lm.transformers_model import TransformersModel
 from server.settings import Settings
-from server.stores.sqlite import SqliteStore
+from server.stores.sqlite.store import SqliteStore
 from server.tuning.objective import probability
 from server.tuning.ports import Branch, GenerateRequest
 from server.tuning.templates import SEPARATOR, extraction_prompt, reasoning_prompt, retrieval_prompt

@@ -35,8 +35,8 @@ from server.graph.edit import Change, Edit, EditKind, OverlayBuilder, Unreadable
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple
-from server.stores.sqlite_base import BaseTriple
-from server.stores.view import newest_first
+from server.stores.rules.view import newest_first
+from server.stores.sqlite.base import BaseTriple
 from server.tuning.history import Historian, Reverted, Skipped
 from server.tuning.ports import Erased, GraphStore, Listing, Page, RequestRecord, Snapshot
 from server.tuning.transfer import Courier, Imported

@@ -13,7 +13,7 @@ from server import assemble
 from server.graph.relation import Vocabulary
 from server.rpc.service import UseCases
 from server.settings import Settings
-from server.stores.sqlite import SqliteStore
+from server.stores.sqlite.store import SqliteStore
 from tests.fixed_model import FixedModel
 
 VOCABULARY = Vocabulary.built_in()

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from kgload.__main__ import main
-from server.stores.sqlite_base import BASE_FILE
+from server.stores.sqlite.base import BASE_FILE
 
 HEAVY = {"dataset": "/d/wiktionary/en", "license": "cc:by-sa/4.0", "sources": [], "weight": 2.5}
 

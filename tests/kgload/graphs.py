@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from server.stores.neo4j_base import PATIENCE_S, Tx
-from server.stores.neo4j_connection import Connection, Neo4jLogin
+from server.stores.neo4j.base import PATIENCE_S, Tx
+from server.stores.neo4j.connection import Connection, Neo4jLogin
 from tests.kgload.dumps import dump, line
 
 _CONCEPTS = """

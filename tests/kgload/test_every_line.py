@@ -23,7 +23,7 @@ from kgload.__main__ import _LAYOUTS, main
 from kgload.report import Report
 from kgload.rows import comma_rows
 from server.graph.concept import concept_key
-from server.stores.sqlite_base import BASE_FILE
+from server.stores.sqlite.base import BASE_FILE
 from tests.kgload.dumps import content, edges, line, load
 
 

@@ -17,8 +17,8 @@ import pytest
 from bench.generate import generate
 from demo.processes import ROOT
 from kgload.__main__ import main
-from server.stores import cypher
-from server.stores.neo4j_connection import Neo4jLogin
+from server.stores.neo4j import cypher
+from server.stores.neo4j.connection import Neo4jLogin
 from tests.kgload import graphs
 from tests.kgload.graphs import content, empty
 from tests.kgload.killed import interrupted, killed, points_of

@@ -14,9 +14,9 @@ from server.graph.concept import Concept
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
 from server.settings import read_settings
-from server.stores.neo4j import Neo4jStore
-from server.stores.neo4j_connection import Neo4jLogin
-from server.stores.sqlite import SqliteStore
+from server.stores.neo4j.connection import Neo4jLogin
+from server.stores.neo4j.store import Neo4jStore
+from server.stores.sqlite.store import SqliteStore
 from tests.conformance.graph_store import add
 from tests.kgload import graphs
 from tests.neo4j.database import Database

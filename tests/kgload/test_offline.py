@@ -12,8 +12,8 @@ import pytest
 from kgload.__main__ import main
 from kgload.offline import SCRIPT
 from server.graph.concept import Concept
-from server.stores.neo4j import Neo4jStore
-from server.stores.sqlite import SqliteStore
+from server.stores.neo4j.store import Neo4jStore
+from server.stores.sqlite.store import SqliteStore
 from tests.conformance.graph_store import VOCABULARY
 from tests.kgload import graphs
 from tests.kgload.dumps import dump, line

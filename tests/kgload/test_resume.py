@@ -12,8 +12,8 @@ import pytest
 from bench.generate import generate
 from kgload import staging
 from server.graph.triple import Triple
-from server.stores.sqlite import SqliteStore
-from server.stores.sqlite_base import BASE_FILE
+from server.stores.sqlite.base import BASE_FILE
+from server.stores.sqlite.store import SqliteStore
 from tests.conformance.graph_store import VOCABULARY, add, remove
 from tests.kgload.dumps import content, dump, line, load
 from tests.kgload.killed import interrupted, killed, points_of

@@ -17,8 +17,8 @@ from server import assemble
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple, verbalize
 from server.settings import Settings
-from server.stores.sqlite import SqliteStore
-from server.stores.sqlite_base import BASE_FILE
+from server.stores.sqlite.base import BASE_FILE
+from server.stores.sqlite.store import SqliteStore
 from tests.conformance.graph_store import VOCABULARY, add, t
 from tests.kgload.dumps import content, dump, edges, line, load
 

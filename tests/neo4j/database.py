@@ -28,7 +28,7 @@ from typing import Any, Protocol
 
 from kgload.offline import JVM_FLAGS
 from server.lm.folders import cache_folder
-from server.stores.neo4j_connection import Neo4jLogin
+from server.stores.neo4j.connection import Neo4jLogin
 
 POMS = {
     "lts": Path(__file__).with_name("pom.xml"),

@@ -8,9 +8,9 @@ from pathlib import Path
 from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp
-from server.stores.neo4j import Neo4jStore
-from server.stores.neo4j_connection import Neo4jLogin
-from server.stores.sqlite_base import BaseTriple
+from server.stores.neo4j.connection import Neo4jLogin
+from server.stores.neo4j.store import Neo4jStore
+from server.stores.sqlite.base import BaseTriple
 from tests.conformance.graph_store import BONES, CARROTS, MEAT, add, remove, t
 from tests.neo4j.graphs import fill, forget_users
 from tests.rpc.running import BASE

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from demo.processes import ROOT
-from server.stores.neo4j_connection import Connection
+from server.stores.neo4j.connection import Connection
 from tests.neo4j.database import Database
 from tests.neo4j.graphs import forget_users
 from tests.neo4j.screenshot import SETTINGS

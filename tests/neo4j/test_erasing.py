@@ -13,9 +13,9 @@ import pytest
 from server.errors import Unavailable
 from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason
 from server.graph.triple import Triple
-from server.stores.neo4j import Neo4jStore
-from server.stores.neo4j_blanks import advice_on_logs, log_settings
-from server.stores.neo4j_connection import Connection
+from server.stores.neo4j.blanks import advice_on_logs, log_settings
+from server.stores.neo4j.connection import Connection
+from server.stores.neo4j.store import Neo4jStore
 from server.tuning.ports import RequestRecord
 from tests.conformance.graph_store import CARROTS, VOCABULARY, add, added, t
 from tests.neo4j.database import ProcessNeo4j, Unobtainable, neo4j_process, until

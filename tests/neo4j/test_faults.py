@@ -19,8 +19,8 @@ from kgt.client import AsyncClient, Client
 from kgt.errors import Aborted, CallError, Unavailable
 from server.graph.relation import Vocabulary
 from server.health import SERVING, status_of
-from server.stores.neo4j import Neo4jStore
-from server.stores.neo4j_connection import Neo4jLogin
+from server.stores.neo4j.connection import Neo4jLogin
+from server.stores.neo4j.store import Neo4jStore
 from tests.neo4j.database import Database, until
 from tests.neo4j.graphs import fill, forget_users
 from tests.rpc.running import BASE, ENJOY, WHERE

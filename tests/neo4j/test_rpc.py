@@ -15,7 +15,7 @@ from kgt.errors import InvalidArgument, NotFound, Unavailable
 from server import assemble
 from server.rpc.serving import new_server
 from server.settings import Settings
-from server.stores.neo4j_connection import Neo4jLogin
+from server.stores.neo4j.connection import Neo4jLogin
 from tests.fixed_model import FixedModel
 from tests.neo4j.database import Database
 from tests.neo4j.graphs import fill, forget_users, run

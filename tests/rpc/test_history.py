@@ -18,7 +18,7 @@ from kgt.errors import (
 )
 from kgt.v1 import personalization_pb2 as pb
 from server import errors
-from server.stores.sqlite_check import OVERLAYS_FILE
+from server.stores.sqlite.check import OVERLAYS_FILE
 from tests.conformance.graph_store import BROKEN_BODY
 from tests.rpc.running import ENJOY, Running
 

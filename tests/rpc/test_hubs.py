@@ -11,8 +11,8 @@ import pytest
 from server.graph.concept import Concept
 from server.graph.triple import Triple
 from server.settings import Settings
-from server.stores.sqlite_base import BaseReader, BaseTriple, build_base
-from server.stores.view import BaseSlice
+from server.stores.rules.view import BaseSlice
+from server.stores.sqlite.base import BaseReader, BaseTriple, build_base
 from server.tuning.templates import FACT_SEPARATOR, REASONING
 from tests.fixed_model import FixedModel
 from tests.rpc.running import ENJOY, PHRASES, VOCABULARY, Running, running

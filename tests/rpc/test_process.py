@@ -27,8 +27,8 @@ from server.health import status_of
 from server.rpc.service import UseCases
 from server.rpc.serving import Probes
 from server.settings import Settings
-from server.stores.sqlite import SqliteStore
-from server.stores.sqlite_base import build_base
+from server.stores.sqlite.base import build_base
+from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import LanguageModel
 from tests.fixed_model import FixedModel
 from tests.neo4j.database import free_port

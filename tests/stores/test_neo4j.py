@@ -19,14 +19,14 @@ from server.graph.neighborhood import ViewedTriple
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp
 from server.settings import read_settings
-from server.stores import cypher
-from server.stores.neo4j import Neo4jStore
-from server.stores.neo4j_base import BaseConcept, RankedEdge, SqliteSource, load_base, meetings
-from server.stores.neo4j_connection import Connection, Neo4jLogin, checked_login
-from server.stores.neo4j_rows import NEWEST, asked_rows, owner_of, place_of, uri_of
-from server.stores.sqlite import SqliteStore
-from server.stores.sqlite_base import BASE_FILE, BaseReader, BaseTriple, build_base
-from server.stores.view import erasure_bucket
+from server.stores.neo4j import cypher
+from server.stores.neo4j.base import BaseConcept, RankedEdge, SqliteSource, load_base, meetings
+from server.stores.neo4j.connection import Connection, Neo4jLogin, checked_login
+from server.stores.neo4j.rows import NEWEST, asked_rows, owner_of, place_of, uri_of
+from server.stores.neo4j.store import Neo4jStore
+from server.stores.rules.view import erasure_bucket
+from server.stores.sqlite.base import BASE_FILE, BaseReader, BaseTriple, build_base
+from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import GraphStore, Page
 from tests.conformance.graph_store import (
     BONES,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from server.stores.neo4j import Neo4jStore
-from server.stores.sqlite_base import BASE_FILE, BaseTriple, build_base
+from server.stores.neo4j.store import Neo4jStore
+from server.stores.sqlite.base import BASE_FILE, BaseTriple, build_base
 from server.tuning.ports import GraphStore
 from tests.conformance.graph_store import BASE, BROKEN_BODY, VOCABULARY, GraphStoreConformance
 from tests.neo4j.database import Database, Unobtainable, neo4j_process

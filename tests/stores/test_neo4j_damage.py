@@ -16,19 +16,19 @@ from server.graph.codec import edit_to_json
 from server.graph.concept import Concept
 from server.graph.edit import Change, Edit, EditKind
 from server.graph.triple import Triple
-from server.stores import cypher
-from server.stores.neo4j import Neo4jStore
-from server.stores.neo4j_base import prepare_graph
-from server.stores.neo4j_connection import (
+from server.stores.neo4j import cypher
+from server.stores.neo4j.base import prepare_graph
+from server.stores.neo4j.connection import (
     CONNECTIONS,
     CONNECTIONS_A_USER,
     Connection,
     Neo4jLogin,
     Shares,
 )
-from server.stores.records import readable
-from server.stores.sqlite_base import BaseTriple
-from server.stores.view import erasure_bucket
+from server.stores.neo4j.store import Neo4jStore
+from server.stores.rules.records import readable
+from server.stores.rules.view import erasure_bucket
+from server.stores.sqlite.base import BaseTriple
 from server.tuning.deadline import call_deadline
 from server.tuning.ports import Page, RequestRecord
 from tests.conformance.graph_store import (

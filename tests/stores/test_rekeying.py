@@ -16,11 +16,10 @@ from server.graph.codec import edit_to_json
 from server.graph.concept import Concept
 from server.graph.edit import Edit, OverlayBuilder
 from server.graph.triple import Triple
-from server.stores import sql
-from server.stores import sqlite_rows as rows
-from server.stores.sqlite import SqliteStore
-from server.stores.sqlite_base import BaseTriple, build_base
-from server.stores.sqlite_check import OVERLAYS_FILE
+from server.stores.sqlite import rows, sql
+from server.stores.sqlite.base import BaseTriple, build_base
+from server.stores.sqlite.check import OVERLAYS_FILE
+from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import Page
 from server.tuning.subject import find_subject
 from server.tuning.transfer import export_lines, parse_export

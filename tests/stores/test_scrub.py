@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.stores.scrub import CannotScrub, Scrubbed, zero_gaps
+from server.stores.sqlite.scrub import CannotScrub, Scrubbed, zero_gaps
 
 _SCHEMA = """
 PRAGMA journal_mode = WAL;

@@ -11,10 +11,10 @@ import pytest
 from server.errors import DataLoss, StoreBusy, StoreFull, StoreUnusable
 from server.graph.concept import Concept
 from server.graph.edit import Change
-from server.stores import sql
-from server.stores.migrations import prepare_overlays
-from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
-from server.stores.sqlite_base import BASE_FILE, BaseTriple, build_base
+from server.stores.sqlite import sql
+from server.stores.sqlite.base import BASE_FILE, BaseTriple, build_base
+from server.stores.sqlite.migrations import prepare_overlays
+from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from tests.conformance.graph_store import (
     CARROTS,
     DOG,

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
-from server.stores.sqlite_base import BASE_FILE, BaseTriple, build_base
+from server.stores.sqlite.base import BASE_FILE, BaseTriple, build_base
+from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from server.tuning.ports import GraphStore
 from tests.conformance.graph_store import BASE, BROKEN_BODY, VOCABULARY, GraphStoreConformance
 

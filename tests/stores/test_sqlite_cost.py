@@ -9,9 +9,9 @@ import pytest
 
 from server.graph.concept import Concept
 from server.graph.triple import Triple
-from server.stores.sqlite import SqliteStore
-from server.stores.sqlite_base import BaseTriple, build_base
-from server.stores.sqlite_session import Session
+from server.stores.sqlite.base import BaseTriple, build_base
+from server.stores.sqlite.session import Session
+from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import Page
 from tests.conformance.graph_store import DOG, MEAT, VOCABULARY, add, remove, t
 

@@ -12,7 +12,7 @@ import pytest
 
 from server.errors import DataLoss, UnreadableRecord
 from server.graph.edit import Change, Edit, OverlayBuilder, UnreadableEdit
-from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
+from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from server.tuning.ports import Page, RequestRecord
 from tests.conformance.graph_store import CARROTS, DOG, SOFA, VOCABULARY, add, added, t
 

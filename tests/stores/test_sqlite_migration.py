@@ -12,10 +12,10 @@ import pytest
 from server.errors import StoreUnusable, UnreadableRecord
 from server.graph.edit import OverlayBuilder, StopReason, UnreadableEdit
 from server.graph.triple import Origin
-from server.stores import migrations, sql
-from server.stores.migrations import prepare_overlays
-from server.stores.records import all_readable
-from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
+from server.stores.rules.records import all_readable
+from server.stores.sqlite import migrations, sql
+from server.stores.sqlite.migrations import prepare_overlays
+from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from server.tuning.ports import Page, RequestRecord
 from tests.conformance.graph_store import CARROTS, VOCABULARY, add, t
 

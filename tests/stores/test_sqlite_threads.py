@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from server.errors import DataLoss, StoreBusy, UnreadableRecord
-from server.stores import sqlite
-from server.stores.sqlite import OVERLAYS_FILE, SqliteStore
-from server.stores.sqlite_session import Session
-from server.stores.sqlite_threads import MOST_OF_A_USER, READERS, Threads
+from server.stores.sqlite import store as sqlite
+from server.stores.sqlite.session import Session
+from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
+from server.stores.sqlite.threads import MOST_OF_A_USER, READERS, Threads
 from server.tuning.ports import Page
 from tests.conformance.graph_store import BROKEN_BODY, CARROTS, SOFA, VOCABULARY, add
 

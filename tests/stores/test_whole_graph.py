@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from server.graph.concept import Concept
-from server.stores import sql
-from server.stores.sqlite import SqliteStore
-from server.stores.sqlite_base import BASE_FILE, BaseTriple, build_base
+from server.stores.sqlite import sql
+from server.stores.sqlite.base import BASE_FILE, BaseTriple, build_base
+from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import ConceptEntry, Page
 from server.tuning.subject import find_subject
 from tests.conformance.graph_store import VOCABULARY, add, t

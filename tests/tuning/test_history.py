@@ -11,7 +11,7 @@ from server.errors import RevertBlocked
 from server.graph.edit import Edit
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
-from server.stores.sqlite import SqliteStore
+from server.stores.sqlite.store import SqliteStore
 from server.tuning.history import Historian, Reverted, standing_reverts
 from server.tuning.writes import Writer
 

@@ -16,8 +16,8 @@ from server.graph.codec import MAX_CHANGES, MAX_EDIT_BYTES, edit_to_json
 from server.graph.edit import Change, Edit, EditKind, Overlay
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple
-from server.stores.sqlite import SqliteStore
-from server.stores.sqlite_base import BaseTriple, build_base
+from server.stores.sqlite.base import BaseTriple, build_base
+from server.stores.sqlite.store import SqliteStore
 from server.tuning import transfer
 from server.tuning.history import Historian
 from server.tuning.ports import Page

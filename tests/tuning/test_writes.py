@@ -13,7 +13,7 @@ import pytest
 from server.errors import OverlayErased, RequestIdReused
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
-from server.stores.sqlite import SqliteStore
+from server.stores.sqlite.store import SqliteStore
 from server.tuning.history import Historian
 from server.tuning.ports import Erased, Snapshot
 from server.tuning.writes import RequestKey, Write, Writer, uncut

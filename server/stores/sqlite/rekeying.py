@@ -18,9 +18,8 @@ from server.graph.edit import Change, Edit, EditKind, OverlayBuilder, Unreadable
 from server.graph.rekeying import Rekeying
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple, canonical
-from server.stores import sql
-from server.stores import sqlite_rows as rows
-from server.stores.records import read_edit
+from server.stores.rules.records import read_edit
+from server.stores.sqlite import rows, sql
 
 
 def rekey(connection: sqlite3.Connection) -> None:

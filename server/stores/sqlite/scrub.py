@@ -15,9 +15,9 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.stores import sql
-from server.stores.sqlite_base import transaction
-from server.stores.sqlite_connection import log_of
+from server.stores.sqlite import sql
+from server.stores.sqlite.base import transaction
+from server.stores.sqlite.connection import log_of
 
 SLICE_PAGES = 16_384
 """Pages whose gaps are zeroed under one write lock: 64 MiB, some 50 ms."""

@@ -34,12 +34,16 @@ from server.graph.edit import Edit, Overlay, UnreadableEdit
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Triple, canonical, oriented
-from server.stores import sql
-from server.stores import sqlite_rows as rows
-from server.stores.records import all_readable, read_edit, readable
-from server.stores.sqlite_base import BaseReader, file_identity, transaction
-from server.stores.sqlite_connection import FileWatch, connect, is_damage
-from server.stores.view import assemble_neighborhood, erase_digest, erasure_bucket, newest_first
+from server.stores.rules.records import all_readable, read_edit, readable
+from server.stores.rules.view import (
+    assemble_neighborhood,
+    erase_digest,
+    erasure_bucket,
+    newest_first,
+)
+from server.stores.sqlite import rows, sql
+from server.stores.sqlite.base import BaseReader, file_identity, transaction
+from server.stores.sqlite.connection import FileWatch, connect, is_damage
 from server.tuning.ports import (
     KEPT_ERASURES_S,
     ConceptEntry,

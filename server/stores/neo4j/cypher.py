@@ -8,17 +8,17 @@ from outside.
     ()-[:ADDED|DELETED {owner, head, tail, triple, age, user, subject, relation, object, subject_text, object_text, edit,
         revision, position, time_ms, retrieval_before, retrieval_after, reasoning, reasoning_answer_before}]->()
     (:User {owner, id, revision, overlay_id})                        owner unique; without overlay_id before the first edit
-    (:Edit {owner, revision, key, id, kind, time_ms, body, ...})     the truth; see server.stores.neo4j_rows
+    (:Edit {owner, revision, key, id, kind, time_ms, body, ...})     the truth; see server.stores.neo4j.rows
     (:Response {owner, number, request, request_id, content_hash, response})   of a request that changed nothing
     (:ErasedRequest {digest, time_ms, ...})                          what an erase with a request id removed
     (:Due {id: 1, texts, records})                                   how much was erased and has no blanks over it yet
-    (:Blank {...})                                                   over what was erased; see server.stores.neo4j_blanks
+    (:Blank {...})                                                   over what was erased; see server.stores.neo4j.blanks
     (:Erasures {bucket, epoch})                                      counts erasures by a hash of the user
     (:Graph {id: 1, schema_version, state, fingerprint, ...})        what the base is, and whether it is being loaded
     (:Lane {number, generation, stage, position, put})               while it is: how far each lane of the load is
 
 Neo4j never clears an index's entry that is deleted, so indexes hold nothing of a user that can be
-read: `owner`, `head`, `tail`, `triple`, `key` and `request` are digests (server.stores.neo4j_rows),
+read: `owner`, `head`, `tail`, `triple`, `key` and `request` are digests (server.stores.neo4j.rows),
 `age` is a mark's stamp in digits. The texts beside them are for people who look, and for the
 answer.
 
@@ -461,7 +461,7 @@ ERASE = (
     "MATCH (u:User {owner: $owner}) DELETE u",
     "MERGE (b:Erasures {bucket: $bucket}) ON CREATE SET b.epoch = 1 ON MATCH SET b.epoch = b.epoch + 1",
 )
-# Over what was erased (server.stores.neo4j_blanks).
+# Over what was erased (server.stores.neo4j.blanks).
 
 DUE = f"{STAND} OPTIONAL MATCH (d:Due {{id: 1}}) RETURN {STAND_COLUMNS}, coalesce(d.texts, 0) AS texts, coalesce(d.records, 0) AS records"
 ADD_DUE = """
@@ -490,7 +490,7 @@ RETURN coalesce(g.concepts, 0) AS concepts, coalesce(g.edges, 0) AS triples,
 
 # Loading the base. Each batch moves its lane's `position` in its own transaction, so that a load
 # goes on where it was stopped. Lanes load beside each other and never touch one concept at a time:
-# server.stores.neo4j_base has their rounds.
+# server.stores.neo4j.base has their rounds.
 
 GET_GRAPH = "MATCH (g:Graph {id: 1}) RETURN g {.*} AS graph"
 GET_LANES = """
@@ -633,7 +633,7 @@ MATCH (c:Concept {{uri: uri}})
 RETURN c.uri AS uri, c.text AS text, COUNT {{ (c)-[:{_BASE}]->() }} + COUNT {{ (c)<-[:{_BASE}]-() }} AS edges
 """
 
-# From version 1 to 2 (server.stores.neo4j_upgrade): one user's transaction at a time, while version
+# From version 1 to 2 (server.stores.neo4j.upgrade): one user's transaction at a time, while version
 # 1's indexes are there.
 
 USERS_BEFORE = "MATCH (u:User) WHERE u.owner IS NULL RETURN u.id AS user ORDER BY user LIMIT $count"

@@ -441,7 +441,7 @@ FROM touches WHERE user = ?
 """
 INTEGRITY = "PRAGMA integrity_check(1)"
 
-# Keys derived anew (server.stores.rekeying). A text of printable ASCII has the key that it always
+# Keys derived anew (server.stores.sqlite.rekeying). A text of printable ASCII has the key that it always
 # had.
 CONCEPTS_TO_REKEY = """
 SELECT DISTINCT user, head, head_text, tail, tail_text FROM touches

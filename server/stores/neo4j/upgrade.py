@@ -20,9 +20,9 @@ from server.graph.concept import Concept, legacy_concept
 from server.graph.edit import Edit, OverlayBuilder
 from server.graph.rekeying import Rekeying
 from server.graph.triple import Mark, Origin, Stamp, Triple
-from server.stores import cypher
-from server.stores.neo4j_connection import Connection, done
-from server.stores.neo4j_rows import (
+from server.stores.neo4j import cypher
+from server.stores.neo4j.connection import Connection, done
+from server.stores.neo4j.rows import (
     Row,
     concept_rows,
     edit_key,
@@ -31,8 +31,8 @@ from server.stores.neo4j_rows import (
     owner_of,
     request_key,
 )
-from server.stores.records import read_edit
-from server.stores.view import all_concepts
+from server.stores.rules.records import read_edit
+from server.stores.rules.view import all_concepts
 
 _PATIENCE_S = 300.0
 _USERS = 500

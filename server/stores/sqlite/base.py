@@ -18,10 +18,10 @@ from server.errors import DataLoss, StoreUnusable
 from server.graph.concept import Concept, concept_key, legacy_spellings
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple, canonical
-from server.stores import sql
-from server.stores.private_files import create_private, private_folder
-from server.stores.sqlite_connection import is_locked
-from server.stores.view import BaseEdge, BaseSlice
+from server.stores.rules.view import BaseEdge, BaseSlice
+from server.stores.sqlite import sql
+from server.stores.sqlite.connection import is_locked
+from server.stores.sqlite.private_files import create_private, private_folder
 
 BASE_FILE = "base.db"
 _STAGE_BATCH = 10_000

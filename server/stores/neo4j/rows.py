@@ -14,9 +14,9 @@ from server.graph.codec import require_readable
 from server.graph.concept import Concept, concept_key, legacy_spellings
 from server.graph.edit import Change, Edit, UnreadableEdit
 from server.graph.triple import Mark, Origin, Stamp, Triple
-from server.stores.cypher import ADDED
-from server.stores.records import read_edit
-from server.stores.view import BaseEdge, BaseSlice
+from server.stores.neo4j.cypher import ADDED
+from server.stores.rules.records import read_edit
+from server.stores.rules.view import BaseEdge, BaseSlice
 from server.tuning.ports import PersonalFact, RequestRecord
 
 # An index takes 8,167 bytes for all its properties together. Keys of 512 typed bytes can be eleven

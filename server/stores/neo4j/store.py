@@ -33,11 +33,11 @@ from server.graph.edit import Change, Edit, Overlay, OverlayBuilder, UnreadableE
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Triple, canonical
-from server.stores import cypher
-from server.stores.neo4j_base import PATIENCE_S, prepare_graph
-from server.stores.neo4j_blanks import Blanks, advice_on_logs, freed_by, log_settings
-from server.stores.neo4j_connection import Connection, Neo4jLogin, done, one
-from server.stores.neo4j_rows import (
+from server.stores.neo4j import cypher
+from server.stores.neo4j.base import PATIENCE_S, prepare_graph
+from server.stores.neo4j.blanks import Blanks, advice_on_logs, freed_by, log_settings
+from server.stores.neo4j.connection import Connection, Neo4jLogin, done, one
+from server.stores.neo4j.rows import (
     NEWEST,
     Row,
     age_of,
@@ -61,8 +61,8 @@ from server.stores.neo4j_rows import (
     triple_of,
     uri_of,
 )
-from server.stores.records import all_readable, readable
-from server.stores.view import (
+from server.stores.rules.records import all_readable, readable
+from server.stores.rules.view import (
     all_concepts,
     assemble_neighborhood,
     erase_digest,

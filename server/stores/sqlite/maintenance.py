@@ -14,8 +14,8 @@ from concurrent.futures import Future
 from pathlib import Path
 
 from server.errors import KgtError, StoreBusy
-from server.stores.scrub import Scrubber
-from server.stores.sqlite_connection import connect, is_locked, translation
+from server.stores.sqlite.connection import connect, is_locked, translation
+from server.stores.sqlite.scrub import Scrubber
 
 RETRY_S = 3.0
 """Between the tries in the background while traces of an erased user are left."""

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from server.errors import StoreUnusable
-from server.stores import sql
-from server.stores.private_files import create_private, keep_private
-from server.stores.rekeying import rekey
-from server.stores.sqlite_base import sync_file
-from server.stores.sqlite_connection import connect, is_damage, log_of
+from server.stores.sqlite import sql
+from server.stores.sqlite.base import sync_file
+from server.stores.sqlite.connection import connect, is_damage, log_of
+from server.stores.sqlite.private_files import create_private, keep_private
+from server.stores.sqlite.rekeying import rekey
 
 _TIMEOUT_S = 10.0
 

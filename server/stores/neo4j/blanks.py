@@ -19,8 +19,8 @@ from typing import Any, LiteralString
 import neo4j
 
 from server.errors import KgtError
-from server.stores import cypher
-from server.stores.neo4j_connection import Connection, done, one
+from server.stores.neo4j import cypher
+from server.stores.neo4j.connection import Connection, done, one
 
 _log = logging.getLogger(__name__)
 

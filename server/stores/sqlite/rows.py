@@ -11,7 +11,7 @@ from server.errors import DataLoss, UnreadableRecord
 from server.graph.concept import Concept
 from server.graph.edit import Edit
 from server.graph.triple import Mark, Origin, Stamp, Triple
-from server.stores.sqlite_connection import DAMAGED
+from server.stores.sqlite.connection import DAMAGED
 from server.tuning.ports import PersonalFact, RequestRecord, Snapshot
 
 Row = Sequence[Any]

@@ -14,9 +14,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Literal
 
-from server.stores import sql
-from server.stores.private_files import create_private, keep_private
-from server.stores.sqlite_base import sync_file, transaction
+from server.stores.sqlite import sql
+from server.stores.sqlite.base import sync_file, transaction
+from server.stores.sqlite.private_files import create_private, keep_private
 
 Step = Literal["relations", "sources", "concepts", "edges"]
 

@@ -26,15 +26,15 @@ from server.graph.edit import Edit, Overlay, UnreadableEdit
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Triple
-from server.stores import sqlite_check
-from server.stores.maintenance import Maintenance
-from server.stores.migrations import prepare_overlays
-from server.stores.private_files import keep_private, private_folder
-from server.stores.sqlite_base import BASE_FILE
-from server.stores.sqlite_check import OVERLAYS_FILE as OVERLAYS_FILE
-from server.stores.sqlite_connection import FileWatch, log_of, translated
-from server.stores.sqlite_session import Session
-from server.stores.sqlite_threads import Threads
+from server.stores.sqlite import check as sqlite_check
+from server.stores.sqlite.base import BASE_FILE
+from server.stores.sqlite.check import OVERLAYS_FILE as OVERLAYS_FILE
+from server.stores.sqlite.connection import FileWatch, log_of, translated
+from server.stores.sqlite.maintenance import Maintenance
+from server.stores.sqlite.migrations import prepare_overlays
+from server.stores.sqlite.private_files import keep_private, private_folder
+from server.stores.sqlite.session import Session
+from server.stores.sqlite.threads import Threads
 from server.tuning.ports import (
     KEPT_RESPONSES,
     ConceptEntry,

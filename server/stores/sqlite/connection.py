@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from server.errors import DataLoss, Internal, KgtError, StoreBusy, StoreFull
-from server.stores import sql
+from server.stores.sqlite import sql
 
 DAMAGED = "the store's file is damaged; stop the server and run `python -m server check`"
 _UNUSABLE = (

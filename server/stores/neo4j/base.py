@@ -14,11 +14,11 @@ import neo4j
 
 from server.errors import KgtError, StoreUnusable
 from server.graph.relation import Vocabulary
-from server.stores import cypher
-from server.stores.neo4j_connection import Connection, Neo4jLogin, done, one
-from server.stores.neo4j_rows import uri_of
-from server.stores.neo4j_upgrade import upgrade_overlays
-from server.stores.sqlite_base import BaseCounts, BaseReader
+from server.stores.neo4j import cypher
+from server.stores.neo4j.connection import Connection, Neo4jLogin, done, one
+from server.stores.neo4j.rows import uri_of
+from server.stores.neo4j.upgrade import upgrade_overlays
+from server.stores.sqlite.base import BaseCounts, BaseReader
 
 BATCH = 5_000
 PATIENCE_S = 300.0

@@ -16,12 +16,11 @@ from typing import Any
 from server.errors import DataLoss, KgtError
 from server.graph.edit import Change, Edit, EditKind, OverlayBuilder, UnreadableEdit
 from server.graph.triple import Mark, Triple
-from server.stores import sql
-from server.stores import sqlite_rows as rows
-from server.stores.migrations import missing, prepare_overlays
-from server.stores.records import read_edit
-from server.stores.sqlite_base import BASE_FILE, BaseReader
-from server.stores.sqlite_connection import connect, translated
+from server.stores.rules.records import read_edit
+from server.stores.sqlite import rows, sql
+from server.stores.sqlite.base import BASE_FILE, BaseReader
+from server.stores.sqlite.connection import connect, translated
+from server.stores.sqlite.migrations import missing, prepare_overlays
 
 OVERLAYS_FILE = "overlays.db"
 _TIMEOUT_S = 5.0
