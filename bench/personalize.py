@@ -22,7 +22,6 @@ from bench.engine import SHAPES, device_name, model_under_test, peak_bytes, rese
 from server import assemble
 from server.lm.transformers_model import TransformersModel
 from server.settings import read_settings
-from server.stores.sqlite.base import BaseTriple, build_base
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.personalize import (
     PersonalizeCommand,
@@ -31,6 +30,7 @@ from server.tuning.personalize import (
     RelationSource,
 )
 from server.tuning.scoring import ScoringBudget
+from testbed.bases import BaseTriple, build_base
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -30,7 +30,7 @@ from bench import workload
 from kgt.client import AsyncClient
 from kgt.errors import CallError
 from kgt.v1 import personalization_pb2 as pb
-from server.stores.sqlite.base import BaseTriple, build_base
+from testbed.bases import BaseTriple, build_base
 
 CONCEPTS = 100
 TRIPLES_EACH = 12

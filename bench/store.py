@@ -39,9 +39,10 @@ from server.stores.neo4j.rows import NEWEST, asked_rows, mark_row, owner_of, pla
 from server.stores.neo4j.store import Neo4jStore
 from server.stores.rules.view import erasure_bucket
 from server.stores.sqlite import sql
-from server.stores.sqlite.base import BASE_FILE, BaseReader, BaseTriple, build_base
+from server.stores.sqlite.base import BASE_FILE, BaseReader
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from server.tuning.ports import GraphStore, RequestRecord, Snapshot
+from testbed.bases import BaseTriple, build_base
 
 VOCABULARY = Vocabulary.built_in()
 HUB = Concept.of("hub")

@@ -18,12 +18,12 @@ from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
 from server.rpc.service import UseCases
 from server.settings import Settings
-from server.stores.sqlite.base import BaseTriple, build_base
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.answer import AnswerQuery
 from server.tuning.personalize import PersonalizeCommand, PersonalizeOutcome, RelationSource
 from server.tuning.ports import LanguageModel
 from server.tuning.texts import says
+from testbed.bases import BaseTriple, build_base
 
 CASES = Path(__file__).parent / "data" / "everyday.jsonl"
 ANSWER_TOKENS = 16

@@ -25,10 +25,10 @@ from server.errors import SubjectNotFound
 from server.graph.concept import concept_key, strip_determiners
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
-from server.stores.sqlite.base import BaseTriple, build_base
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import GraphStore
 from server.tuning.subject import find_subject, query_words
+from testbed.bases import BaseTriple, build_base
 from training.examples import fill
 from training.sources import HERE, DataMissing
 

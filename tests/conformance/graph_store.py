@@ -36,11 +36,11 @@ from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.stores.rules.view import newest_first
-from server.stores.sqlite.base import BaseTriple
 from server.tuning.history import Historian, Reverted, Skipped
 from server.tuning.ports import Erased, GraphStore, Listing, Page, RequestRecord, Snapshot
 from server.tuning.transfer import Courier, Imported
 from server.tuning.writes import RequestKey, Writer
+from testbed.bases import BaseTriple
 from tests.graph import edits as strategies
 
 VOCABULARY = Vocabulary.built_in()

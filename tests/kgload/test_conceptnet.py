@@ -35,7 +35,8 @@ from server.graph.concept import Concept, concept_key
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
 from server.stores.sqlite import sql
-from server.stores.sqlite.base import BASE_FILE, BaseTriple, build_base
+from server.stores.sqlite.base import BASE_FILE
+from testbed.bases import BaseTriple, build_base
 from tests.kgload.dumps import HEAVY, content, dump, edges, line, load
 
 SAMPLE = ROOT.parent / "shared" / "data" / "conceptnet5-sample.csv"

@@ -15,11 +15,11 @@ from server.lm.loading import LoadedModel
 from server.lm.transformers_model import TransformersModel
 from server.rpc.service import UseCases
 from server.settings import Settings
-from server.stores.sqlite.base import BaseTriple, build_base
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.answer import AnswerQuery
 from server.tuning.cost import Cost
 from server.tuning.personalize import PersonalizeCommand, PersonalizeOutcome, RelationSource
+from testbed.bases import BaseTriple, build_base
 from tests.lm.passes import Passes
 
 VOCABULARY = Vocabulary.built_in()

@@ -10,7 +10,8 @@ from typing import Any
 from server.graph.relation import Vocabulary
 from server.stores.neo4j.base import PATIENCE_S, LoadedBase, SqliteSource, load_base, prepare_graph
 from server.stores.neo4j.connection import Connection, Neo4jLogin, done
-from server.stores.sqlite.base import BASE_FILE, BaseReader, BaseTriple, build_base
+from server.stores.sqlite.base import BASE_FILE, BaseReader
+from testbed.bases import BaseTriple, build_base
 
 _OVERLAYS = (
     "MATCH ()-[m:ADDED|DELETED]->() DELETE m",

@@ -10,7 +10,7 @@ from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp
 from server.stores.neo4j.connection import Neo4jLogin
 from server.stores.neo4j.store import Neo4jStore
-from server.stores.sqlite.base import BaseTriple
+from testbed.bases import BaseTriple
 from tests.conformance.graph_store import BONES, CARROTS, MEAT, add, remove, t
 from tests.neo4j.graphs import fill, forget_users
 from tests.rpc.running import BASE

@@ -15,9 +15,9 @@ from server.graph.triple import Triple
 from server.rpc.load import Load
 from server.rpc.serving import Probes, new_server
 from server.settings import Settings
-from server.stores.sqlite.base import BaseTriple, build_base
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.writes import Writer
+from testbed.bases import BaseTriple, build_base
 from tests.fixed_model import FixedModel
 
 VOCABULARY = Vocabulary.built_in()

@@ -12,8 +12,9 @@ from server.graph.concept import Concept
 from server.graph.triple import Triple
 from server.settings import Settings
 from server.stores.rules.view import BaseSlice
-from server.stores.sqlite.base import BaseReader, BaseTriple, build_base
+from server.stores.sqlite.base import BaseReader
 from server.tuning.templates import FACT_SEPARATOR, REASONING
+from testbed.bases import BaseTriple, build_base
 from tests.fixed_model import FixedModel
 from tests.rpc.running import ENJOY, PHRASES, VOCABULARY, Running, running
 

@@ -16,7 +16,7 @@ from server.graph.edit import Change, Edit, EditKind
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.settings import Settings
-from server.stores.sqlite.base import BaseTriple, build_base
+from testbed.bases import BaseTriple, build_base
 from tests.rpc.running import ENJOY, Running, running
 
 BLANK = ["_", "___", "\u200b", "...", "…", "?", "\u3164"]

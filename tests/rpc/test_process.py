@@ -27,9 +27,9 @@ from server.health import status_of
 from server.rpc.service import UseCases
 from server.rpc.serving import Probes
 from server.settings import Settings
-from server.stores.sqlite.base import build_base
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import LanguageModel
+from testbed.bases import build_base
 from tests.fixed_model import FixedModel
 from tests.neo4j.database import free_port
 from tests.rpc.running import BASE, ENJOY, PHRASES, VOCABULARY

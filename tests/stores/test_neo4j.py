@@ -25,9 +25,10 @@ from server.stores.neo4j.connection import Connection, Neo4jLogin, checked_login
 from server.stores.neo4j.rows import NEWEST, asked_rows, owner_of, place_of, uri_of
 from server.stores.neo4j.store import Neo4jStore
 from server.stores.rules.view import erasure_bucket
-from server.stores.sqlite.base import BASE_FILE, BaseReader, BaseTriple, build_base
+from server.stores.sqlite.base import BASE_FILE, BaseReader
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import GraphStore, Page
+from testbed.bases import BaseTriple, build_base
 from tests.conformance.graph_store import (
     BONES,
     CARROTS,

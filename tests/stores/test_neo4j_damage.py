@@ -28,9 +28,9 @@ from server.stores.neo4j.connection import (
 from server.stores.neo4j.store import Neo4jStore
 from server.stores.rules.records import readable
 from server.stores.rules.view import erasure_bucket
-from server.stores.sqlite.base import BaseTriple
 from server.tuning.deadline import call_deadline
 from server.tuning.ports import Page, RequestRecord
+from testbed.bases import BaseTriple
 from tests.conformance.graph_store import (
     BONES,
     BROKEN_BODY,

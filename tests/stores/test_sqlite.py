@@ -12,9 +12,10 @@ from server.errors import DataLoss, StoreBusy, StoreFull, StoreUnusable
 from server.graph.concept import Concept
 from server.graph.edit import Change
 from server.stores.sqlite import sql
-from server.stores.sqlite.base import BASE_FILE, BaseTriple, build_base
+from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.migrations import prepare_overlays
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
+from testbed.bases import BaseTriple, build_base
 from tests.conformance.graph_store import (
     CARROTS,
     DOG,

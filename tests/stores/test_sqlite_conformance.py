@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from server.stores.sqlite.base import BASE_FILE, BaseTriple, build_base
+from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from server.tuning.ports import GraphStore
+from testbed.bases import BaseTriple, build_base
 from tests.conformance.graph_store import BASE, BROKEN_BODY, VOCABULARY, GraphStoreConformance
 
 

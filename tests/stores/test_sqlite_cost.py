@@ -9,10 +9,10 @@ import pytest
 
 from server.graph.concept import Concept
 from server.graph.triple import Triple
-from server.stores.sqlite.base import BaseTriple, build_base
 from server.stores.sqlite.session import Session
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import Page
+from testbed.bases import BaseTriple, build_base
 from tests.conformance.graph_store import DOG, MEAT, VOCABULARY, add, remove, t
 
 FEW, MANY = 1_000, 10_000

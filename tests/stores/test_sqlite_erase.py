@@ -15,11 +15,12 @@ import pytest
 from server.errors import OverlayErased, StoreBusy
 from server.graph.edit import Change
 from server.stores.sqlite import maintenance, scrub
-from server.stores.sqlite.base import BASE_FILE, BaseTriple, build_base
+from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.maintenance import Maintenance
 from server.stores.sqlite.scrub import Scrubber, emptied
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from server.tuning.ports import KEPT_ERASURES_S, Erased, RequestRecord
+from testbed.bases import BaseTriple, build_base
 from tests.conformance.graph_store import CARROTS, MEAT, SOFA, VOCABULARY, add, added, edit, t
 from tests.stores.reader import reading
 

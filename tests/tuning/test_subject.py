@@ -10,11 +10,11 @@ import pytest
 from server.errors import SubjectNotFound
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
-from server.stores.sqlite.base import BaseTriple, build_base
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.history import Historian
 from server.tuning.subject import SubjectChoice, find_subject
 from server.tuning.writes import Writer
+from testbed.bases import BaseTriple, build_base
 
 VOCABULARY = Vocabulary.built_in()
 HEADS = {

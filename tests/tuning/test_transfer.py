@@ -16,13 +16,13 @@ from server.graph.codec import MAX_CHANGES, MAX_EDIT_BYTES, edit_to_json
 from server.graph.edit import Change, Edit, EditKind, Overlay
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple
-from server.stores.sqlite.base import BaseTriple, build_base
 from server.stores.sqlite.store import SqliteStore
 from server.tuning import transfer
 from server.tuning.history import Historian
 from server.tuning.ports import Page
 from server.tuning.transfer import Courier, Imported, MalformedExport, export_lines, parse_export
 from server.tuning.writes import Writer
+from testbed.bases import BaseTriple, build_base
 from tests.graph.edits import changes as any_changes
 
 VOCABULARY = Vocabulary.built_in()
