@@ -127,7 +127,7 @@ async def _run_one(use: UseCases, case: EverydayCase) -> EverydayResult:
     return EverydayResult(
         case=case,
         found_subject=outcome.subject.concept == Triple.of(case.subject, "IsA", "x").head,
-        converged=outcome.evidence.converged,
+        converged=outcome.account.converged,
         answer=await ask(case.query),
         paraphrase_answers=tuple([await ask(p) for p in case.paraphrases]),
         unrelated_before=before,

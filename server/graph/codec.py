@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeVar
 
 from server.errors import Internal, InvalidRequest
 from server.graph.concept import Concept, concept_key, has_invisible
-from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
+from server.graph.edit import Account, Change, Edit, EditKind, StopReason, TripleProbabilities
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple, canonical
 
@@ -32,7 +32,7 @@ MAX_TEXT_BYTES = 1 << 18
 MAX_CHANGES = 500
 """Triples that one edit changes, or rests on."""
 MAX_RELATIONS = 100
-"""Relations that one edit's evidence names."""
+"""Relations that one edit's account names."""
 MAX_EDIT_BYTES = 3 << 20
 """An edit as JSON: with what goes around it, it fits the 4 MiB of a gRPC client that sets no limit
 of its own."""
@@ -139,8 +139,8 @@ def _edit(edit: Edit) -> dict[str, Any]:
         "time_ms": edit.time_ms,
         "changes": [_change(c) for c in edit.changes],
     }
-    if edit.evidence is not None:
-        document["evidence"] = _evidence(edit.evidence)
+    if edit.account is not None:
+        document["evidence"] = _account(edit.account)
     if edit.reverts is not None:
         document["reverts"] = edit.reverts
     if edit.relied_on:
@@ -165,19 +165,19 @@ def _change(change: Change) -> dict[str, Any]:
     return document
 
 
-def _evidence(evidence: Evidence) -> dict[str, Any]:
+def _account(account: Account) -> dict[str, Any]:
     return {
-        "query": evidence.query,
-        "answer": evidence.answer,
-        "subject": evidence.subject,
-        "object": evidence.object,
-        "relations": list(evidence.relations),
-        "loss_before": _finite(evidence.loss_before),
-        "loss_after": _finite(evidence.loss_after),
-        "stop_reason": evidence.stop_reason.value,
-        "converged": evidence.converged,
-        "answer_before": evidence.answer_before,
-        "answer_after": evidence.answer_after,
+        "query": account.query,
+        "answer": account.answer,
+        "subject": account.subject,
+        "object": account.object,
+        "relations": list(account.relations),
+        "loss_before": _finite(account.loss_before),
+        "loss_after": _finite(account.loss_after),
+        "stop_reason": account.stop_reason.value,
+        "converged": account.converged,
+        "answer_before": account.answer_before,
+        "answer_after": account.answer_after,
     }
 
 
@@ -208,7 +208,7 @@ class _Reader:
             kind=self._one_of(EditKind, d.get("kind"), "kind"),
             time_ms=self._whole(d.get("time_ms"), "time_ms", 0),
             changes=tuple(self._change(c) for c in self._list(d.get("changes"), "changes")),
-            evidence=self._evidence(d["evidence"]) if d.get("evidence") is not None else None,
+            account=self._account(d["evidence"]) if d.get("evidence") is not None else None,
             reverts=self._text(d["reverts"], "reverts", 64)
             if d.get("reverts") is not None
             else None,
@@ -239,9 +239,9 @@ class _Reader:
             else self._number(before, "reasoning_answer_before"),
         )
 
-    def _evidence(self, value: Any) -> Evidence:
+    def _account(self, value: Any) -> Account:
         d = self._mapping(value, "evidence")
-        return Evidence(
+        return Account(
             query=self._text(d.get("query"), "query"),
             answer=self._text(d.get("answer"), "answer"),
             subject=self._text(d.get("subject"), "subject"),
@@ -470,8 +470,8 @@ def checked_edit(edit: Edit, vocabulary: Vocabulary, *, may_be_empty: bool = Tru
         raise InvalidRequest(
             "relied_on", f"holds {len(edit.relied_on)} triples; at most {MAX_CHANGES}"
         )
-    if edit.evidence is not None:
-        _require_evidence(edit.evidence)
+    if edit.account is not None:
+        _require_account(edit.account)
     return replace(
         edit,
         changes=tuple(replace(c, triple=_named(c.triple, vocabulary)) for c in edit.changes),
@@ -486,22 +486,22 @@ def _named(triple: Triple, vocabulary: Vocabulary) -> Triple:
     return canonical(checked, vocabulary)
 
 
-def _require_evidence(evidence: Evidence) -> None:
-    checked_text(evidence.query, "query")
-    checked_text(evidence.answer, "answer")
+def _require_account(account: Account) -> None:
+    checked_text(account.query, "query")
+    checked_text(account.answer, "answer")
     for text, field in (
-        (evidence.answer_before, "answer_before"),
-        (evidence.answer_after, "answer_after"),
+        (account.answer_before, "answer_before"),
+        (account.answer_after, "answer_after"),
     ):
         _require_characters(text, field)
         _require_size(text, field, MAX_TEXT_BYTES)
-    checked_concept(evidence.subject, "subject")
-    checked_concept(evidence.object, "object")
-    if len(evidence.relations) > MAX_RELATIONS:
+    checked_concept(account.subject, "subject")
+    checked_concept(account.object, "object")
+    if len(account.relations) > MAX_RELATIONS:
         raise InvalidRequest(
-            "relations", f"holds {len(evidence.relations)}; at most {MAX_RELATIONS}"
+            "relations", f"holds {len(account.relations)}; at most {MAX_RELATIONS}"
         )
-    for relation in evidence.relations:
+    for relation in account.relations:
         _require_name(relation, "relations")
         _require_size(relation, "relations", MAX_RELATION_BYTES)
 

@@ -67,7 +67,7 @@ def _standing(mark: Mark | None) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Account:
     """Why a Personalize made its changes. Losses are Eq. 7 and may be infinite."""
 
     query: str
@@ -92,7 +92,7 @@ class Edit:
     kind: EditKind
     time_ms: int
     changes: tuple[Change, ...]
-    evidence: Evidence | None = None
+    account: Account | None = None
     reverts: str | None = None
     """The id of the edit that this one reverts."""
     relied_on: tuple[Triple, ...] = ()

@@ -271,7 +271,7 @@ def edit_message(edit: Edit) -> pb.Edit:
         removed=changes(edit.removed),
         reverted_edit_id=edit.reverts or "",
     )
-    if (e := edit.evidence) is not None:
+    if (e := edit.account) is not None:
         message.query, message.answer, message.subject, message.object = (
             e.query,
             e.answer,
@@ -304,7 +304,7 @@ def personalize_response(
 ) -> pb.PersonalizeResponse:
     """The response to a Personalize. A preview's edit has no id."""
     edit = replace(outcome.edit, id="") if outcome.preview else outcome.edit
-    e = outcome.evidence
+    e = outcome.account
     message = pb.PersonalizeResponse(
         edit=edit_message(edit),
         stop_reason=_STOP_REASONS[e.stop_reason],

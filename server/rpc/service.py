@@ -131,7 +131,7 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
         user = caller()
         at = await self._position(request.page_token, user, "facts")
         page = Page(limits.page_size(request.page_size), at.cursor)
-        listing = await self._use.store.facts(user, page, at.revision)
+        listing = await self._use.store.personal_facts(user, page, at.revision)
         return pb.ListFactsResponse(
             facts=[convert.personal_fact_message(f) for f in listing.items],
             next_page_token=self._next(at, listing.next_cursor, user, "facts"),

@@ -18,7 +18,7 @@ from enum import Enum
 from server.errors import EpsilonUnreachable, InvalidRequest
 from server.graph.codec import checked_concept, checked_relation, printable
 from server.graph.concept import Concept
-from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
+from server.graph.edit import Account, Change, Edit, EditKind, StopReason, TripleProbabilities
 from server.graph.marks import changes_to
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.triple import Origin, Stamp, Triple, canonical
@@ -120,7 +120,7 @@ class PersonalizeOutcome:
     """
 
     edit: Edit
-    evidence: Evidence
+    account: Account
     subject: Match
     alternatives: tuple[Match, ...]
     cost: Cost
@@ -426,11 +426,11 @@ class _Personalization:
 
     async def _unchanged(self, before: str) -> PersonalizeOutcome:
         """The answer is the feedback already: nothing to commit."""
-        evidence = self._evidence(
+        account = self._account(
             (), math.nan, math.nan, StopReason.ALREADY_CORRECT, True, before, before
         )
-        edit = Edit("", self._snapshot.revision, EditKind.PERSONALIZE, _now_ms(), (), evidence)
-        return self._outcome(edit, evidence)
+        edit = Edit("", self._snapshot.revision, EditKind.PERSONALIZE, _now_ms(), (), account)
+        return self._outcome(edit, account)
 
     async def _changed(
         self, problem: Problem, solution: Solution, before: str, after: str, converged: bool
@@ -449,7 +449,7 @@ class _Personalization:
             )
         literal = self._rules.stopping is Stopping.LITERAL
         own = problem.personalized if literal else solution.added or problem.personalized
-        evidence = self._evidence(
+        account = self._account(
             tuple(z.relation for z in problem.personalized),
             loss(own, self._feedback, self._view, self._known),
             loss(own, self._feedback, solution.view, self._known),
@@ -464,7 +464,7 @@ class _Personalization:
             kind=EditKind.PERSONALIZE,
             time_ms=_now_ms(),
             changes=await self._changes(solution, before),
-            evidence=evidence,
+            account=account,
             relied_on=tuple(
                 canonical(v.triple, self._vocabulary)
                 for v in facts_after
@@ -475,7 +475,7 @@ class _Personalization:
             unscored_mass(v, self._known, self._feedback) for v in (self._view, solution.view)
         )
         return replace(
-            self._outcome(edit, evidence),
+            self._outcome(edit, account),
             explanation=""
             if converged
             else _explanation(after, self._is_feedback(after), solution, self._command.verify),
@@ -518,7 +518,7 @@ class _Personalization:
             reasoning_answer_before=self._known.reasoning.get((z, before)),
         )
 
-    def _evidence(
+    def _account(
         self,
         relations: tuple[str, ...],
         loss_before: float,
@@ -527,8 +527,8 @@ class _Personalization:
         converged: bool,
         before: str,
         after: str,
-    ) -> Evidence:
-        return Evidence(
+    ) -> Account:
+        return Account(
             query=self._command.query,
             answer=self._feedback,
             subject=self._view.head.text,
@@ -542,10 +542,10 @@ class _Personalization:
             answer_after=printable(after),
         )
 
-    def _outcome(self, edit: Edit, evidence: Evidence) -> PersonalizeOutcome:
+    def _outcome(self, edit: Edit, account: Account) -> PersonalizeOutcome:
         return PersonalizeOutcome(
             edit=edit,
-            evidence=evidence,
+            account=account,
             subject=self._choice.match,
             alternatives=self._choice.alternatives,
             cost=self._meter.total(),

@@ -265,7 +265,9 @@ class GraphStore(Protocol):
         """Of each triple whether the base has it, and the mark that the user's overlay puts on it."""
         ...
 
-    async def facts(self, user: str, page: Page, at_revision: int) -> Listing[PersonalFact]:
+    async def personal_facts(
+        self, user: str, page: Page, at_revision: int
+    ) -> Listing[PersonalFact]:
         """All that the user added or removed, newest first."""
         ...
 

@@ -170,7 +170,7 @@ class GraphStoreConformance(ABC):
             view = await store.neighborhood(user, DOG, 50)
             assert [v.triple for v in view.slice("Desires").triples] == [MEAT, BONES]
             assert await store.look_up(user, ["ann's secret"]) == {}
-            assert (await store.facts(user, Page(50), 0)).items == ()
+            assert (await store.personal_facts(user, Page(50), 0)).items == ()
             assert await store.history(user) == []
             assert (await store.snapshot(user)).revision == 0
 
@@ -233,7 +233,7 @@ class GraphStoreConformance(ABC):
         assert viewed.triple.tail.text == f"{text}!"
         assert viewed.triple.relation == "personal " + text[:9]
         assert (await store.neighborhood(text, Concept.of(text), 9)).slice("IsA").count == 1
-        (fact,) = (await store.facts(text, Page(9), 1)).items
+        (fact,) = (await store.personal_facts(text, Page(9), 1)).items
         assert fact.triple.head.text == text
 
     # Commits
@@ -414,15 +414,17 @@ class GraphStoreConformance(ABC):
     async def test_facts_are_all_that_a_user_changed_newest_first(self, store: GraphStore) -> None:
         await add(store, "ann", CARROTS)
         await remove(store, "ann", MEAT)
-        facts = (await store.facts("ann", Page(1), 2)).items
+        facts = (await store.personal_facts("ann", Page(1), 2)).items
         assert [(f.triple, f.mark.origin) for f in facts] == [(MEAT, Origin.REMOVED)]
-        rest = await store.facts(
-            "ann", Page(5, (await store.facts("ann", Page(1), 2)).next_cursor), 2
+        rest = await store.personal_facts(
+            "ann", Page(5, (await store.personal_facts("ann", Page(1), 2)).next_cursor), 2
         )
         assert [(f.triple, f.mark.origin) for f in rest.items] == [(CARROTS, Origin.ADDED)]
         history = await store.history("ann")
         assert rest.items[0].edit_id == history[0].id
-        assert [f.triple for f in (await store.facts("ann", Page(5), 1)).items] == [CARROTS]
+        assert [f.triple for f in (await store.personal_facts("ann", Page(5), 1)).items] == [
+            CARROTS
+        ]
 
     async def test_a_neighborhood_is_paged_whole_and_once(self, store: GraphStore) -> None:
         await add(store, "ann", CARROTS)
@@ -740,7 +742,9 @@ class GraphStoreConformance(ABC):
             assert await store.edit(user, made.id) == made
             log.apply(made)
             marks = newest_first(log.overlay().marks)
-            facts = await every_page(lambda page, at=made.revision: store.facts(user, page, at))  # type: ignore[misc]
+            facts = await every_page(
+                lambda page, at=made.revision: store.personal_facts(user, page, at)
+            )  # type: ignore[misc]
             assert [(fact.triple, fact.mark) for fact in facts] == marks
             for head in {triple.head for triple, _ in marks}:
                 own = [

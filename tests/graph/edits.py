@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from server.errors import InvalidRequest
 from server.graph.codec import checked_concept, checked_relation, checked_text
 from server.graph.concept import Concept
-from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
+from server.graph.edit import Account, Change, Edit, EditKind, StopReason, TripleProbabilities
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple, canonical
 
@@ -66,8 +66,8 @@ _losses = st.floats(0, 50) | st.just(math.inf)
 _probabilities = st.none() | st.builds(
     TripleProbabilities, _shares, _shares, _shares, st.none() | _shares
 )
-_evidence = st.builds(
-    Evidence,
+_account = st.builds(
+    Account,
     sentences,
     sentences,
     concepts.map(str),
@@ -93,7 +93,7 @@ edits = st.builds(
     kind=st.sampled_from(EditKind),
     time_ms=st.integers(0, 1 << 45),
     changes=changes,
-    evidence=st.none() | _evidence,
+    account=st.none() | _account,
     reverts=st.none() | ids,
     relied_on=st.lists(triples, max_size=2).map(tuple),
 )

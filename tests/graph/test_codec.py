@@ -23,7 +23,7 @@ from server.graph.codec import (
     require_readable,
 )
 from server.graph.concept import concept_key
-from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
+from server.graph.edit import Account, Change, Edit, EditKind, StopReason, TripleProbabilities
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from tests.graph import edits as made
 from tests.graph.edits import VOCABULARY
@@ -48,7 +48,7 @@ edits = st.builds(
     st.lists(st.builds(Change, triples, marks, marks, st.none() | st.builds(TripleProbabilities, shares, shares, shares)), max_size=4).map(tuple),
     st.none()
     | st.builds(
-        Evidence, names, names, names, names, st.lists(names, max_size=3).map(tuple), losses, losses,
+        Account, names, names, names, names, st.lists(names, max_size=3).map(tuple), losses, losses,
         st.sampled_from(StopReason), st.booleans(), st.text(max_size=9), st.text(max_size=9),
     ),
     st.none() | st.just("abc"),
@@ -338,10 +338,10 @@ def test_any_text_is_an_edit_or_a_malformed_one(line: str) -> None:
         edit_from_json(line)
 
 
-def with_evidence() -> Edit:
-    evidence = Evidence("q", "a", "s", "o", ("r",), 1.0, 0.5, StopReason.LOSS, True, "", "")
+def with_account() -> Edit:
+    account = Account("q", "a", "s", "o", ("r",), 1.0, 0.5, StopReason.LOSS, True, "", "")
     return Edit(
-        "e", 1, EditKind.PERSONALIZE, 5, edit_from_json(json.dumps(good())).changes, evidence
+        "e", 1, EditKind.PERSONALIZE, 5, edit_from_json(json.dumps(good())).changes, account
     )
 
 
@@ -356,26 +356,26 @@ ESCAPE = "\x1b]0;title\x07"
         ("id", "e\u200b"),
         ("id", "e\ne"),
         ("reverts", "e "),
-        ("evidence.query", ESCAPE),
-        ("evidence.query", " "),
-        ("evidence.answer", "a\x9bb"),
-        ("evidence.answer", "x" * (1 << 18 | 1)),
-        ("evidence.answer_before", ESCAPE),
-        ("evidence.answer_after", "\x00"),
-        ("evidence.subject", "_"),
-        ("evidence.object", "a\u202eb"),
-        ("evidence.relations", ("r",) * 101),
-        ("evidence.relations", ("r" * 65,)),
+        ("account.query", ESCAPE),
+        ("account.query", " "),
+        ("account.answer", "a\x9bb"),
+        ("account.answer", "x" * (1 << 18 | 1)),
+        ("account.answer_before", ESCAPE),
+        ("account.answer_after", "\x00"),
+        ("account.subject", "_"),
+        ("account.object", "a\u202eb"),
+        ("account.relations", ("r",) * 101),
+        ("account.relations", ("r" * 65,)),
     ],
 )
 def test_an_edit_from_outside_is_held_to_what_rpcs_may_send(field: str, value: object) -> None:
-    edit = with_evidence()
+    edit = with_account()
     assert checked_edit(edit, VOCABULARY) == edit
-    assert edit.evidence is not None
+    assert edit.account is not None
     outer, _, inner = field.partition(".")
     changed: Any = {inner: value}
     bad = replace(
-        edit, **({"evidence": replace(edit.evidence, **changed)} if inner else {outer: value})
+        edit, **({"account": replace(edit.account, **changed)} if inner else {outer: value})
     )  # type: ignore[arg-type]
     with pytest.raises(InvalidRequest) as refused:
         checked_edit(bad, VOCABULARY)
@@ -395,15 +395,15 @@ def test_an_edit_from_outside_is_held_to_what_rpcs_may_send(field: str, value: o
 def test_a_triple_from_outside_is_held_to_what_rpcs_may_send(triple: tuple[str, str, str]) -> None:
     change = Change(Triple.of(*triple), None, Mark(Origin.ADDED, Stamp(1, 0)))
     for bad in (
-        replace(with_evidence(), changes=(change,)),
-        replace(with_evidence(), relied_on=(change.triple,)),
+        replace(with_account(), changes=(change,)),
+        replace(with_account(), relied_on=(change.triple,)),
     ):
         with pytest.raises(InvalidRequest, match=r"triple\."):
             checked_edit(bad, VOCABULARY)
 
 
 def test_an_edit_from_outside_changes_triples_each_to_something_else() -> None:
-    edit, added = with_evidence(), Mark(Origin.ADDED, Stamp(1, 0))
+    edit, added = with_account(), Mark(Origin.ADDED, Stamp(1, 0))
     idle = Change(Triple.of("a", "IsA", "c"), None, None)
     assert checked_edit(replace(edit, changes=()), VOCABULARY).changes == (), (
         "as some are whose concepts became one"
@@ -426,7 +426,7 @@ def test_relations_from_outside_are_named_as_edit_facts_names_them() -> None:
     ]
     changes = tuple(Change(Triple.of(*t), None, added) for t in sent)
     named = checked_edit(
-        replace(with_evidence(), changes=changes, relied_on=(changes[0].triple,)), VOCABULARY
+        replace(with_account(), changes=changes, relied_on=(changes[0].triple,)), VOCABULARY
     )
     assert [c.triple.relation for c in named.changes] == [
         "Desires",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
+from server.graph.edit import Account, Change, Edit, EditKind, StopReason, TripleProbabilities
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp
 from server.stores.neo4j.connection import Neo4jLogin
@@ -50,7 +50,7 @@ async def tell(login: Neo4jLogin, folder: Path) -> None:
 
 def personalized() -> Edit:
     """What a dog enjoys: carrots, not meat."""
-    evidence = Evidence(
+    account = Account(
         "What does a dog enjoy?", "carrots", "dog", "carrots", ("Desires",), 3.0, 1.0, StopReason.OVERTOOK, True,
         "meat", "carrots",
     )  # fmt: skip
@@ -62,4 +62,4 @@ def personalized() -> Edit:
             MEAT, None, Mark(Origin.REMOVED, Stamp(1, 1)), TripleProbabilities(0.3, 0.0, 0.1, 0.9)
         ),
     )
-    return Edit("e-1", 1, EditKind.PERSONALIZE, 1_700_000_000_000, changes, evidence)
+    return Edit("e-1", 1, EditKind.PERSONALIZE, 1_700_000_000_000, changes, account)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from server.errors import Unavailable
-from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason
+from server.graph.edit import Account, Change, Edit, EditKind, StopReason
 from server.graph.triple import Triple
 from server.stores.neo4j.blanks import advice_on_logs, log_settings
 from server.stores.neo4j.connection import Connection
@@ -91,7 +91,7 @@ async def fill(store: Neo4jStore, user: str, number: int) -> None:
         ]
         triples.append(t("dog", "HasA", f"{mark} {made} " + "a longer text of this user " * 9))
         changes = tuple(_change(triple, revision, place) for place, triple in enumerate(triples))
-        why = Evidence(
+        why = Account(
             f"What is {mark} {made}? " * 5, mark, mark, mark, (f"{FIRST[number]}rel+",), 1.0, 0.5, StopReason.LOSS, True,
             mark * 9, mark * 90,
         )  # fmt: skip

@@ -14,7 +14,7 @@ from kgt.client import AsyncClient
 from kgt.errors import InvalidArgument
 from kgt.v1 import personalization_pb2 as pb
 from server.graph.codec import edit_to_json
-from server.graph.edit import Change, Edit, EditKind, Evidence, StopReason, TripleProbabilities
+from server.graph.edit import Account, Change, Edit, EditKind, StopReason, TripleProbabilities
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.rpc import convert
 from server.rpc.limits import MAX_MESSAGE_BYTES, MAX_RESPONSE_BYTES
@@ -170,7 +170,7 @@ probabilities = st.one_of(
 )
 losses = st.one_of(numbers, st.just(math.inf))
 evidences = st.builds(
-    Evidence,
+    Account,
     texts, texts, texts, texts, st.tuples(texts), losses, losses, st.sampled_from(StopReason), st.booleans(), texts, texts,
 )  # fmt: skip
 edits = st.builds(
@@ -182,7 +182,7 @@ edits = st.builds(
     changes=st.lists(
         st.builds(Change, triples, marks, marks, probabilities), min_size=1, max_size=8
     ).map(tuple),
-    evidence=st.one_of(st.none(), evidences),
+    account=st.one_of(st.none(), evidences),
     reverts=st.one_of(st.none(), texts),
     relied_on=st.lists(triples, max_size=3).map(tuple),
 )

@@ -317,7 +317,7 @@ async def test_while_a_base_is_loaded_nothing_is_answered(
     await run(login, "MATCH (g:Graph) SET g.state = 'loading'")
     calls = (
         store.snapshot("ann"), store.neighborhood("ann", DOG, 9), store.look_up("ann", ["dog"]), store.health(),
-        store.find("ann", [MEAT]), store.history("ann"), store.facts("ann", Page(9), 0), store.response("ann", "r"),
+        store.find("ann", [MEAT]), store.history("ann"), store.personal_facts("ann", Page(9), 0), store.response("ann", "r"),
         store.edits("ann", Page(9), 0), store.page_neighborhood("ann", DOG, Page(9), 0), store.overlay("ann"),
         store.commit("ann", begun, [edit(1, Change(CARROTS, None, added(1)))], None), store.erase("ann"),
     )  # fmt: skip

@@ -118,7 +118,7 @@ async def test_a_damaged_mark_is_data_loss_that_names_its_edit(
     await add(store, "ann", CARROTS)
     await run(login, damage)
     for call in (
-        store.neighborhood("ann", DOG, 9), store.facts("ann", Page(9), 1), store.find("ann", [CARROTS]),
+        store.neighborhood("ann", DOG, 9), store.personal_facts("ann", Page(9), 1), store.find("ann", [CARROTS]),
         store.overlay("ann"), store.page_neighborhood("ann", DOG, Page(9), 1),
     ):  # fmt: skip
         with pytest.raises(UnreadableRecord):
@@ -218,7 +218,7 @@ async def test_a_forged_cursor_is_unknown_or_a_place(store: Neo4jStore, cursor: 
             await call
         except KgtError as error:
             assert isinstance(error, UnknownPageToken)
-    await store.facts("ann", Page(9, cursor), 1)
+    await store.personal_facts("ann", Page(9, cursor), 1)
 
 
 # Time
@@ -384,7 +384,7 @@ async def test_facts_are_paged_whole_and_once(store: Neo4jStore) -> None:
         seen: list[Triple] = []
         cursor = ""
         while True:
-            page = await store.facts("ann", Page(7, cursor), at)
+            page = await store.personal_facts("ann", Page(7, cursor), at)
             seen += [fact.triple for fact in page.items]
             if not (cursor := page.next_cursor):
                 break
@@ -447,7 +447,7 @@ async def test_concepts_that_became_one_are_one_after_the_upgrade(
     await run(login, SECOND_SPELLING, body=edit_to_json(later), id=later.id, time_ms=later.time_ms)
     opened = await Neo4jStore.open(login, VOCABULARY)
     assert await opened.check() == []
-    facts = (await opened.facts("ann", Page(9), 2)).items
+    facts = (await opened.personal_facts("ann", Page(9), 2)).items
     assert [(fact.triple.head.key, fact.mark) for fact in facts] == [
         ("o'hara", added(2)),
         ("zora", added(1, 1)),

@@ -84,11 +84,11 @@ Read = Callable[[SqliteStore, int], Awaitable[object]]
 
 
 def facts(store: SqliteStore, revision: int) -> Awaitable[object]:
-    return store.facts("ann", Page(PAGE), revision)
+    return store.personal_facts("ann", Page(PAGE), revision)
 
 
 def facts_in_the_middle(store: SqliteStore, revision: int) -> Awaitable[object]:
-    return store.facts("ann", Page(PAGE, f'[{revision // 2}, 250, "", "", ""]'), revision)
+    return store.personal_facts("ann", Page(PAGE, f'[{revision // 2}, 250, "", "", ""]'), revision)
 
 
 def triples_at_a_concept(store: SqliteStore, revision: int) -> Awaitable[object]:
@@ -201,7 +201,7 @@ async def test_paging_to_the_end_gives_all_once_and_in_order_of_age() -> None:
     for revision in (3, 2, 1):
         seen, cursor = [], ""
         while True:
-            page = await store.facts("ann", Page(77, cursor), revision)
+            page = await store.personal_facts("ann", Page(77, cursor), revision)
             seen += [(fact.mark.stamp, fact.triple) for fact in page.items]
             if not (cursor := page.next_cursor):
                 break

@@ -69,7 +69,7 @@ async def test_a_damaged_body_is_one_unreadable_edit(store: SqliteStore, body: s
     with pytest.raises(UnreadableRecord) as raised:
         await store.edit("ann", first.id)
     assert (raised.value.edit_id, raised.value.revision) == (first.id, 1)
-    assert len((await store.facts("ann", Page(9), 2)).items) == 2, (
+    assert len((await store.personal_facts("ann", Page(9), 2)).items) == 2, (
         "what is kept of its effects can be read"
     )
     (problem,) = store.check()
@@ -96,7 +96,7 @@ async def test_a_damaged_column_is_not_the_callers_fault(store: SqliteStore, cha
     with contextlib.suppress(DataLoss):
         await store.reverts("ann")
     with contextlib.suppress(DataLoss):
-        await store.facts("ann", Page(9), 2)
+        await store.personal_facts("ann", Page(9), 2)
     await add(store, "bob", CARROTS)
     assert len(await store.history("bob")) == 1
 
@@ -118,7 +118,7 @@ async def test_a_damaged_mark_is_data_loss_for_what_shows_it(
 ) -> None:
     damage(store, f"UPDATE overlay SET {change} WHERE tail = 'sofa'")
     for read in (
-        store.facts("ann", Page(9), 2),
+        store.personal_facts("ann", Page(9), 2),
         store.neighborhood("ann", DOG, 9),
         store.page_neighborhood("ann", DOG, Page(9), 2),
         store.overlay("ann"),
@@ -127,7 +127,7 @@ async def test_a_damaged_mark_is_data_loss_for_what_shows_it(
         with pytest.raises(DataLoss, match="python -m server check"):
             await read
     assert (await store.find("ann", [CARROTS]))[CARROTS][1] is not None
-    assert len((await store.facts("ann", Page(9), 1)).items) == 1, (
+    assert len((await store.personal_facts("ann", Page(9), 1)).items) == 1, (
         "as it was before the damaged one"
     )
     await add(store, "bob", CARROTS)
@@ -140,7 +140,7 @@ async def test_a_fact_whose_row_is_damaged_names_its_edit(store: SqliteStore) ->
     (second, _) = (await store.edits("ann", Page(9), 2)).items
     damage(store, "UPDATE overlay SET tail_text = x'00' WHERE tail = 'sofa'")
     with pytest.raises(UnreadableRecord) as raised:
-        await store.facts("ann", Page(9), 2)
+        await store.personal_facts("ann", Page(9), 2)
     assert (raised.value.edit_id, raised.value.revision) == (second.id, 2)
 
 

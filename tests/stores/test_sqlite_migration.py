@@ -41,14 +41,14 @@ async def test_a_store_of_version_1_opens_and_serves(folder: Path) -> None:
     for edit in history:
         log.apply(edit)
     assert (await store.overlay("ann")).marks == log.overlay().marks
-    assert history[4].evidence is not None
-    assert history[4].evidence.stop_reason is StopReason.OVERTOOK
+    assert history[4].account is not None
+    assert history[4].account.stop_reason is StopReason.OVERTOOK
     assert await store.reverts("ann") == [(history[2].id, history[0].id)]
     assert await store.response("ann", "r-2") == RequestRecord(
         "r-2", "hash of r-2", b"response to r-2"
     )
-    assert (await store.facts("bob", Page(9), 2)).items[0].triple == t("犬", "IsA", "動物")
-    assert len((await store.facts("ann", Page(9), 2)).items) == 4, "also as it was"
+    assert (await store.personal_facts("bob", Page(9), 2)).items[0].triple == t("犬", "IsA", "動物")
+    assert len((await store.personal_facts("ann", Page(9), 2)).items) == 4, "also as it was"
     await add(store, "ann", CARROTS)
     await store.commit(
         "ann", await store.snapshot("ann"), [], RequestRecord("r-9", "hash", b"nothing changed")
@@ -64,7 +64,7 @@ async def test_a_record_that_version_1_should_not_have_written_fails_alone(folde
     assert readable.revision == 2
     with pytest.raises(UnreadableRecord):
         await store.edit("bad", "unreadable")
-    assert [fact.mark.origin for fact in (await store.facts("bad", Page(9), 2)).items] == [
+    assert [fact.mark.origin for fact in (await store.personal_facts("bad", Page(9), 2)).items] == [
         Origin.ADDED
     ] * 2
     assert store.check() == [

@@ -232,7 +232,7 @@ def edit_row(user: str, edit: Edit, request: RequestRecord | None) -> Row:
         "retrieval_after": [_probability(c, "retrieval_after") for c in edit.changes],
         "reasoning": [_probability(c, "reasoning") for c in edit.changes],
     }
-    if (why := edit.evidence) is not None:
+    if (why := edit.account) is not None:
         row |= {
             "query": why.query,
             "answer": why.answer,

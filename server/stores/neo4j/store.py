@@ -332,7 +332,9 @@ class Neo4jStore:
         in_base = _chosen(triples, moment.last["in_base"])
         return {t: (t in in_base, marks.get(canonical(t, self._vocabulary))) for t in triples}
 
-    async def facts(self, user: str, page: Page, at_revision: int) -> Listing[PersonalFact]:
+    async def personal_facts(
+        self, user: str, page: Page, at_revision: int
+    ) -> Listing[PersonalFact]:
         before = page.cursor or NEWEST
 
         async def work(tx: Tx) -> tuple[_Moment, list[tuple[str, PersonalFact]]]:

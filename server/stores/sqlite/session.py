@@ -306,7 +306,7 @@ class Session:
             found = self._rows(sql.ALL_MARKS, {"user": user})
         return Overlay(revision, rows.all_marked(found))
 
-    def facts(self, user: str, page: Page, at_revision: int) -> Listing[PersonalFact]:
+    def personal_facts(self, user: str, page: Page, at_revision: int) -> Listing[PersonalFact]:
         revision, position, head, relation, tail = _cursor(
             page.cursor, (int, int, str, str, str)
         ) or (

@@ -129,8 +129,10 @@ class SqliteStore:
     ) -> Mapping[Triple, tuple[bool, Mark | None]]:
         return await self._read(user, lambda s: s.find(user, triples))
 
-    async def facts(self, user: str, page: Page, at_revision: int) -> Listing[PersonalFact]:
-        return await self._read(user, lambda s: s.facts(user, page, at_revision))
+    async def personal_facts(
+        self, user: str, page: Page, at_revision: int
+    ) -> Listing[PersonalFact]:
+        return await self._read(user, lambda s: s.personal_facts(user, page, at_revision))
 
     async def edits(
         self, user: str, page: Page, at_revision: int
