@@ -19,8 +19,9 @@ from server.graph.characters import (
     is_letter_or_digit,
     is_symbol,
 )
-from server.graph.concept import Concept, concept_key, has_invisible
+from server.graph.concept import Concept, concept_key
 from server.graph.edit import Account, Edit
+from server.graph.invisible import has_invisible
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple, canonical
 
@@ -77,7 +78,7 @@ def checked_concept(text: str, field: str) -> Concept:
     concept = Concept.of(text)
     if not concept.text:
         raise InvalidRequest(field, "is empty")
-    if not names_concept(concept.key):
+    if not _names_concept(concept.key):
         raise InvalidRequest(field, "names nothing: it has no letter, digit or symbol")
     _require_size(max(concept.text, concept.key, key=bytes_of), field, MAX_CONCEPT_BYTES)
     return concept
@@ -92,7 +93,7 @@ def is_concept_name(text: str) -> bool:
     return True
 
 
-def names_concept(key: str) -> bool:
+def _names_concept(key: str) -> bool:
     """Whether a concept's key names something: it has a letter, a digit or a symbol."""
     return any(is_letter_or_digit(c) or is_symbol(c) for c in key)
 
@@ -131,7 +132,7 @@ def is_relation_name(name: str) -> bool:
     return True
 
 
-def names_relation(name: str) -> bool:
+def _names_relation(name: str) -> bool:
     """Whether a relation's name says something: it has a letter or a digit."""
     return any(is_letter_or_digit(c) for c in concept_key(name))
 
@@ -232,7 +233,7 @@ def _require_name(text: str, field: str) -> None:
 
 
 def _require_relation(name: str, field: str) -> None:
-    if not names_relation(name):
+    if not _names_relation(name):
         raise InvalidRequest(field, "names nothing: it has no letter or digit")
     _require_visible(name, field)
     _require_size(name, field, MAX_RELATION_BYTES)
