@@ -127,6 +127,6 @@ def _joiner_counts(text: str, at: int) -> bool:
     # Between emoji, a joiner makes one picture of several.
     if text[at] == _ZWJ:
         return is_pictorial(text[before]) and is_pictorial(text[after])
-    # Between two letters of a cursive script that would join, it keeps them apart (Persian plurals).
+    # Between two letters of a cursive script that would join, it keeps them apart.
     joins = _CURSIVE.match(text[before]) and not _ENDS_A_STROKE.match(text[before])
     return bool(joins and _CURSIVE.match(text[after]))

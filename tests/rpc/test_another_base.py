@@ -17,9 +17,7 @@ from server.graph.triple import Triple
 from testbed.bases import BaseTriple, build_base
 from tests.rpc.running import ENJOY, VOCABULARY, running
 
-ADDED, REMOVED = pb.ORIGIN_ADDED, pb.ORIGIN_REMOVED
-
-Marks = dict[str, pb.Origin]
+ADDED, REMOVED = "ORIGIN_ADDED", "ORIGIN_REMOVED"
 
 CARROTS, MEAT = ("dog", "Desires", "carrots"), ("dog", "Desires", "meat")
 COLLAR, LEASH = ("dog", "HasA", "collar"), ("dog", "HasA", "leash")
@@ -62,16 +60,16 @@ async def lines(tmp_path: Path) -> Sequence[str]:
         return [message.line async for message in client.export_overlay(user="alice")]
 
 
-async def marks_of(client: AsyncClient, user: str) -> Marks:
+async def marks_of(client: AsyncClient, user: str) -> dict[str, str]:
     """What the user's overlay says, by the triples' tails."""
     facts = (await client.list_facts(user=user)).facts
-    return {fact.triple.tail: fact.origin for fact in facts}
+    return {fact.triple.tail: pb.Origin.Name(fact.origin) for fact in facts}
 
 
 async def view_of(client: AsyncClient, user: str) -> set[str]:
     """The tails of what the user sees around the dog."""
     seen = (await client.get_neighborhood(user=user, concept="dog")).triples
-    return {viewed.triple.tail for viewed in seen if viewed.origin != REMOVED}
+    return {viewed.triple.tail for viewed in seen if viewed.origin != pb.ORIGIN_REMOVED}
 
 
 async def test_a_history_is_taken_whole_and_seen_over_the_base_here(
