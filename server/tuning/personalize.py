@@ -16,7 +16,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from server.errors import EpsilonUnreachable, InvalidRequest
-from server.graph.codec import checked_concept, checked_relation, printable
+from server.graph.characters import printable
+from server.graph.checks import checked_concept, checked_relation
 from server.graph.concept import Concept
 from server.graph.edit import Account, Change, Edit, EditKind, StopReason, TripleProbabilities
 from server.graph.marks import changes_to

@@ -27,7 +27,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.errors import SubjectNotFound
-from server.graph.codec import is_concept_name
+from server.graph.checks import is_concept_name
 from server.graph.concept import ARTICLES, Concept, concept_key
 from server.tuning.function_words import (
     ABBREVIATIONS,
