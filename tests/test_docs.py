@@ -12,7 +12,7 @@ import pytest
 
 import evaluation.__main__
 import kgload.__main__
-import kgt.command
+import kgt.command.parser
 import training.__main__
 from kgt.v1 import personalization_pb2 as pb
 from server.settings import Settings
@@ -52,7 +52,7 @@ def test_the_readme_names_no_setting_that_is_none() -> None:
     assert set(re.findall(r"\bKGT_[A-Z_]+\b", README)) <= known | of_compose
 
 
-@pytest.mark.parametrize("command", subcommands(kgt.command._parser()))
+@pytest.mark.parametrize("command", subcommands(kgt.command.parser.parser()))
 def test_the_readme_names_every_command(command: str) -> None:
     assert re.search(rf"`(kgt )?{command}\b", README)
 

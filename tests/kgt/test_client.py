@@ -1,4 +1,4 @@
-"""Both clients over a real channel: names, deadlines, request ids, retries, typed errors."""
+"""Both clients over a real channel: deadlines, request ids, retries and typed errors."""
 
 from __future__ import annotations
 
@@ -45,8 +45,7 @@ ROUNDED_S = 1.0
 
 
 class Asker:
-    """Either client, asked in the same way: each method returns its message, or the list of its
-    stream's."""
+    """Either client, called in the same way. A stream is returned as the list of its messages."""
 
     def __init__(self, client: Client | AsyncClient) -> None:
         self.client = client
