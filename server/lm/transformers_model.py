@@ -10,6 +10,7 @@ from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from server.lm import defaults
 from server.lm.forward import choose_forward
 from server.lm.loading import LoadedModel
 from server.lm.preparation import Preparation
@@ -20,10 +21,6 @@ from server.tuning.ports import Branch, GenerateRequest, Piece, Scores
 BLOCK_TOKENS = 64
 """Queries in a block of attention: about a root's length, so that neither roots nor blocks are most
 of the keys."""
-
-_PROCESSOR_BUDGET, _GPU_BUDGET = 2048, 16_384
-"""Tokens in a forward pass. A processor's time grows with the tokens, and generations wait for the
-pass under way."""
 
 _log = logging.getLogger("kgt")
 
@@ -38,7 +35,7 @@ class TransformersModel:
     def __init__(
         self,
         loaded: LoadedModel,
-        queue_capacity: int = 256,
+        queue_capacity: int = defaults.QUEUE,
         token_budget: int = 0,
         streams: int = 32,
         block_tokens: int = BLOCK_TOKENS,
@@ -53,7 +50,11 @@ class TransformersModel:
             _ends(loaded.model, loaded.tokenizer),
             capacity=queue_capacity,
             budget=token_budget
-            or (_PROCESSOR_BUDGET if loaded.model.device.type == "cpu" else _GPU_BUDGET),
+            or (
+                defaults.PROCESSOR_TOKENS
+                if loaded.model.device.type == "cpu"
+                else defaults.GPU_TOKENS
+            ),
             streams=streams,
         )
         self._preparation = Preparation(self._worker)
@@ -68,7 +69,8 @@ class TransformersModel:
 
     @property
     def max_scored_triples(self) -> int:
-        return 64 if self._loaded.model.device.type == "cpu" else 512
+        on_a_processor = self._loaded.model.device.type == "cpu"
+        return defaults.PROCESSOR_SCORED_TRIPLES if on_a_processor else defaults.GPU_SCORED_TRIPLES
 
     @property
     def token_budget(self) -> int:

@@ -133,12 +133,16 @@ def _rules(options: pb.PersonalizeOptions, defaults: PersonalizeRules) -> Person
     if options.HasField("scored_mass"):
         mass = limits.number(options.scored_mass, "options.scored_mass", 1e-9, 1)
     if options.HasField("max_scored_triples"):
-        triples = limits.whole(options.max_scored_triples, "options.max_scored_triples", 1, 4096)
+        triples = limits.whole(
+            options.max_scored_triples, "options.max_scored_triples", 1, limits.MAX_SCORED_TRIPLES
+        )
     if options.HasField("epsilon") and not math.isfinite(options.epsilon):
         raise InvalidRequest("options.epsilon", "is not a finite number")
     return replace(
         defaults,
-        k=limits.whole(options.k, "options.k", 1, 20) if options.HasField("k") else defaults.k,
+        k=limits.whole(options.k, "options.k", 1, limits.MAX_K)
+        if options.HasField("k")
+        else defaults.k,
         epsilon=options.epsilon if options.HasField("epsilon") else defaults.epsilon,
         stopping=_chosen(_STOPPINGS, options.stopping, "options.stopping", defaults.stopping),
         removal=_chosen(_REMOVALS, options.removal, "options.removal", defaults.removal),
@@ -188,10 +192,10 @@ def answer_query(
         candidates=tuple(
             limits.text(c, f"candidates[{n}]") for n, c in enumerate(request.candidates)
         ),
-        max_tokens=limits.whole(request.max_tokens, "max_tokens", 1, 1024)
+        max_tokens=limits.whole(request.max_tokens, "max_tokens", 1, limits.MAX_TOKENS)
         if request.HasField("max_tokens")
         else None,
-        temperature=limits.number(request.temperature, "temperature", 0, 2)
+        temperature=limits.number(request.temperature, "temperature", 0, limits.MAX_TEMPERATURE)
         if request.HasField("temperature")
         else None,
         seed=request.seed if request.HasField("seed") else None,
