@@ -1,4 +1,4 @@
-"""What the documents must name, by the code; and what no file may."""
+"""What the code has, the documents name. Some things no file may name."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ MACHINE_PATH = re.compile(rf"(?<![\w.~/}}-])/(?:{'|'.join(MACHINE_FOLDERS)})(?![
 
 
 def tracked_texts() -> Sequence[tuple[str, str]]:
-    """(name, text) of the files under version control that are text."""
+    """(name, text) of every text file under version control."""
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
     )

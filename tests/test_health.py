@@ -1,5 +1,4 @@
-"""The probe of containers: it asks the server that the environment names, and never through a
-proxy."""
+"""The containers' probe asks the server that the environment names, and never through a proxy."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""What is installed: one lock for image and development, with hashes and without addresses, of all
-that is required."""
+"""One lock says what is installed, for the image and for development.
+
+It has all that pyproject.toml requires, with hashes and without addresses.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,7 @@ PINS = {
     )
     for name in FILES
 }
-"""Of each file: (what is pinned, its hashes)."""
+"""The pins of each file: (what is pinned, its hashes)."""
 
 
 def pinned(*files: str) -> dict[str, Requirement]:
@@ -71,8 +73,10 @@ def test_the_lock_names_no_address(name: str) -> None:
 
 
 def test_the_tests_run_on_what_is_shipped() -> None:
-    """What is installed here is what was locked. A build of torch from another index has a local
-    version."""
+    """What is installed here is what was locked.
+
+    A build of torch from another index has a local version, which does not count.
+    """
     differing = {
         name: installed
         for name, pin in pinned(*FILES).items()
@@ -81,7 +85,7 @@ def test_the_tests_run_on_what_is_shipped() -> None:
     assert differing == {}, "`make install`"
 
 
-def test_image_and_make_install_from_the_lock_alone() -> None:
+def test_image_and_make_install_only_from_the_lock() -> None:
     dockerfile, makefile = (ROOT / "Dockerfile").read_text(), (ROOT / "Makefile").read_text()
     script = (ROOT / "requirements" / "install.sh").read_text()
     for text in (dockerfile, makefile):
@@ -94,7 +98,7 @@ def test_image_and_make_install_from_the_lock_alone() -> None:
 
 
 def installing(tmp_path: Path, *arguments: str, **environment: str) -> list[str]:
-    """The commands that install.sh gives to a Python."""
+    """The commands that install.sh gives to Python."""
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/said"\n')
     python.chmod(0o700)

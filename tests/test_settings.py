@@ -1,4 +1,4 @@
-"""Every setting is an environment variable and a flag, is checked, and says what is wrong with it."""
+"""Every setting is a variable and a flag, is checked, and says what is wrong with its value."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OTHER_VALUES: dict[str, Any] = {
     "grace_s": 2.5,
     "log_level": "debug",
 }
-"""Of each setting a value that is not its default."""
+"""A value for each setting that is not its default."""
 WRONG_VALUES: dict[str, str] = {
     "address": "nowhere",
     "store": "oracle",
@@ -81,7 +81,7 @@ def flag(name: str) -> str:
 
 
 def given(name: str) -> str:
-    """The other value as it is typed."""
+    """The other value as a user types it."""
     value = OTHER_VALUES[name]
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
