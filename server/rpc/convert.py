@@ -39,7 +39,7 @@ from server.tuning.personalize import (
 )
 from server.tuning.ports import Erased, PersonalFact
 from server.tuning.scoring import ScoringBudget
-from server.tuning.subject import Match
+from server.tuning.subject.choice import Match
 from server.tuning.transfer import Imported
 from server.tuning.writes import RequestKey
 

@@ -59,7 +59,7 @@ from server.tuning.scoring import (
     triples_to_score,
     unscored_mass,
 )
-from server.tuning.subject import Match, SubjectChoice
+from server.tuning.subject.choice import Match, SubjectChoice
 from server.tuning.templates import extraction_prompt
 from server.tuning.texts import object_text, same_answer, says
 from server.tuning.writes import RequestKey, Write, Writer
