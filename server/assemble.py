@@ -21,7 +21,9 @@ from server.tuning.personalize import Personalizer, PersonalizeRules
 from server.tuning.ports import GraphStore, LanguageModel
 from server.tuning.scoring import ScoringBudget
 from server.tuning.transfer import Courier
-from server.tuning.writes import Writer
+from server.writing.erasing import Erasing
+from server.writing.turns import UserTurns
+from server.writing.writes import Writes
 
 
 async def vocabulary(settings: Settings) -> Vocabulary:
@@ -116,19 +118,18 @@ def use_cases(
         max_tokens=settings.max_tokens,
         neighborhood_limit=budget.triples + settings.max_removed,
     )
-    writer = Writer(graph)
+    turns = UserTurns()
     answerer = Answerer(graph, language_model, relations, rules)
     return UseCases(
         store=graph,
         model=language_model,
         vocabulary=relations,
-        writer=writer,
+        writes=Writes(graph, turns),
+        erasing=Erasing(graph, turns, answerer.memories),
         answerer=answerer,
-        personalizer=Personalizer(answerer, writer),
-        historian=Historian(graph, relations, writer),
-        courier=Courier(
-            graph, relations, writer, lambda: fingerprints(graph, language_model, relations)
-        ),
+        personalizer=Personalizer(answerer),
+        historian=Historian(graph),
+        courier=Courier(graph, relations, lambda: fingerprints(graph, language_model, relations)),
         personalize_defaults=PersonalizeRules(
             k=settings.k, budget=budget, max_removed=settings.max_removed
         ),

@@ -15,6 +15,7 @@ from server.lm.loading import LoadedModel
 from server.lm.preparation import Preparation
 from server.lm.tokens import Tokenizer
 from server.lm.worker import GenerateJob, ModelWorker, ScoreJob
+from server.tuning.deadline import call_deadline
 from server.tuning.ports import Branch, GenerateRequest, Piece, Scores
 
 BLOCK_TOKENS = 64
@@ -75,7 +76,7 @@ class TransformersModel:
         """Tokens in a forward pass; less than at the start for a while after memory has run out."""
         return self._worker.budget
 
-    async def score(self, branches: Sequence[Branch], deadline: float | None = None) -> Scores:
+    async def score(self, branches: Sequence[Branch]) -> Scores:
         """The log-probabilities of all continuations.
 
         Raises TextTooLong, RequestTooLarge, ModelBusy, DeadlinePassed.
@@ -93,7 +94,7 @@ class TransformersModel:
 
         job = ScoreJob(
             fail=lambda error: _call(loop, settle, future.set_exception, error),
-            deadline=deadline,
+            deadline=call_deadline.get(),
             branches=branches,
             give=lambda scores: _call(loop, settle, future.set_result, scores),
         )
@@ -104,9 +105,7 @@ class TransformersModel:
         finally:
             job.cancelled.set()
 
-    async def generate(
-        self, request: GenerateRequest, deadline: float | None = None
-    ) -> AsyncIterator[Piece]:
+    async def generate(self, request: GenerateRequest) -> AsyncIterator[Piece]:
         """The continuation of a prompt. Raises TextTooLong, ModelBusy, DeadlinePassed."""
         self._tokenizer.require_bounded(request.prompt, request.field)
         loop = asyncio.get_running_loop()
@@ -115,7 +114,7 @@ class TransformersModel:
         def give(item: Piece | BaseException | None) -> None:
             _call(loop, pieces.put_nowait, item)
 
-        job = GenerateJob(fail=give, deadline=deadline, request=request, give=give)
+        job = GenerateJob(fail=give, deadline=call_deadline.get(), request=request, give=give)
         self._worker.submit(job)
         self._preparation.begin(job)
         try:

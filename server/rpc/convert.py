@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -28,7 +27,7 @@ from server.graph.triple import Origin, Triple
 from server.rpc import limits
 from server.rpc.limits import MAX_RESPONSE_BYTES
 from server.tuning.algorithm import Removal, Stopping
-from server.tuning.answer import AnswerQuery, Evidence, RetrievedFact
+from server.tuning.answer import Answer, AnswerQuery, Evidence, RetrievedFact
 from server.tuning.cost import Cost
 from server.tuning.history import Reverted
 from server.tuning.personalize import (
@@ -41,10 +40,11 @@ from server.tuning.ports import Erased, PersonalFact
 from server.tuning.scoring import ScoringBudget
 from server.tuning.subject.choice import Match
 from server.tuning.transfer import Imported
-from server.tuning.writes import RequestKey
+from server.writing.writes import Proposal, Reply, RequestKey
 
 Choice = TypeVar("Choice")
 Sent = TypeVar("Sent", bound=Message)
+Outcome = TypeVar("Outcome", bound=Proposal)
 
 _MOST_EDIT_BYTES = 3 << 20
 """Of an edit's message; what stands next to it in a response has the rest of MAX_RESPONSE_BYTES."""
@@ -84,11 +84,6 @@ _SOURCES = {
 # Requests
 
 
-def deadline_of(remaining_s: float | None) -> float | None:
-    """A deadline on the monotonic clock from the seconds that a call has left."""
-    return None if remaining_s is None else time.monotonic() + remaining_s
-
-
 def request_key(
     request: Message, request_id: str, content: bytes | None = None
 ) -> RequestKey | None:
@@ -106,7 +101,7 @@ def request_key(
 
 
 def personalize_command(
-    request: pb.PersonalizeRequest, user: str, defaults: PersonalizeRules, deadline: float | None
+    request: pb.PersonalizeRequest, user: str, defaults: PersonalizeRules
 ) -> PersonalizeCommand:
     """A checked PersonalizeRequest."""
     return PersonalizeCommand(
@@ -119,11 +114,9 @@ def personalize_command(
         answer_before=limits.text_or_empty(request.answer_before, "answer_before")
         if request.HasField("answer_before")
         else None,
-        expected_revision=_revision(request, "expected_revision"),
         preview=request.preview,
         verify=request.verify if request.HasField("verify") else True,
         rules=_rules(request.options, defaults),
-        deadline=deadline,
     )
 
 
@@ -163,7 +156,7 @@ def _revision(request: Message, field: str) -> int | None:
     return limits.whole(getattr(request, field), field, 0, (1 << 53) - 1)
 
 
-def expected_revision(request: pb.EditFactsRequest) -> int | None:
+def expected_revision(request: pb.PersonalizeRequest | pb.EditFactsRequest) -> int | None:
     return _revision(request, "expected_revision")
 
 
@@ -171,9 +164,7 @@ def at_revision(request: pb.GetNeighborhoodRequest) -> int | None:
     return _revision(request, "at_revision")
 
 
-def answer_query(
-    request: pb.AnswerRequest | pb.StreamAnswerRequest, user: str, deadline: float | None
-) -> AnswerQuery:
+def answer_query(request: pb.AnswerRequest | pb.StreamAnswerRequest, user: str) -> AnswerQuery:
     """A checked AnswerRequest."""
     if len(request.candidates) > limits.MAX_CANDIDATES:
         raise InvalidRequest(
@@ -195,17 +186,19 @@ def answer_query(
         if request.HasField("temperature")
         else None,
         seed=request.seed if request.HasField("seed") else None,
-        deadline=deadline,
     )
 
 
 # Responses
 
 
-def encoded(response: Message, field: str) -> bytes:
-    """A write's response as it is kept and sent. Raises ResponseTooLarge naming the `field` that
-    asks for so much."""
-    return fitting(response, field).SerializeToString()
+def reply(kind: type[Sent], respond: Callable[[Outcome], Sent], field: str) -> Reply[Outcome, Sent]:
+    """How a write is answered. Raises ResponseTooLarge naming the `field` that asks for so much."""
+    return Reply(
+        respond=lambda outcome: fitting(respond(outcome), field),
+        encode=lambda response: response.SerializeToString(),
+        decode=kind.FromString,
+    )
 
 
 def fitting(response: Sent, field: str) -> Sent:
@@ -337,17 +330,16 @@ def fact_message(fact: RetrievedFact) -> pb.Fact:
     )
 
 
-def answer_response(
-    evidence: Evidence, text: str, cost: Cost, fingerprints: pb.Fingerprints
-) -> pb.AnswerResponse:
+def answer_response(answer: Answer, fingerprints: pb.Fingerprints) -> pb.AnswerResponse:
+    evidence = answer.evidence
     return pb.AnswerResponse(
-        text=text,
+        text=answer.text,
         subject=match_message(evidence.subject),
         alternatives=[match_message(m) for m in evidence.alternatives],
         facts=[fact_message(f) for f in evidence.facts],
         candidates=[pb.Candidate(text=t, logprob=lp) for t, lp in evidence.candidates],
         revision=evidence.revision,
-        cost=cost_message(cost),
+        cost=cost_message(answer.cost),
         fingerprints=fingerprints,
     )
 
@@ -398,7 +390,7 @@ def revert_response(reverted: Reverted) -> pb.RevertEditResponse:
 
 def import_response(imported: Imported) -> pb.ImportOverlayResponse:
     return pb.ImportOverlayResponse(
-        imported_edits=imported.edits,
+        imported_edits=imported.exported_edits,
         revision=imported.revision,
         edit=edit_message(imported.merged) if imported.merged else None,
         merged_edit_ids=[edit.id for edit in imported.merged_edits],

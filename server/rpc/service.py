@@ -19,11 +19,13 @@ from server.rpc.paging import PageTokens, Position
 from server.rpc.spool import Imports, Spool
 from server.tuning import templates
 from server.tuning.answer import Answerer
-from server.tuning.history import Historian
+from server.tuning.cost import CostMeter
+from server.tuning.history import EditFactsCommand, Historian, RevertCommand
 from server.tuning.personalize import Personalizer, PersonalizeRules
 from server.tuning.ports import GraphStore, LanguageModel, Page
 from server.tuning.transfer import Courier
-from server.tuning.writes import Writer
+from server.writing.erasing import Erasing
+from server.writing.writes import Writes
 
 _QUICK_BYTES = 1 << 16
 """Of lines that are written on the event loop: that takes less than a change of threads."""
@@ -36,7 +38,8 @@ class UseCases:
     store: GraphStore
     model: LanguageModel
     vocabulary: Vocabulary
-    writer: Writer
+    writes: Writes
+    erasing: Erasing
     answerer: Answerer
     personalizer: Personalizer
     historian: Historian
@@ -68,42 +71,38 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
     async def Personalize(
         self, request: pb.PersonalizeRequest, context: Context
     ) -> pb.PersonalizeResponse:
-        deadline = convert.deadline_of(context.time_remaining())
-        command = convert.personalize_command(
-            request, caller(), self._use.personalize_defaults, deadline
-        )
+        use, fingerprints = self._use, self._fingerprints()
+        command = convert.personalize_command(request, caller(), use.personalize_defaults)
+        expected = convert.expected_revision(request)
         key = convert.request_key(request, request.request_id)
-        fingerprints = self._fingerprints()
-        response = await self._use.personalizer.personalize(
-            command,
-            key,
-            lambda outcome: convert.encoded(
-                convert.personalize_response(outcome, fingerprints), "query"
+        return await use.writes.run(
+            command.user,
+            lambda snapshot: use.personalizer.propose(command, snapshot),
+            convert.reply(
+                pb.PersonalizeResponse,
+                lambda outcome: convert.personalize_response(outcome, fingerprints),
+                "query",
             ),
+            None if command.preview else key,
+            expected_revision=expected,
         )
-        return pb.PersonalizeResponse.FromString(response)
 
     async def Answer(self, request: pb.AnswerRequest, context: Context) -> pb.AnswerResponse:
-        answer = self._use.answerer.ask(
-            convert.answer_query(request, caller(), convert.deadline_of(context.time_remaining()))
-        )
-        evidence = await answer.evidence()
-        text = "".join([piece async for piece in answer.text()])
-        response = convert.answer_response(evidence, text, answer.cost(), self._fingerprints())
+        answer = await self._use.answerer.answer(convert.answer_query(request, caller()))
+        response = convert.answer_response(answer, self._fingerprints())
         return convert.fitting(response, "candidates")
 
     async def StreamAnswer(
         self, request: pb.StreamAnswerRequest, context: Context
     ) -> AsyncGenerator[pb.StreamAnswerResponse, None]:
-        answer = self._use.answerer.ask(
-            convert.answer_query(request, caller(), convert.deadline_of(context.time_remaining()))
-        )
-        evidence = convert.evidence_message(await answer.evidence(), self._fingerprints())
-        yield convert.fitting(evidence, "candidates")
-        async for piece in answer.text():
+        answerer, meter = self._use.answerer, CostMeter()
+        evidence = await answerer.evidence(convert.answer_query(request, caller()), meter)
+        message = convert.evidence_message(evidence, self._fingerprints())
+        yield convert.fitting(message, "candidates")
+        async for piece in answerer.text(evidence, meter):
             yield pb.StreamAnswerResponse(text=piece)
         yield pb.StreamAnswerResponse(
-            totals=pb.StreamAnswerResponse.Totals(cost=convert.cost_message(answer.cost()))
+            totals=pb.StreamAnswerResponse.Totals(cost=convert.cost_message(meter.total()))
         )
 
     async def GetNeighborhood(
@@ -145,17 +144,24 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
             raise InvalidRequest(
                 "add", f"add and remove hold 1 to {limits.MAX_TRIPLES} triples together"
             )
-        response = await self._use.historian.edit_facts(
+        use = self._use
+        command = EditFactsCommand.of(
             caller(),
-            limits.triples(request.add, "add", self._use.vocabulary),
-            limits.triples(request.remove, "remove", self._use.vocabulary),
-            convert.expected_revision(request),
-            convert.request_key(request, request.request_id),
-            lambda edit: convert.encoded(
-                pb.EditFactsResponse(edit=convert.edit_message(edit)), "add"
-            ),
+            use.vocabulary,
+            limits.triples(request.add, "add", use.vocabulary),
+            limits.triples(request.remove, "remove", use.vocabulary),
         )
-        return pb.EditFactsResponse.FromString(response)
+        return await use.writes.run(
+            command.user,
+            lambda snapshot: use.historian.propose_edit(command, snapshot),
+            convert.reply(
+                pb.EditFactsResponse,
+                lambda outcome: pb.EditFactsResponse(edit=convert.edit_message(outcome.edit)),
+                "add",
+            ),
+            convert.request_key(request, request.request_id),
+            expected_revision=convert.expected_revision(request),
+        )
 
     async def ListEdits(
         self, request: pb.ListEditsRequest, context: Context
@@ -173,14 +179,15 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
     async def RevertEdit(
         self, request: pb.RevertEditRequest, context: Context
     ) -> pb.RevertEditResponse:
-        response = await self._use.historian.revert(
-            caller(),
-            limits.edit_id(request.edit_id),
-            request.skip_conflicts,
+        use = self._use
+        edit_id = limits.edit_id(request.edit_id)
+        command = RevertCommand(caller(), edit_id, request.skip_conflicts)
+        return await use.writes.run(
+            command.user,
+            lambda snapshot: use.historian.propose_revert(command, snapshot),
+            convert.reply(pb.RevertEditResponse, convert.revert_response, "edit_id"),
             convert.request_key(request, request.request_id),
-            lambda reverted: convert.encoded(convert.revert_response(reverted), "edit_id"),
         )
-        return pb.RevertEditResponse.FromString(response)
 
     async def ExportOverlay(
         self, request: pb.ExportOverlayRequest, context: Context
@@ -194,15 +201,16 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
     ) -> pb.ImportOverlayResponse:
         with self._imports.begun(caller()) as spool:
             first = await self._received(requests, spool)
+            use = self._use
             digest = hashlib.sha256(f"{first.merge}\n".encode() + spool.sha256).digest()
-            response = await self._use.courier.import_(
-                caller(),
-                spool,
-                first.merge,
-                convert.request_key(first, first.request_id, digest),
-                lambda imported: convert.encoded(convert.import_response(imported), "lines"),
+            key = convert.request_key(first, first.request_id, digest)
+            command = await use.courier.command(caller(), spool, merge=first.merge)
+            return await use.writes.run(
+                command.user,
+                lambda snapshot: use.courier.propose_import(command, snapshot),
+                convert.reply(pb.ImportOverlayResponse, convert.import_response, "lines"),
+                key,
             )
-        return pb.ImportOverlayResponse.FromString(response)
 
     async def _received(
         self, requests: AsyncIterator[pb.ImportOverlayRequest], spool: Spool
@@ -230,11 +238,8 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
     async def EraseUser(
         self, request: pb.EraseUserRequest, context: Context
     ) -> pb.EraseUserResponse:
-        user, request_id = caller(), limits.request_id(request.request_id)
-        try:
-            return convert.erase_response(await self._use.writer.erase(user, request_id))
-        finally:
-            self._use.answerer.memories.forget(user)
+        request_id = limits.request_id(request.request_id)
+        return convert.erase_response(await self._use.erasing.erase(caller(), request_id))
 
     async def _position(
         self, token: str, user: str, *binding: str, at_revision: int | None = None

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -62,7 +62,6 @@ from server.tuning.scoring import (
 from server.tuning.subject.choice import Match, SubjectChoice
 from server.tuning.templates import extraction_prompt
 from server.tuning.texts import object_text, same_answer, says
-from server.tuning.writes import RequestKey, Write, Writer
 
 _LEAVES_PER_TRIPLE = 4
 """How many continuations a foreseen triple may have on average. Those of one token cost nothing to
@@ -94,7 +93,7 @@ class PersonalizeRules:
 
 @dataclass(frozen=True, slots=True)
 class PersonalizeCommand:
-    """What Personalize is told. `deadline` is in seconds of the monotonic clock."""
+    """What Personalize is told."""
 
     user: str
     query: str
@@ -103,11 +102,9 @@ class PersonalizeCommand:
     object: str | None = None
     relations: tuple[str, ...] = ()
     answer_before: str | None = None
-    expected_revision: int | None = None
     preview: bool = False
     verify: bool = True
     rules: PersonalizeRules = field(default_factory=PersonalizeRules)
-    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,30 +130,21 @@ class PersonalizeOutcome:
     answer_logprob_before: float = math.nan
     answer_logprob_after: float = math.nan
 
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """What is to be committed: nothing for a preview and where nothing changes."""
+        return () if self.preview or not self.edit.id else (self.edit,)
+
 
 class Personalizer:
     """Runs Personalize requests."""
 
-    def __init__(self, answerer: Answerer, writer: Writer) -> None:
+    def __init__(self, answerer: Answerer) -> None:
         self._answerer = answerer
-        self._writer = writer
 
-    async def personalize(
-        self,
-        command: PersonalizeCommand,
-        key: RequestKey | None,
-        render: Callable[[PersonalizeOutcome], bytes],
-    ) -> bytes:
-        """The response as `render` writes it: made before the commit, and committed with the edit."""
-
-        async def compute(snapshot: Snapshot) -> Write:
-            outcome = await _Personalization(self._answerer, command, snapshot).outcome()
-            edits = () if command.preview or not outcome.edit.id else (outcome.edit,)
-            return Write(render(outcome), edits)
-
-        return await self._writer.run(
-            command.user, None if command.preview else key, command.expected_revision, compute
-        )
+    async def propose(self, command: PersonalizeCommand, snapshot: Snapshot) -> PersonalizeOutcome:
+        """The few triples to add and remove, and the edit that does so."""
+        return await _Personalization(self._answerer, command, snapshot).outcome()
 
 
 class _Personalization:
@@ -219,9 +207,7 @@ class _Personalization:
         fields = {self._feedback: "answer"}
         if c.answer_before is not None:
             fields.setdefault(c.answer_before.strip(), "answer_before")
-        self._scorer = self._answerer.scorer(
-            c.user, c.query, subject, self._meter, c.deadline, fields
-        )
+        self._scorer = self._answerer.scorer(c.user, c.query, subject, self._meter, fields)
         await self._foresee()
         self._known = Probabilities(
             await self._scorer.relations([s.relation for s in self._view.slices])
@@ -276,9 +262,7 @@ class _Personalization:
         prompt = self._answerer.prompt(self._command.query, self._facts(view))
         if prompt not in self._answers:
             request = GenerateRequest(prompt, self._answerer.rules.max_tokens)
-            self._answers[prompt] = await self._answerer.generated(
-                request, self._meter, self._command.deadline
-            )
+            self._answers[prompt] = await self._answerer.generated(request, self._meter)
         return self._answers[prompt]
 
     def _is_feedback(self, answer: str) -> bool:
@@ -312,7 +296,7 @@ class _Personalization:
             prompt = extraction_prompt(c.query, self._feedback, subject.text, self._object.text, k)
             longest = longest_field({"query": c.query, "answer": self._feedback})
             request = GenerateRequest(prompt, k * TOKENS_PER_RELATION, field=longest)
-            text = await self._answerer.generated(request, self._meter, c.deadline)
+            text = await self._answerer.generated(request, self._meter)
             names = parse_relations(text, self._vocabulary, k)
         if len(names) < k:
             names = filled_up(

@@ -26,6 +26,7 @@ from server.lm import worker
 from server.lm.decoding import _Draw
 from server.lm.loading import LoadedModel
 from server.lm.transformers_model import TransformersModel
+from server.tuning.deadline import deadline_at
 from server.tuning.ports import Branch, GenerateRequest
 from tests.conformance.language_model import whole
 from tests.lm.passes import Passes, prepared
@@ -160,8 +161,8 @@ async def test_a_deadline_that_passes_between_steps_ends_the_request(loaded: Loa
 
     tokenizer, model = scripted(loaded, script)
     model._tokenizer.context_tokens = 1 << 20
-    with pytest.raises(DeadlinePassed):
-        await model.score([Branch("long dog " * 50_000, (" a",))], deadline)
+    with deadline_at(deadline), pytest.raises(DeadlinePassed):
+        await model.score([Branch("long dog " * 50_000, (" a",))])
     model.close()
     assert len(tokenizer.calls) <= 1
 

@@ -19,6 +19,7 @@ from server.lm.forward import MaskedForward
 from server.lm.loading import LoadedModel
 from server.lm.tokens import Tokenizer
 from server.lm.transformers_model import TransformersModel
+from server.tuning.deadline import deadline_at
 from server.tuning.ports import Branch, GenerateRequest, LanguageModel
 from tests.conformance.language_model import LanguageModelConformance, whole
 from tests.lm.passes import Passes, prepared
@@ -455,7 +456,8 @@ async def test_what_was_cancelled_or_expired_in_the_queue_never_reaches_the_mode
         first = await passes.holding(model)
         cancelled = asyncio.ensure_future(model.score([Branch("cancelled", (" b",))]))
         deadline = time.monotonic() + 0.01
-        expired = asyncio.ensure_future(model.score([Branch("expired", (" b",))], deadline))
+        with deadline_at(deadline):
+            expired = asyncio.ensure_future(model.score([Branch("expired", (" b",))]))
         kept = asyncio.ensure_future(model.score([Branch("kept", (" b",))]))
         await asyncio.sleep(0)
         cancelled.cancel()

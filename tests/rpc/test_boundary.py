@@ -273,7 +273,7 @@ async def test_the_log_has_methods_and_statuses_and_never_what_users_wrote(
 
 
 def service_turns(service: Running) -> dict[str, Any]:
-    return dict(service.writer._turns._locks)
+    return dict(service.writes._turns._locks)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -9,9 +9,10 @@ import pytest
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
 from server.stores.sqlite.store import SqliteStore
-from server.tuning.history import Historian
+from server.tuning.history import EditFactsCommand, Historian
 from server.tuning.subject.choice import SubjectChoice, find_subject
-from server.tuning.writes import Writer
+from server.writing.turns import UserTurns
+from server.writing.writes import Writes
 from testbed.bases import BaseTriple, build_base
 from tests.tuning.subject.asking import Ask, Tell
 
@@ -59,11 +60,10 @@ def ask(store: SqliteStore) -> Ask:
 @pytest.fixture
 def tell(store: SqliteStore) -> Tell:
     """Gives a user personal triples, (head, relation, tail) each."""
-    historian = Historian(store, VOCABULARY, Writer(store))
+    historian, writes = Historian(store), Writes(store, UserTurns())
 
     async def tell(*facts: tuple[str, str, str], user: str = "alice") -> None:
-        await historian.edit_facts(
-            user, [Triple.of(*f) for f in facts], [], None, None, lambda edit: b""
-        )
+        command = EditFactsCommand.of(user, VOCABULARY, [Triple.of(*f) for f in facts])
+        await writes.run(user, lambda snapshot: historian.propose_edit(command, snapshot))
 
     return tell
