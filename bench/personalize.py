@@ -24,12 +24,8 @@ from server import assemble
 from server.lm.transformers_model import TransformersModel
 from server.settings import read_settings
 from server.stores.sqlite.store import SqliteStore
-from server.tuning.personalize import (
-    PersonalizeCommand,
-    PersonalizeOutcome,
-    PersonalizeRules,
-    RelationSource,
-)
+from server.tuning.personalize.command import PersonalizeCommand, PersonalizeRules, RelationSource
+from server.tuning.personalize.outcome import PersonalizeOutcome
 from server.tuning.scoring import ScoringBudget
 from testbed.bases import BaseTriple, build_base
 

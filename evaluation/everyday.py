@@ -20,7 +20,7 @@ from server.rpc.service import UseCases
 from server.settings import Settings
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.answer import AnswerQuery
-from server.tuning.personalize import PersonalizeCommand, RelationSource
+from server.tuning.personalize.command import PersonalizeCommand, RelationSource
 from server.tuning.ports import LanguageModel
 from server.tuning.texts import says
 from testbed.bases import BaseTriple, build_base

@@ -17,7 +17,8 @@ from server.stores.sqlite.store import SqliteStore
 from server.tuning.answer import Answerer, AnswerRules
 from server.tuning.facts import RetrievalRules
 from server.tuning.history import Historian
-from server.tuning.personalize import Personalizer, PersonalizeRules
+from server.tuning.personalize.command import PersonalizeRules
+from server.tuning.personalize.personalizer import Personalizer
 from server.tuning.ports import GraphStore, LanguageModel
 from server.tuning.scoring import ScoringBudget
 from server.tuning.transfer import Courier

@@ -30,15 +30,11 @@ from server.tuning.algorithm import Removal, Stopping
 from server.tuning.answer import Answer, AnswerQuery, Evidence, RetrievedFact
 from server.tuning.cost import Cost
 from server.tuning.history import Reverted
-from server.tuning.personalize import (
-    PersonalizeCommand,
-    PersonalizeOutcome,
-    PersonalizeRules,
-    RelationSource,
-)
+from server.tuning.personalize.command import PersonalizeCommand, PersonalizeRules, RelationSource
+from server.tuning.personalize.outcome import PersonalizeOutcome
 from server.tuning.ports import Erased, PersonalFact
 from server.tuning.scoring import ScoringBudget
-from server.tuning.subject import Match
+from server.tuning.subject.choice import Match
 from server.tuning.transfer import Imported
 from server.writing.writes import Proposal, Reply, RequestKey
 

@@ -21,7 +21,8 @@ from server.tuning import templates
 from server.tuning.answer import Answerer
 from server.tuning.cost import CostMeter
 from server.tuning.history import EditFactsCommand, Historian, RevertCommand
-from server.tuning.personalize import Personalizer, PersonalizeRules
+from server.tuning.personalize.command import PersonalizeRules
+from server.tuning.personalize.personalizer import Personalizer
 from server.tuning.ports import GraphStore, LanguageModel, Page
 from server.tuning.transfer import Courier
 from server.writing.erasing import Erasing

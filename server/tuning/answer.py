@@ -17,7 +17,7 @@ from server.tuning.memory import Memories
 from server.tuning.objective import Probabilities, answer_probability, retrieval_probability
 from server.tuning.ports import GenerateRequest, GraphStore, LanguageModel, Normalization
 from server.tuning.scoring import Scorer
-from server.tuning.subject import Match, SubjectChoice, find_subject
+from server.tuning.subject.choice import Match, SubjectChoice, find_subject
 from server.tuning.templates import reasoning_prompt
 
 

@@ -18,7 +18,7 @@ from server.settings import Settings
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.answer import AnswerQuery
 from server.tuning.cost import Cost, CostMeter
-from server.tuning.personalize import PersonalizeCommand, RelationSource
+from server.tuning.personalize.command import PersonalizeCommand, RelationSource
 from testbed.bases import BaseTriple, build_base
 from tests.lm.passes import Passes
 
