@@ -42,23 +42,30 @@ class Generation:
         self._draw = _Draw(request)
         self._text = GrowingText(tokenizer, request.stop)
 
+    @property
+    def unread(self) -> int:
+        """How many tokens the model has not read yet: of the prompt, or the one drawn last."""
+        return len(self._unread)
+
     def next_segment(self, room: int) -> Segment:
-        """What the next forward pass reads of it: the last token, or of a prompt as much as there
-        is room for."""
+        """What the next forward pass reads: the last token, or as much of the prompt as fits."""
         tokens = self._unread[:room]
         return Segment.of_stream(
             self.stream, tokens, self._position, read_last=len(tokens) == len(self._unread)
         )
 
     def advance(self, segment: Segment, logits: torch.Tensor) -> Piece:
-        """What it says after `segment` was read. logits: (1, vocabulary), or (0, vocabulary) within
-        the prompt."""
+        """Take what was read, and return the text that it gives.
+
+        logits: (1, vocabulary), or (0, vocabulary) where the prompt goes on.
+        """
         read = len(segment.tokens)
+        # The draw may run out of memory, so it comes before anything is changed
+        token = self._draw(logits[0].float()) if len(logits) else None
         del self._unread[:read]
         self._position += read
-        if not len(logits):
+        if token is None:
             return Piece("", ModelCost(1, read, 0))
-        token = self._draw(logits[0].float())
         if token in self._ends:
             self.finished = True
             return Piece(self._text.rest(), ModelCost(1, read, 0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -14,7 +15,8 @@ from server.lm.forward import choose_forward
 from server.lm.loading import LoadedModel
 from server.lm.preparation import Preparation
 from server.lm.tokens import Tokenizer
-from server.lm.worker import GenerateJob, ModelWorker, ScoreJob
+from server.lm.work import GenerateWork, ModelWork, ScoreWork
+from server.lm.worker import ModelWorker
 from server.tuning.ports import Branch, GenerateRequest, Piece, Scores
 
 BLOCK_TOKENS = 64
@@ -47,16 +49,16 @@ class TransformersModel:
         _log.info("warming the model")
         rows = loaded.model.get_input_embeddings().weight.shape[0]
         self._tokenizer = Tokenizer(loaded.tokenizer, loaded.context_tokens, rows=rows)
+        self._ends = _ends(loaded.model, loaded.tokenizer)
+        self._streams = itertools.count()
         self._worker = ModelWorker(
             choose_forward(loaded.model, block_tokens),
-            self._tokenizer,
-            _ends(loaded.model, loaded.tokenizer),
             capacity=queue_capacity,
             budget=token_budget
             or (_PROCESSOR_BUDGET if loaded.model.device.type == "cpu" else _GPU_BUDGET),
             streams=streams,
         )
-        self._preparation = Preparation(self._worker)
+        self._preparation = Preparation(self._worker.start, self._worker.refuse)
 
     @property
     def fingerprint(self) -> str:
@@ -73,7 +75,7 @@ class TransformersModel:
     @property
     def token_budget(self) -> int:
         """Tokens in a forward pass; less than at the start for a while after memory has run out."""
-        return self._worker.budget
+        return self._worker.budget.tokens
 
     async def score(self, branches: Sequence[Branch], deadline: float | None = None) -> Scores:
         """The log-probabilities of all continuations.
@@ -91,18 +93,19 @@ class TransformersModel:
             if not future.done():
                 setter(value)
 
-        job = ScoreJob(
-            fail=lambda error: _call(loop, settle, future.set_exception, error),
+        work = ScoreWork(
+            branches,
+            self._tokenizer,
+            self._worker.budget,
             deadline=deadline,
-            branches=branches,
             give=lambda scores: _call(loop, settle, future.set_result, scores),
+            fail=lambda error: _call(loop, settle, future.set_exception, error),
         )
-        self._worker.submit(job)
-        self._preparation.begin(job)
+        self._begin(work)
         try:
             return await future
         finally:
-            job.cancelled.set()
+            work.cancelled.set()
 
     async def generate(
         self, request: GenerateRequest, deadline: float | None = None
@@ -115,16 +118,28 @@ class TransformersModel:
         def give(item: Piece | BaseException | None) -> None:
             _call(loop, pieces.put_nowait, item)
 
-        job = GenerateJob(fail=give, deadline=deadline, request=request, give=give)
-        self._worker.submit(job)
-        self._preparation.begin(job)
+        work = GenerateWork(
+            request,
+            self._tokenizer,
+            self._ends,
+            next(self._streams),
+            deadline=deadline,
+            give=give,
+            fail=give,
+        )
+        self._begin(work)
         try:
             while (item := await pieces.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
                 yield item
         finally:
-            job.cancelled.set()
+            work.cancelled.set()
+
+    def _begin(self, work: ModelWork) -> None:
+        """Give `work` its place in the queue, then prepare it."""
+        self._worker.submit(work)
+        self._preparation.begin(work)
 
     def close(self) -> None:
         """Stop the threads once the work under way is done."""

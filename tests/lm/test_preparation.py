@@ -22,7 +22,7 @@ from server.errors import (
     ShuttingDown,
     TextTooLong,
 )
-from server.lm import worker
+from server.lm import work
 from server.lm.decoding import _Draw
 from server.lm.loading import LoadedModel
 from server.lm.transformers_model import TransformersModel
@@ -236,7 +236,7 @@ async def test_a_request_may_not_ask_for_more_than_so_many_tokens(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each text fits; a hundred candidates over many facts together do not."""
-    monkeypatch.setattr(worker, "_LEAST_REQUEST_TOKENS", 500)
+    monkeypatch.setattr(work, "_LEAST_REQUEST_TOKENS", 500)
     model = TransformersModel(loaded, token_budget=8)
     candidates = tuple(f" the dog {n} likes" for n in range(100))
     fields = tuple(f"candidates[{n}]" for n in range(100))
