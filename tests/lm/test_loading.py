@@ -9,10 +9,11 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from server.errors import ModelUnusable
-from server.lm import loading
+from server.lm import device
+from server.lm.device import choose_device, choose_number_format
 from server.lm.fetch import _extracted
 from server.lm.folders import cache_folder, default_model_folder
-from server.lm.loading import ModelChoice, choose_device, choose_number_format, load
+from server.lm.loading import ModelChoice, load
 
 
 def test_a_folder_is_loaded_in_the_format_asked_for(llama_folder: Path) -> None:
@@ -29,7 +30,7 @@ def test_a_folder_is_loaded_in_the_format_asked_for(llama_folder: Path) -> None:
 def test_the_format_follows_the_processors_features(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     for has, expected in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(loading, "processor_has_bfloat16", lambda has=has: has)
+        monkeypatch.setattr(device, "processor_has_bfloat16", lambda has=has: has)
         assert choose_number_format("auto", cpu) is expected
     assert choose_number_format("float16", cpu) is torch.float16
 
@@ -98,7 +99,7 @@ def test_an_adapter_that_does_not_fit_is_said(
 ) -> None:
     with pytest.raises(ModelUnusable, match="does not fit"):
         load(ModelChoice(str(gpt2_folder), str(adapter), device="cpu", number_format="float32"))
-    with pytest.raises(ModelUnusable, match="no PEFT adapter"):
+    with pytest.raises(ModelUnusable, match="not a PEFT adapter"):
         load(ModelChoice(str(gpt2_folder), str(tmp_path), device="cpu", number_format="float32"))
 
 
