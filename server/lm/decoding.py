@@ -1,4 +1,4 @@
-"""Continuing a prompt token by token, as characters that can be shown."""
+"""Continues a prompt token by token, and gives out characters that can be shown."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from server.lm.blocks import Segment
 from server.tuning.ports import GenerateRequest, ModelCost, Piece
 
 _INCOMPLETE = "�"
-"""What a tokenizer decodes a cut character to."""
+"""A tokenizer decodes an incomplete character to this."""
 
 _GREEDY_BELOW = 1e-6
-"""A temperature under which the most probable token is drawn all but surely, and under which logits
+"""Below this temperature the most probable token is drawn almost surely, and dividing logits by it
 would overflow."""
 
 
 class Generation:
-    """One continuation under way: what it reads next, and what it says.
+    """One continuation under way: what the model reads next, and what it has written.
 
-    Ends at one of the tokens `ends`, before one of `request.stop`, or after `max_tokens` tokens.
+    It ends at one of the tokens `ends`, before one of `request.stop`, or after `max_tokens` tokens.
     """
 
     def __init__(
@@ -79,7 +79,10 @@ class Generation:
 
 
 class _Draw:
-    """The next token: the most probable one, or with a temperature a draw that the seed repeats."""
+    """Chooses the next token: the most probable, or a draw if there is a temperature.
+
+    The same seed repeats the draws.
+    """
 
     def __init__(self, request: GenerateRequest) -> None:
         self._temperature = request.temperature or 0.0
@@ -97,7 +100,7 @@ class _Draw:
 
 
 class GrowingText:
-    """Tokens as text, given out in whole characters and never past a stop text."""
+    """Turns tokens into text, in whole characters and never past a stop text."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str]) -> None:
         self._tokenizer = tokenizer
@@ -109,13 +112,16 @@ class GrowingText:
         self.stopped = False
 
     def feed(self, token: int) -> str:
-        """The characters that `token` completes and that no stop text can still begin in."""
+        """Add `token`, and return the characters that are now certain.
+
+        Held back are incomplete characters, and those that may be the beginning of a stop text.
+        """
         self._tokens.append(token)
         self._text = self._tokenizer.decode(
             self._tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
-        # A stop text right at the start is only the line end before an answer: look behind the
-        # leading blanks.
+        # A stop text right at the start is only the line end before an answer, so the search
+        # starts after the leading blanks
         lead = len(self._text) - len(self._text.lstrip())
         found = [at for s in self._stop if (at := self._text.find(s, lead)) >= 0]
         if found:
@@ -126,7 +132,7 @@ class GrowingText:
         return self._give(min(len(whole), len(self._text) - held))
 
     def rest(self) -> str:
-        """What was held back, at the end."""
+        """The characters that were held back, once there are no more tokens."""
         return self._give(len(self._text))
 
     def _give(self, upto: int) -> str:

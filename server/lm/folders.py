@@ -1,5 +1,7 @@
-"""Where models are kept on this machine. Imports nothing heavy: settings need it before torch is
-loaded."""
+"""Where models are kept on this machine.
+
+Settings need this before torch is loaded, so it imports nothing heavy.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,14 @@ _DEFAULT_FOLDER = "SmolLM2-135M-Instruct-Q4_1"
 
 
 def cache_folder() -> Path:
-    """Where fetched and converted files are kept unless KGT_CACHE says otherwise."""
+    """The folder for fetched and converted files: KGT_CACHE, else the user's cache folder."""
     if given := os.environ.get("KGT_CACHE"):
         return Path(given).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "kgt"
 
 
 def models_folder(cache: Path) -> Path:
-    """Where converted models are, a folder each."""
+    """The folder of converted models, which has a folder for each."""
     return cache / "models"
 
 

@@ -127,7 +127,7 @@ class MaskedForward:
         return out.logits[0]  # type: ignore[no-any-return]
 
     def _cache_of(self, stream: int, start: int) -> DynamicCache:
-        """The cache of the tokens before `start`. A pass that broke off may have left more in it."""
+        """The cache of the tokens before `start`, without what a broken-off pass left behind."""
         cache = self._caches.get(stream)
         if cache is None:
             cache = self._caches[stream] = DynamicCache(config=self._model.config)

@@ -78,7 +78,7 @@ class Tokenizer:
             raise TextTooLong(field, least, self.context_tokens)
 
     def prompt(self, text: str) -> list[int]:
-        """The tokens of a prompt, after the beginning-of-sequence token if the tokenizer has one."""
+        """The tokens of a prompt, after a beginning-of-sequence token if the tokenizer sets one."""
         return finished(self.prompt_in_steps(GenerateRequest(text, 1), room=0))
 
     def prompt_in_steps(self, request: GenerateRequest, room: int = 1) -> Steps[list[int]]:

@@ -1,4 +1,4 @@
-"""LanguageModel on transformers: any Hugging Face causal model, on a processor or a GPU."""
+"""The LanguageModel on transformers: any Hugging Face causal model, on a processor or a GPU."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from server.lm.worker import ModelWorker
 from server.tuning.ports import Branch, GenerateRequest, Piece, Scores
 
 BLOCK_TOKENS = 64
-"""Queries in a block of attention: about a root's length, so that neither roots nor blocks are most
-of the keys."""
+"""Queries in a block of attention. About as many as a tree's root has tokens, so that neither the
+roots nor the blocks make up most of the keys."""
 
 _PROCESSOR_BUDGET, _GPU_BUDGET = 2048, 16_384
-"""Tokens in a forward pass. A processor's time grows with the tokens, and generations wait for the
-pass under way."""
+"""Tokens in a forward pass. On a processor the time grows with the tokens, and generations wait for
+the pass that is running."""
 
 _log = logging.getLogger("kgt")
 
@@ -33,8 +33,8 @@ _log = logging.getLogger("kgt")
 class TransformersModel:
     """Scores continuations and generates text with one model, on one thread, for all users at once.
 
-    `token_budget`: tokens in a forward pass, 0 for what suits the device; `streams`: generations
-    under way at most; `queue_capacity`: requests that wait for either.
+    `token_budget` is the number of tokens in a forward pass; 0 chooses one for the device. At most
+    `streams` generations are under way at once, and at most `queue_capacity` requests wait.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class TransformersModel:
         self._tokenizer = Tokenizer(loaded.tokenizer, loaded.context_tokens, rows=rows)
         self._ends = _ends(loaded.model, loaded.tokenizer)
         self._streams = itertools.count()
+        on_processor = loaded.model.device.type == "cpu"
         self._worker = ModelWorker(
             choose_forward(loaded.model, block_tokens),
             capacity=queue_capacity,
-            budget=token_budget
-            or (_PROCESSOR_BUDGET if loaded.model.device.type == "cpu" else _GPU_BUDGET),
+            budget=token_budget or (_PROCESSOR_BUDGET if on_processor else _GPU_BUDGET),
             streams=streams,
         )
         self._preparation = Preparation(self._worker.start, self._worker.refuse)
@@ -74,7 +74,7 @@ class TransformersModel:
 
     @property
     def token_budget(self) -> int:
-        """Tokens in a forward pass; less than at the start for a while after memory has run out."""
+        """Tokens in a forward pass. Smaller for a while after memory has run out."""
         return self._worker.budget.tokens
 
     async def score(self, branches: Sequence[Branch], deadline: float | None = None) -> Scores:
@@ -150,10 +150,9 @@ class TransformersModel:
 def _call(
     loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: object
 ) -> None:
-    """Call on the loop's thread; nobody is left to be told where the loop has ended."""
-    with contextlib.suppress(
-        RuntimeError
-    ):  # what call_soon_threadsafe raises then, and nothing else
+    """Call on the loop's thread. If the loop has ended, nobody is left to be told."""
+    # The only thing that call_soon_threadsafe raises is a RuntimeError for a loop that has ended
+    with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(callback, *arguments)
 
 

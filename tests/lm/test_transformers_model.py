@@ -26,7 +26,7 @@ class TestTransformersModel(LanguageModelConformance):
 
 
 def naive(loaded: LoadedModel, prompt: str, continuation: str) -> tuple[float, int]:
-    """One text a forward pass, nothing shared: what the packed result must equal."""
+    """One text in a forward pass, nothing shared. The packed result must equal this."""
     tokenizer = loaded.tokenizer
     head, ids = tokenizer(prompt).input_ids, tokenizer(prompt + continuation).input_ids
     start = 0
@@ -53,10 +53,14 @@ continuations = st.one_of(
     st.just(" dog"),
 )
 branches = st.lists(
-    st.builds(Branch, st.one_of(texts, st.sampled_from(["", "To answer", "To answer the"])), st.lists(continuations, min_size=1, max_size=4).map(tuple)),
+    st.builds(
+        Branch,
+        st.one_of(texts, st.sampled_from(["", "To answer", "To answer the"])),
+        st.lists(continuations, min_size=1, max_size=4).map(tuple),
+    ),
     min_size=1,
     max_size=6,
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +174,7 @@ async def test_generation_stays_within_the_context(
 
 
 async def test_generations_side_by_side_say_what_each_says_alone(loaded: LoadedModel) -> None:
-    """Joining and leaving between tokens: prompts and lengths differ, and scoring comes between."""
+    """They join and leave between tokens, their lengths differ, and scoring comes in between."""
     model = TransformersModel(loaded)
     prompts = [
         "the dog",

@@ -1,4 +1,4 @@
-"""Requests that share the model's thread: passes of many, memory that runs out, and a full queue."""
+"""Requests share the model's thread: passes of many, memory that runs out, a full queue."""
 
 from __future__ import annotations
 
@@ -44,8 +44,10 @@ async def test_what_waits_goes_into_one_pass_up_to_the_budget(loaded: LoadedMode
 
 
 async def test_another_users_words_change_no_bit(loaded: LoadedModel) -> None:
-    """Beside trees of the same shape, whatever they say, the numbers are bit-identical; beside
-    others, within 1e-4."""
+    """Next to trees of the same shape the numbers are bit-identical, whatever those say.
+
+    Next to others they are equal within 1e-4.
+    """
     model = TransformersModel(loaded)
     own = [Branch("the quick brown fox", (" likes meat", " jumps over the lazy dog"))]
     beside = ["dog dog dog", "fox fox fox", "over the dog", "likes likes likes"]
@@ -70,7 +72,7 @@ async def test_another_users_words_change_no_bit(loaded: LoadedModel) -> None:
 
 
 async def test_a_long_generation_does_not_hold_up_scoring(loaded: LoadedModel) -> None:
-    """What comes while a generation is under way goes along with the generation's very next pass."""
+    """What comes while a generation is under way joins the generation's very next pass."""
     model = TransformersModel(loaded)
     ended: list[str] = []
 
@@ -170,8 +172,8 @@ async def test_out_of_memory_halves_the_budget_and_goes_on(loaded: LoadedModel) 
 async def test_the_budget_recovers_once_passes_fit_again(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also a try that comes too early is only one failed pass: it halves the budget anew, and
-    nobody is told."""
+    """A try that comes too early costs one failed pass and halves the budget again; no caller
+    notices."""
     monkeypatch.setattr(schedule, "RECOVERY_PASSES", 3)
     model = TransformersModel(loaded, token_budget=256)
     asked = [Branch(f"the dog number {n} likes", (" the kennel", " meat")) for n in range(20)]
