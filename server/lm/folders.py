@@ -1,4 +1,7 @@
-"""Where models are kept on this machine. Imports nothing heavy: settings are read before torch."""
+"""Where models are kept on this machine.
+
+Settings need this before torch is loaded, so it imports nothing heavy.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""LanguageModel on transformers: any Hugging Face causal model, on a processor or a GPU."""
+"""The LanguageModel on transformers: any Hugging Face causal model, on a processor or a GPU."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
@@ -15,13 +16,14 @@ from server.lm.forward import choose_forward
 from server.lm.loading import LoadedModel
 from server.lm.preparation import Preparation
 from server.lm.tokens import Tokenizer
-from server.lm.worker import GenerateJob, ModelWorker, ScoreJob
+from server.lm.work import GenerateWork, ModelWork, ScoreWork
+from server.lm.worker import ModelWorker
 from server.tuning.deadline import call_deadline
 from server.tuning.ports import Branch, GenerateRequest, Piece, Scores
 
 BLOCK_TOKENS = 64
-"""Queries in a block of attention: about a root's length, so that neither roots nor blocks are most
-of the keys."""
+"""Queries in a block of attention. About as many as a tree's root has tokens, so that neither the
+roots nor the blocks make up most of the keys."""
 
 _log = logging.getLogger("kgt")
 
@@ -29,8 +31,8 @@ _log = logging.getLogger("kgt")
 class TransformersModel:
     """Scores continuations and generates text with one model, on one thread, for all users at once.
 
-    `token_budget`: tokens in a forward pass, 0 for what suits the device; `streams`: generations
-    under way at most; `queue_capacity`: requests that wait for either.
+    `token_budget` is the number of tokens in a forward pass; 0 chooses one for the device. At most
+    `streams` generations are under way at once, and at most `queue_capacity` requests wait.
     """
 
     def __init__(
@@ -45,20 +47,17 @@ class TransformersModel:
         _log.info("warming the model")
         rows = loaded.model.get_input_embeddings().weight.shape[0]
         self._tokenizer = Tokenizer(loaded.tokenizer, loaded.context_tokens, rows=rows)
+        self._ends = _ends(loaded.model, loaded.tokenizer)
+        self._streams = itertools.count()
+        on_processor = loaded.model.device.type == "cpu"
         self._worker = ModelWorker(
             choose_forward(loaded.model, block_tokens),
-            self._tokenizer,
-            _ends(loaded.model, loaded.tokenizer),
             capacity=queue_capacity,
             budget=token_budget
-            or (
-                defaults.PROCESSOR_TOKENS
-                if loaded.model.device.type == "cpu"
-                else defaults.GPU_TOKENS
-            ),
+            or (defaults.PROCESSOR_TOKENS if on_processor else defaults.GPU_TOKENS),
             streams=streams,
         )
-        self._preparation = Preparation(self._worker)
+        self._preparation = Preparation(self._worker.start, self._worker.refuse)
 
     @property
     def fingerprint(self) -> str:
@@ -75,8 +74,8 @@ class TransformersModel:
 
     @property
     def token_budget(self) -> int:
-        """Tokens in a forward pass; less than at the start for a while after memory has run out."""
-        return self._worker.budget
+        """Tokens in a forward pass. Smaller for a while after memory has run out."""
+        return self._worker.budget.tokens
 
     async def score(self, branches: Sequence[Branch]) -> Scores:
         """The log-probabilities of all continuations.
@@ -94,18 +93,19 @@ class TransformersModel:
             if not future.done():
                 setter(value)
 
-        job = ScoreJob(
-            fail=lambda error: _call(loop, settle, future.set_exception, error),
+        work = ScoreWork(
+            branches,
+            self._tokenizer,
+            self._worker.budget,
             deadline=call_deadline.get(),
-            branches=branches,
             give=lambda scores: _call(loop, settle, future.set_result, scores),
+            fail=lambda error: _call(loop, settle, future.set_exception, error),
         )
-        self._worker.submit(job)
-        self._preparation.begin(job)
+        self._begin(work)
         try:
             return await future
         finally:
-            job.cancelled.set()
+            work.cancelled.set()
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Piece]:
         """The continuation of a prompt. Raises TextTooLong, ModelBusy, DeadlinePassed."""
@@ -116,16 +116,28 @@ class TransformersModel:
         def give(item: Piece | BaseException | None) -> None:
             _call(loop, pieces.put_nowait, item)
 
-        job = GenerateJob(fail=give, deadline=call_deadline.get(), request=request, give=give)
-        self._worker.submit(job)
-        self._preparation.begin(job)
+        work = GenerateWork(
+            request,
+            self._tokenizer,
+            self._ends,
+            next(self._streams),
+            deadline=call_deadline.get(),
+            give=give,
+            fail=give,
+        )
+        self._begin(work)
         try:
             while (item := await pieces.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
                 yield item
         finally:
-            job.cancelled.set()
+            work.cancelled.set()
+
+    def _begin(self, work: ModelWork) -> None:
+        """Give `work` its place in the queue, then prepare it."""
+        self._worker.submit(work)
+        self._preparation.begin(work)
 
     def close(self) -> None:
         """Stop the threads once the work under way is done."""
@@ -136,10 +148,9 @@ class TransformersModel:
 def _call(
     loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: object
 ) -> None:
-    """Call on the loop's thread; nobody is left to be told where the loop has ended."""
-    with contextlib.suppress(
-        RuntimeError
-    ):  # what call_soon_threadsafe raises then, and nothing else
+    """Call on the loop's thread. If the loop has ended, nobody is left to be told."""
+    # The only thing that call_soon_threadsafe raises is a RuntimeError for a loop that has ended
+    with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(callback, *arguments)
 
 
