@@ -21,7 +21,7 @@ from server.lm.folders import DEFAULT_MODEL, CacheSettings
 from server.rpc.limits import MAX_K, MAX_SCORED_TRIPLES, MAX_TOKENS
 from server.stores.settings import StoreSettings
 from server.tuning.answer import AnswerRules
-from server.tuning.personalize import PersonalizeRules
+from server.tuning.personalize.command import PersonalizeRules
 
 _ANSWER = AnswerRules()
 _PERSONALIZE = PersonalizeRules()

@@ -12,7 +12,7 @@ from server.rpc import limits
 from server.settings import Settings
 from server.tuning.answer import AnswerRules
 from server.tuning.facts import RetrievalRules
-from server.tuning.personalize import PersonalizeCommand, PersonalizeRules
+from server.tuning.personalize.command import PersonalizeCommand, PersonalizeRules
 from server.tuning.scoring import ScoringBudget
 
 ROOT = Path(__file__).parent.parent
