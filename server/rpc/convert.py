@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from kgt.v1 import personalization_pb2 as pb
 from server.errors import InvalidRequest, ResponseTooLarge
-from server.graph.codec import MAX_TIME_MS
+from server.graph.checks import MAX_TIME_MS
 from server.graph.edit import (
     Change,
     Edit,

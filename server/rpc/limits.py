@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from kgt.v1 import personalization_pb2 as pb
 from server.errors import InvalidRequest
-from server.graph.codec import (
+from server.graph.checks import (
     MAX_CHANGES,
     MAX_ID_BYTES,
     MAX_TEXT_BYTES,

@@ -22,11 +22,10 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from server.errors import InvalidRequest, OverlayNotEmpty, UnreadableRecord
+from server.graph.checks import MAX_CHANGES, checked_edit
 from server.graph.codec import (
-    MAX_CHANGES,
     MAX_EDIT_BYTES,
     NotJson,
-    checked_edit,
     edit_from_json,
     edit_to_json,
     json_document,
@@ -311,7 +310,9 @@ def _edit(
     that RPCs make."""
     try:
         read = edit_from_json(line)
-        edit = checked_edit(read, vocabulary, may_be_empty=not has_old_keys)
+        if has_old_keys and not read.changes:  # only rekeyed logs hold such edits
+            raise InvalidRequest("changes", "is empty")
+        edit = checked_edit(read, vocabulary)
         written = edit_from_json(line, legacy_concept) if has_old_keys else read
     except InvalidRequest as error:
         raise MalformedExport(number, str(error)) from error

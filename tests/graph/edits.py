@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 
 from server.errors import InvalidRequest
-from server.graph.codec import checked_concept, checked_relation, checked_text
+from server.graph.checks import checked_concept, checked_relation, checked_text
 from server.graph.concept import Concept
 from server.graph.edit import Account, Change, Edit, EditKind, StopReason, TripleProbabilities
 from server.graph.relation import Vocabulary

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from server.errors import RevertBlocked
-from server.graph.codec import MAX_CONCEPT_BYTES, MAX_EDIT_BYTES, MAX_RELATION_BYTES, MAX_TEXT_BYTES
+from server.graph.checks import MAX_CONCEPT_BYTES, MAX_RELATION_BYTES, MAX_TEXT_BYTES
+from server.graph.codec import MAX_EDIT_BYTES
 from server.rpc import convert, limits
 from server.rpc.load import Load
 from server.tuning.ports import KEPT_ERASURES_S, KEPT_RESPONSES, Page

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.graph.codec import MAX_CHANGES, MAX_EDIT_BYTES, edit_to_json
+from server.graph.checks import MAX_CHANGES
+from server.graph.codec import MAX_EDIT_BYTES, edit_to_json
 from server.graph.edit import Change, Edit, EditKind, Overlay
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple

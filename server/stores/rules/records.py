@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from server.errors import InvalidRequest, UnreadableRecord
-from server.graph.codec import MAX_TIME_MS, edit_from_json
+from server.graph.checks import MAX_TIME_MS
+from server.graph.codec import edit_from_json
 from server.graph.concept import Concept
 from server.graph.edit import Edit, UnreadableEdit
 

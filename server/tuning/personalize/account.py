@@ -7,7 +7,7 @@ import time
 import uuid
 from dataclasses import replace
 
-from server.graph.codec import printable
+from server.graph.characters import printable
 from server.graph.edit import Account, Change, Edit, EditKind, StopReason, TripleProbabilities
 from server.graph.marks import changes_to
 from server.graph.triple import Origin, Triple, canonical

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from server.errors import InvalidRequest
-from server.graph.codec import checked_concept, checked_relation
+from server.graph.checks import checked_concept, checked_relation
 from server.graph.concept import Concept
 from server.graph.relation import Vocabulary
 from server.tuning.algorithm import Removal, Stopping

@@ -25,7 +25,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from server.errors import SubjectNotFound
-from server.graph.codec import is_concept_name
+from server.graph.checks import is_concept_name
 from server.graph.concept import ARTICLES, Concept
 from server.tuning.ports import ConceptEntry, GraphStore
 from server.tuning.subject.english import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from server.graph.codec import is_concept_name
+from server.graph.checks import is_concept_name
 from server.graph.concept import concept_key
 from server.tuning.subject.english import (
     ADVERBS,
