@@ -76,6 +76,7 @@ from server.tuning.ports import (
     PersonalFact,
     RequestRecord,
     Snapshot,
+    StoreCounts,
 )
 
 _log = logging.getLogger(__name__)
@@ -578,11 +579,9 @@ class Neo4jStore:
             e for e in edits_of(log["edits"]) if e.revision <= moment.last["latest"]
         ], moment.first
 
-    async def counts(self) -> dict[str, int]:
-        """Users and edits, concepts and triples of the base."""
-
-        async def work(tx: Tx) -> dict[str, int]:
-            return dict(await one(tx, cypher.COUNTS))
+    async def counts(self) -> StoreCounts:
+        async def work(tx: Tx) -> StoreCounts:
+            return StoreCounts(**await one(tx, cypher.COUNTS))
 
         return await self._connection.read(work)
 

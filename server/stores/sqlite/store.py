@@ -26,9 +26,9 @@ from server.graph.edit import Edit, Overlay, UnreadableEdit
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Triple
-from server.stores.sqlite import check as sqlite_check
 from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.check import OVERLAYS_FILE as OVERLAYS_FILE
+from server.stores.sqlite.check import check_overlays, counts_in
 from server.stores.sqlite.connection import FileWatch, log_of, translated
 from server.stores.sqlite.maintenance import Maintenance
 from server.stores.sqlite.migrations import prepare_overlays
@@ -44,6 +44,7 @@ from server.tuning.ports import (
     PersonalFact,
     RequestRecord,
     Snapshot,
+    StoreCounts,
 )
 
 _BUSY_TIMEOUT_S = 5.0
@@ -176,6 +177,12 @@ class SqliteStore:
         await self._maintenance.after_erase()
         return erased
 
+    async def check(self) -> list[str]:
+        return await asyncio.to_thread(check_overlays, self._path)
+
+    async def counts(self) -> StoreCounts:
+        return await asyncio.to_thread(counts_in, self.folder)
+
     async def health(self) -> None:
         with translated():
             self._watch.require_same()
@@ -203,14 +210,6 @@ class SqliteStore:
     def _close_sessions(self) -> None:
         while not self._sessions.empty():
             self._sessions.get().close()
-
-    def check(self) -> list[str]:
-        """Rebuild every user's overlay from the log of edits and compare; what differs, in words."""
-        return sqlite_check.check_overlays(self._path)
-
-    def counts(self) -> dict[str, int]:
-        """Users and edits, concepts and triples of the base."""
-        return sqlite_check.counts(self._path, self.folder / BASE_FILE)
 
     # Threads
 
