@@ -20,7 +20,7 @@ from server.stores.rules.logs import OVERLAY_DIFFERS, checked_log, of_user
 from server.stores.rules.records import read_edit
 from server.stores.sqlite import rows, sql
 from server.stores.sqlite.base import BASE_FILE, BaseReader
-from server.stores.sqlite.connection import connect, translated
+from server.stores.sqlite.connection import connect, reading, translated
 from server.stores.sqlite.migrations import missing, prepare_overlays
 from server.tuning.ports import StoreCounts
 
@@ -122,19 +122,13 @@ class _Kept:
     meanwhile."""
 
     def __init__(self, connection: sqlite3.Connection, user: object) -> None:
-        connection.execute("BEGIN")
-        try:
+        with reading(connection):
             place = connection.execute(sql.GET_USER, (user,)).fetchall()
             edits = connection.execute(sql.EDITS_ALL, (user,)).fetchall()
-            self.marks: Sequence[rows.Row] = connection.execute(
-                sql.ALL_MARKS, {"user": user}
-            ).fetchall()
-            self.touches: Sequence[rows.Row] = connection.execute(
-                sql.CHECKED_TOUCHES, (user,)
-            ).fetchall()
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            marks = connection.execute(sql.ALL_MARKS, {"user": user}).fetchall()
+            touches = connection.execute(sql.CHECKED_TOUCHES, (user,)).fetchall()
+        self.marks: Sequence[rows.Row] = marks
+        self.touches: Sequence[rows.Row] = touches
         self.revision: Any = place[0][1] if place else None
         self.edits = [read_edit(*row) for row in edits]
 
