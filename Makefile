@@ -85,8 +85,8 @@ train-report: model ## write docs/model.md: the base model compared with itself 
 bench: model ## measure: BENCH=engine, service, personalize, generation, store, load or subject; the last line is JSON
 	$(RUN) -m bench.$(BENCH)
 
-picture: ## draw docs/architecture.svg from its text (needs graphviz)
-	dot -Tsvg docs/architecture.dot -o docs/architecture.svg
+picture: ## draw the pictures in docs/ from their texts (needs graphviz)
+	for text in docs/*.dot; do dot -Tsvg "$$text" -o "$${text%.dot}.svg"; done
 
 clean: ## remove what was built, but not the model
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

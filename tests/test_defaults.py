@@ -85,6 +85,35 @@ def test_the_contract_says_the_unspecified_values_meaning() -> None:
         assert meaning in CONTRACT
 
 
+README = dict(
+    re.findall(
+        r"^\| `KGT_(\w+)` \|([^|]*)\|",
+        (ROOT / "README.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+)
+"""The default of each setting, as the README's table writes it."""
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_the_readme_says_the_default(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("XDG_DATA_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    default = Settings.model_fields[name].get_default(call_default_factory=True, validated_data={})
+    match default:
+        case None | "":
+            told = ("", "built in")
+        case bool():
+            told = ("on" if default else "off",)
+        case Path():
+            told = (f"~/{default.relative_to('~')}" if default.parts[0] == "~" else str(default),)
+        case float():
+            told = (f"{default:g}",)
+        case _:
+            told = (str(default),)
+    assert README[name.upper()].strip(" `") in told
+
+
 def test_no_program_reads_a_setting_from_the_environment_itself() -> None:
     """Settings, and the client's addresses, do; see the docstring of server/settings.py."""
     reads = re.compile(r"environ\W+(?:get\W+)?(KGT_\w+)")

@@ -19,7 +19,7 @@ from tests.rpc.running import ENJOY, VOCABULARY, running
 
 ADDED, REMOVED = pb.ORIGIN_ADDED, pb.ORIGIN_REMOVED
 
-Marks = dict[str, pb.Origin]
+Marks = dict[str, int]
 
 CARROTS, MEAT = ("dog", "Desires", "carrots"), ("dog", "Desires", "meat")
 COLLAR, LEASH = ("dog", "HasA", "collar"), ("dog", "HasA", "leash")
