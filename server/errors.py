@@ -43,7 +43,7 @@ KgtError
     └── StoreUnusable
 
 Errors are raised where they are found and mapped to a gRPC status once, in
-`server.rpc.interceptors`. A message tells what to do next and never repeats what a user wrote.
+`server.rpc.statuses`. A message tells what to do next and never repeats what a user wrote.
 """
 
 from __future__ import annotations
