@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar, overload
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 from server.errors import RequestIdReused, RevisionMoved
 from server.graph.edit import Edit
@@ -21,7 +21,7 @@ class Proposal(Protocol):
 
     @property
     def edits(self) -> tuple[Edit, ...]:
-        """Empty for a preview and where nothing changes."""
+        """Empty for a preview, and where nothing changes."""
         ...
 
 
@@ -41,69 +41,69 @@ class RequestKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply(Generic[Outcome, Response]):
-    """How an outcome becomes a response, and how the response is kept for a repeated request.
+class Kept(Generic[Response]):
+    """How a response is kept, so that a repeated request gets it again."""
 
-    `respond` may raise: nothing has been written when it is called.
-    """
-
-    respond: Callable[[Outcome], Response]
+    key: RequestKey
     encode: Callable[[Response], bytes]
     decode: Callable[[bytes], Response]
 
+    def record(self, response: Response) -> RequestRecord:
+        """The response as it is committed."""
+        return RequestRecord(self.key.request_id, self.key.content_hash, self.encode(response))
+
+    def response(self, record: RequestRecord) -> Response:
+        """The response in `record`. Raises RequestIdReused where the request was another one."""
+        if record.content_hash != self.key.content_hash:
+            raise RequestIdReused
+        return self.decode(record.response)
+
 
 class Writes:
-    """Runs writes."""
+    """Runs writes: `propose` says what should change, the rest is done here."""
 
     def __init__(self, store: GraphStore, turns: UserTurns) -> None:
         self._store = store
         self._turns = turns
 
-    @overload
     async def run(
         self, user: str, propose: Propose[Outcome], *, expected_revision: int | None = None
-    ) -> Outcome: ...
+    ) -> Outcome:
+        """Commit the edits of an outcome, and return it. Nothing is kept for a repetition."""
+        return await self.respond(
+            user, propose, lambda outcome: outcome, None, expected_revision=expected_revision
+        )
 
-    @overload
-    async def run(
+    async def respond(
         self,
         user: str,
         propose: Propose[Outcome],
-        reply: Reply[Outcome, Response],
-        key: RequestKey | None,
+        response_to: Callable[[Outcome], Response],
+        kept: Kept[Response] | None,
         *,
         expected_revision: int | None = None,
-    ) -> Response: ...
+    ) -> Response:
+        """Commit the edits of an outcome with the response to it, and return the response.
 
-    async def run(
-        self,
-        user: str,
-        propose: Propose[Any],
-        reply: Reply[Any, Any] | None = None,
-        key: RequestKey | None = None,
-        *,
-        expected_revision: int | None = None,
-    ) -> Any:
-        """Commit the edits that `propose` returns. Returns the outcome, or the `reply` made of it.
-
-        With a `key`, the response is kept, also without edits: a repetition changes nothing, even
-        where it would have an effect by then.
+        The response is made before the commit, so that what cannot be answered is not written. It
+        is kept even without edits: a repetition changes nothing, even if it had an effect by then.
 
         Raises RequestIdReused, OverlayErased, and RevisionMoved (for a second lost race, or where
         `expected_revision` does not match).
         """
         async with self._turns.turn(user):
             for last_try in (False, True):
-                if reply and key and (kept := await self._kept(user, key)) is not None:
-                    return reply.decode(kept)
+                if kept and (record := await self._store.response(user, kept.key.request_id)):
+                    return kept.response(record)
                 snapshot = await self._store.snapshot(user)
                 if expected_revision is not None and expected_revision != snapshot.revision:
                     raise RevisionMoved(expected_revision, snapshot.revision)
                 outcome = await propose(snapshot)
-                response = reply.respond(outcome) if reply else outcome
-                record = _record(reply.encode(response), key) if reply and key else None
+                response = response_to(outcome)
                 try:
-                    await self._commit(user, snapshot, outcome, record)
+                    await self._commit(
+                        user, snapshot, outcome.edits, kept.record(response) if kept else None
+                    )
                 except RevisionMoved:
                     if last_try or expected_revision is not None:
                         raise
@@ -111,21 +111,12 @@ class Writes:
                 return response
         raise AssertionError("the second try returns or raises")
 
-    async def _kept(self, user: str, key: RequestKey) -> bytes | None:
-        """The response to an earlier request with this key."""
-        record = await self._store.response(user, key.request_id)
-        if record is None:
-            return None
-        if record.content_hash != key.content_hash:
-            raise RequestIdReused
-        return record.response
-
     async def _commit(
-        self, user: str, snapshot: Snapshot, outcome: Proposal, record: RequestRecord | None
+        self,
+        user: str,
+        snapshot: Snapshot,
+        edits: tuple[Edit, ...],
+        record: RequestRecord | None,
     ) -> None:
-        if outcome.edits or record is not None:
-            await uncut(self._store.commit(user, snapshot, outcome.edits, record))
-
-
-def _record(response: bytes, key: RequestKey) -> RequestRecord:
-    return RequestRecord(key.request_id, key.content_hash, response)
+        if edits or record:
+            await uncut(self._store.commit(user, snapshot, edits, record))

@@ -26,7 +26,7 @@ from kgt.errors import (
 from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
 from server import errors
-from server.rpc.interceptors import STATUS_OF, status_of
+from server.rpc.statuses import STATUS_OF, status_of
 from tests.rpc.running import ENJOY, Running
 
 

@@ -17,7 +17,7 @@ from server.tuning.memory import Memories
 from server.tuning.ports import Erased, Snapshot
 from server.writing.erasing import Erasing
 from server.writing.turns import UserTurns
-from server.writing.writes import Reply, RequestKey, Writes
+from server.writing.writes import Kept, RequestKey, Writes
 from tests.writing.proposals import Nothing
 
 VOCABULARY = Vocabulary.built_in()
@@ -46,9 +46,8 @@ async def test_an_erase_waits_for_the_users_writes_and_is_made_once(store: Sqlit
         await writes.run("alice", lambda snapshot: historian.propose_edit(command, snapshot))
 
     await told()
-    written: Reply[Nothing, str] = Reply(lambda _: "written", str.encode, bytes.decode)
-    key = RequestKey("w", "c")
-    writing = asyncio.ensure_future(writes.run("alice", slow, written, key))
+    kept: Kept[str] = Kept(RequestKey("w", "c"), str.encode, bytes.decode)
+    writing = asyncio.ensure_future(writes.respond("alice", slow, lambda _: "written", kept))
     await entered.wait()
     first_erase = asyncio.ensure_future(erasing.erase("alice", "r"))
     await asyncio.sleep(0)

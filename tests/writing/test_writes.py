@@ -14,17 +14,23 @@ from server.stores.sqlite.store import SqliteStore
 from server.tuning.history import EditFactsCommand, EditFactsOutcome, Historian
 from server.tuning.ports import Snapshot
 from server.writing.turns import UserTurns
-from server.writing.writes import Reply, RequestKey, Writes
+from server.writing.writes import Kept, RequestKey, Writes
 from tests.writing.proposals import Nothing, nothing
 
 VOCABULARY = Vocabulary.built_in()
 CARROTS = Triple.of("dog", "Desires", "carrots")
-TEXT: Reply[EditFactsOutcome, str] = Reply(
-    respond=lambda outcome: f"{outcome.edit.revision} {outcome.edit.id}",
-    encode=str.encode,
-    decode=bytes.decode,
-)
-SILENCE: Reply[Nothing, str] = Reply(lambda _: "nothing", str.encode, bytes.decode)
+
+
+def kept(request_id: str, content: str) -> Kept[str]:
+    return Kept(RequestKey(request_id, content), str.encode, bytes.decode)
+
+
+def told(outcome: EditFactsOutcome) -> str:
+    return f"{outcome.edit.revision} {outcome.edit.id}"
+
+
+def silence(_: Nothing) -> str:
+    return "nothing"
 
 
 @pytest.fixture
@@ -36,40 +42,40 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 async def test_a_response_without_an_edit_is_kept(store: SqliteStore) -> None:
     historian, writes = Historian(store), Writes(store, UserTurns())
-    key = RequestKey("r", "content")
+    again = kept("r", "content")
 
-    async def write(add: Sequence[Triple], remove: Sequence[Triple], key: RequestKey | None) -> str:
+    async def write(add: Sequence[Triple], remove: Sequence[Triple], kept: Kept[str] | None) -> str:
         command = EditFactsCommand.of("alice", VOCABULARY, add, remove)
-        return await writes.run(
-            "alice", lambda snapshot: historian.propose_edit(command, snapshot), TEXT, key
+        return await writes.respond(
+            "alice", lambda snapshot: historian.propose_edit(command, snapshot), told, kept
         )
 
     await write([CARROTS], [], None)
-    nothing = await write([CARROTS], [], key)
+    nothing = await write([CARROTS], [], again)
     await write([], [CARROTS], None)
-    assert await write([CARROTS], [], key) == nothing == "1 "
+    assert await write([CARROTS], [], again) == nothing == "1 "
     assert (await store.snapshot("alice")).revision == 2, "the repetition adds nothing"
     with pytest.raises(RequestIdReused):
-        await write([], [CARROTS], RequestKey("r", "other content"))
+        await write([], [CARROTS], kept("r", "other content"))
 
 
 async def test_a_response_without_an_edit_makes_no_overlay(store: SqliteStore) -> None:
     writes = Writes(store, UserTurns())
     before = await store.snapshot("alice")
-    assert await writes.run("alice", nothing, SILENCE, RequestKey("r", "c")) == "nothing"
+    assert await writes.respond("alice", nothing, silence, kept("r", "c")) == "nothing"
     assert await store.snapshot("alice") == before
     with pytest.raises(RequestIdReused):
-        await writes.run("alice", nothing, SILENCE, RequestKey("r", "d"))
+        await writes.respond("alice", nothing, silence, kept("r", "d"))
 
 
 async def test_a_fresh_response_is_returned_as_it_was_made_and_a_repeated_one_is_read(
     store: SqliteStore,
 ) -> None:
     made = object()
-    reply: Reply[Nothing, object] = Reply(lambda _: made, lambda _: b"kept", bytes.decode)
-    writes, key = Writes(store, UserTurns()), RequestKey("r", "c")
-    assert await writes.run("alice", nothing, reply, key) is made
-    assert await writes.run("alice", nothing, reply, key) == "kept"
+    writes = Writes(store, UserTurns())
+    kept: Kept[object] = Kept(RequestKey("r", "c"), lambda _: b"kept", bytes.decode)
+    assert await writes.respond("alice", nothing, lambda _: made, kept) is made
+    assert await writes.respond("alice", nothing, lambda _: made, kept) == "kept"
 
 
 async def test_what_cannot_be_answered_is_not_committed(store: SqliteStore) -> None:
@@ -78,11 +84,11 @@ async def test_what_cannot_be_answered_is_not_committed(store: SqliteStore) -> N
 
     historian, command = Historian(store), EditFactsCommand.of("alice", VOCABULARY, [CARROTS])
     with pytest.raises(ResponseTooLarge):
-        await Writes(store, UserTurns()).run(
+        await Writes(store, UserTurns()).respond(
             "alice",
             lambda snapshot: historian.propose_edit(command, snapshot),
-            Reply(refuse, str.encode, bytes.decode),
-            RequestKey("r", "c"),
+            refuse,
+            kept("r", "c"),
         )
     assert (await store.snapshot("alice")).revision == 0
     assert await store.response("alice", "r") is None
