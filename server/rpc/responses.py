@@ -23,7 +23,7 @@ from server.tuning.cost import Cost
 from server.tuning.history import EditFactsOutcome, Reverted
 from server.tuning.personalize.outcome import PersonalizeOutcome
 from server.tuning.ports import Erased, PersonalFact
-from server.tuning.subject import Match
+from server.tuning.subject.choice import Match
 from server.tuning.transfer import Imported
 
 Sent = TypeVar("Sent", bound=Message)
