@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -127,3 +128,25 @@ def test_another_index_is_asked_for_torch_only(tmp_path: Path) -> None:
 def _version(pin: Requirement) -> Version:
     (specifier,) = pin.specifier
     return Version(specifier.version)
+
+
+def test_the_image_fetches_the_model_with_the_few_files_that_fetching_needs(tmp_path: Path) -> None:
+    """Few, so that a change of other code does not fetch and convert the model anew."""
+    stage = re.search(
+        r"^FROM packages AS model\n(.*?)^FROM ", (ROOT / "Dockerfile").read_text(), re.M | re.S
+    )
+    assert stage is not None
+    for copied in re.findall(r"^COPY ((?:\S+ |\\\n *)+)/src/(\S+)$", stage[1], re.MULTILINE):
+        folder = tmp_path / copied[1]
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in copied[0].replace("\\\n", " ").split():
+            (folder / Path(name).name).write_bytes((ROOT / name).read_bytes())
+    imported = subprocess.run(
+        [sys.executable, "-c", "import server.lm.fetch as fetch; print(fetch.__file__)"],
+        cwd=tmp_path,
+        check=True,
+        timeout=120,
+        capture_output=True,
+        text=True,
+    )
+    assert Path(imported.stdout.strip()).is_relative_to(tmp_path)

@@ -118,7 +118,7 @@ def test_a_setting_is_a_flag_which_wins(name: str, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("name", WRONG_VALUES)
-def test_a_wrong_value_is_said_by_its_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_value_is_reported_by_its_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"KGT_{name.upper()}", WRONG_VALUES[name])
     with pytest.raises(InvalidSetting, match=f"KGT_{name.upper()}: "):
         read_settings([])
@@ -127,7 +127,7 @@ def test_a_wrong_value_is_said_by_its_name(name: str, monkeypatch: pytest.Monkey
         read_settings([flag(name), WRONG_VALUES[name]])
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_everything_wrong_is_reported_at_once() -> None:
     with pytest.raises(InvalidSetting) as failed:
         read_settings(["-k", "0", "--facts", "0", "--device", "abacus"])
     assert all(name in str(failed.value) for name in ("KGT_K", "KGT_FACTS", "KGT_DEVICE"))

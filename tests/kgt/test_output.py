@@ -201,7 +201,7 @@ def test_an_edit_of_a_kind_that_is_new_is_shown(shown: Callable[..., str], scrip
 
 
 @given(st.text())
-def test_what_is_visible_is_obeyed_by_nothing_and_said_once(text: str) -> None:
+def test_what_is_visible_is_obeyed_by_nothing_and_escaped_once(text: str) -> None:
     seen = visible(text)
     assert all(unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp") for c in seen)
     assert OBEYED.search(seen) is None

@@ -1,4 +1,4 @@
-"""Help, flags and variables, and what is said of wrong ones."""
+"""Help, flags and variables, and how wrong ones are reported."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_a_command_without_a_user_says_so(capsys: pytest.CaptureFixture[str]) ->
         ),
     ],
 )
-def test_wrong_usage_is_told_in_a_line(
+def test_wrong_usage_is_reported_in_one_line(
     arguments: list[str], complaint: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -126,7 +126,7 @@ def test_either_variable_names_the_server(
     )
 
 
-def test_variables_that_name_different_servers_are_told(
+def test_variables_that_name_different_servers_are_reported(
     address: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("KGT_ADDRESS", address)

@@ -1,4 +1,4 @@
-"""How a command ends: with what failed in one line, and with the right status."""
+"""How a command ends: a failure is one line on stderr, and the exit status says which kind."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.rpc.running import ENJOY
     ],
 )
 @pytest.mark.parametrize("as_json", [False, True])
-def test_what_fails_is_said_on_stderr_without_a_trace(
+def test_a_failure_is_reported_on_stderr_without_a_trace(
     address: str,
     user: str,
     arguments: list[str],
@@ -61,7 +61,7 @@ def test_what_fails_is_said_on_stderr_without_a_trace(
     assert printed.err.count("\n") == 1
 
 
-def test_a_server_that_is_not_there_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_server_that_is_not_there_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     with scripted_server(Script()) as gone:
         pass
     assert main(["answer", "-u", "alice", "--server", gone, ENJOY]) == 1
@@ -110,14 +110,14 @@ def test_ctrl_c_at_any_moment_is_a_line(
 
 
 @pytest.mark.parametrize("arguments", [["facts"], ["facts", "--json"], ["export"]])
-def test_a_full_disk_is_told_in_a_line(address: str, arguments: list[str]) -> None:
+def test_a_full_disk_is_reported_in_one_line(address: str, arguments: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         done = kgt(address, *arguments, stdout=full)
     assert (done.returncode, done.stderr) == (1, "kgt: No space left on device\n")
 
 
 @pytest.mark.parametrize("arguments", [["facts"], ["facts", "--json"], ["export"]])
-def test_a_reader_that_has_seen_enough_is_no_failure(address: str, arguments: list[str]) -> None:
+def test_a_reader_that_has_seen_enough_is_not_a_failure(address: str, arguments: list[str]) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = kgt(address, *arguments, stdout=writing)

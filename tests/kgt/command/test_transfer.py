@@ -124,7 +124,7 @@ def test_an_export_of_which_the_server_lost_a_part_keeps_the_rest_and_says_so(
         ("utf16be.jsonl", '{"kgt": 1}\n'.encode("utf-16-be"), "is UTF-16 text; save it as UTF-8"),
     ],
 )
-def test_a_file_that_cannot_be_imported_is_told_in_a_line(
+def test_a_file_that_cannot_be_imported_is_reported_in_one_line(
     name: str,
     content: bytes | str | None,
     complaint: str,
@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_imported_is_told_in_a_line(
     ("mark", "line_end"),
     [(codecs.BOM_UTF8, "\n"), (b"", "\r\n"), (b"", "\r"), (codecs.BOM_UTF8, "\r\n")],
 )
-def test_marks_and_line_ends_of_other_programs_are_no_text(
+def test_marks_and_line_ends_of_other_programs_are_not_text(
     run: Run, tmp_path: Path, user: str, mark: bytes, line_end: str
 ) -> None:
     corrected(run)
