@@ -138,7 +138,7 @@ class Settings(StoreSettings, CacheSettings):
     @model_validator(mode="before")
     @classmethod
     def _named_by_one_variable(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """Take KGT_SERVER, the clients' name for the address, too, unless a flag gives the address."""
+        """Take the address from KGT_SERVER, the clients' variable, too. A flag comes first."""
         if given.get("address") not in (None, os.environ.get(VARIABLES[0])):
             return given
         named = named_address(os.environ)
@@ -153,8 +153,9 @@ class Settings(StoreSettings, CacheSettings):
     def _loopback_unless_allowed(self) -> Settings:
         if not self.insecure_bind and not Address.parse(self.address).is_loopback:
             raise ValueError(
-                f"address {self.address} can be reached from other machines, and there is no authentication yet:"
-                " anyone could act as any user. Set KGT_INSECURE_BIND=1 to allow it, or use 127.0.0.1"
+                f"address {self.address} can be reached from other machines, and there is no"
+                " authentication yet: anyone could act as any user."
+                " Set KGT_INSECURE_BIND=1 to allow it, or use 127.0.0.1"
             )
         return self
 
@@ -173,7 +174,7 @@ class Settings(StoreSettings, CacheSettings):
 
 
 def read_settings(arguments: list[str]) -> Settings:
-    """The settings from flags and environment. Raises InvalidSetting, which names each wrong one."""
+    """Read flags and environment. Raises InvalidSetting, which names every wrong setting."""
     try:
         return CliApp.run(Settings, cli_args=arguments)
     except ValidationError as error:

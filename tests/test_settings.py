@@ -170,8 +170,8 @@ def test_this_machine_needs_no_permission(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1", ":50051", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:http", "127.0.0.1:\uff15", "127.1:50051",
-     "::1:50051", "unix:/run/kgt.sock"],
+    ["127.0.0.1", ":50051", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:http", "127.0.0.1:\uff15",
+     "127.1:50051", "::1:50051", "unix:/run/kgt.sock"],
 )  # fmt: skip
 def test_an_address_is_host_and_port(address: str) -> None:
     with pytest.raises(InvalidSetting, match="KGT_ADDRESS"):

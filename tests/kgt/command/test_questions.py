@@ -23,7 +23,8 @@ def test_personalize_takes_every_option(run: Run) -> None:
     preview = document(
         run(
             "personalize", "--json", "--preview", "--no-verify", "--subject", "dog",
-            "--object", "fish", "--relation", "likes", "--relation", "has a", "--expected-revision", "0", "-k", "3",
+            "--object", "fish", "--relation", "likes", "--relation", "has a",
+            "--expected-revision", "0", "-k", "3",
             "--stopping", "literal", "--removal", "literal", "--relation-source", "ranked",
             "--epsilon", "50", "--request-id", "r-1", ENJOY, "fish",
         )
