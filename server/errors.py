@@ -50,7 +50,7 @@ KgtError
     └── DataMissing           data for training was not fetched yet (training.sources)
 
 Errors are raised where the failure is found and mapped to a gRPC status once, in
-`server.rpc.interceptors`. A message says what to do next and never repeats what a user wrote.
+`server.rpc.statuses`. A message says what to do next and never repeats what a user wrote.
 
 Six more exceptions are caught by the modules that expect them and never reach a caller:
 MissingProbabilities, UnsupportedAttention, CacheUnwritable, CannotScrub, NotJson, NoTriple.
