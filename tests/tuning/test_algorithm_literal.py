@@ -75,19 +75,15 @@ def problems(draw: st.DrawFn) -> tuple[Problem, dict[str, float], dict[Triple, f
         r: draw(st.lists(st.sampled_from("abcdef"), unique=True, max_size=4)) for r in RELATIONS
     }
     seen = view({r: tails for r, tails in base.items() if tails})
-    h = tuple(
-        z(r, FEEDBACK) for r in draw(st.lists(st.sampled_from(RELATIONS), unique=True, min_size=1))
-    )
+    chosen = draw(st.lists(st.sampled_from(RELATIONS), unique=True, min_size=1))
+    h = tuple(z(r, FEEDBACK) for r in chosen)
     if draw(st.booleans()):  # one of H is in the base already
-        seen = view(
-            {
-                r: tails
-                for r, tails in (base | {h[0].relation: [*base[h[0].relation], FEEDBACK]}).items()
-                if tails
-            }
-        )
+        base[h[0].relation].append(FEEDBACK)
+        seen = view({r: tails for r, tails in base.items() if tails})
     p_relation = {r: draw(shares) for r in RELATIONS}
-    p_answer = {t: draw(shares) for t in [*(v.triple for v in seen), *h]}
+    triples = [v.triple for v in seen]
+    triples.extend(h)
+    p_answer = {t: draw(shares) for t in triples}
     known = Probabilities(p_relation, {(t, FEEDBACK): p for t, p in p_answer.items()})
     slack = draw(st.floats(0, 3))
     problem = Problem(
