@@ -33,7 +33,10 @@ def retrieval_prompt(query: str, subject: str) -> str:
 
 
 def reasoning_prompt(query: str, facts: Sequence[str]) -> str:
-    """T_reasoning(q, z): the next words are the answer, given one or more verbalised facts (Eq. 6)."""
+    """T_reasoning(q, z): the next words are the answer, given verbalised facts (Eq. 6).
+
+    There must be at least one fact.
+    """
     return REASONING.format(query=query, facts=FACT_SEPARATOR.join(facts))
 
 

@@ -193,7 +193,7 @@ class Decided:
 
 
 async def decide(inquiry: Inquiry, weighed: Weighed) -> Decided:
-    """Lines 8 to 24, checked by answering again. Raises EpsilonUnreachable.
+    """Lines 5 and 7 to 24, checked by answering again. Raises EpsilonUnreachable.
 
     As long as the model answers otherwise, the facts of that solution are ruled out and the search
     goes on. In the end the best of what was tried is taken.
