@@ -101,7 +101,7 @@ def margin(problem: Problem, solution: Solution) -> float:
 
 
 def _in_turns(problem: Problem, rejected: Collection[Facts]) -> Solution:
-    """Lines 4 to 24: in turns, add the best of H and remove the worst of G_q, until it holds."""
+    """Lines 4 to 24: in turns, add the best of H and remove the worst of G_q."""
     p, feedback = problem.probabilities, problem.feedback
 
     def reasoning(z: Triple) -> float:

@@ -26,13 +26,18 @@ class MissingProbabilities(Exception):
         super().__init__(f"{len(self.pairs)} reasoning probabilities are missing")
 
 
+def ln(p: float) -> float:
+    """ln P, minus infinity for 0."""
+    return math.log(p) if p > 0 else -math.inf
+
+
 def comparable(p: float) -> float:
     """ln P to four decimals, for decisions: ties are broken by their rule and not by noise.
 
     The hardware may round differently depending on what else runs in the same forward pass. Numbers
     that it could have swapped are equal here, and the order in which they came decides.
     """
-    return round(math.log(p), 4) if p > 0 else -math.inf
+    return round(ln(p), 4)
 
 
 def probability(logprob: ContinuationLogprob, normalization: Normalization = "mean") -> float:
@@ -91,7 +96,7 @@ def retrieval_loss(
     Infinite as long as a triple of H is outside the view.
     """
     return -math.fsum(
-        q * _log(retrieval_probability(z, view, probabilities))
+        q * ln(retrieval_probability(z, view, probabilities))
         for z, q in posterior(personalized).items()
     )
 
@@ -101,8 +106,7 @@ def reasoning_loss(
 ) -> float:
     """L_reasoning, Eq. 6: -(1/|H|) sum over H of ln P(a|q,z)."""
     return -math.fsum(
-        q * _log(probabilities.reasoning_of(z, feedback))
-        for z, q in posterior(personalized).items()
+        q * ln(probabilities.reasoning_of(z, feedback)) for z, q in posterior(personalized).items()
     )
 
 
@@ -132,7 +136,7 @@ def evidence_lower_bound(
     It is -(Eq. 7) + ln|H|, and at most ln P(a|q).
     """
     divergence = math.fsum(
-        q * (math.log(q) - _log(retrieval_probability(z, view, probabilities)))
+        q * (math.log(q) - ln(retrieval_probability(z, view, probabilities)))
         for z, q in posterior(personalized).items()
     )
     return -reasoning_loss(personalized, feedback, probabilities) - divergence
@@ -154,7 +158,3 @@ def answer_probability(
         for weight, z in zip(weights, triples, strict=True)
     )
     return math.fsum(weighted) / total
-
-
-def _log(p: float) -> float:
-    return math.log(p) if p > 0 else -math.inf

@@ -28,7 +28,7 @@ def parse_relations(generated: str, vocabulary: Vocabulary, k: int) -> tuple[str
 
 
 def filled_up(names: Sequence[str], ranked: Iterable[str], k: int) -> tuple[str, ...]:
-    """`names`, followed by the best of `ranked` that are not among them; `k` in all."""
+    """`names`, followed by the best of `ranked` that are not among them; at most `k`."""
     return tuple(dict.fromkeys([*names, *ranked]))[:k]
 
 

@@ -1,4 +1,4 @@
-"""The default mode: what counts is what Answer will do."""
+"""The default mode, which stops when Answer would say the feedback."""
 
 from __future__ import annotations
 
@@ -115,8 +115,10 @@ def test_the_answer_before_is_refuted_by_what_it_says_not_by_its_spelling() -> N
 def test_facts_of_other_relations_that_raise_the_answer_before_are_removed_only_while_needed() -> (
     None
 ):
-    """p(AtLocation) alone keeps 'kennel' ahead: Eq. 1 over (Desires fish, AtLocation kennel,
-    AtLocation park)."""
+    """Only p(AtLocation) keeps 'kennel' ahead in Eq. 1.
+
+    The facts are (Desires fish, AtLocation kennel, AtLocation hut).
+    """
     base = {"AtLocation": ["kennel", "hut"]}
     seen, h = view(base), (z("Desires", "fish"),)
     known = probabilities(
@@ -217,7 +219,7 @@ def problems(draw: st.DrawFn) -> Problem:
 
 
 def favours_feedback(given_: Problem, view_: Neighborhood, added: tuple[Triple, ...]) -> bool:
-    """The stop condition, written out again from its definition."""
+    """The stop condition, written out once more from its definition."""
     triples = [
         v.triple for v in facts_for_answer(view_, given_.probabilities.relations, given_.retrieval)
     ]
