@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from server.tuning.transfer import MAX_BYTES, MAX_LINES
+from server.tuning.export_format import MAX_BYTES, MAX_LINES
 
 
 @dataclass(frozen=True, slots=True)

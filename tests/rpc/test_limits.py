@@ -11,8 +11,8 @@ from server.errors import RevertBlocked
 from server.graph.codec import MAX_CONCEPT_BYTES, MAX_EDIT_BYTES, MAX_RELATION_BYTES, MAX_TEXT_BYTES
 from server.rpc import limits, responses
 from server.rpc.load import Load
+from server.tuning.export_format import MAX_TRIPLES
 from server.tuning.ports import KEPT_ERASURES_S, KEPT_RESPONSES, Page
-from server.tuning.transfer import MAX_TRIPLES
 
 CONTRACT = (Path(__file__).parents[2] / "proto" / "kgt" / "v1" / "personalization.proto").read_text(
     encoding="utf-8"
