@@ -77,3 +77,13 @@ async def running(
     finally:
         await server.stop(None)
         await store.close()
+
+
+async def say(client: AsyncClient, query: str, user: str = "alice", **arguments: Any) -> str:
+    """The text of the answer to `query`."""
+    return str((await client.answer(user=user, query=query, **arguments)).text)
+
+
+def triples(changes: object) -> list[tuple[str, str, str]]:
+    """The triples of an edit's changes as (head, relation, tail)."""
+    return [(c.triple.head, c.triple.relation, c.triple.tail) for c in changes]  # type: ignore[attr-defined]
