@@ -1,4 +1,4 @@
-"""The only place that picks concrete classes: from settings to a service that can be called."""
+"""The only place that picks concrete classes: from settings to the use cases."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from server.writing.writes import Writes
 
 
 async def vocabulary(settings: Settings) -> Vocabulary:
-    """The relations: the settings' file or the built-in ones, those that the base graph declares,
-    and those it uses.
+    """The relations: those of the settings' file or the built-in ones, and the base graph's.
 
-    They are read once: a base that takes this one's place while the server runs brings its own at
-    the next start. Raises InvalidVocabulary and StoreUnusable.
+    The base graph declares relations and uses relations. They are read once: if another base takes
+    its place while the server runs, its relations are read at the next start. Raises
+    InvalidVocabulary and StoreUnusable.
     """
     login = settings.neo4j_login
     if login is None:
@@ -66,8 +66,10 @@ async def open_store(settings: Settings, relations: Vocabulary) -> GraphStore:
 
 
 async def checked(settings: Settings) -> tuple[list[str], dict[str, int]]:
-    """What a check of the store found, in words, and what the store holds. The embedded store may
-    be damaged."""
+    """What a check of the store found, in words, and how much the store holds.
+
+    The embedded store is checked even if it is too damaged to be opened.
+    """
     if settings.neo4j_login is None:
         return await asyncio.to_thread(sqlite_check.check_folder, settings.data)
     store = await Neo4jStore.open(settings.neo4j_login, await vocabulary(settings))
@@ -78,8 +80,7 @@ async def checked(settings: Settings) -> tuple[list[str], dict[str, int]]:
 
 
 async def loaded_model(settings: Settings) -> LanguageModel:
-    """The language model, loaded on a thread. Whoever stops waiting for it, at Ctrl-C, stops the
-    loading too."""
+    """The language model, loaded on a thread. Cancelling this stops the loading too."""
     stop = threading.Event()
     try:
         return await asyncio.to_thread(model, settings, stop)
@@ -88,12 +89,12 @@ async def loaded_model(settings: Settings) -> LanguageModel:
 
 
 def model(settings: Settings, stop: threading.Event | None = None) -> LanguageModel:
-    """The language model, its weights in memory. Raises ModelUnusable, and StartupError once `stop`
-    is set."""
-    from server.lm.loading import (
-        ModelChoice,
-        load,
-    )  # torch takes seconds to import: only where a model is loaded
+    """The language model, with its weights in memory.
+
+    Raises ModelUnusable, and StartupError once `stop` is set.
+    """
+    # torch takes seconds to import, so it is imported only where a model is loaded.
+    from server.lm.loading import ModelChoice, load
     from server.lm.transformers_model import TransformersModel
 
     choice = ModelChoice(
@@ -110,7 +111,7 @@ def model(settings: Settings, stop: threading.Event | None = None) -> LanguageMo
 def use_cases(
     settings: Settings, graph: GraphStore, language_model: LanguageModel, relations: Vocabulary
 ) -> UseCases:
-    """Everything the service calls, over a store and a model."""
+    """The use cases, over a store and a model."""
     budget = ScoringBudget(
         settings.scored_mass, settings.max_scored_triples or language_model.max_scored_triples
     )

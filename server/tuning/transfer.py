@@ -1,4 +1,4 @@
-"""The use cases Export and Import: an overlay leaves as lines, and comes back."""
+"""The use cases Export and Import: an overlay leaves as lines and comes back."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class ImportCommand:
-    """An export to take back: its history into an empty overlay, or what it comes to (`merge`)."""
+    """A checked export to take back.
+
+    An empty overlay takes its history. Any other takes only what the export comes to, and only with
+    `merge`.
+    """
 
     user: str
     export: Export
@@ -35,9 +39,9 @@ class ImportCommand:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import came to: how many edits the export holds, and the revision reached.
+    """The edits to commit, the revision that they reach, and how many edits the export holds.
 
-    `merged` is the last edit of a merge (without an id where nothing changed), None for a history.
+    `merged`: the last edit of a merge, without an id if nothing changes; None for a history.
     """
 
     exported_edits: int
@@ -47,7 +51,7 @@ class Imported:
 
     @property
     def merged_edits(self) -> tuple[Edit, ...]:
-        """The edits that a merge made."""
+        """The new edits of a merge."""
         return self.edits if self.merged else ()
 
 
@@ -63,22 +67,21 @@ class Courier:
         self._store = store
         self._vocabulary = vocabulary
         self._fingerprints = fingerprints
-        # Checking a large import takes seconds, and the event loop serves everybody: a thread for
-        # them, one at a time.
+        # Checking a large import takes seconds, during which the event loop must serve others. One
+        # thread checks them, one at a time.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="import")
 
     async def export(self, user: str) -> Iterator[str]:
-        """The lines of one revision of the user's overlay."""
+        """The lines of the user's overlay at one revision."""
         return export_lines(await self._store.history(user), self._fingerprints())
 
     async def command(self, user: str, lines: Iterable[str], *, merge: bool) -> ImportCommand:
-        """The command to import `lines`, which are read twice. Raises MalformedExport."""
+        """The command to import `lines`, which are iterated over twice. Raises MalformedExport."""
         export = await self._on_thread(parse_export, lines, self._vocabulary, merge)
         return ImportCommand(user, export, merge)
 
     async def propose_import(self, command: ImportCommand, snapshot: Snapshot) -> Imported:
-        """The history of an export, for an empty overlay; else, with `merge`, its net effect as new
-        edits.
+        """Take the export's history into an empty overlay, or its net effect as new edits.
 
         Raises OverlayNotEmpty.
         """
@@ -104,7 +107,7 @@ class Courier:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     async def _found(self, user: str, triples: Sequence[Triple]) -> Found:
-        """What the store says of `triples`, asked in pieces, between which it serves others."""
+        """What the store knows of `triples`. It is asked in pieces, so that it can serve others."""
         found: dict[Triple, tuple[bool, Mark | None]] = {}
         for start in range(0, len(triples), MAX_CHANGES):
             found |= await self._store.find(user, triples[start : start + MAX_CHANGES])
@@ -114,7 +117,10 @@ class Courier:
 def net_edits(
     wanted: Sequence[tuple[Triple, Mark]], found: Found, snapshot: Snapshot
 ) -> tuple[Edit, ...]:
-    """Edits that give an overlay the marks `wanted`, in this order, each of a size that RPCs make."""
+    """Edits that give an overlay the marks in `wanted`, in this order.
+
+    Each edit is of a size that RPCs make.
+    """
     origins = {triple: mark.origin for triple, mark in wanted}
     changing = [change.triple for change in changes_to(origins.items(), found, 1)]
     now = _now_ms()

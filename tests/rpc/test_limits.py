@@ -54,15 +54,10 @@ def test_the_contracts_table_has_nothing_else() -> None:
 
 
 def comments(field: str) -> list[str]:
-    """What stands above each field of this name."""
-    return [
-        " ".join(line.strip().removeprefix("//").strip() for line in comment.splitlines())
-        for comment in re.findall(
-            rf"((?:^ *//[^\n]*\n)*)^ *(?:optional |repeated )?\w+ {field} = \d+;",
-            CONTRACT,
-            re.MULTILINE,
-        )
-    ]
+    """The comment above each field with this name, on one line."""
+    field_with_comment = rf"((?:^ *//[^\n]*\n)*)^ *(?:optional |repeated )?\w+ {field} = \d+;"
+    found = re.findall(field_with_comment, CONTRACT, re.MULTILINE)
+    return [re.sub(r"\s*\n?\s*// ?", " ", comment).strip() for comment in found]
 
 
 @pytest.mark.parametrize(

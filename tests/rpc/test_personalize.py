@@ -1,11 +1,10 @@
-"""Personalize and Answer over a real channel: corrections that correct, for that user only,
-explained, at known cost."""
+"""Personalize over a real channel: what a correction changes, for whom, why and at what cost."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -334,7 +333,7 @@ async def test_a_relation_between_words_is_a_fact_once_a_user_adds_it(client: As
         ({"options": pb.PersonalizeOptions(scored_mass=math.nan)}, "options.scored_mass"),
         ({"options": pb.PersonalizeOptions(max_scored_triples=5000)}, "options.max_scored_triples"),
         ({"options": pb.PersonalizeOptions(epsilon=math.inf)}, "options.epsilon"),
-        ({"options": pb.PersonalizeOptions(stopping=9)}, "options.stopping"),  # type: ignore[arg-type]
+        ({"options": pb.PersonalizeOptions(stopping=cast(Any, 9))}, "options.stopping"),
         ({"query": "What is it to the and?"}, "query"),
     ],
 )

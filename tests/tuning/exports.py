@@ -18,18 +18,15 @@ def added(revision: int, position: int = 0) -> Mark:
 def chain(count: int, triples: int = 1) -> list[Edit]:
     """Edits that add `triples` triples each."""
     return [
-        Edit(
-            f"e{r}",
-            r,
-            EditKind.FACTS,
-            r,
-            tuple(
-                Change(Triple.of(f"head {r}", "IsA", f"tail {n}"), None, added(r, n))
-                for n in range(triples)
-            ),
-        )
-        for r in range(1, count + 1)
+        Edit(f"e{r}", r, EditKind.FACTS, r, _additions(r, triples)) for r in range(1, count + 1)
     ]
+
+
+def _additions(revision: int, triples: int) -> tuple[Change, ...]:
+    return tuple(
+        Change(Triple.of(f"head {revision}", "IsA", f"tail {n}"), None, added(revision, n))
+        for n in range(triples)
+    )
 
 
 def exported(edits: Sequence[Edit]) -> list[str]:

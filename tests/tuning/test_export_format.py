@@ -24,7 +24,7 @@ VOCABULARY = Vocabulary.built_in()
 
 
 class TwiceReadable:
-    """Lines as a file gives them: with their ends, one after the other, from the start each time."""
+    """Lines as a file gives them: with their ends, and from the start each time."""
 
     def __init__(self, lines: Iterable[str]) -> None:
         self._lines = list(lines)
@@ -61,8 +61,9 @@ def test_a_line_is_named_by_its_place_in_the_file() -> None:
 
 GOOD = json.loads(edit_to_json(chain(1)[0]))
 EVIDENCE = {
-    "query": "q", "answer": "a", "subject": "s", "object": "o", "relations": [], "loss_before": 1, "loss_after": 1,
-    "stop_reason": "loss", "converged": True, "answer_before": "", "answer_after": "",
+    "query": "q", "answer": "a", "subject": "s", "object": "o", "relations": [],
+    "loss_before": 1, "loss_after": 1, "stop_reason": "loss", "converged": True,
+    "answer_before": "", "answer_after": "",
 }  # fmt: skip
 
 
@@ -72,6 +73,19 @@ def with_(**values: Any) -> str:
 
 def with_triple(*triple: str) -> str:
     return with_(changes=[{"triple": triple, "before": None, "after": ["added", 1, 0]}])
+
+
+def with_loss(number: str) -> str:
+    """The edit with this text for `loss_before`."""
+    evidence = json.dumps(EVIDENCE).replace('"loss_before": 1', f'"loss_before": {number}')
+    return f'{json.dumps(GOOD)[:-1]},"evidence":{evidence}}}'
+
+
+def with_marks(before: Any, after: Any, *relations: str) -> str:
+    """The edit with a change for each of `relations`."""
+    return with_(
+        changes=[{"triple": ["a", r, "b"], "before": before, "after": after} for r in relations]
+    )
 
 
 def raw(name: str, value: str) -> str:
@@ -87,8 +101,8 @@ BAD_EDITS = {
     "deep": '{"id":' + "[" * 100_000,
     "deep and closed": '{"id":' + "[" * 100_000 + "]" * 100_000 + "}",
     "many digits": with_(revision=1).replace('"revision": 1', '"revision": ' + "9" * 5_000),
-    "a large number": json.dumps(GOOD)[:-1] + ',"evidence":' + json.dumps(EVIDENCE).replace('"loss_before": 1', '"loss_before": 1' + "0" * 400) + "}",
-    "an infinite number": json.dumps(GOOD)[:-1] + ',"evidence":' + json.dumps(EVIDENCE).replace('"loss_before": 1', '"loss_before": 1e400') + "}",
+    "a large number": with_loss("1" + "0" * 400),
+    "an infinite number": with_loss("1e400"),
     "NaN": with_(time_ms=float("nan")),
     "Infinity": with_(time_ms=float("inf")),
     "a name twice": json.dumps(GOOD)[:-1] + ',"id":"x"}',
@@ -97,7 +111,7 @@ BAD_EDITS = {
     "a number for a text": with_(id=1),
     "a list for an object": with_(evidence=[]),
     "a text for a list": with_(changes="x"),
-    "an object for a mark": with_(changes=[{"triple": ["a", "IsA", "b"], "before": None, "after": {}}]),
+    "an object for a mark": with_marks(None, {}, "IsA"),
     "a late year": with_(time_ms=253_402_300_800_000),
     "a blank before an id": with_(id=" e"),
     "a line end in an id": with_(id="e\n"),
@@ -114,8 +128,8 @@ BAD_EDITS = {
     "a relation of points": with_triple("unit 7", "...", "rule 12"),
     "a relation that grows": with_triple("dog", "\u0390" * 32, "b"),
     "a long name": with_triple("dog", "IsA", "x" * 513),
-    "nothing to nothing": with_(changes=[{"triple": ["a", "IsA", "b"], "before": None, "after": None}]),
-    "one triple twice": with_(changes=[{"triple": ["a", r, "b"], "before": None, "after": ["added", 1, 0]} for r in ("likes", "Desires")]),
+    "nothing to nothing": with_marks(None, None, "IsA"),
+    "one triple twice": with_marks(None, ["added", 1, 0], "likes", "Desires"),
 }  # fmt: skip
 
 
