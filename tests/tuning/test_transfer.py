@@ -11,7 +11,7 @@ from server.graph.codec import MAX_CHANGES, MAX_EDIT_BYTES, edit_to_json
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.stores.sqlite.store import SqliteStore
-from server.tuning import transfer
+from server.tuning import export_format, transfer
 from server.tuning.export_format import MalformedExport
 from server.tuning.history import EditFactsCommand, Historian
 from server.tuning.ports import Page
@@ -143,7 +143,7 @@ async def test_exports_are_checked_off_the_event_loop(
     import threading
 
     threads: list[str] = []
-    plain = transfer.parse_export
+    plain = export_format.parse_export
 
     def watched(*arguments: Any) -> Any:
         threads.append(threading.current_thread().name)
