@@ -22,7 +22,7 @@ from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from server.tuning.ports import KEPT_ERASURES_S, Erased, RequestRecord
 from testbed.bases import BaseTriple, build_base
 from tests.conformance.graph_store import CARROTS, MEAT, SOFA, VOCABULARY, add, added, edit, t
-from tests.stores.reader import reading
+from tests.stores.sqlite.reader import reading
 
 SECRETS = (b"secret-caviar", b"ann-the-user", b"secret-request", b"secret response")
 
