@@ -226,7 +226,8 @@ async def test_neighborhoods_are_put_together(store: SqliteStore) -> None:
 
 
 async def test_a_neighborhood_is_paged(store: SqliteStore) -> None:
-    pages, cursor = [], ""
+    pages: list[list[tuple[str, str, Origin]]] = []
+    cursor = ""
     while not pages or cursor:
         listing = await store.page_neighborhood("ann", DOG, Page(3, cursor), 5)
         pages.append([(v.triple.relation, v.triple.tail.text, v.origin) for v in listing.items])
@@ -266,7 +267,7 @@ async def test_triples_are_found(store: SqliteStore) -> None:
 
 
 async def test_personal_facts_are_listed(store: SqliteStore) -> None:
-    found = []
+    found: list[tuple[Triple, Mark, str, int]] = []
     cursor = ""
     while not found or cursor:
         listing = await store.personal_facts("ann", Page(2, cursor), 5)

@@ -173,7 +173,7 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / OVERLAYS_FILE).write_bytes(b"this is a letter, not a database" * 50)
-    with pytest.raises(StoreUnusable, match="damaged or no store"):
+    with pytest.raises(StoreUnusable, match="damaged or not a store"):
         SqliteStore(tmp_path, VOCABULARY)
 
 
