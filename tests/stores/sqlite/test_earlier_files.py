@@ -149,14 +149,12 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 def shown(view: Neighborhood) -> dict[str, tuple[list[str], list[str], int]]:
     """relation -> (tails of the personal triples, tails of the base's, how many of the base's)."""
-    return {
-        part.relation: (
-            [viewed.triple.tail.text for viewed in part.personal],
-            [viewed.triple.tail.text for viewed in part.base],
-            part.base_count,
-        )
-        for part in view.slices
-    }
+    found = {}
+    for part in view.slices:
+        personal = [viewed.triple.tail.text for viewed in part.personal]
+        base = [viewed.triple.tail.text for viewed in part.base]
+        found[part.relation] = (personal, base, part.base_count)
+    return found
 
 
 async def test_the_store_is_whole(store: SqliteStore) -> None:
