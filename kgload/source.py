@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kgload.errors import LoadError, WrongFile
-from kgload.lines import conceptnet_fault
 from kgload.plaintext import Line, Survey, decoded, lines_of, other_encoding, survey
 from kgload.report import Report
 
@@ -29,7 +28,6 @@ _CHUNK = 1 << 20
 _URLS = ("http://", "https://")
 _GZIP = b"\x1f\x8b"
 _TIMEOUT_S = 60.0
-_PROBED_LINES = 200
 _PROBED_BYTES = 4096
 _BINARY = (
     (0, b"PK\x03\x04", "a zip archive"),
@@ -255,28 +253,3 @@ def _sampled(file: BinaryIO, size: int) -> str:
         file.seek(offset)
         digest.update(file.read(_SAMPLE))
     return digest.hexdigest()
-
-
-def require_conceptnet(source: Source) -> None:
-    """Raise WrongFile unless one of the first lines is a line of ConceptNet's dump."""
-    fault, seen = "", 0
-    with contextlib.closing(source.raw_lines()) as lines:
-        for number, raw in lines:
-            line = decoded(number, raw)
-            why = line.fault or conceptnet_fault(line.text)
-            if not why:
-                return
-            fault = fault or why
-            seen += 1
-            if seen == _PROBED_LINES:
-                break
-    name = source.identity.name
-    if not seen:
-        raise WrongFile(f"{name} holds no line of text")
-    hint = (
-        "triples of your own are loaded by `python -m kgload triples`" if "column" in fault else ""
-    )
-    raise WrongFile(
-        f"{name} is not ConceptNet's dump (5 tab-separated columns: assertion, relation, start, end, JSON): "
-        f"its first line {fault}" + (f"; {hint}" if hint else "")
-    )
