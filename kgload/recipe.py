@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +31,3 @@ class Recipe:
     surface_text: bool = False
     """Whether the sentence of a line is kept. Neo4j shows it to people; the embedded store has no
     place for it."""
-
-
-def recipe_from(document: Mapping[str, Any]) -> Recipe:
-    """The recipe that `asdict` took apart. Raises TypeError."""
-    values: dict[str, Any] = {
-        name: tuple(v) if isinstance(v, list) else v for name, v in document.items()
-    }
-    return Recipe(**values)

@@ -7,18 +7,18 @@ import contextlib
 import gzip
 import hashlib
 import http.client
-import json
 import sys
 import urllib.error
 import urllib.parse
 import urllib.request
 import zlib
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from kgload.errors import LoadError, WrongFile
+from kgload.notes import from_note, to_note
 from kgload.plaintext import Line, Survey, decoded, lines_of, other_encoding, survey
 from kgload.report import Report
 
@@ -172,8 +172,8 @@ def _fetched(url: str, scratch: Path, report: Report) -> Source:
     if (
         noted.exists()
     ):  # a load of this URL was interrupted after the download: go on with what was fetched then
-        with contextlib.suppress(ValueError, TypeError, OSError):
-            identity = Identity(**json.loads(noted.read_text(encoding="utf-8")))
+        with contextlib.suppress(ValueError, OSError):
+            identity = from_note(Identity, noted.read_text(encoding="utf-8"))
             if identity.name == url:
                 path = scratch / "source"
                 return Source(path, identity, path.exists() and _is_gzip(path))
@@ -205,7 +205,7 @@ def _spooled(
             f"{name}: the connection ended after {size:,} of {length:,} bytes; try again"
         )
     source = _checked(Source(path, Identity(name, size, digest.hexdigest(), 0), False))
-    (scratch / "source.json").write_text(json.dumps(asdict(source.identity)), encoding="utf-8")
+    (scratch / "source.json").write_text(to_note(source.identity), encoding="utf-8")
     return source
 
 

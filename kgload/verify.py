@@ -49,12 +49,12 @@ def verify(
     `file` is where the file is now, if it has moved. Raises LoadError: a base that does not say
     where it came from, a file that cannot be read.
     """
-    present = base.present()
-    if present.recipe is None or present.identity is None or present.recipe.form not in FORMATS:
+    loaded = base.present().source
+    if loaded is None or loaded.recipe.form not in FORMATS:
         raise LoadError("the base does not say what it was made of; load it again")
-    if present.recipe.declared:
-        vocabulary = vocabulary.extended(present.recipe.declared)
-    if present.recipe.vocabulary not in ("", vocabulary.fingerprint):
+    if loaded.recipe.declared:
+        vocabulary = vocabulary.extended(loaded.recipe.declared)
+    if loaded.recipe.vocabulary not in ("", vocabulary.fingerprint):
         raise LoadError(
             "the base was loaded with another relation vocabulary: give the same --vocabulary"
         )
@@ -62,8 +62,8 @@ def verify(
         again = scratch / "verify"
         try:
             again.mkdir(exist_ok=True)
-            source = open_source(file or present.identity.name, again, report)
-            plan = Plan(str(source.path), present.recipe, vocabulary, folder, limits)
+            source = open_source(file or loaded.identity.name, again, report)
+            plan = Plan(str(source.path), loaded.recipe, vocabulary, folder, limits)
             workspace = workspace_of(plan, source, again / "stage", report)
             with report.phase("comparing"):
                 return _compared(workspace, base, limits)

@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kgload.merging import MergedGraph, RelationCounts
-from kgload.recipe import Recipe, recipe_from
+from kgload.notes import from_note
+from kgload.recipe import Recipe
 from kgload.source import Identity
 
 VERSION = 3
@@ -54,20 +55,8 @@ def read_workspace(folder: Path) -> Workspace | None:
     """The workspace in a folder; None where there is no complete one of this version."""
     try:
         document = json.loads((folder / NOTE).read_text(encoding="utf-8"))
-        if document.pop("version") != VERSION:
+        if not isinstance(document, dict) or document.pop("version", None) != VERSION:
             return None
-        return Workspace(
-            **{
-                **document,
-                "folder": folder,
-                "identity": Identity(**document["identity"]),
-                "recipe": recipe_from(document["recipe"]),
-                "by_relation": {
-                    name: RelationCounts(**c) for name, c in document["by_relation"].items()
-                },
-                "relations": [(int(i), str(n), int(e)) for i, n, e in document["relations"]],
-                "sources": [(int(i), str(d), str(li)) for i, d, li in document["sources"]],
-            }
-        )
-    except (OSError, ValueError, TypeError, KeyError):
+        return from_note(Workspace, json.dumps({**document, "folder": str(folder)}))
+    except (OSError, ValueError):
         return None

@@ -58,22 +58,22 @@ class Embedded:
 
     def holds(self, plan: Plan, identity: Identity) -> bool:
         present = present_base(self._folder)
-        if not present.fingerprint or plan.replace:
+        if plan.replace or not present.fingerprint or present.source is None:
             return False
-        if present.identity is None or present.recipe is None:
-            return False
-        if present.recipe != plan.recipe or not present.identity.same_content(identity):
+        loaded = present.source
+        if loaded.recipe != plan.recipe or not loaded.identity.same_content(identity):
             raise OtherBase(
-                f"{self._folder} holds the base graph of {present.identity.name} already"
+                f"{self._folder} holds the base graph of {loaded.identity.name} already"
                 " (or other options made it); pass --replace to put this one in its place"
                 " (users' edits stay)"
             )
-        return present.identity.same_file(identity)
+        return loaded.identity.same_file(identity)
 
     def put(self, workspace: Workspace, plan: Plan, scratch: Path) -> None:
         present = present_base(self._folder)
         same_graph = present.fingerprint == workspace.fingerprint
-        if same_graph and present.recipe in (None, plan.recipe):
+        same_recipe = present.source is None or present.source.recipe == plan.recipe
+        if same_graph and same_recipe:
             self._report.line(f"{self._folder} holds this graph already; nothing was changed")
             return
         if present.fingerprint and not plan.replace:
@@ -107,7 +107,7 @@ class Embedded:
         users, edits = _personal(folder, vocabulary)
         return Stats(
             base_graph=counts.fingerprint,
-            loaded_from=present.identity.name if present.identity else "",
+            loaded_from=present.file,
             concepts=counts.concepts,
             edges=counts.edges,
             relations=counts.by_relation,

@@ -100,14 +100,14 @@ class Neo4jBase:
         totals = self._rows(cypher.COUNTS)[0]
         return Stats(
             base_graph=self.fingerprint,
-            loaded_from=present.identity.name if present.identity else "",
+            loaded_from=present.file,
             concepts=self.concepts(),
             edges=sum(relations.values()),
             relations=relations,
             hubs=dict(self.largest_hubs(HUBS)),
             users=totals["users"],
             edits=totals["edits"],
-            attribution=present.recipe.attribution if present.recipe else "",
+            attribution=present.source.recipe.attribution if present.source else "",
         )
 
     def _rows(self, statement: LiteralString, **parameters: Any) -> list[dict[str, Any]]:

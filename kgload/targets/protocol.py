@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from kgload.limits import Limits
-from kgload.recipe import Recipe, recipe_from
+from kgload.notes import from_note, to_note
+from kgload.recipe import Recipe
 from kgload.source import Identity
 from kgload.workspace import Workspace
 from server.graph.relation import Vocabulary
@@ -47,13 +47,26 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class LoadedFrom:
+    """Where a base came from. The base keeps it as JSON, so fields are never renamed."""
+
+    identity: Identity
+    recipe: Recipe
+
+
+@dataclass(frozen=True, slots=True)
 class PresentBase:
     """What the base in a store says of itself."""
 
     fingerprint: str
     """Empty where there is no base."""
-    identity: Identity | None = None
-    recipe: Recipe | None = None
+    source: LoadedFrom | None
+    """None where the base does not say, or not in a form that this version reads."""
+
+    @property
+    def file(self) -> str:
+        """The name of the file that was loaded; empty where the base does not say."""
+        return self.source.identity.name if self.source else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,21 +154,16 @@ class Target(Protocol):
 
 
 def source_note(workspace: Workspace) -> str:
-    """What a store keeps of where its base came from, as JSON."""
-    source = {"identity": asdict(workspace.identity), "recipe": asdict(workspace.recipe)}
-    return json.dumps(source, ensure_ascii=False)
+    """What a store keeps of where its base came from."""
+    return to_note(LoadedFrom(workspace.identity, workspace.recipe))
 
 
 def described(fingerprint: str, note: str) -> PresentBase:
     """A base by its fingerprint and its `source_note`, if that is there and can be read."""
-    if not note:
-        return PresentBase(fingerprint)
     try:
-        document = json.loads(note)
-        identity = Identity(**document["identity"])
-        return PresentBase(fingerprint, identity, recipe_from(document["recipe"]))
-    except (ValueError, TypeError, KeyError):
-        return PresentBase(fingerprint)
+        return PresentBase(fingerprint, from_note(LoadedFrom, note))
+    except ValueError:
+        return PresentBase(fingerprint, None)
 
 
 def difference(

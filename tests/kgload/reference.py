@@ -13,7 +13,6 @@ from server.graph.relation import Vocabulary
 from server.graph.triple import canonical
 from testbed.bases import BaseTriple
 
-
 EdgeKey = tuple[str, str, str]
 Rows = list[tuple[object, ...]]
 
