@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 from kgload.formats import FORMATS
-from server.stores.neo4j.connection import EMBEDDED
-from server.stores.sqlite.store import data_folder
+from server.stores.settings import StoreSettings
 
 EXAMPLES = """\
 python -m kgload starter
@@ -47,8 +45,9 @@ def parser() -> argparse.ArgumentParser:
         _add_limits(commands.choices[name])
     stats = commands.add_parser("stats", help="what the store holds")
     stats.add_argument("--json", action="store_true", help="one JSON document")
+    settings = StoreSettings()
     for command in commands.choices.values():
-        _add_store(command)
+        _add_store(command, settings)
     return parser
 
 
@@ -81,18 +80,18 @@ def _add_limits(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_store(command: argparse.ArgumentParser) -> None:
+def _add_store(command: argparse.ArgumentParser, settings: StoreSettings) -> None:
     """The options of all commands."""
     command.add_argument(
         "--store",
-        default=os.environ.get("KGT_STORE") or EMBEDDED,
+        default=settings.store,
         help="sqlite, or a Neo4j's address (KGT_STORE); its login is in KGT_NEO4J_USER and"
         " KGT_NEO4J_PASSWORD",
     )
     command.add_argument(
         "--data",
         type=Path,
-        default=data_folder(),
+        default=settings.data,
         help="folder of the embedded store (KGT_DATA)",
     )
     command.add_argument(

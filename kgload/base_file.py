@@ -11,8 +11,9 @@ from kgload import queries
 from kgload.database import Database, quoted
 from kgload.merging import MergedGraph
 from kgload.report import Report
-from server.stores.sqlite.base import BASE_FILE, sync_file
+from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.bulk import BaseBuilder, Step
+from server.stores.sqlite.private_files import sync_file
 
 BATCH = 100_000
 

@@ -24,6 +24,7 @@ from kgload.lines import NoTriple, checked_concept, checked_relation
 from kgload.report import Phase
 from server.graph.concept import Concept
 from server.graph.relation import Vocabulary
+from server.stores.rules.base_graph import base_fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +76,6 @@ class MergedGraph:
     @property
     def edges_file(self) -> Path:
         return self.folder / "edges.parquet"
-
-
-def base_fingerprint(concepts: int, edges: int) -> str:
-    """The fingerprint of a base, from the XOR of its concepts' digests and that of its edges'.
-
-    A digest is the MD5 of a row as a number. A concept's row is (place of its key among all, key);
-    an edge's (head, relation's name, rank, tail, weight in millionths), so that no engine's way to
-    print a float matters. Equal for equal graphs, in whatever order their lines were read.
-    """
-    return hashlib.sha256(f"{concepts:032x}{edges:032x}".encode()).hexdigest()[:16]
 
 
 class Merging:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import TypeAdapter
@@ -29,9 +28,4 @@ def from_note(kind: type[T], note: str) -> T:
 
     Raises ValueError where a field is unknown or missing, or has another type.
     """
-    return _adapter(kind).validate_json(note, strict=True, extra="forbid")
-
-
-@cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
-    return TypeAdapter(kind)
+    return TypeAdapter(kind).validate_json(note, strict=True, extra="forbid")

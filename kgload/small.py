@@ -21,7 +21,8 @@ from kgload.merging import MergedGraph, Merging
 from kgload.report import Report
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
-from server.stores.sqlite.base import BASE_FILE, BaseCounts
+from server.stores.rules.base_graph import BaseCounts
+from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.private_files import private_folder
 
 

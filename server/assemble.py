@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 
 from server.errors import InvalidVocabulary
 from server.graph.relation import Vocabulary
-from server.rpc.service import UseCases, fingerprints
+from server.rpc.service import UseCases
 from server.settings import Settings
 from server.stores.neo4j import base as neo4j_base
 from server.stores.neo4j.store import Neo4jStore
-from server.stores.sqlite import check as sqlite_check
 from server.stores.sqlite.base import declared_relations, relation_names
+from server.stores.sqlite.check import check_folder
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.answer import Answerer, AnswerRules
 from server.tuning.facts import RetrievalRules
+from server.tuning.fingerprints import fingerprints
 from server.tuning.history import Historian
-from server.tuning.personalize import Personalizer, PersonalizeRules
-from server.tuning.ports import GraphStore, LanguageModel
+from server.tuning.personalize.command import PersonalizeRules
+from server.tuning.personalize.personalizer import Personalizer
+from server.tuning.ports import GraphStore, LanguageModel, StoreCounts
 from server.tuning.scoring import ScoringBudget
 from server.tuning.transfer import Courier
-from server.tuning.writes import Writer
+from server.writing.erasing import Erasing
+from server.writing.turns import UserTurns
+from server.writing.writes import Writes
 
 
 async def vocabulary(settings: Settings) -> Vocabulary:
@@ -61,11 +66,13 @@ async def open_store(settings: Settings, relations: Vocabulary) -> GraphStore:
     return SqliteStore(settings.data, relations)
 
 
-async def checked(settings: Settings) -> tuple[list[str], dict[str, int]]:
-    """What a check of the store found, in words, and what the store holds. The embedded store may
-    be damaged."""
+async def checked(settings: Settings) -> tuple[list[str], StoreCounts]:
+    """What a check of the store found, in words, and how much the store holds.
+
+    The embedded store is checked as files, since a damaged one may not open.
+    """
     if settings.neo4j_login is None:
-        return await asyncio.to_thread(sqlite_check.check_folder, settings.data)
+        return await asyncio.to_thread(check_folder, settings.data)
     store = await Neo4jStore.open(settings.neo4j_login, await vocabulary(settings))
     try:
         return await store.check(), await store.counts()
@@ -116,20 +123,21 @@ def use_cases(
         max_tokens=settings.max_tokens,
         neighborhood_limit=budget.triples + settings.max_removed,
     )
-    writer = Writer(graph)
     answerer = Answerer(graph, language_model, relations, rules)
+    named_fingerprints = partial(fingerprints, graph, language_model, relations)
+    turns = UserTurns()
     return UseCases(
         store=graph,
         model=language_model,
         vocabulary=relations,
-        writer=writer,
+        fingerprints=named_fingerprints,
         answerer=answerer,
-        personalizer=Personalizer(answerer, writer),
-        historian=Historian(graph, relations, writer),
-        courier=Courier(
-            graph, relations, writer, lambda: fingerprints(graph, language_model, relations)
-        ),
+        personalizer=Personalizer(answerer),
         personalize_defaults=PersonalizeRules(
             k=settings.k, budget=budget, max_removed=settings.max_removed
         ),
+        historian=Historian(graph),
+        courier=Courier(graph, relations, named_fingerprints),
+        writes=Writes(graph, turns),
+        erasing=Erasing(graph, turns, answerer.memories),
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 from kgload import small
 from kgload.small import BaseTriple as BaseTriple
 from server.graph.relation import Vocabulary
-from server.stores.sqlite.base import BASE_FILE, BaseCounts
+from server.stores.rules.base_graph import BaseCounts
+from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.private_files import create_private, private_folder
 
 _REMEMBERED_TRIPLES = 3_000

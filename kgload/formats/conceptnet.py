@@ -19,7 +19,7 @@ from kgload.lines import MAX_WEIGHT, BadLine, bad_line, has_columns
 from kgload.plaintext import decoded
 from kgload.recipe import Recipe
 from kgload.source import Source
-from server.graph.codec import MAX_RELATION_BYTES
+from server.graph.checks import MAX_RELATION_BYTES
 from server.graph.relation import Vocabulary
 
 ATTRIBUTION = """\

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -176,10 +177,10 @@ def _personal(folder: Path, vocabulary: Vocabulary) -> tuple[int, int]:
         return 0, 0
     store = SqliteStore(folder, vocabulary)
     try:
-        counts = store.counts()
+        counts = asyncio.run(store.counts())
     finally:
         store.close_now()
-    return counts["users"], counts["edits"]
+    return counts.users, counts.edits
 
 
 def _meta(workspace: Workspace) -> dict[str, str]:

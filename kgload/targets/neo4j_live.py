@@ -32,9 +32,10 @@ from server.stores.neo4j.base import (
     prepare_graph,
     present_graph,
 )
-from server.stores.neo4j.connection import Connection, Neo4jLogin, login_from_environment
+from server.stores.neo4j.connection import Connection, Neo4jLogin
 from server.stores.neo4j.rows import LONGEST_URI_BYTES, uri_of
-from server.stores.sqlite.base import BaseCounts
+from server.stores.rules.base_graph import BaseCounts
+from server.stores.settings import login_from_environment
 
 BATCH = 2_000
 LANES = 4

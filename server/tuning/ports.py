@@ -96,8 +96,7 @@ class Piece:
 
 
 class LanguageModel(Protocol):
-    """A causal language model. Deadlines are in seconds of the monotonic clock; None is no
-    deadline.
+    """A causal language model. It keeps to the call's deadline (`server.tuning.deadline`).
 
     Errors: TextTooLong when a text does not fit, RequestTooLarge when all of them together ask too
     much, ModelBusy when the queue is full, DeadlinePassed when the work was dropped before it
@@ -119,13 +118,11 @@ class LanguageModel(Protocol):
         """How many triples a Personalize should score at most on this device."""
         ...
 
-    async def score(self, branches: Sequence[Branch], deadline: float | None = None) -> Scores:
+    async def score(self, branches: Sequence[Branch]) -> Scores:
         """The log-probabilities of all continuations, in float32."""
         ...
 
-    def generate(
-        self, request: GenerateRequest, deadline: float | None = None
-    ) -> AsyncIterator[Piece]:
+    def generate(self, request: GenerateRequest) -> AsyncIterator[Piece]:
         """The continuation of a prompt, piece by piece."""
         ...
 
@@ -211,6 +208,16 @@ class Erased:
     removed_triples: int = 0
     personal_concepts: int = 0
     stored_responses: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreCounts:
+    """How much a store holds: concepts and triples of the base, users with edits, and all edits."""
+
+    concepts: int = 0
+    triples: int = 0
+    users: int = 0
+    edits: int = 0
 
 
 KEPT_RESPONSES = 1_000
@@ -328,6 +335,17 @@ class GraphStore(Protocol):
         KEPT_ERASURES_S. Raises StoreBusy when the user is erased but traces are still on disk; a
         repetition finishes the work.
         """
+        ...
+
+    async def check(self) -> list[str]:
+        """Rebuild every user's overlay from the log of edits and compare.
+
+        Returns what differs, in a sentence each, and names users by their revision only.
+        """
+        ...
+
+    async def counts(self) -> StoreCounts:
+        """How much the store holds."""
         ...
 
     async def health(self) -> None:

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from kgload.merging import base_fingerprint
 from server.graph.relation import Vocabulary
 from server.graph.triple import canonical
+from server.stores.rules.base_graph import base_fingerprint, micro, row_digest
 from testbed.bases import BaseTriple
 
 EdgeKey = tuple[str, str, str]
 Rows = list[tuple[object, ...]]
-
-
-def row_digest(*columns: object) -> int:
-    """A row's share of the fingerprint. DuckDB computes the same."""
-    text = ",".join(str(column) for column in columns)
-    return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest(), "little")
-
-
-def micro(weight: float) -> int:
-    """A weight in millionths, as the fingerprint counts it."""
-    return math.floor(weight * 1e6 + 0.5)
 
 
 @dataclass(slots=True)

@@ -24,7 +24,7 @@ from server.stores.neo4j.base import BaseConcept, RankedEdge, SqliteSource, load
 from server.stores.neo4j.connection import Connection, Neo4jLogin, checked_login
 from server.stores.neo4j.rows import NEWEST, asked_rows, owner_of, place_of, uri_of
 from server.stores.neo4j.store import Neo4jStore
-from server.stores.rules.view import erasure_bucket
+from server.stores.rules.erasures import erasure_bucket
 from server.stores.sqlite.base import BASE_FILE, BaseReader
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import GraphStore, Page
@@ -252,7 +252,7 @@ async def test_a_check_finds_what_the_log_does_not_make(
     )
     await run(login, "MATCH (e:Edit {revision: 1}) DELETE e")
     assert any("the log goes from revision 0 to 2" in problem for problem in await store.check())
-    assert (await store.counts())["edits"] == 1
+    assert (await store.counts()).edits == 1
 
 
 async def test_two_servers_share_a_graph_by_revision(store: Neo4jStore, login: Neo4jLogin) -> None:

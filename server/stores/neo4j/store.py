@@ -61,14 +61,10 @@ from server.stores.neo4j.rows import (
     triple_of,
     uri_of,
 )
+from server.stores.rules.concepts import all_concepts
+from server.stores.rules.erasures import erase_digest, erasure_bucket
 from server.stores.rules.records import all_readable, readable
-from server.stores.rules.view import (
-    all_concepts,
-    assemble_neighborhood,
-    erase_digest,
-    erasure_bucket,
-    seen_from,
-)
+from server.stores.rules.view import assemble_neighborhood, seen_from
 from server.tuning.deadline import call_deadline
 from server.tuning.ports import (
     KEPT_ERASURES_S,
@@ -80,6 +76,7 @@ from server.tuning.ports import (
     PersonalFact,
     RequestRecord,
     Snapshot,
+    StoreCounts,
 )
 
 _log = logging.getLogger(__name__)
@@ -582,11 +579,9 @@ class Neo4jStore:
             e for e in edits_of(log["edits"]) if e.revision <= moment.last["latest"]
         ], moment.first
 
-    async def counts(self) -> dict[str, int]:
-        """Users and edits, concepts and triples of the base."""
-
-        async def work(tx: Tx) -> dict[str, int]:
-            return dict(await one(tx, cypher.COUNTS))
+    async def counts(self) -> StoreCounts:
+        async def work(tx: Tx) -> StoreCounts:
+            return StoreCounts(**await one(tx, cypher.COUNTS))
 
         return await self._connection.read(work)
 

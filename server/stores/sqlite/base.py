@@ -4,12 +4,10 @@ swapping the file."""
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import math
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +16,16 @@ from server.errors import DataLoss, StoreUnusable
 from server.graph.concept import Concept, concept_key, legacy_spellings
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple, canonical
-from server.stores.rules.view import BaseEdge, BaseSlice
+from server.stores.rules.base_graph import BaseCounts, base_fingerprint, micro, row_digest
+from server.stores.rules.view import BaseEdge, BaseSlice, base_slice
 from server.stores.sqlite import sql
-from server.stores.sqlite.connection import is_locked
-from server.stores.sqlite.private_files import create_private, private_folder
+from server.stores.sqlite.connection import is_locked, transaction
+from server.stores.sqlite.private_files import create_private, private_folder, sync_file
 
 BASE_FILE = "base.db"
+BasePlace = tuple[int, int, int]
+"""A place among the base's triples at a concept: the relation's position among all by name, 0 for
+stored and 1 for mirrored edges, offset."""
 _STAGE_BATCH = 10_000
 
 
@@ -35,16 +37,6 @@ class BaseTriple:
     weight: float = 1.0
     dataset: str = ""
     license: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class BaseCounts:
-    """What a base holds."""
-
-    concepts: int
-    edges: int
-    fingerprint: str
-    by_relation: Mapping[str, int]
 
 
 def build_base(folder: Path, triples: Iterable[BaseTriple], vocabulary: Vocabulary) -> BaseCounts:
@@ -75,13 +67,9 @@ def build_base(folder: Path, triples: Iterable[BaseTriple], vocabulary: Vocabula
 def _fill(
     connection: sqlite3.Connection, triples: Iterable[BaseTriple], vocabulary: Vocabulary
 ) -> BaseCounts:
-    connection.executescript(
-        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + sql.BASE_SCHEMA + sql.BASE_STAGING
-    )
-    connection.execute("BEGIN")
-    rows = _staged_rows(triples, vocabulary)
-    connection.executemany(sql.STAGE, rows)
-    connection.execute("COMMIT")
+    connection.executescript(sql.SCRATCH_PRAGMAS + sql.BASE_SCHEMA + sql.BASE_STAGING)
+    with transaction(connection):
+        connection.executemany(sql.STAGE, _staged_rows(triples, vocabulary))
     connection.execute(sql.MERGE_STAGED)
     connection.execute(sql.FILL_CONCEPTS)
     connection.execute(sql.FILL_SOURCES)
@@ -104,7 +92,7 @@ def _fill(
         ("fingerprint", fingerprint),
     ):
         connection.execute(sql.PUT_META, (key, value))
-    connection.execute("ANALYZE")
+    connection.execute(sql.ANALYZE)
     concepts = connection.execute(sql.COUNT_CONCEPTS).fetchone()[0]
     return BaseCounts(concepts, sum(counts.values()), fingerprint, counts)
 
@@ -134,52 +122,6 @@ def _fingerprint(connection: sqlite3.Connection) -> str:
     for head, relation, rank, tail, weight in connection.execute(sql.EDGES_IN_ORDER):
         edges ^= row_digest(head, relation, rank, tail, micro(weight))
     return base_fingerprint(concepts, edges)
-
-
-def row_digest(*columns: object) -> int:
-    """A row's share of the fingerprint: MD5 as a number (no secret is kept by it; DuckDB computes
-    the same)."""
-    text = ",".join(str(column) for column in columns)
-    return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest(), "little")
-
-
-def micro(weight: float) -> int:
-    """A weight in millionths: what fingerprints compare, so that no engine's way to print a float
-    matters."""
-    return math.floor(weight * 1e6 + 0.5)
-
-
-def base_fingerprint(concepts: int, edges: int) -> str:
-    """The fingerprint of a base: over the XOR of its concepts' digests and that of its edges'.
-
-    A concept's row is (place of its key among all, key); an edge's (head, relation's name, rank,
-    tail, weight in millionths). Equal for equal graphs, however and in whatever order they were
-    loaded.
-    """
-    return hashlib.sha256(f"{concepts:032x}{edges:032x}".encode()).hexdigest()[:16]
-
-
-@contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """One writing transaction: all that is done in it is committed at its end, and nothing where it
-    raises."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # a full disk has rolled back already
-            connection.execute("ROLLBACK")
-        raise
-
-
-def sync_file(path: Path) -> None:
-    """Have the file (or folder) on disk before anything relies on it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class BaseReader:
@@ -289,34 +231,29 @@ class BaseReader:
         number = known[0]
         slices = {}
         for name, relation in self.relations.items():
+            stored: list[BaseEdge] = []
+            mirrored: list[BaseEdge] = []
             count = self._rows(sql.COUNT_OF_RELATION, number, relation)[0][0] or 0
-            edges = (
-                [e for e, _ in self._edges(head, number, name, relation, 0, limit)] if count else []
-            )
-            if relation < 0:
-                mirrored = self._rows(sql.COUNT_MIRRORED, number, relation)[0][0]
-                if mirrored:
-                    count += mirrored
-                    edges += self._mirrored(head, number, name, relation, 0, limit)
-                    edges.sort(key=lambda e: (-e.weight, e.triple.tail))
             if count:
-                slices[name] = BaseSlice(count, tuple(edges[:limit]))
+                stored = [e for e, _ in self._edges(head, number, name, relation, 0, limit)]
+            if relation < 0 and (more := self._rows(sql.COUNT_MIRRORED, number, relation)[0][0]):
+                count += more
+                mirrored = self._mirrored(head, number, name, relation, 0, limit)
+            if count:
+                slices[name] = base_slice(count, stored, mirrored, limit)
         return slices
 
     def edges_from(
-        self, head: Concept, cursor: tuple[int, int, int], count: int
-    ) -> Iterator[tuple[BaseEdge, tuple[int, int, int]]]:
-        """The triples at `head` in the order of relation names, from `cursor` on, each with the
-        cursor behind it.
-
-        A cursor is (position of the relation, 0 for stored and 1 for mirrored edges, offset).
-        """
+        self, head: Concept, start: BasePlace, count: int
+    ) -> Iterator[tuple[BaseEdge, BasePlace]]:
+        """The triples at `head` in the order of relation names, from `start` on, each with the
+        place behind it. At most `count` are read at a time."""
         known = self.concept_ids([head.key]).get(head.key)
         if known is None:
             return
         number = known[0]
         names = sorted(self.relations)
-        position, side, offset = cursor
+        position, side, offset = start
         while position < len(names):
             name = names[position]
             relation = self.relations[name]

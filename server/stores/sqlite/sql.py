@@ -16,6 +16,12 @@ indexes of tails. The queries below read all three."""
 OVERLAY_SCHEMA_VERSION = 2
 """1 had neither `responses` nor `erased_requests`, and other indexes of marks."""
 
+BEGIN = "BEGIN"
+BEGIN_WRITING = "BEGIN IMMEDIATE"
+BEGIN_EXCLUSIVE = "BEGIN EXCLUSIVE"
+COMMIT = "COMMIT"
+ROLLBACK = "ROLLBACK"
+
 # The base. Symmetric relations have negative ids and are stored once, the concept with the smaller
 # key as head.
 
@@ -48,6 +54,9 @@ CREATE TEMP TABLE staged (
   weight REAL NOT NULL, dataset TEXT NOT NULL, license TEXT NOT NULL, line INTEGER NOT NULL
 );
 """
+SCRATCH_PRAGMAS = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
+"""For a file that is thrown away where building it fails."""
+ANALYZE = "ANALYZE"
 STAGE = "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 # Weight and source are those of the heaviest, the first of equals.
 MERGE_STAGED = """
@@ -101,6 +110,9 @@ PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA cache_size = -65536;
 PRAGMA temp_store = FILE;
 """
+GET_USER_VERSION = "PRAGMA user_version"
+PUT_USER_VERSION = "PRAGMA user_version = 1"
+"""Says that a file under construction has its tables."""
 BULK_PROGRESS = (
     "CREATE TABLE progress (step TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID"
 )
@@ -124,7 +136,6 @@ PUT_META = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)"
 GET_META = "SELECT value FROM meta WHERE key = ?"
 ALL_RELATIONS = "SELECT id, name, edges FROM relations"
 COUNT_CONCEPTS = "SELECT COUNT(*) FROM concepts"
-COUNT_EDGES = "SELECT COUNT(*) FROM edges"
 
 LOOK_UP_CONCEPTS = "SELECT c.key, c.id, c.text, c.retrievable FROM json_each(?) k JOIN concepts c ON c.key = k.value"
 FORMS_OF = """
