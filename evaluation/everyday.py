@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kgload.small import BaseTriple, build_base
 from server import assemble
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
@@ -20,10 +21,9 @@ from server.rpc.service import UseCases
 from server.settings import Settings
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.answer import AnswerQuery
-from server.tuning.personalize import PersonalizeCommand, PersonalizeOutcome, RelationSource
+from server.tuning.personalize.command import PersonalizeCommand, RelationSource
 from server.tuning.ports import LanguageModel
 from server.tuning.texts import says
-from testbed.bases import BaseTriple, build_base
 
 CASES = Path(__file__).parent / "data" / "everyday.jsonl"
 ANSWER_TOKENS = 16
@@ -110,20 +110,13 @@ async def _run_one(use: UseCases, case: EverydayCase) -> EverydayResult:
     user = f"case {case.id}"
 
     async def ask(query: str) -> str:
-        answer = use.answerer.ask(AnswerQuery(user, query))
-        await answer.evidence()
-        return "".join([piece async for piece in answer.text()])
-
-    outcomes: list[PersonalizeOutcome] = []
-
-    def render(outcome: PersonalizeOutcome) -> bytes:
-        outcomes.append(outcome)
-        return b""
+        return (await use.answerer.answer(AnswerQuery(user, query))).text
 
     before = await ask(case.unrelated)
     command = PersonalizeCommand(user, case.query, case.answer, rules=use.personalize_defaults)
-    await use.personalizer.personalize(command, None, render)
-    outcome = outcomes[-1]
+    outcome = await use.writes.run(
+        user, lambda snapshot: use.personalizer.propose(command, snapshot)
+    )
     return EverydayResult(
         case=case,
         found_subject=outcome.subject.concept == Triple.of(case.subject, "IsA", "x").head,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from server.graph.codec import is_relation_name
+from server.graph.checks import is_relation_name
 from server.graph.concept import Concept
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple

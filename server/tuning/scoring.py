@@ -25,7 +25,7 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Scorer:
-    """Asks one model about one query, within one request's deadline and cost."""
+    """Asks one model about one query, adding up the request's cost."""
 
     model: LanguageModel
     vocabulary: Vocabulary
@@ -33,7 +33,6 @@ class Scorer:
     query: str
     subject: Concept
     meter: CostMeter
-    deadline: float | None
     memory: UserMemory = field(default_factory=lambda: UserMemory(1 << 20))
     fields: Mapping[str, str] = field(default_factory=dict)
     """The request's fields, by their text: what a caller can shorten."""
@@ -127,7 +126,7 @@ class Scorer:
                 )
                 for prompt, continuations in unknown.items()
             ]
-            scores = await self.model.score(asked, self.deadline)
+            scores = await self.model.score(asked)
             self.meter.add(scores.cost)
             self.memory.learn(asked, scores)
             for branch, row in zip(asked, scores.logprobs, strict=True):

@@ -36,10 +36,11 @@ from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.stores.rules.view import newest_first
-from server.tuning.history import Historian, Reverted, Skipped
+from server.tuning.history import Historian, RevertCommand, Reverted, Skipped
 from server.tuning.ports import Erased, GraphStore, Listing, Page, RequestRecord, Snapshot
 from server.tuning.transfer import Courier, Imported
-from server.tuning.writes import RequestKey, Writer
+from server.writing.turns import UserTurns
+from server.writing.writes import Writes
 from testbed.bases import BaseTriple
 from tests.graph import edits as strategies
 
@@ -106,12 +107,8 @@ class GraphStoreConformance(ABC):
         await store.close()
 
     @pytest.fixture
-    def historian(self, store: GraphStore) -> Historian:
-        return Historian(store, VOCABULARY, Writer(store))
-
-    @pytest.fixture
     def courier(self, store: GraphStore) -> Courier:
-        return Courier(store, VOCABULARY, Writer(store), lambda: {"model": "m"})
+        return Courier(store, VOCABULARY, lambda: {"model": "m"})
 
     # The base
 
@@ -528,59 +525,51 @@ class GraphStoreConformance(ABC):
 
     # Undo
 
-    async def test_reverts_are_told_oldest_first(
-        self, store: GraphStore, historian: Historian
-    ) -> None:
+    async def test_reverts_are_told_oldest_first(self, store: GraphStore) -> None:
         first = await add(store, "ann", CARROTS)
-        undone = (await revert(historian, "ann", first.id)).edit
-        redone = (await revert(historian, "ann", undone.id)).edit
+        undone = (await revert(store, "ann", first.id)).edit
+        redone = (await revert(store, "ann", undone.id)).edit
         assert await store.reverts("ann") == [(undone.id, first.id), (redone.id, undone.id)]
         assert await store.reverts("bob") == []
 
-    async def test_reverting_restores_exactly_and_twice_is_once(
-        self, store: GraphStore, historian: Historian
-    ) -> None:
+    async def test_reverting_restores_exactly_and_twice_is_once(self, store: GraphStore) -> None:
         await add(store, "ann", CARROTS)
         before = await store.neighborhood("ann", DOG, 99)
         second = await commit(
             store, "ann", [(SOFA, Origin.ADDED), (MEAT, Origin.REMOVED), (CARROTS, Origin.ADDED)]
         )
-        reverted = await revert(historian, "ann", second.id)
+        reverted = await revert(store, "ann", second.id)
         after = await store.neighborhood("ann", DOG, 99)
         assert list(after) == list(before), "age included"
         assert reverted.edit.reverts == second.id
-        again = await revert(historian, "ann", second.id)
+        again = await revert(store, "ann", second.id)
         assert again.edit.id == reverted.edit.id
         assert (await store.snapshot("ann")).revision == 3
 
-    async def test_a_revert_can_be_reverted_and_then_made_anew(
-        self, store: GraphStore, historian: Historian
-    ) -> None:
+    async def test_a_revert_can_be_reverted_and_then_made_anew(self, store: GraphStore) -> None:
         first = await add(store, "ann", CARROTS)
-        undone = (await revert(historian, "ann", first.id)).edit
-        await revert(historian, "ann", undone.id)
+        undone = (await revert(store, "ann", first.id)).edit
+        await revert(store, "ann", undone.id)
         assert (await store.neighborhood("ann", DOG, 9)).find(CARROTS) is not None
-        anew = (await revert(historian, "ann", first.id)).edit
+        anew = (await revert(store, "ann", first.id)).edit
         assert anew.id != undone.id
         assert (await store.neighborhood("ann", DOG, 9)).find(CARROTS) is None
 
     async def test_what_later_edits_changed_blocks_a_revert_or_is_skipped(
-        self, store: GraphStore, historian: Historian
+        self, store: GraphStore
     ) -> None:
         first = await commit(store, "ann", [(CARROTS, Origin.ADDED), (MEAT, Origin.REMOVED)])
         second = await remove(store, "ann", CARROTS)
         with pytest.raises(RevertBlocked) as blocked:
-            await revert(historian, "ann", first.id)
+            await revert(store, "ann", first.id)
         assert blocked.value.edit_ids == (second.id,)
-        reverted = await revert(historian, "ann", first.id, skip_conflicts=True)
+        reverted = await revert(store, "ann", first.id, skip_conflicts=True)
         assert reverted.skipped == (Skipped(CARROTS, (second.id,)),)
         view = await store.neighborhood("ann", DOG, 9)
         assert view.find(MEAT) is not None
         assert view.find(CARROTS) is None
 
-    async def test_what_later_edits_relied_on_blocks_a_revert(
-        self, store: GraphStore, historian: Historian
-    ) -> None:
+    async def test_what_later_edits_relied_on_blocks_a_revert(self, store: GraphStore) -> None:
         first = await add(store, "ann", CARROTS)
         later = Edit(
             uuid.uuid4().hex,
@@ -592,15 +581,13 @@ class GraphStoreConformance(ABC):
         )
         await store.commit("ann", await store.snapshot("ann"), [later], None)
         with pytest.raises(RevertBlocked) as blocked:
-            await revert(historian, "ann", first.id)
+            await revert(store, "ann", first.id)
         assert blocked.value.edit_ids == (later.id,)
-        await revert(historian, "ann", later.id)
-        await revert(historian, "ann", first.id)
+        await revert(store, "ann", later.id)
+        await revert(store, "ann", first.id)
         assert (await store.neighborhood("ann", DOG, 9)).find(CARROTS) is None
 
-    async def test_reverting_in_reverse_order_gives_the_base_back(
-        self, store: GraphStore, historian: Historian
-    ) -> None:
+    async def test_reverting_in_reverse_order_gives_the_base_back(self, store: GraphStore) -> None:
         original = list(await store.neighborhood("ann", DOG, 99))
         edits = [
             await commit(store, "ann", [(CARROTS, Origin.ADDED), (MEAT, Origin.REMOVED)]),
@@ -611,20 +598,20 @@ class GraphStoreConformance(ABC):
             ),
         ]
         for made in reversed(edits):
-            await revert(historian, "ann", made.id)
+            await revert(store, "ann", made.id)
         assert list(await store.neighborhood("ann", DOG, 99)) == original
 
     # Export, import, erase
 
     async def test_an_export_comes_back_into_an_empty_overlay_with_its_history(
-        self, store: GraphStore, historian: Historian, courier: Courier
+        self, store: GraphStore, courier: Courier
     ) -> None:
         await add(store, "ann", CARROTS, t("Zoë", "is named", 'Zo "Z" ë'))
         made = await remove(store, "ann", MEAT)
-        await revert(historian, "ann", made.id)
+        await revert(store, "ann", made.id)
         lines = list(await courier.export("ann"))
-        imported = await import_(courier, "bob", lines)
-        assert (imported.edits, imported.revision, imported.merged) == (3, 3, None)
+        imported = await import_(store, "bob", lines)
+        assert (imported.exported_edits, imported.revision, imported.merged) == (3, 3, None)
         assert await store.history("bob") == await store.history("ann")
         assert list(await courier.export("bob")) == lines
         assert list(await store.neighborhood("bob", DOG, 9)) == list(
@@ -641,8 +628,8 @@ class GraphStoreConformance(ABC):
         lines = list(await courier.export("ann"))
         await add(store, "bob", BONES)
         with pytest.raises(OverlayNotEmpty):
-            await import_(courier, "bob", lines)
-        imported = await import_(courier, "bob", lines, merge=True)
+            await import_(store, "bob", lines)
+        imported = await import_(store, "bob", lines, merge=True)
         assert imported.merged is not None
         assert imported.revision == 2
         assert {c.triple for c in imported.merged.changes} == {CARROTS, MEAT}
@@ -755,7 +742,7 @@ class GraphStoreConformance(ABC):
                 assert {z for z in added if z.head == head} <= set(own)
         assert (await store.overlay(user)).marks == log.overlay().marks
         lines = list(await courier.export(user))
-        await import_(courier, user + "2", lines)
+        await import_(store, user + "2", lines)
         assert await store.history(user + "2") == edits
         for each in (user, user + "2"):
             assert (await store.erase(each)).edits == len(edits)
@@ -847,31 +834,22 @@ async def remove(store: GraphStore, user: str, *triples: Triple) -> Edit:
 
 
 async def revert(
-    historian: Historian, user: str, edit_id: str, *, skip_conflicts: bool = False
+    store: GraphStore, user: str, edit_id: str, *, skip_conflicts: bool = False
 ) -> Reverted:
-    made: list[Reverted] = []
-
-    def render(reverted: Reverted) -> bytes:
-        made.append(reverted)
-        return b"reverted"
-
-    await historian.revert(
-        user, edit_id, skip_conflicts, RequestKey(uuid.uuid4().hex, "hash"), render
+    historian, command = Historian(store), RevertCommand(user, edit_id, skip_conflicts)
+    return await Writes(store, UserTurns()).run(
+        user, lambda snapshot: historian.propose_revert(command, snapshot)
     )
-    return made[-1]
 
 
 async def import_(
-    courier: Courier, user: str, lines: Sequence[str], *, merge: bool = False
+    store: GraphStore, user: str, lines: Sequence[str], *, merge: bool = False
 ) -> Imported:
-    made: list[Imported] = []
-
-    def render(imported: Imported) -> bytes:
-        made.append(imported)
-        return b"imported"
-
-    await courier.import_(user, lines, merge, None, render)
-    return made[-1]
+    courier = Courier(store, VOCABULARY, dict)
+    command = await courier.command(user, lines, merge=merge)
+    return await Writes(store, UserTurns()).run(
+        user, lambda snapshot: courier.propose_import(command, snapshot)
+    )
 
 
 def tails(view: Neighborhood, relation: str) -> list[str]:

@@ -17,8 +17,8 @@ from server.rpc.service import UseCases
 from server.settings import Settings
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.answer import AnswerQuery
-from server.tuning.cost import Cost
-from server.tuning.personalize import PersonalizeCommand, PersonalizeOutcome, RelationSource
+from server.tuning.cost import Cost, CostMeter
+from server.tuning.personalize.command import PersonalizeCommand, RelationSource
 from testbed.bases import BaseTriple, build_base
 from tests.lm.passes import Passes
 
@@ -47,15 +47,11 @@ async def use(loaded: LoadedModel, tmp_path: Path) -> AsyncIterator[UseCases]:
 
 
 async def personalized(use: UseCases, command: PersonalizeCommand) -> Cost:
-    outcomes: list[PersonalizeOutcome] = []
-
-    def render(outcome: PersonalizeOutcome) -> bytes:
-        outcomes.append(outcome)
-        return b""
-
-    await use.personalizer.personalize(command, None, render)
-    assert outcomes[-1].edit.added, "something was decided"
-    return outcomes[-1].cost
+    outcome = await use.writes.run(
+        command.user, lambda snapshot: use.personalizer.propose(command, snapshot)
+    )
+    assert outcome.edit.added, "something was decided"
+    return outcome.cost
 
 
 def ranked(use: UseCases, **changes: object) -> PersonalizeCommand:
@@ -90,9 +86,10 @@ async def test_an_answer_after_it_pays_no_second_retrieval_pass(
     use: UseCases, loaded: LoadedModel
 ) -> None:
     await personalized(use, ranked(use))
+    meter = CostMeter()
+    query = AnswerQuery("alice", COMMAND.query, subject="dog", max_tokens=4)
     with Passes(loaded) as passes:
-        answer = use.answerer.ask(AnswerQuery("alice", COMMAND.query, subject="dog", max_tokens=4))
-        await answer.evidence()
+        evidence = await use.answerer.evidence(query, meter)
         assert passes.lengths == []
-        assert "".join([piece async for piece in answer.text()]) is not None
-    assert len(passes.lengths) == answer.cost().model.forward_passes <= 5
+        assert "".join([piece async for piece in use.answerer.text(evidence, meter)]) is not None
+    assert len(passes.lengths) == meter.total().model.forward_passes <= 5
