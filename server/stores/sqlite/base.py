@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,113 +12,16 @@ from typing import Any, NamedTuple
 
 from server.errors import DataLoss, StoreUnusable
 from server.graph.concept import Concept, concept_key, legacy_spellings
-from server.graph.relation import Vocabulary
-from server.graph.triple import Triple, canonical
-from server.stores.rules.base_graph import BaseCounts, base_fingerprint, micro, row_digest
+from server.graph.triple import Triple
+from server.stores.rules.base_graph import BaseCounts
 from server.stores.rules.view import BaseEdge, BaseSlice, base_slice
 from server.stores.sqlite import sql
-from server.stores.sqlite.connection import is_locked, transaction
-from server.stores.sqlite.private_files import create_private, private_folder, sync_file
+from server.stores.sqlite.connection import is_locked
 
 BASE_FILE = "base.db"
 BasePlace = tuple[int, int, int]
 """A place among the base's triples at a concept: (position of the relation among all by name, 0 for
 stored and 1 for mirrored edges, offset)."""
-_STAGE_BATCH = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class BaseTriple:
-    """A triple for the base, with its weight and its source."""
-
-    triple: Triple
-    weight: float = 1.0
-    dataset: str = ""
-    license: str = ""
-
-
-def build_base(folder: Path, triples: Iterable[BaseTriple], vocabulary: Vocabulary) -> BaseCounts:
-    """Write a new base and swap it in whole, so that readers see the old one or the new one.
-
-    Triples given twice are merged, and the highest weight stays. Raises what the disk raises; then
-    nothing has changed.
-    """
-    private_folder(folder)
-    building = folder / f"{BASE_FILE}.building-{os.getpid()}"
-    building.unlink(missing_ok=True)
-    try:
-        create_private(building)
-        connection = sqlite3.connect(building, isolation_level=None)
-        try:
-            counts = _fill(connection, triples, vocabulary)
-        finally:
-            connection.close()
-        sync_file(building)
-        building.replace(folder / BASE_FILE)
-        sync_file(folder)
-    finally:
-        building.unlink(missing_ok=True)
-    return counts
-
-
-def _fill(
-    connection: sqlite3.Connection, triples: Iterable[BaseTriple], vocabulary: Vocabulary
-) -> BaseCounts:
-    connection.executescript(sql.SCRATCH_PRAGMAS + sql.BASE_SCHEMA + sql.BASE_STAGING)
-    with transaction(connection):
-        connection.executemany(sql.STAGE, _staged_rows(triples, vocabulary))
-    connection.execute(sql.MERGE_STAGED)
-    connection.execute(sql.FILL_CONCEPTS)
-    connection.execute(sql.FILL_SOURCES)
-    counts: dict[str, int] = dict(connection.execute(sql.COUNT_STAGED_RELATIONS).fetchall())
-    for number, (relation, count) in enumerate(counts.items(), start=1):
-        signed = -number if vocabulary.is_symmetric(relation) else number
-        connection.execute(sql.INSERT_RELATION, (signed, relation, count))
-    connection.execute(sql.FILL_EDGES)
-    connection.executescript(sql.BASE_INDEXES)
-    connection.execute(sql.CREATE_COUNTED)
-    relations = connection.execute(sql.ALL_RELATIONS).fetchall()
-    connection.executemany(
-        sql.INSERT_COUNTED,
-        [(number,) for number, name, _ in relations if vocabulary.is_retrievable(name)],
-    )
-    connection.execute(sql.COUNT_RETRIEVABLE)
-    fingerprint = _fingerprint(connection)
-    for key, value in (
-        ("schema_version", str(sql.BASE_SCHEMA_VERSION)),
-        ("fingerprint", fingerprint),
-    ):
-        connection.execute(sql.PUT_META, (key, value))
-    connection.execute(sql.ANALYZE)
-    concepts = connection.execute(sql.COUNT_CONCEPTS).fetchone()[0]
-    return BaseCounts(concepts, sum(counts.values()), fingerprint, counts)
-
-
-def _staged_rows(
-    triples: Iterable[BaseTriple], vocabulary: Vocabulary
-) -> Iterator[tuple[object, ...]]:
-    for line, given in enumerate(triples):
-        t = canonical(given.triple, vocabulary)
-        yield (
-            t.head.key,
-            t.relation,
-            t.tail.key,
-            t.head.text,
-            t.tail.text,
-            given.weight,
-            given.dataset,
-            given.license,
-            line,
-        )
-
-
-def _fingerprint(connection: sqlite3.Connection) -> str:
-    concepts = edges = 0
-    for number, key in connection.execute(sql.CONCEPTS_IN_ORDER):
-        concepts ^= row_digest(number, key)
-    for head, relation, rank, tail, weight in connection.execute(sql.EDGES_IN_ORDER):
-        edges ^= row_digest(head, relation, rank, tail, micro(weight))
-    return base_fingerprint(concepts, edges)
 
 
 class StoredConcept(NamedTuple):

@@ -54,67 +54,6 @@ CREATE INDEX IF NOT EXISTS edges_of_hubs ON edges (head, relation, tail) WHERE r
 CREATE INDEX IF NOT EXISTS edges_mirrored ON edges (tail, relation, weight DESC, head) \
 WHERE NOT relation >= 0;
 """
-BASE_STAGING = """
-CREATE TEMP TABLE staged (
-  head TEXT NOT NULL, relation TEXT NOT NULL, tail TEXT NOT NULL,
-  head_text TEXT NOT NULL, tail_text TEXT NOT NULL,
-  weight REAL NOT NULL, dataset TEXT NOT NULL, license TEXT NOT NULL, line INTEGER NOT NULL
-);
-"""
-SCRATCH_PRAGMAS = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
-"""For a file that is thrown away where building it fails."""
-ANALYZE = "ANALYZE"
-STAGE = "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-# Weight and source are those of the heaviest edge. Ties go to the first.
-MERGE_STAGED = """
-CREATE TEMP TABLE merged AS
-SELECT head, relation, tail, weight, dataset, license, first AS line, merged FROM (
-  SELECT *, MIN(line) OVER same AS first, COUNT(*) OVER same AS merged,
-    ROW_NUMBER() OVER (PARTITION BY head, relation, tail ORDER BY weight DESC, line) AS place
-  FROM staged WINDOW same AS (PARTITION BY head, relation, tail)
-) WHERE place = 1;
-"""
-FILL_CONCEPTS = """
-INSERT INTO concepts (key, text)
-SELECT key, text FROM (
-  SELECT key, text, MIN(line) FROM (
-    SELECT head AS key, head_text AS text, line FROM staged
-    UNION ALL SELECT tail, tail_text, line FROM staged
-  ) GROUP BY key
-) ORDER BY key;
-"""
-FILL_SOURCES = """
-INSERT INTO sources (dataset, license)
-SELECT DISTINCT dataset, license FROM merged ORDER BY 1, 2
-"""
-INSERT_RELATION = "INSERT INTO relations (id, name, edges) VALUES (?, ?, ?)"
-COUNT_STAGED_RELATIONS = "SELECT relation, COUNT(*) FROM merged GROUP BY relation ORDER BY relation"
-FILL_EDGES = """
-INSERT INTO edges (head, relation, rank, tail, weight, source, merged)
-SELECT h.id, r.id,
-  ROW_NUMBER() OVER (PARTITION BY h.id, r.id ORDER BY m.weight DESC, m.line) - 1,
-  t.id, m.weight, s.id, m.merged
-FROM merged m
-JOIN concepts h ON h.key = m.head
-JOIN concepts t ON t.key = m.tail
-JOIN relations r ON r.name = m.relation
-JOIN sources s ON s.dataset = m.dataset AND s.license = m.license
-ORDER BY 1, 2, 3;
-"""
-COUNT_RETRIEVABLE = """
-UPDATE concepts SET retrievable =
-  (SELECT COUNT(*) FROM edges e JOIN temp.counted c ON c.relation = e.relation
-     WHERE e.head = concepts.id)
-  + (SELECT COUNT(*) FROM temp.counted c
-     JOIN edges e ON e.tail = concepts.id AND e.relation = c.relation
-     WHERE c.relation < 0 AND NOT e.relation >= 0 AND e.head <> concepts.id);
-"""
-CREATE_COUNTED = "CREATE TEMP TABLE counted (relation INTEGER PRIMARY KEY)"
-INSERT_COUNTED = "INSERT INTO temp.counted VALUES (?)"
-CONCEPTS_IN_ORDER = "SELECT id, key FROM concepts ORDER BY id"
-EDGES_IN_ORDER = """
-SELECT e.head, r.name, e.rank, e.tail, e.weight FROM edges e JOIN relations r ON r.id = e.relation
-"""
 
 # A base that a loader builds in batches. Each batch commits together with its position, so that a
 # load can go on wherever it was killed.
@@ -135,6 +74,7 @@ BULK_PROGRESS = (
 GET_PROGRESS = "SELECT position FROM progress WHERE step = ?"
 PUT_PROGRESS = "INSERT OR REPLACE INTO progress (step, position) VALUES (?, ?)"
 DROP_PROGRESS = "DROP TABLE IF EXISTS progress"
+INSERT_RELATION = "INSERT INTO relations (id, name, edges) VALUES (?, ?, ?)"
 INSERT_SOURCE = "INSERT INTO sources (id, dataset, license) VALUES (?, ?, ?)"
 INSERT_CONCEPTS = "INSERT INTO concepts (id, key, text, retrievable) VALUES (?, ?, ?, ?)"
 INSERT_EDGES = """
