@@ -108,6 +108,17 @@ COPY (
     columns = {{'weight': 'DOUBLE', 'relation': 'VARCHAR', 'head': 'VARCHAR', 'tail': 'VARCHAR'}})
 ) TO {target} (FORMAT parquet)
 """
+READ_TRIPLES = """
+CREATE TABLE triples AS SELECT * FROM read_csv({file}, delim = ',', quote = '"', escape = '"', new_line = '\\n', header = false,
+  auto_detect = false, nullstr = '\x01', columns = {{'line': 'BIGINT', 'relation': 'VARCHAR', 'head': 'VARCHAR', 'head_text': 'VARCHAR',
+  'tail': 'VARCHAR', 'tail_text': 'VARCHAR', 'weight': 'DOUBLE', 'dataset': 'VARCHAR', 'license': 'VARCHAR'}})
+"""
+VIEW_TRIPLES = """
+CREATE VIEW raw AS SELECT 0::UTINYINT AS why, relation, head, NULL::VARCHAR AS head_language, tail,
+  NULL::VARCHAR AS tail_language, weight, to_json(dataset)::VARCHAR AS dataset, to_json(license)::VARCHAR AS license,
+  NULL::VARCHAR AS surface, line
+FROM triples
+"""
 VIEW_RAW = "CREATE OR REPLACE VIEW raw AS SELECT *, file_row_number AS line FROM read_parquet({file}, file_row_number = true)"
 
 COUNT_LINES = "SELECT count(*) FROM raw"
@@ -152,6 +163,13 @@ FROM (
     UNION ALL SELECT tail, 2 * line + 1, tail_language FROM raw WHERE why = 0
   ) GROUP BY t
 )
+"""
+TEXTS_OF_TRIPLES = """
+CREATE TABLE texts AS
+SELECT t, min(line) AS line, NULL::VARCHAR AS language, t AS key, arg_min(text, line) AS text FROM (
+  SELECT head AS t, head_text AS text, 2 * line AS line FROM triples
+  UNION ALL SELECT tail, tail_text, 2 * line + 1 FROM triples
+) GROUP BY t
 """
 UNUSABLE = "CREATE TABLE unusable AS SELECT t FROM texts WHERE key = ''"
 COUNT_BAD = """

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from demo.processes import ROOT
-from kgload.offline import SCRIPT
+from kgload.targets.neo4j_offline import SCRIPT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

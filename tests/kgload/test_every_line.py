@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kgload import queries
-from kgload.__main__ import _LAYOUTS, main
+from kgload.__main__ import main
+from kgload.formats.triples import LAYOUTS
 from kgload.report import Report
 from kgload.rows import comma_rows
 from server.graph.concept import concept_key
@@ -59,7 +60,7 @@ CASES: list[tuple[str, bytes, dict[str, int], list[tuple[int, str]]]] = [
         b'head,relation,tail\nmango,HasProperty,sweet\n"tv" set,AtLocation,living room\npapaya,HasProperty,orange\n'
         b"kiwi,HasProperty,green\n",
         {"lines read": 4, "rejected": 1, "kept": 3, "edges": 3, "concepts": 6},
-        [(3, "is no CSV")],
+        [(3, "is not CSV")],
     ),
     (
         "bom.csv",
@@ -186,9 +187,9 @@ DUMP = [
     (b"one column", "has 1 column, not 5"),
     (GOOD.replace(b"/c/en/dog", b"/c/en/d\xff"), "is not UTF-8"),
     (GOOD.replace(b"/c/en/dog", b"/c/en/d\0g"), "holds NUL bytes"),
-    (GOOD.replace(b"\t/c/en/dog\t", b"\t\x01\t"), "is no concept URI"),
-    (GOOD.replace(b"\t/c/en/dog\t", b"\t/c/en\t"), "is no concept URI"),
-    (GOOD.replace(b"\t/c/en/dog\t", b"\t/c//dog\t"), "is no concept URI"),
+    (GOOD.replace(b"\t/c/en/dog\t", b"\t\x01\t"), "is not a concept URI"),
+    (GOOD.replace(b"\t/c/en/dog\t", b"\t/c/en\t"), "is not a concept URI"),
+    (GOOD.replace(b"\t/c/en/dog\t", b"\t/c//dog\t"), "is not a concept URI"),
     (GOOD.replace(b"\t/c/en/dog\t", b"\t/c/en/...\t"), "names nothing"),
     (GOOD.replace(b"\t/c/en/dog\t", b"\t/c/en/_\t"), "the concept"),
     (GOOD.replace(b"\t/c/en/dog\t", "\t/c/en/\u200b\t".encode()), "the concept"),
@@ -196,12 +197,12 @@ DUMP = [
     (GOOD.replace(b"\t/c/en/dog\t", b"\t/c/en/%64og%ZZ\t"), ""),
     (GOOD.replace(b"\t/r/IsA\t", b"\t/r/...\t"), "the relation names nothing"),
     (GOOD.replace(b"\t/r/IsA\t", b"\t/r/\t"), "the relation is empty"),
-    (GOOD.replace(b"1.0", b'"1.0"'), "is no number"),
+    (GOOD.replace(b"1.0", b'"1.0"'), "is not a number"),
     (GOOD.replace(b"1.0", b"1" + b"0" * 400), "out of range"),
     (GOOD.replace(b"1.0", b"1" * 5_000), "too many digits"),
     (GOOD.replace(b', "weight": 1.0', b""), ""),
     (GOOD.replace(b"{", b"[" * 100_000), "nested too deeply"),
-    (GOOD.split(b"{")[0] + b'"text"', "no JSON object"),
+    (GOOD.split(b"{")[0] + b'"text"', "not a JSON object"),
     (GOOD.replace(b'"weight"', b'"x": "\\ud800", "weight"'), "not JSON that can be read"),
     (GOOD.replace(b"{", b'{"x": "' + b"y" * (9 << 20) + b'", '), "is longer than 8 MiB"),
     (line("IsA", "o\u2028wl", "pet").encode(), ""),
@@ -238,9 +239,7 @@ def test_lines_lost_by_a_reader_are_an_error_and_no_wrong_count(
 ) -> None:
     (tmp_path / "own.csv").write_bytes(b"a,IsA,b\nc,IsA,d\n")
     (tmp_path / "dump.csv").write_bytes(GOOD + b"\n" + GOOD + b"\n")
-    monkeypatch.setitem(
-        _LAYOUTS, "csv", lambda lines, columns: list(comma_rows(lines, columns))[1:]
-    )
+    monkeypatch.setitem(LAYOUTS, "csv", lambda lines, columns: list(comma_rows(lines, columns))[1:])
     assert load("triples", tmp_path / "own.csv", data=data) == 2
     assert "of 2 lines with text 1 were read" in capsys.readouterr().err
     monkeypatch.setattr(queries, "VIEW_RAW", queries.VIEW_RAW + " LIMIT 1")

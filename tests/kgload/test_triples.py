@@ -72,13 +72,17 @@ BAD = [
     ("x.tsv", "dog\tIsA", "has 2 columns, not 3"),
     ("x.tsv", "dog\tIsA\t ", "the tail is empty"),
     ("x.tsv", "dog\tIsA\t" + "x" * 513, "longer than 512 bytes"),
-    ("x.csv", 'dog,IsA,"pet', "is no CSV"),
+    ("x.csv", 'dog,IsA,"pet', "is not CSV"),
     ("x.csv", "dog,IsA", "has 2 columns, not 3"),
     ("x.jsonl", '{"head": "dog", "relation": "IsA"}', "the tail is missing"),
-    ("x.jsonl", '{"head": 1, "relation": "IsA", "tail": "pet"}', "the head is missing or no text"),
+    ("x.jsonl", '{"head": 1, "relation": "IsA", "tail": "pet"}', "the head is missing or not text"),
     ("x.jsonl", '["dog", "IsA", "pet", ', "is not JSON"),
     ("x.jsonl", '"dog"', "neither a JSON object nor a list"),
-    ("x.jsonl", '{"head": "dog", "relation": "IsA", "tail": "pet", "weight": "1"}', "is no number"),
+    (
+        "x.jsonl",
+        '{"head": "dog", "relation": "IsA", "tail": "pet", "weight": "1"}',
+        "is not a number",
+    ),
     ("x.jsonl", r'{"head": "dog\ud800", "relation": "IsA", "tail": "pet"}', "half a character"),
 ]
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from kgload.offline import JVM_FLAGS
+from kgload.targets.neo4j_offline import JVM_FLAGS
 from server.lm.folders import cache_folder
 from server.stores.neo4j.connection import Neo4jLogin
 

@@ -1,5 +1,4 @@
-"""The embedded store over a graph of ConceptNet's shape: hubs, untidy concepts, reads by index
-alone."""
+"""The embedded store over a graph shaped like ConceptNet: hubs, untidy concepts, reads by index."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""python -m tests.stores.reader FILE: another process that reads a store and does not end its
-transaction.
+"""Another process that reads a store and leaves its transaction open.
 
-It says "reading", and stays until its input ends.
+`python -m tests.stores.sqlite.reader FILE` prints "reading" and stays until its input ends.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ from demo.processes import ROOT
 
 @contextlib.asynccontextmanager
 async def reading(path: Path) -> AsyncIterator[None]:
-    """Another process holds a read transaction of the file inside."""
-    command = (sys.executable, "-m", "tests.stores.reader", str(path))
+    """Inside, another process holds a read transaction on the file."""
+    command = (sys.executable, "-m", "tests.stores.sqlite.reader", str(path))
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=PIPE, stdout=PIPE)
     assert process.stdin is not None
     assert process.stdout is not None

@@ -1,9 +1,11 @@
-"""What reading a large overlay costs: counted in SQLite's own steps and in statements, not in time."""
+"""What reading a large overlay costs, counted in statements and in SQLite's own steps."""
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 
@@ -23,7 +25,7 @@ BASE = [BaseTriple(t("dog", "Desires", f"food {n}"), float(n)) for n in range(2_
 
 @dataclass
 class Cost:
-    """Of one call: statements begun, and steps of SQLite's machine in tens."""
+    """The cost of one call: statements begun, and steps of SQLite's machine in tens."""
 
     statements: int = 0
     steps: int = 0
@@ -43,9 +45,9 @@ class Counted(SqliteStore):
             self._count(session._base._connection)
         return session
 
-    def _count(self, connection: object) -> None:
-        connection.set_trace_callback(lambda _: self._add(statements=1))  # type: ignore[attr-defined]
-        connection.set_progress_handler(lambda: self._add(steps=1), 10)  # type: ignore[attr-defined]
+    def _count(self, connection: sqlite3.Connection) -> None:
+        connection.set_trace_callback(lambda _: self._add(statements=1))
+        connection.set_progress_handler(lambda: self._add(steps=1), 10)
 
     def _add(self, statements: int = 0, steps: int = 0) -> None:
         self.cost.statements += statements
@@ -137,9 +139,7 @@ async def test_a_read_costs_what_it_returns_and_not_what_the_overlay_holds(
         looked_up,
     ]
     for read in reads:
-        costs = [
-            await store.cost_of(lambda s=store, r=read: r(s, latest[s])) for store in (few, many)
-        ]  # type: ignore[misc]
+        costs = [await store.cost_of(partial(read, store, latest[store])) for store in (few, many)]
         assert costs[1].statements <= costs[0].statements + 2, read.__name__
         assert costs[1].steps <= 1.5 * costs[0].steps + 20, (read.__name__, costs)
     others: list[Read] = [facts, facts_in_the_middle, edits, looked_up]
@@ -147,9 +147,8 @@ async def test_a_read_costs_what_it_returns_and_not_what_the_overlay_holds(
         others.append(triples_at_another_concept)
     for read in others:
         costs = [
-            await store.cost_of(lambda s=store, r=read: r(s, latest[s] - 1))
-            for store in (few, many)
-        ]  # type: ignore[misc]
+            await store.cost_of(partial(read, store, latest[store] - 1)) for store in (few, many)
+        ]
         assert costs[1].steps <= 1.5 * costs[0].steps + 20, (
             read.__name__,
             "at an older revision",
@@ -162,8 +161,8 @@ async def test_a_read_costs_what_it_returns_and_not_what_the_overlay_holds(
 async def test_a_neighborhood_takes_the_same_statements_for_any_number_of_marks() -> None:
     few, many = await filled(FEW, at_one_concept), await filled(MANY, at_one_concept)
     costs = [
-        await store.cost_of(lambda s=store: s.neighborhood("ann", DOG, 9)) for store in (few, many)
-    ]  # type: ignore[misc]
+        await store.cost_of(partial(store.neighborhood, "ann", DOG, 9)) for store in (few, many)
+    ]
     assert costs[0].statements == costs[1].statements
     assert costs[1].steps < 12 * costs[0].steps, "and steps as there are marks"
     view = await many.neighborhood("ann", DOG, 9)

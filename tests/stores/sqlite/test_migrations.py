@@ -1,5 +1,4 @@
-"""Data folders of earlier versions are read on. `data/` holds what those versions wrote, as SQL
-text."""
+"""Overlays' files of an earlier schema version are brought up to date (`data/README.md`)."""
 
 from __future__ import annotations
 
@@ -117,3 +116,49 @@ def test_a_new_store_is_what_a_migrated_one_becomes(
 
     assert schema(new) == schema(folder / OVERLAYS_FILE)
     assert set(migrations.MIGRATIONS) == set(range(1, sql.OVERLAY_SCHEMA_VERSION))
+
+
+# Any version
+
+
+def version_of(path: Path) -> str:
+    with sqlite3.connect(path) as connection:
+        return str(connection.execute(sql.GET_META, ("schema_version",)).fetchone()[0])
+
+
+async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path, VOCABULARY)
+    await store.close()
+    with sqlite3.connect(tmp_path / OVERLAYS_FILE) as connection:
+        connection.execute(sql.PUT_META, ("schema_version", "99"))
+    with pytest.raises(StoreUnusable, match="schema version 99"):
+        SqliteStore(tmp_path, VOCABULARY)
+
+
+def test_an_older_schema_is_migrated_and_its_backup_removed(tmp_path: Path) -> None:
+    path = tmp_path / OVERLAYS_FILE
+    prepare_overlays(path, version=1)
+    migrations = {
+        1: "ALTER TABLE users ADD COLUMN colour TEXT; UPDATE users SET colour = 'blue';",
+        2: "CREATE TABLE later (x)",
+    }
+    prepare_overlays(path, version=3, migrations=migrations)
+    assert version_of(path) == "3"
+    with sqlite3.connect(path) as connection:
+        connection.execute("SELECT colour FROM users")
+        connection.execute("SELECT x FROM later")
+    assert not list(tmp_path.glob("*.bak")), "nobody who is erased later is left in it"
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / OVERLAYS_FILE
+    prepare_overlays(path, version=1)
+    with pytest.raises(sqlite3.OperationalError):
+        prepare_overlays(
+            path, version=2, migrations={1: "CREATE TABLE later (x); SELECT nonsense FROM nowhere"}
+        )
+    assert version_of(path) == "1"
+    with sqlite3.connect(path) as connection, pytest.raises(sqlite3.OperationalError):
+        connection.execute("SELECT x FROM later")
+    with pytest.raises(StoreUnusable, match="cannot bring"):
+        prepare_overlays(path, version=5, migrations={})

@@ -1,4 +1,4 @@
-"""What only the embedded store does: files, schema versions, damage, locks, the swap of a base."""
+"""What only the embedded store does: restarts, locks, full disks, and the swap of a base."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ import pytest
 from server.errors import DataLoss, StoreBusy, StoreFull, StoreUnusable
 from server.graph.concept import Concept
 from server.graph.edit import Change
-from server.stores.sqlite import sql
 from server.stores.sqlite.base import BASE_FILE
-from server.stores.sqlite.migrations import prepare_overlays
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from testbed.bases import BaseTriple, build_base
 from tests.conformance.graph_store import (
@@ -74,106 +72,12 @@ async def test_a_new_base_is_seen_at_once_and_overlays_stay(tmp_path: Path) -> N
     await store.close()
 
 
-def test_the_same_triples_make_the_same_fingerprint_in_any_order(tmp_path: Path) -> None:
-    triples = [BaseTriple(MEAT, 4.0), BaseTriple(t("hot", "Antonym", "cold"), 1.0)]
-    first = build_base(tmp_path / "a", triples, VOCABULARY)
-    second = build_base(tmp_path / "b", reversed(triples), VOCABULARY)
-    other = build_base(tmp_path / "c", [BaseTriple(MEAT, 3.0)], VOCABULARY)
-    assert first.fingerprint == second.fingerprint != other.fingerprint
-
-
-def test_triples_given_twice_are_one_with_the_highest_weight(tmp_path: Path) -> None:
-    counts = build_base(
-        tmp_path,
-        [
-            BaseTriple(MEAT, 1.0),
-            BaseTriple(t("Dog", "Desires", "MEAT"), 5.0),
-            BaseTriple(t("hot", "Antonym", "cold")),
-            BaseTriple(t("cold", "Antonym", "hot")),
-        ],
-        VOCABULARY,
-    )
-    assert (counts.edges, counts.concepts, counts.by_relation) == (
-        2,
-        4,
-        {"Antonym": 1, "Desires": 1},
-    )
-
-
-def test_a_build_that_fails_leaves_the_old_base(tmp_path: Path) -> None:
-    fill(tmp_path, BaseTriple(MEAT))
-    before = (tmp_path / BASE_FILE).read_bytes()
-
-    def failing() -> object:
-        yield BaseTriple(CARROTS)
-        raise OSError("the reader broke")
-
-    with pytest.raises(OSError, match="the reader broke"):
-        build_base(tmp_path, failing(), VOCABULARY)  # type: ignore[arg-type]
-    assert (tmp_path / BASE_FILE).read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == [BASE_FILE]
-
-
-# Schema versions
-
-
-def version_of(path: Path) -> str:
-    with sqlite3.connect(path) as connection:
-        return str(connection.execute(sql.GET_META, ("schema_version",)).fetchone()[0])
-
-
-async def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path, VOCABULARY)
-    await store.close()
-    with sqlite3.connect(tmp_path / OVERLAYS_FILE) as connection:
-        connection.execute(sql.PUT_META, ("schema_version", "99"))
-    with pytest.raises(StoreUnusable, match="schema version 99"):
-        SqliteStore(tmp_path, VOCABULARY)
-
-
-def test_a_newer_base_is_refused(tmp_path: Path) -> None:
-    fill(tmp_path, BaseTriple(MEAT))
-    with sqlite3.connect(tmp_path / BASE_FILE) as connection:
-        connection.execute(sql.PUT_META, ("schema_version", "99"))
-    with pytest.raises(StoreUnusable, match="newer version"):
-        SqliteStore(tmp_path, VOCABULARY)
-
-
-def test_an_older_schema_is_migrated_and_its_backup_removed(tmp_path: Path) -> None:
-    path = tmp_path / OVERLAYS_FILE
-    prepare_overlays(path, version=1)
-    migrations = {
-        1: "ALTER TABLE users ADD COLUMN colour TEXT; UPDATE users SET colour = 'blue';",
-        2: "CREATE TABLE later (x)",
-    }
-    prepare_overlays(path, version=3, migrations=migrations)
-    assert version_of(path) == "3"
-    with sqlite3.connect(path) as connection:
-        connection.execute("SELECT colour FROM users")
-        connection.execute("SELECT x FROM later")
-    assert not list(tmp_path.glob("*.bak")), "nobody who is erased later is left in it"
-
-
-def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
-    path = tmp_path / OVERLAYS_FILE
-    prepare_overlays(path, version=1)
-    with pytest.raises(sqlite3.OperationalError):
-        prepare_overlays(
-            path, version=2, migrations={1: "CREATE TABLE later (x); SELECT nonsense FROM nowhere"}
-        )
-    assert version_of(path) == "1"
-    with sqlite3.connect(path) as connection, pytest.raises(sqlite3.OperationalError):
-        connection.execute("SELECT x FROM later")
-    with pytest.raises(StoreUnusable, match="cannot bring"):
-        prepare_overlays(path, version=5, migrations={})
-
-
 # Damage, locks, full disks
 
 
 def test_a_file_that_is_no_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / OVERLAYS_FILE).write_bytes(b"this is a letter, not a database" * 50)
-    with pytest.raises(StoreUnusable, match="damaged or no store"):
+    with pytest.raises(StoreUnusable, match="damaged or not a store"):
         SqliteStore(tmp_path, VOCABULARY)
 
 
@@ -254,33 +158,6 @@ async def test_an_erase_reaches_the_bytes_on_disk(tmp_path: Path) -> None:
     for path in tmp_path.iterdir():
         assert b"secret-caviar" not in path.read_bytes()
         assert b"ann-the-user" not in path.read_bytes()
-    await store.close()
-
-
-@pytest.mark.parametrize(
-    ("damage", "found"),
-    [
-        ("DELETE FROM overlay", "the overlay is not what the log makes"),
-        ("UPDATE overlay SET stamp_revision = 7", "the overlay is not what the log makes"),
-        (
-            "DELETE FROM touches WHERE revision = 1",
-            "the index of changes is not what the log makes",
-        ),
-        ("UPDATE users SET revision = 5", "the log ends at revision 2"),
-        ("DELETE FROM edits WHERE revision = 1", "the log goes from revision 0 to 2"),
-    ],
-)
-async def test_a_check_finds_what_the_log_does_not_make(
-    tmp_path: Path, damage: str, found: str
-) -> None:
-    fill(tmp_path, BaseTriple(MEAT))
-    store = SqliteStore(tmp_path, VOCABULARY)
-    await add(store, "ann", CARROTS)
-    await remove(store, "ann", MEAT)
-    assert await store.check() == []
-    with sqlite3.connect(tmp_path / OVERLAYS_FILE) as connection:
-        connection.execute(damage)
-    assert any(found in problem for problem in await store.check())
     await store.close()
 
 

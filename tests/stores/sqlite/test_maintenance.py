@@ -1,4 +1,4 @@
-"""Erasing from the embedded store: nobody waits for it, and nothing of the user is left."""
+"""Erasing from the embedded store: no write waits for it, and nothing of the user is left."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from server.tuning.ports import KEPT_ERASURES_S, Erased, RequestRecord
 from testbed.bases import BaseTriple, build_base
 from tests.conformance.graph_store import CARROTS, MEAT, SOFA, VOCABULARY, add, added, edit, t
-from tests.stores.reader import reading
+from tests.stores.sqlite.reader import reading
 
 SECRETS = (b"secret-caviar", b"ann-the-user", b"secret-request", b"secret response")
 
@@ -86,7 +86,7 @@ async def test_many_users_with_many_edits_are_erased_to_the_last_byte(store: Sql
             for path in store.folder.iterdir():
                 assert trace not in path.read_bytes(), path.name
     assert left_by_rows > 0, (
-        "SQLite alone left nothing: the test would not notice a scrub that does nothing"
+        "SQLite itself left nothing: the test would not notice a scrub that does nothing"
     )
     assert await store.check() == []
 

@@ -1,5 +1,4 @@
-"""Data folders from before KEYS_VERSION 2: overlays are brought up to date, bases are read as they
-are."""
+"""Files from before KEYS_VERSION 2: overlays are brought up to date, bases are read as they are."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ V1 = Path(__file__).parent / "data" / "overlays_v1.sql"
 
 
 def write_old(folder: Path, logs_of: dict[str, Sequence[Edit]]) -> None:
-    """An overlays' file of version 1, as the service wrote it then."""
+    """An overlays' file of version 1, as that version wrote it."""
     folder.mkdir(exist_ok=True)
     with sqlite3.connect(folder / OVERLAYS_FILE) as connection:
         connection.executescript(sql.OVERLAY_SCHEMA + sql.OVERLAY_INDEXES_1)
@@ -64,7 +63,7 @@ def write_old(folder: Path, logs_of: dict[str, Sequence[Edit]]) -> None:
 
 
 def old_export(log: Sequence[Edit]) -> list[str]:
-    """An export as the service wrote it then: without the version of its keys."""
+    """An export as that version wrote it: without the version of its keys."""
     lines = list(export_lines(log, {}))
     header = json.loads(lines[0])
     del header["keys"]
@@ -153,7 +152,7 @@ async def test_an_unreadable_edit_costs_that_edit_alone(tmp_path: Path) -> None:
 
 
 async def test_a_symmetric_triple_whose_ends_change_places_is_one_still(tmp_path: Path) -> None:
-    """By the keys of then "oz" came before "o\u2019hara", by those of today "o'hara" comes first."""
+    """By the old keys "oz" came before "o\u2019hara". By today's keys "o'hara" comes first."""
     write_old(tmp_path, {"ann": old_log([[(old("oz", "Antonym", "O\u2019Hara"), True)]])})
     store = SqliteStore(tmp_path, VOCABULARY)
     assert await store.check() == []
@@ -188,7 +187,7 @@ OLD_BASE = [
 
 @pytest.fixture
 def old_base(tmp_path: Path) -> Path:
-    """Loaded by a service that knew the old keys: the rows are the same but for those."""
+    """A base that was loaded with the old keys. Its other columns are as today."""
     build_base(tmp_path, [BaseTriple(triple) for triple in OLD_BASE], VOCABULARY)
     return tmp_path
 

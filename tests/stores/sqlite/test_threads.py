@@ -1,4 +1,4 @@
-"""Who gets the embedded store's threads, and whether it says that it serves."""
+"""Who gets the embedded store's threads, and when the store says that it serves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded store's files: whose they are, and what is not one."""
+"""The embedded store's files: who may read them, and which files are refused."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def mode(path: Path) -> int:
 
 
 @pytest.mark.usefixtures("umask")
-async def test_files_are_the_owners_alone(tmp_path: Path) -> None:
+async def test_only_the_owner_may_read_the_files(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     build_base(folder, [BaseTriple(MEAT)], VOCABULARY)
     store = SqliteStore(folder, VOCABULARY)
