@@ -141,7 +141,7 @@ def _login(options: argparse.Namespace, folder: Path) -> Iterator[Neo4jLogin]:
     if options.neo4j:
         yield login_from_environment(options.neo4j)
         return
-    from tests.neo4j.database import AS_IN_COMPOSE, neo4j_process
+    from testbed.neo4j import AS_IN_COMPOSE, neo4j_process
 
     with neo4j_process(folder / "neo4j", "lts", AS_IN_COMPOSE) as database:
         yield database.login

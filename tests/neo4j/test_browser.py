@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from demo.processes import ROOT
 from server.stores.neo4j.connection import Connection
-from tests.neo4j.database import Database
+from testbed.neo4j import Database
+from testbed.processes import ROOT
 from tests.neo4j.graphs import forget_users
 from tests.neo4j.screenshot import SETTINGS
 from tests.neo4j.story import tell

@@ -29,6 +29,8 @@ from server.stores.sqlite.base import BASE_FILE, BaseReader
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import GraphStore, Page
 from testbed.bases import BaseTriple, build_base
+from testbed.neo4j import Database
+from testbed.processes import free_port
 from tests.conformance.graph_store import (
     BONES,
     CARROTS,
@@ -41,7 +43,6 @@ from tests.conformance.graph_store import (
     remove,
     t,
 )
-from tests.neo4j.database import Database, free_port
 from tests.neo4j.graphs import fill, forget_users, run
 
 SMALL = [

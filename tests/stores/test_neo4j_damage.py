@@ -31,6 +31,7 @@ from server.stores.rules.view import erasure_bucket
 from server.tuning.deadline import call_deadline
 from server.tuning.ports import Page, RequestRecord
 from testbed.bases import BaseTriple
+from testbed.neo4j import Database
 from tests.conformance.graph_store import (
     BONES,
     BROKEN_BODY,
@@ -45,7 +46,6 @@ from tests.conformance.graph_store import (
     remove,
     t,
 )  # fmt: skip
-from tests.neo4j.database import Database
 from tests.neo4j.graphs import fill, forget_users, run
 
 BASE = [BaseTriple(MEAT, 4.0), BaseTriple(BONES, 3.0), BaseTriple(t("hot", "Antonym", "cold"))]
