@@ -37,7 +37,7 @@ from server.stores.neo4j.base import SqliteSource, load_base, prepare_graph
 from server.stores.neo4j.connection import Connection, Neo4jLogin, done, login_from_environment
 from server.stores.neo4j.rows import NEWEST, asked_rows, mark_row, owner_of, place_of
 from server.stores.neo4j.store import Neo4jStore
-from server.stores.rules.view import erasure_bucket
+from server.stores.rules.erasures import erasure_bucket
 from server.stores.sqlite import sql
 from server.stores.sqlite.base import BASE_FILE, BaseReader
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore

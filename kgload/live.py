@@ -28,7 +28,7 @@ from server.stores.neo4j.base import (
 )
 from server.stores.neo4j.connection import Connection, Neo4jLogin
 from server.stores.neo4j.rows import LONGEST_URI_BYTES, uri_of
-from server.stores.sqlite.base import BaseCounts
+from server.stores.rules.base_graph import BaseCounts
 
 BATCH = 2_000
 LANES = 4

@@ -24,7 +24,7 @@ from server.stores.neo4j.base import BaseConcept, RankedEdge, SqliteSource, load
 from server.stores.neo4j.connection import Connection, Neo4jLogin, checked_login
 from server.stores.neo4j.rows import NEWEST, asked_rows, owner_of, place_of, uri_of
 from server.stores.neo4j.store import Neo4jStore
-from server.stores.rules.view import erasure_bucket
+from server.stores.rules.erasures import erasure_bucket
 from server.stores.sqlite.base import BASE_FILE, BaseReader
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import GraphStore, Page

@@ -26,8 +26,8 @@ from server.stores.neo4j.connection import (
     Shares,
 )
 from server.stores.neo4j.store import Neo4jStore
+from server.stores.rules.erasures import erasure_bucket
 from server.stores.rules.records import readable
-from server.stores.rules.view import erasure_bucket
 from server.tuning.deadline import call_deadline
 from server.tuning.ports import Page, RequestRecord
 from testbed.bases import BaseTriple

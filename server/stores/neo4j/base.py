@@ -18,7 +18,8 @@ from server.stores.neo4j import cypher
 from server.stores.neo4j.connection import Connection, Neo4jLogin, done, one
 from server.stores.neo4j.rows import uri_of
 from server.stores.neo4j.upgrade import upgrade_overlays
-from server.stores.sqlite.base import BaseCounts, BaseReader
+from server.stores.rules.base_graph import BaseCounts
+from server.stores.sqlite.base import BaseReader
 
 BATCH = 5_000
 PATIENCE_S = 300.0

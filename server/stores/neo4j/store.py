@@ -61,14 +61,10 @@ from server.stores.neo4j.rows import (
     triple_of,
     uri_of,
 )
+from server.stores.rules.concepts import all_concepts
+from server.stores.rules.erasures import erase_digest, erasure_bucket
 from server.stores.rules.records import all_readable, readable
-from server.stores.rules.view import (
-    all_concepts,
-    assemble_neighborhood,
-    erase_digest,
-    erasure_bucket,
-    seen_from,
-)
+from server.stores.rules.view import assemble_neighborhood, seen_from
 from server.tuning.deadline import call_deadline
 from server.tuning.ports import (
     KEPT_ERASURES_S,

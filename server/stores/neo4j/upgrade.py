@@ -31,8 +31,8 @@ from server.stores.neo4j.rows import (
     owner_of,
     request_key,
 )
+from server.stores.rules.concepts import all_concepts
 from server.stores.rules.records import read_edit
-from server.stores.rules.view import all_concepts
 
 _PATIENCE_S = 300.0
 _USERS = 500
