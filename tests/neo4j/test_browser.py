@@ -12,8 +12,8 @@ import pytest
 
 from server.stores.neo4j.connection import Connection
 from testbed.neo4j import Database
+from testbed.neo4j.graphs import forget_users
 from testbed.processes import ROOT
-from tests.neo4j.graphs import forget_users
 from tests.neo4j.screenshot import SETTINGS
 from tests.neo4j.story import tell
 

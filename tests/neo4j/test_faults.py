@@ -21,8 +21,8 @@ from server.health import SERVING, status_of
 from server.stores.neo4j.connection import Neo4jLogin
 from server.stores.neo4j.store import Neo4jStore
 from testbed.neo4j import Database
+from testbed.neo4j.graphs import fill, forget_users
 from testbed.processes import ServerProcess, server_process, until
-from tests.neo4j.graphs import fill, forget_users
 from tests.rpc.running import BASE, ENJOY, WHERE
 
 pytestmark = pytest.mark.story

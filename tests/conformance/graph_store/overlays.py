@@ -95,3 +95,11 @@ class Overlays(GraphStoreSuite):
         assert view.slice("IsA").count == 1
         (fact,) = (await store.personal_facts(text, Page(9), 1)).items
         assert fact.triple.head.text == text
+
+    async def test_concepts_as_long_as_they_may_be_are_kept(self, store: GraphStore) -> None:
+        long = t("ﷺ" * 170, "IsA", "ﷺ" * 169 + "x")
+        await add(store, "ann", long)
+        (viewed,) = await store.neighborhood("ann", long.head, 9)
+        assert viewed.triple == long
+        keys = [long.head.key, long.tail.key]
+        assert set(await store.look_up("ann", keys)) == set(keys)

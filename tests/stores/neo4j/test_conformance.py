@@ -15,8 +15,8 @@ from server.stores.sqlite.base import BASE_FILE
 from server.tuning.ports import GraphStore
 from testbed.bases import BaseTriple, build_base
 from testbed.neo4j import Database, Unobtainable, neo4j_process
+from testbed.neo4j.graphs import fill, forget_users, run
 from tests.conformance.graph_store import BASE, BROKEN_BODY, VOCABULARY, GraphStoreConformance
-from tests.neo4j.graphs import fill, forget_users, run
 
 
 @pytest.fixture(scope="module")
