@@ -19,8 +19,9 @@ from kgload.errors import DiskFull, LoadError, OtherBase
 from kgload.report import Report
 from kgload.source import Identity
 from kgload.staging import Limits, Recipe, Stage, connect, quoted, recipe_from, translated
-from server.stores.sqlite.base import BASE_FILE, BaseReader, sync_file
+from server.stores.sqlite.base import BASE_FILE, BaseReader
 from server.stores.sqlite.bulk import BaseBuilder, Step
+from server.stores.sqlite.private_files import sync_file
 
 SCRATCH = ".loading"
 BATCH = 100_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -65,10 +66,10 @@ def _personal(folder: Path, vocabulary: Vocabulary) -> dict[str, int]:
         return {"users": 0, "edits": 0}
     store = SqliteStore(folder, vocabulary)
     try:
-        counts = store.counts()
+        counts = asyncio.run(store.counts())
     finally:
         store.close_now()
-    return {"users": counts["users"], "edits": counts["edits"]}
+    return {"users": counts.users, "edits": counts.edits}
 
 
 def show(found: dict[str, Any], report: Report, *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 
 from kgt.addresses import Address
 from server import assemble
@@ -63,10 +64,8 @@ async def check(settings: Settings) -> int:
         return 1
     for problem in problems:
         print(problem)
-    print(
-        ", ".join(f"{n} {name}" for name, n in counts.items())
-        + (": all is well" if not problems else "")
-    )
+    held = ", ".join(f"{count} {name}" for name, count in asdict(counts).items())
+    print(held if problems else f"{held}: all is well")
     return 1 if problems else 0
 
 

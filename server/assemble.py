@@ -11,14 +11,14 @@ from server.rpc.service import UseCases, fingerprints
 from server.settings import Settings
 from server.stores.neo4j import schema as neo4j_schema
 from server.stores.neo4j.store import Neo4jStore
-from server.stores.sqlite import check as sqlite_check
 from server.stores.sqlite.base import declared_relations, relation_names
+from server.stores.sqlite.check import check_folder
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.answer import Answerer, AnswerRules
 from server.tuning.facts import RetrievalRules
 from server.tuning.history import Historian
 from server.tuning.personalize import Personalizer, PersonalizeRules
-from server.tuning.ports import GraphStore, LanguageModel
+from server.tuning.ports import GraphStore, LanguageModel, StoreCounts
 from server.tuning.scoring import ScoringBudget
 from server.tuning.transfer import Courier
 from server.tuning.writes import Writer
@@ -61,11 +61,13 @@ async def open_store(settings: Settings, relations: Vocabulary) -> GraphStore:
     return SqliteStore(settings.data, relations)
 
 
-async def checked(settings: Settings) -> tuple[list[str], dict[str, int]]:
-    """What a check of the store found, in words, and what the store holds. The embedded store may
-    be damaged."""
+async def checked(settings: Settings) -> tuple[list[str], StoreCounts]:
+    """What a check of the store found, in words, and how much the store holds.
+
+    The embedded store is checked as files, since a damaged one may not open.
+    """
     if settings.neo4j_login is None:
-        return await asyncio.to_thread(sqlite_check.check_folder, settings.data)
+        return await asyncio.to_thread(check_folder, settings.data)
     store = await Neo4jStore.open(settings.neo4j_login, await vocabulary(settings))
     try:
         return await store.check(), await store.counts()

@@ -213,6 +213,16 @@ class Erased:
     stored_responses: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class StoreCounts:
+    """How much a store holds: concepts and triples of the base, users with edits, and all edits."""
+
+    concepts: int = 0
+    triples: int = 0
+    users: int = 0
+    edits: int = 0
+
+
 KEPT_RESPONSES = 1_000
 """Responses of requests that changed nothing, a user: the newest are kept."""
 KEPT_ERASURES_S = 30 * 24 * 3600
@@ -328,6 +338,17 @@ class GraphStore(Protocol):
         KEPT_ERASURES_S. Raises StoreBusy when the user is erased but traces are still on disk; a
         repetition finishes the work.
         """
+        ...
+
+    async def check(self) -> list[str]:
+        """Rebuild every user's overlay from the log of edits and compare.
+
+        Returns what differs, in a sentence each, and names users by their revision only.
+        """
+        ...
+
+    async def counts(self) -> StoreCounts:
+        """How much the store holds."""
         ...
 
     async def health(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,7 +63,7 @@ def test_what_was_accepted_can_be_listed_exported_taken_back_and_erased(
     """After all of the above: every user's overlay is whole, leaves and comes back, and goes
     without a trace."""
     fuzzer, service = attacked
-    assert service.store.check() == []
+    assert asyncio.run(service.store.check()) == []
     for method in METHODS:  # a fuzzer that gets nowhere would find nothing
         assert fuzzer.outcomes[method, "OK"] > 0, fuzzer.outcomes
     with fuzzing(tmp_path) as (other, _):

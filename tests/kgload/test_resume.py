@@ -159,5 +159,5 @@ async def test_replace_keeps_overlays_and_edits_whose_base_edge_is_gone(tmp_path
     assert [v.triple.tail.text for v in view.slice("IsA").triples] == ["friend", "wolf"]
     assert await store.history("ann") == history
     assert (await store.find("ann", [gone]))[gone][0] is False
-    assert store.check() == []
+    assert await store.check() == []
     await store.close()

@@ -70,7 +70,7 @@ def test_killed_at_any_point_the_overlay_is_at_an_acknowledged_revision_or_the_n
 def _checked(folder: Path, acknowledged: int) -> int:
     store = SqliteStore(folder, VOCABULARY)
     try:
-        assert store.check() == []
+        assert asyncio.run(store.check()) == []
         revision = asyncio.run(store.snapshot("alice")).revision
         assert revision in (acknowledged, acknowledged + 1)
         marks = asyncio.run(store.overlay("alice")).marks

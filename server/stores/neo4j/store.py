@@ -53,6 +53,7 @@ from server.tuning.ports import (
     PersonalFact,
     RequestRecord,
     Snapshot,
+    StoreCounts,
 )
 
 _log = logging.getLogger(__name__)
@@ -351,11 +352,6 @@ class Neo4jStore:
             self._probed_at = time.monotonic()
 
     async def check(self) -> list[str]:
-        """Rebuild every user's overlay from the log of edits and compare.
-
-        Returns what differs, in words, user by user.
-        """
-
         async def users(tx: Tx) -> list[tuple[str, int]]:
             return [(r["user"], r["revision"]) async for r in await tx.run(cypher.ALL_USERS)]
 
@@ -374,11 +370,9 @@ class Neo4jStore:
             return log.problems
         return [*log.problems, OVERLAY_DIFFERS]
 
-    async def counts(self) -> dict[str, int]:
-        """How many users, edits, concepts and triples of the base there are."""
-
-        async def work(tx: Tx) -> dict[str, int]:
-            return dict(await one(tx, cypher.COUNTS))
+    async def counts(self) -> StoreCounts:
+        async def work(tx: Tx) -> StoreCounts:
+            return StoreCounts(**await one(tx, cypher.COUNTS))
 
         return await self._connection.read(work)
 

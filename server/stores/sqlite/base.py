@@ -19,10 +19,13 @@ from server.graph.triple import Triple, canonical
 from server.stores.rules.base_graph import BaseCounts, base_fingerprint, micro, row_digest
 from server.stores.rules.view import BaseEdge, BaseSlice, base_slice
 from server.stores.sqlite import sql
-from server.stores.sqlite.connection import is_locked
-from server.stores.sqlite.private_files import create_private, private_folder
+from server.stores.sqlite.connection import is_locked, transaction
+from server.stores.sqlite.private_files import create_private, private_folder, sync_file
 
 BASE_FILE = "base.db"
+BasePlace = tuple[int, int, int]
+"""A place among the base's triples at a concept: the relation's position among all by name, 0 for
+stored and 1 for mirrored edges, offset."""
 _STAGE_BATCH = 10_000
 
 
@@ -64,13 +67,9 @@ def build_base(folder: Path, triples: Iterable[BaseTriple], vocabulary: Vocabula
 def _fill(
     connection: sqlite3.Connection, triples: Iterable[BaseTriple], vocabulary: Vocabulary
 ) -> BaseCounts:
-    connection.executescript(
-        "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + sql.BASE_SCHEMA + sql.BASE_STAGING
-    )
-    connection.execute("BEGIN")
-    rows = _staged_rows(triples, vocabulary)
-    connection.executemany(sql.STAGE, rows)
-    connection.execute("COMMIT")
+    connection.executescript(sql.SCRATCH_PRAGMAS + sql.BASE_SCHEMA + sql.BASE_STAGING)
+    with transaction(connection):
+        connection.executemany(sql.STAGE, _staged_rows(triples, vocabulary))
     connection.execute(sql.MERGE_STAGED)
     connection.execute(sql.FILL_CONCEPTS)
     connection.execute(sql.FILL_SOURCES)
@@ -93,7 +92,7 @@ def _fill(
         ("fingerprint", fingerprint),
     ):
         connection.execute(sql.PUT_META, (key, value))
-    connection.execute("ANALYZE")
+    connection.execute(sql.ANALYZE)
     concepts = connection.execute(sql.COUNT_CONCEPTS).fetchone()[0]
     return BaseCounts(concepts, sum(counts.values()), fingerprint, counts)
 
@@ -123,29 +122,6 @@ def _fingerprint(connection: sqlite3.Connection) -> str:
     for head, relation, rank, tail, weight in connection.execute(sql.EDGES_IN_ORDER):
         edges ^= row_digest(head, relation, rank, tail, micro(weight))
     return base_fingerprint(concepts, edges)
-
-
-@contextlib.contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """One writing transaction: all that is done in it is committed at its end, and nothing where it
-    raises."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:  # a full disk has rolled back already
-            connection.execute("ROLLBACK")
-        raise
-
-
-def sync_file(path: Path) -> None:
-    """Have the file (or folder) on disk before anything relies on it."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 class BaseReader:
@@ -268,19 +244,16 @@ class BaseReader:
         return slices
 
     def edges_from(
-        self, head: Concept, cursor: tuple[int, int, int], count: int
-    ) -> Iterator[tuple[BaseEdge, tuple[int, int, int]]]:
-        """The triples at `head` in the order of relation names, from `cursor` on, each with the
-        cursor behind it.
-
-        A cursor is (position of the relation, 0 for stored and 1 for mirrored edges, offset).
-        """
+        self, head: Concept, start: BasePlace, count: int
+    ) -> Iterator[tuple[BaseEdge, BasePlace]]:
+        """The triples at `head` in the order of relation names, from `start` on, each with the
+        place behind it. At most `count` are read at a time."""
         known = self.concept_ids([head.key]).get(head.key)
         if known is None:
             return
         number = known[0]
         names = sorted(self.relations)
-        position, side, offset = cursor
+        position, side, offset = start
         while position < len(names):
             name = names[position]
             relation = self.relations[name]

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal
 
 from server.stores.sqlite import sql
-from server.stores.sqlite.base import sync_file, transaction
-from server.stores.sqlite.private_files import create_private, keep_private
+from server.stores.sqlite.connection import transaction
+from server.stores.sqlite.private_files import create_private, keep_private, sync_file
 
 Step = Literal["relations", "sources", "concepts", "edges"]
 
@@ -50,12 +50,12 @@ class BaseBuilder:
         self._most_values = min(
             _VALUES, self._connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
         )
-        if self._connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+        if self._connection.execute(sql.GET_USER_VERSION).fetchone()[0] == 0:
             with transaction(self._connection):
                 for statement in (*sql.BASE_SCHEMA.split(";"), sql.BULK_PROGRESS):
                     self._connection.execute(statement)
                 self._connection.execute(sql.PUT_META, ("stage", stage))
-                self._connection.execute("PRAGMA user_version = 1")
+                self._connection.execute(sql.PUT_USER_VERSION)
 
     def position(self, step: Step) -> int:
         """How many rows of a step are committed."""

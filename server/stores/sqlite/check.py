@@ -20,19 +20,23 @@ from server.stores.rules.logs import OVERLAY_DIFFERS, checked_log, of_user
 from server.stores.rules.records import read_edit
 from server.stores.sqlite import rows, sql
 from server.stores.sqlite.base import BASE_FILE, BaseReader
-from server.stores.sqlite.connection import connect, translated
+from server.stores.sqlite.connection import connect, reading, translated
 from server.stores.sqlite.migrations import missing, prepare_overlays
+from server.tuning.ports import StoreCounts
 
 OVERLAYS_FILE = "overlays.db"
 _TIMEOUT_S = 5.0
 
 
-def check_folder(folder: Path) -> tuple[list[str], dict[str, int]]:
-    """What is wrong with a store, a line each, and what it holds. An older store is brought up to
-    date first."""
+def check_folder(folder: Path) -> tuple[list[str], StoreCounts]:
+    """What is wrong with the store in `folder`, a line each, and how much it holds.
+
+    An older store is brought up to date first. The store may be damaged so that it cannot be
+    opened.
+    """
     base, overlays = folder / BASE_FILE, folder / OVERLAYS_FILE
     if not folder.is_dir():
-        return [f"{folder} is not a folder (KGT_DATA)"], {}
+        return [f"{folder} is not a folder (KGT_DATA)"], StoreCounts()
     problems = check_base(base)
     try:
         with translated():
@@ -43,7 +47,7 @@ def check_folder(folder: Path) -> tuple[list[str], dict[str, int]]:
                 problems.append(problem)
     except KgtError as error:
         problems.append(str(error))
-    return problems, counts(overlays, base)
+    return problems, counts_in(folder)
 
 
 def check_base(path: Path) -> list[str]:
@@ -74,26 +78,32 @@ def check_overlays(path: Path) -> list[str]:
         return problems
 
 
-def counts(overlays: Path, base: Path) -> dict[str, int]:
-    """Concepts and triples of the base, users and edits; of a file that cannot be read, 0."""
-    counted = {"concepts": 0, "triples": 0, "users": 0, "edits": 0}
-    with (
-        contextlib.suppress(KgtError),
-        translated(),
-        contextlib.closing(BaseReader(base)) as reader,
-    ):
-        in_base = reader.counts()
-        counted |= {"concepts": in_base.concepts, "triples": in_base.edges}
-    if not overlays.exists():
-        return counted
-    with (
-        contextlib.suppress(KgtError),
-        translated(),
-        contextlib.closing(connect(overlays, _TIMEOUT_S)) as connection,
-    ):
-        counted["users"] = connection.execute(sql.COUNT_USERS).fetchone()[0]
-        counted["edits"] = connection.execute(sql.COUNT_EDITS).fetchone()[0]
-    return counted
+def counts_in(folder: Path) -> StoreCounts:
+    """How much the store in `folder` holds. A file that is missing or cannot be read counts as 0."""
+    concepts, triples = _counts_of_base(folder / BASE_FILE)
+    users, edits = _counts_of_overlays(folder / OVERLAYS_FILE)
+    return StoreCounts(concepts, triples, users, edits)
+
+
+def _counts_of_base(path: Path) -> tuple[int, int]:
+    try:
+        with translated(), contextlib.closing(BaseReader(path)) as reader:
+            counts = reader.counts()
+    except KgtError:
+        return 0, 0
+    return counts.concepts, counts.edges
+
+
+def _counts_of_overlays(path: Path) -> tuple[int, int]:
+    if not path.exists():
+        return 0, 0
+    try:
+        with translated(), contextlib.closing(connect(path, _TIMEOUT_S)) as connection:
+            users = connection.execute(sql.COUNT_USERS).fetchone()[0]
+            edits = connection.execute(sql.COUNT_EDITS).fetchone()[0]
+    except KgtError:
+        return 0, 0
+    return users, edits
 
 
 def _user(connection: sqlite3.Connection, user: object) -> list[str]:
@@ -112,19 +122,13 @@ class _Kept:
     meanwhile."""
 
     def __init__(self, connection: sqlite3.Connection, user: object) -> None:
-        connection.execute("BEGIN")
-        try:
+        with reading(connection):
             place = connection.execute(sql.GET_USER, (user,)).fetchall()
             edits = connection.execute(sql.EDITS_ALL, (user,)).fetchall()
-            self.marks: Sequence[rows.Row] = connection.execute(
-                sql.ALL_MARKS, {"user": user}
-            ).fetchall()
-            self.touches: Sequence[rows.Row] = connection.execute(
-                sql.CHECKED_TOUCHES, (user,)
-            ).fetchall()
-        finally:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            marks = connection.execute(sql.ALL_MARKS, {"user": user}).fetchall()
+            touches = connection.execute(sql.CHECKED_TOUCHES, (user,)).fetchall()
+        self.marks: Sequence[rows.Row] = marks
+        self.touches: Sequence[rows.Row] = touches
         self.revision: Any = place[0][1] if place else None
         self.edits = [read_edit(*row) for row in edits]
 

@@ -42,6 +42,30 @@ def connect(path: Path, timeout_s: float) -> sqlite3.Connection:
     return connection
 
 
+@contextlib.contextmanager
+def reading(connection: sqlite3.Connection) -> Iterator[None]:
+    """A transaction in which all reads see one moment. It changes nothing."""
+    connection.execute(sql.BEGIN)
+    try:
+        yield
+    finally:
+        if connection.in_transaction:
+            connection.execute(sql.ROLLBACK)
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection, begin: str = sql.BEGIN_WRITING) -> Iterator[None]:
+    """A transaction that commits all that is done in it, or nothing where it raises."""
+    connection.execute(begin)
+    try:
+        yield
+        connection.execute(sql.COMMIT)
+    except BaseException:
+        if connection.in_transaction:  # a full disk has rolled back already
+            connection.execute(sql.ROLLBACK)
+        raise
+
+
 def _text(stored: bytes) -> str | bytes:
     """A text, or bytes where it is not UTF-8: whoever reads that row finds it damaged, and no
     other."""

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from server.errors import StoreUnusable
 from server.stores.sqlite import sql
-from server.stores.sqlite.base import sync_file
-from server.stores.sqlite.connection import connect, is_damage, log_of
-from server.stores.sqlite.private_files import create_private, keep_private
+from server.stores.sqlite.connection import connect, is_damage, log_of, transaction
+from server.stores.sqlite.private_files import create_private, keep_private, sync_file
 from server.stores.sqlite.rekeying import rekey
 
 _TIMEOUT_S = 10.0
@@ -132,25 +131,23 @@ def _migrate(
     """
     backup = path.with_name(f"{path.name}.v{found}.{time.strftime('%Y%m%dT%H%M%S')}.bak")
     connection.execute(sql.TRUNCATE_WAL).fetchone()
-    connection.execute("BEGIN EXCLUSIVE")
     try:
-        found = _version(connection) or found  # another server may have been faster
-        _back_up(path, backup)
-        for step in range(found, version):
-            if step not in migrations:
-                raise StoreUnusable(
-                    f"{path} has schema version {found}, which this service cannot bring to {version}"
-                )
-            _apply(connection, migrations[step])
-        connection.execute(sql.PUT_META, ("schema_version", str(version)))
-        connection.execute(sql.OWE_SCRUB)  # of what was erased before anything was scrubbed
-        _require_sound(connection, path)
+        with transaction(connection, sql.BEGIN_EXCLUSIVE):
+            found = _version(connection) or found  # another server may have been faster
+            _back_up(path, backup)
+            for step in range(found, version):
+                if step not in migrations:
+                    raise StoreUnusable(
+                        f"{path} has schema version {found},"
+                        f" which this service cannot bring to {version}"
+                    )
+                _apply(connection, migrations[step])
+            connection.execute(sql.PUT_META, ("schema_version", str(version)))
+            connection.execute(sql.OWE_SCRUB)  # for what was erased before there was scrubbing
+            _require_sound(connection, path)
     except BaseException:
-        if connection.in_transaction:  # a full disk has rolled back already
-            connection.execute("ROLLBACK")
         backup.unlink(missing_ok=True)
         raise
-    connection.execute("COMMIT")
     connection.execute(sql.TRUNCATE_WAL).fetchone()
 
 

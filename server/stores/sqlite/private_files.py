@@ -33,3 +33,12 @@ def keep_private(paths: Iterable[Path]) -> None:
             mode = stat.S_IMODE(found.st_mode)
             if found.st_uid == os.geteuid() and mode & _OTHERS and not stat.S_ISLNK(found.st_mode):
                 path.chmod(mode & ~_OTHERS)
+
+
+def sync_file(path: Path) -> None:
+    """Have the file or folder on disk before anything relies on it."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

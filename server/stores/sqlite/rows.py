@@ -16,6 +16,9 @@ from server.tuning.ports import PersonalFact
 
 Row = Sequence[Any]
 MARK_COLUMNS = 8
+NEWEST = (b"\xff", 0)
+"""A stamp behind which all others are: SQLite sorts numbers before bytes, and so it does with what
+damage left in a number's place."""
 _TEXT_COLUMNS = 5
 
 
@@ -106,12 +109,17 @@ def _number(value: object) -> int | str:
 
 def columns(triple: Triple) -> tuple[str, str, str, str, str]:
     """A triple's keys and texts."""
-    return triple.head.key, triple.relation, triple.tail.key, triple.head.text, triple.tail.text
+    return (*keys(triple), triple.head.text, triple.tail.text)
+
+
+def keys(triple: Triple) -> tuple[str, str, str]:
+    """A triple by its keys."""
+    return triple.head.key, triple.relation, triple.tail.key
 
 
 def keys_json(triples: Iterable[Triple]) -> str:
     """A JSON list of [head, relation, tail], for statements that take many triples at once."""
-    return json.dumps([columns(triple)[:3] for triple in triples])
+    return json.dumps([keys(triple) for triple in triples])
 
 
 def mark_columns(mark: Mark) -> tuple[str, int, int]:

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.stores.sqlite import sql
-from server.stores.sqlite.base import transaction
-from server.stores.sqlite.connection import log_of
+from server.stores.sqlite.connection import log_of, transaction
 
 SLICE_PAGES = 16_384
 """Pages whose gaps are zeroed under one write lock: 64 MiB, some 50 ms."""

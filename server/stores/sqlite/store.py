@@ -26,9 +26,10 @@ from server.graph.edit import Edit, Overlay, UnreadableEdit
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Triple
-from server.stores.sqlite import check as sqlite_check
+from server.stores.sqlite import history, views, writing
 from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.check import OVERLAYS_FILE as OVERLAYS_FILE
+from server.stores.sqlite.check import check_overlays, counts_in
 from server.stores.sqlite.connection import FileWatch, log_of, translated
 from server.stores.sqlite.maintenance import Maintenance
 from server.stores.sqlite.migrations import prepare_overlays
@@ -44,6 +45,7 @@ from server.tuning.ports import (
     PersonalFact,
     RequestRecord,
     Snapshot,
+    StoreCounts,
 )
 
 _BUSY_TIMEOUT_S = 5.0
@@ -112,69 +114,79 @@ class SqliteStore:
     async def look_up(
         self, user: str, keys: Sequence[str], at_revision: int | None = None
     ) -> Mapping[str, ConceptEntry]:
-        return await self._read(user, lambda s: s.look_up(user, keys, at_revision))
+        return await self._read(user, lambda s: views.look_up(s, user, keys, at_revision))
 
     async def neighborhood(
         self, user: str, head: Concept, limit: int, at_revision: int | None = None
     ) -> Neighborhood:
-        return await self._read(user, lambda s: s.neighborhood(user, head, limit, at_revision))
+        return await self._read(
+            user, lambda s: views.neighborhood(s, user, head, limit, at_revision)
+        )
 
     async def page_neighborhood(
         self, user: str, head: Concept, page: Page, at_revision: int
     ) -> Listing[ViewedTriple]:
-        return await self._read(user, lambda s: s.page_neighborhood(user, head, page, at_revision))
+        return await self._read(
+            user, lambda s: views.page_neighborhood(s, user, head, page, at_revision)
+        )
 
     async def find(
         self, user: str, triples: Sequence[Triple]
     ) -> Mapping[Triple, tuple[bool, Mark | None]]:
-        return await self._read(user, lambda s: s.find(user, triples))
+        return await self._read(user, lambda s: views.find(s, user, triples))
 
     async def personal_facts(
         self, user: str, page: Page, at_revision: int
     ) -> Listing[PersonalFact]:
-        return await self._read(user, lambda s: s.personal_facts(user, page, at_revision))
+        return await self._read(user, lambda s: history.personal_facts(s, user, page, at_revision))
 
     async def edits(
         self, user: str, page: Page, at_revision: int
     ) -> Listing[Edit | UnreadableEdit]:
-        return await self._read(user, lambda s: s.edits(user, page, at_revision))
+        return await self._read(user, lambda s: history.edits(s, user, page, at_revision))
 
     async def edit(self, user: str, edit_id: str) -> Edit:
-        return await self._read(user, lambda s: s.edit(user, edit_id))
+        return await self._read(user, lambda s: history.edit(s, user, edit_id))
 
     async def edits_since(
         self, user: str, revision: int, triples: Sequence[Triple]
     ) -> Sequence[Edit]:
-        return await self._read(user, lambda s: s.edits_since(user, revision, triples))
+        return await self._read(user, lambda s: history.edits_since(s, user, revision, triples))
 
     async def reverts(self, user: str) -> Sequence[tuple[str, str]]:
-        return await self._read(user, lambda s: s.reverts(user))
+        return await self._read(user, lambda s: history.reverts(s, user))
 
     async def history(self, user: str) -> Sequence[Edit | UnreadableEdit]:
-        return await self._read(user, lambda s: s.history(user))
+        return await self._read(user, lambda s: history.history(s, user))
 
     async def overlay(self, user: str) -> Overlay:
-        return await self._read(user, lambda s: s.overlay(user))
+        return await self._read(user, lambda s: history.overlay(s, user))
 
     async def response(self, user: str, request_id: str) -> RequestRecord | None:
-        return await self._read(user, lambda s: s.response(user, request_id))
+        return await self._read(user, lambda s: history.response(s, user, request_id))
 
     async def commit(
         self, user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None
     ) -> None:
         await self._write(
-            lambda s: s.commit(self._watch, user, snapshot, edits, request, KEPT_RESPONSES)
+            lambda s: writing.commit(s, self._watch, user, snapshot, edits, request, KEPT_RESPONSES)
         )
 
     async def erase(self, user: str, request_id: str | None = None) -> Erased:
         def erase(session: Session) -> Erased:
-            erased = session.erase(self._watch, user, request_id)
+            erased = writing.erase(session, self._watch, user, request_id)
             self._maintenance.owe()  # though the caller may be gone by now
             return erased
 
         erased = await self._write(erase)
         await self._maintenance.after_erase()
         return erased
+
+    async def check(self) -> list[str]:
+        return await asyncio.to_thread(check_overlays, self._path)
+
+    async def counts(self) -> StoreCounts:
+        return await asyncio.to_thread(counts_in, self.folder)
 
     async def health(self) -> None:
         with translated():
@@ -203,14 +215,6 @@ class SqliteStore:
     def _close_sessions(self) -> None:
         while not self._sessions.empty():
             self._sessions.get().close()
-
-    def check(self) -> list[str]:
-        """Rebuild every user's overlay from the log of edits and compare; what differs, in words."""
-        return sqlite_check.check_overlays(self._path)
-
-    def counts(self) -> dict[str, int]:
-        """Users and edits, concepts and triples of the base."""
-        return sqlite_check.counts(self._path, self.folder / BASE_FILE)
 
     # Threads
 
@@ -276,7 +280,9 @@ class SqliteStore:
         """
         for_real = self._writes_fail
         try:
-            await self._write(lambda s: s.probe(self._watch, for_real=for_real), _PROBE_WAIT_S)
+            await self._write(
+                lambda s: writing.probe(s, self._watch, for_real=for_real), _PROBE_WAIT_S
+            )
         except StoreBusy:
             if for_real or time.monotonic() - self._last_write_s > _BUSY_TIMEOUT_S:
                 raise

@@ -70,7 +70,7 @@ async def test_a_check_finds_what_the_log_does_not_make(
     assert any("the overlay is not what the log makes" in problem for problem in problems)
     await run(login, "MATCH (e:Edit {revision: 1}) DELETE e")
     assert any("the log goes from revision 0 to 2" in problem for problem in await store.check())
-    assert (await store.counts())["edits"] == 1
+    assert (await store.counts()).edits == 1
 
 
 async def test_two_servers_share_a_graph_by_revision(store: Neo4jStore, login: Neo4jLogin) -> None:

@@ -67,11 +67,11 @@ async def test_a_record_that_version_1_should_not_have_written_fails_alone(folde
     assert [fact.mark.origin for fact in (await store.personal_facts("bad", Page(9), 2)).items] == [
         Origin.ADDED
     ] * 2
-    assert store.check() == [
+    assert await store.check() == [
         "a user at revision 2: the record of edit unreadable (revision 1) cannot be read"
     ]
     assert (await store.erase("bad")).edits == 2
-    assert store.check() == []
+    assert await store.check() == []
     await store.close()
 
 

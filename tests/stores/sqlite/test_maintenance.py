@@ -22,7 +22,7 @@ from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from server.tuning.ports import KEPT_ERASURES_S, Erased, RequestRecord
 from testbed.bases import BaseTriple, build_base
 from tests.conformance.graph_store import CARROTS, MEAT, SOFA, VOCABULARY, add, added, edit, t
-from tests.stores.reader import reading
+from tests.stores.sqlite.reader import reading
 
 SECRETS = (b"secret-caviar", b"ann-the-user", b"secret-request", b"secret response")
 
@@ -88,7 +88,7 @@ async def test_many_users_with_many_edits_are_erased_to_the_last_byte(store: Sql
     assert left_by_rows > 0, (
         "SQLite alone left nothing: the test would not notice a scrub that does nothing"
     )
-    assert store.check() == []
+    assert await store.check() == []
 
 
 async def test_a_file_too_large_to_be_scrubbed_is_made_anew(
@@ -100,7 +100,7 @@ async def test_a_file_too_large_to_be_scrubbed_is_made_anew(
     assert (await store.erase("ann-the-user")).edits == 1
     assert left(store.folder) == []
     assert (await store.snapshot("bob")).revision == 1
-    assert store.check() == []
+    assert await store.check() == []
 
 
 async def test_a_scrub_that_was_cut_off_goes_on_in_the_next_process(

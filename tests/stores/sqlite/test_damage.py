@@ -72,7 +72,7 @@ async def test_a_damaged_body_is_one_unreadable_edit(store: SqliteStore, body: s
     assert len((await store.personal_facts("ann", Page(9), 2)).items) == 2, (
         "what is kept of its effects can be read"
     )
-    (problem,) = store.check()
+    (problem,) = await store.check()
     assert (
         problem
         == f"a user at revision 2: the record of edit {first.id} (revision 1) cannot be read"
@@ -132,7 +132,7 @@ async def test_a_damaged_mark_is_data_loss_for_what_shows_it(
     )
     await add(store, "bob", CARROTS)
     assert (await store.neighborhood("bob", DOG, 9)).find(CARROTS) is not None
-    assert store.check() == ["a user at revision 2: the overlay is not what the log makes"]
+    assert await store.check() == ["a user at revision 2: the overlay is not what the log makes"]
     assert (await store.erase("ann")).edits == 2
 
 
@@ -155,7 +155,9 @@ async def test_a_damaged_response_or_place_is_data_loss(store: SqliteStore) -> N
     with pytest.raises(DataLoss):
         await store.snapshot("ann")
     assert (await store.snapshot("bob")).revision == 0
-    assert any("cannot be read" in problem or "ends at" in problem for problem in store.check())
+    assert any(
+        "cannot be read" in problem or "ends at" in problem for problem in await store.check()
+    )
 
 
 # Checking
@@ -168,7 +170,7 @@ async def test_a_check_goes_on_past_what_it_cannot_read(store: SqliteStore) -> N
     damage(store, "UPDATE edits SET body = '{' WHERE user = 'bad' AND revision IN (1, 3)")
     damage(store, "DELETE FROM overlay WHERE user = 'other' AND tail = 'other 1'")
     listed = {e.revision: e.id for e in await store.history("bad")}
-    assert store.check() == [
+    assert await store.check() == [
         f"a user at revision 3: the record of edit {listed[1]} (revision 1) cannot be read",
         f"a user at revision 3: the record of edit {listed[3]} (revision 3) cannot be read",
         "a user at revision 3: the overlay is not what the log makes",
@@ -185,7 +187,7 @@ async def test_a_check_names_the_edit_that_does_not_fit(store: SqliteStore) -> N
     )
     assert (
         f"a user at revision 2: edit {second.id} (revision 2) does not start from the overlay before it"
-        in store.check()
+        in await store.check()
     )
 
 
@@ -197,7 +199,7 @@ async def test_what_an_edit_relied_on_twice_is_no_fault(store: SqliteStore) -> N
         relied_on=(t("luna", "IsA", "CAT"), t("DOG", "Desires", "Carrots"), t("dog", "Desires", "carrots")),
     )  # fmt: skip
     await store.commit("ann", await store.snapshot("ann"), [edit], None)
-    assert store.check() == []
+    assert await store.check() == []
 
 
 async def test_a_check_holds_no_transaction_while_it_looks_into_a_user(store: SqliteStore) -> None:
@@ -214,5 +216,5 @@ async def test_a_check_holds_no_transaction_while_it_looks_into_a_user(store: Sq
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(OverlayBuilder, "apply", erasing)
-        assert store.check() == []
+        assert await store.check() == []
     assert erased == [0] * 5, "the log could be emptied each time"

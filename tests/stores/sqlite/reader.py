@@ -1,4 +1,4 @@
-"""python -m tests.stores.reader FILE: another process that reads a store and does not end its
+"""python -m tests.stores.sqlite.reader FILE: another process that reads a store and does not end its
 transaction.
 
 It says "reading", and stays until its input ends.
@@ -20,7 +20,7 @@ from testbed.processes import ROOT
 @contextlib.asynccontextmanager
 async def reading(path: Path) -> AsyncIterator[None]:
     """Another process holds a read transaction of the file inside."""
-    command = (sys.executable, "-m", "tests.stores.reader", str(path))
+    command = (sys.executable, "-m", "tests.stores.sqlite.reader", str(path))
     process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=PIPE, stdout=PIPE)
     assert process.stdin is not None
     assert process.stdout is not None

@@ -91,7 +91,7 @@ async def test_any_old_log_is_sound_afterwards_and_an_import_of_its_export_is_th
     write_old(folder, {"ann": log})
     store = SqliteStore(folder, VOCABULARY)
     try:
-        assert store.check() == []
+        assert await store.check() == []
         overlay = await store.overlay("ann")
         history = await store.history("ann")
     finally:
@@ -144,7 +144,7 @@ async def test_an_unreadable_edit_costs_that_edit_alone(tmp_path: Path) -> None:
         connection.execute("UPDATE edits SET body = '{}' WHERE revision = 2")
     connection.close()
     store = SqliteStore(tmp_path, VOCABULARY)
-    assert len(store.check()) == 1
+    assert len(await store.check()) == 1
     assert sorted(
         tails(await store.neighborhood("ann", Concept.of("O'Hara"), 9, None), "likes")
     ) == ["rhubarb", "tea"]
@@ -156,7 +156,7 @@ async def test_a_symmetric_triple_whose_ends_change_places_is_one_still(tmp_path
     """By the keys of then "oz" came before "o\u2019hara", by those of today "o'hara" comes first."""
     write_old(tmp_path, {"ann": old_log([[(old("oz", "Antonym", "O\u2019Hara"), True)]])})
     store = SqliteStore(tmp_path, VOCABULARY)
-    assert store.check() == []
+    assert await store.check() == []
     await remove(store, "ann", t("O'Hara", "Antonym", "oz"))
     assert not (await store.overlay("ann")).marks
     await store.close()
@@ -167,7 +167,7 @@ async def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path
         connection.executescript(V1.read_text(encoding="utf-8"))
     connection.close()
     store = SqliteStore(tmp_path, VOCABULARY)
-    assert [problem for problem in store.check() if "unreadable" not in problem] == []
+    assert [problem for problem in await store.check() if "unreadable" not in problem] == []
     hara = await store.neighborhood("ann", Concept.of("O'Hara"), 9, None)
     assert sorted(tails(hara, "likes")) == ["rhubarb", "tea"]
     zora = await store.neighborhood("ann", Concept.of("Zora"), 9, None)
@@ -223,5 +223,5 @@ async def test_a_fact_of_an_old_base_can_be_removed_by_the_keys_of_today(
     await remove(store, "ann", triple)
     assert tails(await store.neighborhood("ann", triple.head, 9, None), triple.relation) == []
     assert (await store.find("bob", [triple]))[triple] == (True, None)
-    assert store.check() == []
+    assert await store.check() == []
     await store.close()

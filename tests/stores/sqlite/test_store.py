@@ -70,7 +70,7 @@ async def test_a_new_base_is_seen_at_once_and_overlays_stay(tmp_path: Path) -> N
     assert view.count == 2, "what was removed is gone from the base and counts no more"
     assert (await store.neighborhood("bob", DOG, 9)).count == 1
     assert store.base_fingerprint not in ("", old)
-    assert store.check() == []
+    assert await store.check() == []
     await store.close()
 
 
@@ -228,7 +228,7 @@ async def test_a_full_disk_is_said_and_costs_nothing(tmp_path: Path) -> None:
         await add(store, "ann", *(t("dog", "HasA", f"{n} " + "x" * 400) for n in range(50)))
     assert (await store.snapshot("ann")).revision == 1
     assert (await store.neighborhood("ann", DOG, 9)).find(CARROTS) is not None
-    assert store.check() == []
+    assert await store.check() == []
     await store.close()
 
 
@@ -277,10 +277,10 @@ async def test_a_check_finds_what_the_log_does_not_make(
     store = SqliteStore(tmp_path, VOCABULARY)
     await add(store, "ann", CARROTS)
     await remove(store, "ann", MEAT)
-    assert store.check() == []
+    assert await store.check() == []
     with sqlite3.connect(tmp_path / OVERLAYS_FILE) as connection:
         connection.execute(damage)
-    assert any(found in problem for problem in store.check())
+    assert any(found in problem for problem in await store.check())
     await store.close()
 
 
