@@ -275,7 +275,7 @@ class Neo4jStore:
             if attempts > 1 and await self._is_committed(tx, user, edits, request):
                 return
             record = await one(tx, cypher.LOCK_USER, **who(user), user=user)
-            require_ready(record)
+            self._require_ready(record)
             _require_unmoved(snapshot, record)
             raise already_answered()
 
@@ -307,7 +307,7 @@ class Neo4jStore:
         now_ms = time.time_ns() // 1_000_000
         oldest_ms = oldest_kept_ms(now_ms)
         digest = None if request_id is None else erase_digest(user, request_id).hex()
-        require_ready(await one(tx, cypher.LOCK_USER, **who(user), user=user))
+        self._require_ready(await one(tx, cypher.LOCK_USER, **who(user), user=user))
         earlier = {"digest": digest, "oldest_ms": oldest_ms}
         before = await (await tx.run(cypher.ERASED_REQUEST, earlier)).single()
         if before is not None:
@@ -346,7 +346,7 @@ class Neo4jStore:
     # The store itself
 
     async def health(self) -> None:
-        require_ready(await self._connection.read(_stand, _HEALTH_S))
+        self._require_ready(await self._connection.read(_stand, _HEALTH_S))
         if time.monotonic() - self._probed_at >= _PROBE_EVERY_S:
             await self._connection.try_write(cypher.PROBE, _HEALTH_S)
             self._probed_at = time.monotonic()
@@ -410,6 +410,11 @@ class Neo4jStore:
                     self._fingerprint = reading.last["fingerprint"]
 
         return await self._connection.read(in_transaction, user=user)
+
+    def _require_ready(self, record: neo4j.Record) -> None:
+        """Raise BaseLoading, or note which base there is now."""
+        require_ready(record)
+        self._fingerprint = record["fingerprint"]
 
 
 class _ErasedBefore(Exception):
