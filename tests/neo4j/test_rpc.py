@@ -1,5 +1,4 @@
-"""The service over Neo4j on a real channel: the main job, and what callers are told while the base
-is loaded."""
+"""The service over Neo4j on a real channel: its main job, and a base that is being loaded."""
 
 from __future__ import annotations
 

@@ -63,9 +63,9 @@ class BasePlace(NamedTuple):
     Side 0 has the triples stored at the concept; side 1 has symmetric ones seen from their tail.
     """
 
+    relation: str = ""
     side: int = 0
     rank: int = 0
-    relation: str = ""
 
 
 class Reading:
@@ -280,7 +280,7 @@ class Reading:
         )
         edges = []
         for row in record["edges"]:
-            behind = BasePlace(row["side"], row["rank"] + 1, row["relation"])
+            behind = BasePlace(row["relation"], row["side"], row["rank"] + 1)
             edges.append((base_edge(head, row["relation"], row), behind))
         return edges
 

@@ -60,8 +60,8 @@ _log = logging.getLogger(__name__)
 
 _AMONG_OWN = (str,)
 """A place behind one of the user's own marks: its age."""
-_IN_BASE = (int, int, str)
-"""A place among the base's triples at a concept: side, rank, relation."""
+_IN_BASE = (str, int, int)
+"""A place among the base's triples at a concept (see `BasePlace`)."""
 _AMONG_EDITS = (int,)
 """A revision."""
 

@@ -1,4 +1,4 @@
-"""What a store says about itself: whether it answers, what is wrong with it, and how much it holds."""
+"""What a store says about itself: its health, what is wrong with it, and how much it holds."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import pytest
 
 from server.errors import UnknownEdit, UnknownRevision
 from server.graph.codec import edit_to_json
+from server.graph.edit import Edit
 from server.tuning.ports import GraphStore, Page
 from tests.conformance.graph_store.graph import CARROTS, DOG, MEAT, t
 from tests.conformance.graph_store.steps import add, remove, tails
@@ -65,7 +66,9 @@ class History(GraphStoreSuite):
     ) -> None:
         for n in range(4):
             await add(store, "ann", t("dog", "HasA", f"{n} " + "x" * 400))
-        size = len(edit_to_json((await store.edits("ann", Page(1), 4)).items[0]))  # type: ignore[arg-type]
+        newest = (await store.history("ann"))[-1]
+        assert isinstance(newest, Edit)
+        size = len(edit_to_json(newest))
         for max_bytes, expected in ((1, [1, 1, 1, 1]), (size * 2 + 9, [2, 2]), (size * 9, [4])):
             counts, cursor = [], ""
             while True:

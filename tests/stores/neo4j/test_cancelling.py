@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,9 @@ LOCK = "MATCH (u:User {id: $user}) SET u.locked = true"
 async def test_cancelled_calls_leave_no_session_half_used(store: Neo4jStore) -> None:
     await add(store, "ann", CARROTS)
     for _ in range(5):
-        calls = [asyncio.ensure_future(store.neighborhood("ann", DOG, 9)) for _ in range(20)]
-        calls += [asyncio.ensure_future(add(store, f"user {n}", CARROTS)) for n in range(20)]  # type: ignore[arg-type]
+        reads = [asyncio.ensure_future(store.neighborhood("ann", DOG, 9)) for _ in range(20)]
+        writes = [asyncio.ensure_future(add(store, f"user {n}", CARROTS)) for n in range(20)]
+        calls: list[asyncio.Future[Any]] = [*reads, *writes]
         done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
         for call in calls:
             call.cancel()

@@ -1,8 +1,8 @@
-"""What statements cost: they use their indexes, and do not pay for other users or large overlays."""
+"""What statements cost: they use indexes, and other users or large overlays cost nothing more."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, LiteralString
 
 from server.stores.neo4j import cypher
 from server.stores.neo4j.connection import Connection, Neo4jLogin, Tx, done
@@ -13,6 +13,8 @@ from tests.conformance.graph_store import CARROTS, DOG, MEAT, VOCABULARY, add, r
 from tests.stores.neo4j.looking import grow
 
 SYMMETRIC = sorted(VOCABULARY.symmetric_names())
+Statements = dict[str, tuple[LiteralString, dict[str, Any]]]
+"""Statements by name, with the parameters other than those that say who asks."""
 
 
 async def test_reads_use_the_overlay_s_index_and_do_not_pay_for_other_users(
@@ -44,7 +46,8 @@ FOREIGN_EDGES = """
 MATCH (hub:Concept {uri: 'dog'})
 UNWIND range($start, $start + $count - 1) AS n
 MERGE (leaf:PersonalConcept {key: 'wish ' + toString(n % 100)}) ON CREATE SET leaf.owner = 'foreign'
-CREATE (hub)-[:ADDED {owner: 'other ' + toString(n), head: 'dog of ' + toString(n), tail: leaf.key + toString(n),
+CREATE (hub)-[:ADDED {
+  owner: 'other ' + toString(n), head: 'dog of ' + toString(n), tail: leaf.key + toString(n),
   triple: 'triple ' + toString(n), age: '1', subject: 'dog', relation: 'Desires', object: leaf.key,
   subject_text: 'dog', object_text: leaf.key, revision: 1, position: 0}]->(leaf)
 """
@@ -65,16 +68,13 @@ async def profiled(connection: Connection) -> dict[str, Any]:
     )
 
 
-Statements = dict[str, tuple[str, dict[str, Any]]]
-
-
 async def plans(connection: Connection, statements: Statements) -> dict[str, Any]:
     """The plan of each statement about ann, with its costs."""
 
     async def work(tx: Tx) -> dict[str, Any]:
         found = {}
         for name, (statement, parameters) in statements.items():
-            result = await tx.run("PROFILE " + statement, {**who("ann"), **parameters})  # type: ignore[arg-type]
+            result = await tx.run("PROFILE " + statement, {**who("ann"), **parameters})
             found[name] = (await result.consume()).profile
         return found
 

@@ -1,4 +1,4 @@
-"""What only the store on Neo4j does: what people see, two servers on one graph, a base being loaded."""
+"""What only the store on Neo4j does: it shows overlays to people, and servers share its graph."""
 
 from __future__ import annotations
 

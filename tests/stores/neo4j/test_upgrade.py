@@ -90,7 +90,8 @@ MATCH (u:User {id: 'ann'}) SET u.revision = 2
 CREATE (:Edit {user: 'ann', revision: 2, id: $id, time_ms: $time_ms, body: $body})
 CREATE (s:PersonalConcept {user: 'ann', uri: "o'hara", text: "O'Hara"})
 CREATE (o:PersonalConcept {user: 'ann', uri: 'rhubarb twice', text: 'rhubarb'})
-CREATE (s)-[:ADDED {user: 'ann', subject: "o'hara", relation: 'Desires', object: 'rhubarb', subject_text: "O'Hara",
+CREATE (s)-[:ADDED {
+  user: 'ann', subject: "o'hara", relation: 'Desires', object: 'rhubarb', subject_text: "O'Hara",
   object_text: 'rhubarb', revision: 2, position: 0, edit: $id, time_ms: $time_ms}]->(o)
 """
 
