@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,8 @@ async def test_the_saved_queries_show_what_they_promise(connection: Connection) 
     assert drawn(await rows(connection, "lately")) == mine | cat
 
     why = await rows(connection, "why")
-    columns = ("triple", "retrieval_before", "retrieval_after", "reasoning")
-    assert [tuple(row[column] for column in columns) for row in why] == [
+    numbers = itemgetter("triple", "retrieval_before", "retrieval_after", "reasoning")
+    assert [numbers(row) for row in why] == [
         ("dog Desires carrots", 0.0, 0.4, 0.9),
         ("dog Desires meat", 0.3, 0.0, 0.1),
     ]

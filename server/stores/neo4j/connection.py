@@ -98,7 +98,7 @@ def checked_login(store: str, user: str, password: str, database: str) -> Neo4jL
 
 
 def login_from_environment(store: str, environment: Mapping[str, str] = os.environ) -> Neo4jLogin:
-    """The login for `store`, from the variables that the server reads too. Raises InvalidSetting."""
+    """The login for `store`, from the server's environment variables. Raises InvalidSetting."""
     return checked_login(
         store,
         environment.get("KGT_NEO4J_USER", ""),
