@@ -1,13 +1,13 @@
-# The server with its default model inside: a container starts without a network.
+# The server with its default model inside, so that a container starts without a network.
 #
 #   docker build -t kgt .
-#   docker build -t kgt --build-arg TORCH_INDEX=ADDRESS .    PyTorch's own index of CPU builds: 4.5 GB less
-#   docker build -t kgt --build-arg PYTHON=python:3.11-slim@sha256:... .    exactly this base, not what its tag means today
+#   docker build -t kgt --build-arg TORCH_INDEX=ADDRESS .    PyTorch's own index of CPU builds saves 4.5 GB
+#   docker build -t kgt --build-arg PYTHON=python:3.11-slim@sha256:... .    exactly this base, whatever its tag means today
 #
 # `make up` takes these from KGT_TORCH_INDEX and KGT_PYTHON_IMAGE; `make pin-images` writes the digests to .env.
 #
-# Stages: `packages` installs what others wrote, from the lock that `make` installs from, too; `model` converts the default model, `code` is this
-# project; the last one only copies, in the order in which things change, so that a change of the code is built in seconds.
+# Stages: `packages` installs the dependencies, from the same lock as `make`. `model` converts the default model. `code` is
+# this project. The last stage only copies, and what changes most comes last, so a change of the code is built in seconds.
 
 ARG PYTHON=python:3.11-slim
 
@@ -39,8 +39,8 @@ RUN groupadd -g 10001 kgt && useradd -u 10001 -g kgt -d /nonexistent -s /usr/sbi
 COPY --from=packages /opt/kgt/venv /opt/kgt/venv
 COPY --from=model /opt/kgt/cache /opt/kgt/cache
 COPY --from=code /opt/kgt/code /opt/kgt/code
-# Like anywhere else, the server listens on loopback and nothing beyond, here its container's, unless whoever runs it sets
-# KGT_ADDRESS and KGT_INSECURE_BIND, as docker-compose.yml does: there is no authentication yet.
+# There is no authentication yet, so here too the server listens only on loopback, which is the container's own.
+# docker-compose.yml sets KGT_ADDRESS and KGT_INSECURE_BIND to make it reachable.
 ENV PATH=/opt/kgt/venv/bin:/opt/kgt/code/bin:$PATH PYTHONPATH=/opt/kgt/code PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1 \
     KGT_CACHE=/opt/kgt/cache KGT_DATA=/data
 VOLUME /data

@@ -1,4 +1,4 @@
-# `make` lists what can be made. Everything installs into .venv; nothing needs root, Docker or a GPU.
+# `make` lists the targets. Everything is installed into .venv; nothing needs root, Docker or a GPU.
 
 PYTHON ?= python3
 VENV := .venv
@@ -22,12 +22,12 @@ $(STAMP): pyproject.toml requirements/torch.txt requirements/server.txt requirem
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or later is needed; name one: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	@echo "installing into $(VENV) (torch is large: some minutes, once) ..."
+	@echo "installing into $(VENV) (torch is large: this takes some minutes, once) ..."
 	sh requirements/install.sh $(RUN) dev
 	$(RUN) -m pip install -qq --no-deps --no-build-isolation --editable .
 	@touch $@
 
-install: $(STAMP) ## create .venv with everything in it, as locked; KGT_TORCH_INDEX: another index for torch
+install: $(STAMP) ## create .venv with everything that is locked; KGT_TORCH_INDEX names another index for torch
 
 lock: $(STAMP) ## resolve pyproject.toml's requirements into requirements/; UPGRADE=1 takes the newest versions
 	$(RUN) -m pip install -qq $(UV)
@@ -36,40 +36,40 @@ lock: $(STAMP) ## resolve pyproject.toml's requirements into requirements/; UPGR
 model: $(STAMP) ## fetch and convert the default model (93 MB, once)
 	@$(RUN) -m server.lm.fetch
 
-demo: model ## a correction taking effect, told in a minute; GRAPH=FILE on a graph of yours, STORE=neo4j on Neo4j
+demo: model ## show a correction taking effect, in a minute; GRAPH=FILE on your own graph, STORE=neo4j on Neo4j
 	@KGT_STORE= $(if $(filter neo4j,$(STORE)),$(RUN) -m testbed.neo4j) $(RUN) -m demo $(if $(GRAPH),--graph '$(GRAPH)')
 
 serve: model ## serve on 127.0.0.1:50051 (settings: README.md)
 	@exec $(RUN) -m server
 
-up: .env ## Neo4j, a loader and the server in containers (docker-compose.yml); KGT_LOAD says what to load
+up: .env ## start Neo4j, a loader and the server in containers (docker-compose.yml); KGT_LOAD says what to load
 	$(COMPOSE) build
 	$(COMPOSE) up -d
 
-down: ## stop them; the graph stays in its volume
+down: ## stop the containers; the graph stays in its volume
 	$(COMPOSE) down
 
-pin-images: .env ## write the digests of the base images, as this machine's engine gets them, to .env
+pin-images: .env ## write the digests of the base images that this machine pulls to .env
 	@sh docker/pin-images.sh docker-compose.yml $<
 
-.env: # a random password, readable by this user alone
+.env: # a random password that only this user can read
 	@umask 077; $(PYTHON) -c 'import secrets; print("KGT_NEO4J_PASSWORD=k" + secrets.token_urlsafe(24))' > $@
 
-test: model ## all tests, the default model's among them
+test: model ## run all tests, including those of the default model
 	$(RUN) -m pytest
 
-fuzz: $(STAMP) ## a longer run of the fuzzer
+fuzz: $(STAMP) ## run the fuzzer for longer than the tests do
 	$(RUN) -m tests.fuzz
 
-lint: $(STAMP) ## ruff, mypy --strict, import-linter; buf where npm is found
+lint: $(STAMP) ## run ruff, mypy --strict, import-linter, and buf if npm is found
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(RUN) -m mypy
 	$(VENV)/bin/lint-imports
 	@if command -v npm >/dev/null; then npm exec --yes --package=$(BUF) -- buf lint proto; \
-	  else echo "npm is not here: proto/ is not linted"; fi
+	  else echo "npm was not found: proto/ is not linted"; fi
 
-format: $(STAMP) ## put the code into its format
+format: $(STAMP) ## format the code
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
@@ -79,14 +79,14 @@ proto: $(STAMP) ## regenerate kgt/v1 from proto/
 train: model ## train the adapter (about an hour on 2 cores); DATA is the folder of the reference data
 	$(RUN) -m training train --data '$(DATA)'
 
-train-report: model ## write docs/model.md: the base model beside itself with the adapter
+train-report: model ## write docs/model.md: the base model compared with itself and the adapter
 	$(RUN) -m training report --data '$(DATA)'
 
 bench: model ## measure: BENCH=engine, service, personalize, generation, store, load or subject; the last line is JSON
 	$(RUN) -m bench.$(BENCH)
 
-picture: ## draw docs/architecture.svg from its text (needs graphviz)
-	dot -Tsvg docs/architecture.dot -o docs/architecture.svg
+picture: ## draw the pictures in docs/ from their texts (needs graphviz)
+	for text in docs/*.dot; do dot -Tsvg "$$text" -o "$${text%.dot}.svg"; done
 
-clean: ## remove what was built, not the model
+clean: ## remove what was built, but not the model
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

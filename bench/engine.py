@@ -38,8 +38,9 @@ from transformers import (
 
 from bench import workload
 from server.lm.attention import BLOCKS
+from server.lm.device import choose_device, choose_number_format
 from server.lm.folders import cache_folder
-from server.lm.loading import LoadedModel, ModelChoice, choose_device, choose_number_format, load
+from server.lm.loading import LoadedModel, ModelChoice, load
 from server.lm.tokens import Tokenizer
 from server.lm.transformers_model import TransformersModel
 from server.tuning.ports import Branch, ModelCost

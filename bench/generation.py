@@ -61,7 +61,7 @@ def _measured(name: str, streams: int, tokens: int) -> dict[str, Any]:
         max_new_tokens=tokens, do_sample=False, eos_token_id=-1, pad_token_id=0
     )
     engine = TransformersModel(subject.loaded, streams=streams)
-    engine._worker._ends = frozenset()  # every contestant writes all of its tokens
+    engine._ends = frozenset()  # every contestant writes all of its tokens
 
     def ours() -> object:
         return asyncio.run(_all(engine, prompts, tokens))

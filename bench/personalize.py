@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import json
 import tempfile
 import time
@@ -23,12 +24,8 @@ from server import assemble
 from server.lm.transformers_model import TransformersModel
 from server.settings import read_settings
 from server.stores.sqlite.store import SqliteStore
-from server.tuning.personalize import (
-    PersonalizeCommand,
-    PersonalizeOutcome,
-    PersonalizeRules,
-    RelationSource,
-)
+from server.tuning.personalize.command import PersonalizeCommand, PersonalizeRules, RelationSource
+from server.tuning.personalize.outcome import PersonalizeOutcome
 from server.tuning.scoring import ScoringBudget
 from testbed.bases import BaseTriple, build_base
 
@@ -51,10 +48,6 @@ async def _measured(name: str, n: int, queries: int, most: int) -> dict[str, Any
     outcomes: list[PersonalizeOutcome] = []
     took_ms = []
 
-    def render(outcome: PersonalizeOutcome) -> bytes:
-        outcomes.append(outcome)
-        return b""
-
     with tempfile.TemporaryDirectory() as folder:
         triples = [BaseTriple(z, 1.0) for s in subjects for z in workload.triples(s, n)]
         build_base(Path(folder), triples, workload.VOCABULARY)
@@ -75,8 +68,9 @@ async def _measured(name: str, n: int, queries: int, most: int) -> dict[str, Any
                 rules=rules,
             )
             reset_peak(subject.model.device)
+            propose = functools.partial(use.personalizer.propose, command)
             started = time.perf_counter()
-            await use.personalizer.personalize(command, None, render)
+            outcomes.append(await use.writes.run(command.user, propose))
             took_ms.append((time.perf_counter() - started) * 1000)
         peak = peak_bytes(subject.model.device)
         model.close()

@@ -33,12 +33,13 @@ from server.graph.edit import Change, Edit, EditKind
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.stores.neo4j import cypher
-from server.stores.neo4j.connection import Connection, Neo4jLogin, done, login_from_environment
+from server.stores.neo4j.connection import Connection, Neo4jLogin, done
 from server.stores.neo4j.loading import load_base
 from server.stores.neo4j.rows import NEWEST, asked_rows, mark_row, owner_of, place_of
 from server.stores.neo4j.schema import prepare_graph
 from server.stores.neo4j.store import Neo4jStore
 from server.stores.rules.erasures import erasure_bucket
+from server.stores.settings import login_from_environment
 from server.stores.sqlite import sql
 from server.stores.sqlite.base import BASE_FILE, BaseReader
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore

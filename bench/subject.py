@@ -25,7 +25,7 @@ from typing import Any
 from bench.generate import ENGLISH, STARTER, generate
 from server.graph.relation import Vocabulary
 from server.stores.sqlite.store import SqliteStore
-from server.tuning.subject import find_subject
+from server.tuning.subject.choice import find_subject
 
 QUERIES, WORDS = 200, 40
 LIMIT = 64

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kgt.client import Client
-from kgt.command import show_personalize
+from kgt.command.telling import show_personalize
 from kgt.errors import CallError
 from kgt.output import Output
 from kgt.v1 import personalization_pb2 as pb

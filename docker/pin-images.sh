@@ -1,7 +1,8 @@
 #!/bin/sh
-# pin-images.sh COMPOSE_FILE ENV_FILE: what the images named by tag in COMPOSE_FILE are today, as digests in ENV_FILE.
+# pin-images.sh COMPOSE_FILE ENV_FILE: write today's digests of the images in COMPOSE_FILE to ENV_FILE.
 #
-# An image is named by a variable with its tag as default, ${KGT_..._IMAGE:-name:tag}; the variable gets name:tag@sha256:...
+# COMPOSE_FILE names an image by a variable with a tag as its default: ${KGT_..._IMAGE:-name:tag}. The variable is set to
+# name:tag@sha256:...
 set -eu
 compose=$1
 environment=$2

@@ -14,7 +14,7 @@ from evaluation import everyday, subjects
 from server import assemble
 from server.errors import StartupError
 from server.settings import read_settings
-from server.tuning.personalize import RelationSource
+from server.tuning.personalize.command import RelationSource
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -20,7 +20,7 @@ from server.rpc.service import UseCases
 from server.settings import Settings
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.answer import AnswerQuery
-from server.tuning.personalize import PersonalizeCommand, PersonalizeOutcome, RelationSource
+from server.tuning.personalize.command import PersonalizeCommand, RelationSource
 from server.tuning.ports import LanguageModel
 from server.tuning.texts import says
 from testbed.bases import BaseTriple, build_base
@@ -110,20 +110,13 @@ async def _run_one(use: UseCases, case: EverydayCase) -> EverydayResult:
     user = f"case {case.id}"
 
     async def ask(query: str) -> str:
-        answer = use.answerer.ask(AnswerQuery(user, query))
-        await answer.evidence()
-        return "".join([piece async for piece in answer.text()])
-
-    outcomes: list[PersonalizeOutcome] = []
-
-    def render(outcome: PersonalizeOutcome) -> bytes:
-        outcomes.append(outcome)
-        return b""
+        return (await use.answerer.answer(AnswerQuery(user, query))).text
 
     before = await ask(case.unrelated)
     command = PersonalizeCommand(user, case.query, case.answer, rules=use.personalize_defaults)
-    await use.personalizer.personalize(command, None, render)
-    outcome = outcomes[-1]
+    outcome = await use.writes.run(
+        user, lambda snapshot: use.personalizer.propose(command, snapshot)
+    )
     return EverydayResult(
         case=case,
         found_subject=outcome.subject.concept == Triple.of(case.subject, "IsA", "x").head,

@@ -1,4 +1,4 @@
-"""How often the subject of a query is found (server/tuning/subject.py), on questions about concepts
+"""How often the subject of a query is found (server/tuning/subject/), on questions about concepts
 that people named.
 
 Two sets, over one base graph of ConceptNet's 100,000 triples: the graph's own heads, asked about in
@@ -27,7 +27,8 @@ from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import GraphStore
-from server.tuning.subject import find_subject, query_words
+from server.tuning.subject.choice import find_subject
+from server.tuning.subject.words import query_words
 from testbed.bases import BaseTriple, build_base
 from training.examples import fill
 from training.sources import HERE, DataMissing

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import math
-import os
 import shlex
 import signal
 import sys
@@ -37,8 +36,8 @@ from kgload.stats import graph_stats, show, stats
 from kgload.verify import EmbeddedBase, Neo4jBase, verify
 from server.errors import KgtError
 from server.graph.relation import Vocabulary
-from server.stores.neo4j.connection import EMBEDDED, login_from_environment
-from server.stores.sqlite.store import data_folder
+from server.stores.neo4j.connection import EMBEDDED
+from server.stores.settings import StoreSettings, login_from_environment
 
 _LAYOUTS: dict[str, Reader] = {"tsv": tabbed_rows, "csv": comma_rows, "jsonl": json_rows}
 _ENDINGS = {
@@ -116,16 +115,17 @@ def _parser() -> argparse.ArgumentParser:
     stats = commands.add_parser("stats", help="what the store holds")
     stats.set_defaults(run=_stats)
     stats.add_argument("--json", action="store_true", help="one JSON document")
+    settings = StoreSettings()
     for command in commands.choices.values():
         command.add_argument(
             "--store",
-            default=os.environ.get("KGT_STORE") or EMBEDDED,
+            default=settings.store,
             help="sqlite, or a Neo4j's address (KGT_STORE); its login is in KGT_NEO4J_USER and KGT_NEO4J_PASSWORD",
         )
         command.add_argument(
             "--data",
             type=Path,
-            default=data_folder(),
+            default=settings.data,
             help="folder of the embedded store (KGT_DATA)",
         )
         command.add_argument(

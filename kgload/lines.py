@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from server.errors import InvalidRequest
-from server.graph import codec
+from server.graph import checks
 from server.graph.concept import Concept
 
 MAX_WEIGHT = 1e9
@@ -145,7 +145,7 @@ def checked_weight(value: Any) -> float:
 def checked_concept(text: str, what: str = "concept") -> Concept:
     """The concept that `text` names, as RPCs and imports take it. Raises NoTriple."""
     try:
-        return codec.checked_concept(text, what)
+        return checks.checked_concept(text, what)
     except InvalidRequest as error:
         raise NoTriple(f"the {what} {error.description}") from error
 
@@ -154,6 +154,6 @@ def checked_concept(text: str, what: str = "concept") -> Concept:
 def checked_relation(text: str) -> str:
     """`text` as the name of a relation, as RPCs and imports take it. Raises NoTriple."""
     try:
-        return codec.checked_relation_name(text, "relation")
+        return checks.checked_relation_name(text, "relation")
     except InvalidRequest as error:
         raise NoTriple(f"the relation {error.description}") from error

@@ -42,7 +42,7 @@ from kgload.plaintext import decoded
 from kgload.report import Phase, Report
 from kgload.rows import Item
 from kgload.source import Identity, Source, damaged, truncated
-from server.graph.codec import MAX_RELATION_BYTES
+from server.graph.checks import MAX_RELATION_BYTES
 from server.graph.concept import Concept
 from server.graph.relation import Vocabulary
 from server.stores.rules.base_graph import base_fingerprint

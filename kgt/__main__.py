@@ -1,4 +1,4 @@
-"""The `kgt` command begins here: from its first moment on, Ctrl-C ends it in one line."""
+"""The `kgt` command starts here. Ctrl-C ends it in one line, from its first moment on."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status: 0, 1 for a failed call, 2 for wrong usage, 130
-    after Ctrl-C."""
-    os.environ.setdefault(
-        "GRPC_VERBOSITY", "NONE"
-    )  # gRPC would write a log of its own between the lines
+    """Run the command line and return its exit status.
+
+    0 is success, 1 a failed call, 2 wrong usage, and 130 a stop by Ctrl-C.
+    """
+    # gRPC would write a log of its own between the lines.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
-        from kgt.command import (
-            run,
-        )  # gRPC takes a moment to import, and a user may press Ctrl-C in it
+        # Imported here, because gRPC takes a moment to load and Ctrl-C may be pressed in it.
+        from kgt.command.run import run
 
         return run(arguments)
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever presses again is about to be served
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is ending already
         print("kgt: stopped", file=sys.stderr)
         return 130
 

@@ -1,11 +1,11 @@
-"""What a call can fail with.
+"""The errors that a call can raise.
 
 CallError
 ├── InvalidArgument       a field cannot be used as sent; `fields` names it
 ├── NotFound              unknown, or another user's
-├── AlreadyExists         the request_id was used for other content
-├── Aborted               the overlay moved on; read again and retry
-├── FailedPrecondition    valid, but not as things stand
+├── AlreadyExists         the request_id was used for another request
+├── Aborted               the overlay has changed; read it again and retry
+├── FailedPrecondition    valid, but the overlay's state does not allow it
 ├── ResourceExhausted     the server is busy; `retry_after_s` says when to come back
 ├── Unavailable           not reachable, or not ready
 ├── DeadlineExceeded      no response in time
@@ -26,9 +26,11 @@ from google.rpc import error_details_pb2, status_pb2
 class CallError(Exception):
     """A call failed.
 
-    `reason` is the server's stable name for why (google.rpc.ErrorInfo), `metadata` what it says
-    beside it, `fields` the offending fields with what is wrong, `retry_after_s` when to try again,
-    where the server knows.
+    Attributes:
+        reason: the server's stable, machine-readable name for why (google.rpc.ErrorInfo).
+        metadata: details that go with the reason, such as the revision.
+        fields: each offending field of the request, and what is wrong with it.
+        retry_after_s: when to try again, in seconds; None if the server does not know.
     """
 
     def __init__(
@@ -52,19 +54,19 @@ class InvalidArgument(CallError):
 
 
 class NotFound(CallError):
-    """No such thing for this user."""
+    """This user has no such thing."""
 
 
 class AlreadyExists(CallError):
-    """The request id was used before, for other content."""
+    """The request id was used before, for another request."""
 
 
 class Aborted(CallError):
-    """The overlay moved on since it was read."""
+    """The overlay has changed since it was read."""
 
 
 class FailedPrecondition(CallError):
-    """The request is valid, but not as things stand."""
+    """The request is valid, but the overlay's state does not allow it."""
 
 
 class ResourceExhausted(CallError):
@@ -76,8 +78,10 @@ class Unavailable(CallError):
 
 
 class DeadlineExceeded(CallError):
-    """No response came in time. A write may still have been made: repeat it with the same
-    request_id to know."""
+    """No response came in time.
+
+    A write may still have been made. Repeat it with the same `request_id` to find out.
+    """
 
 
 class DataLoss(CallError):
@@ -89,7 +93,7 @@ class Cancelled(CallError):
 
 
 class ServerFailure(CallError):
-    """A defect in the server."""
+    """The server has a defect."""
 
 
 _BY_CODE: dict[grpc.StatusCode, type[CallError]] = {

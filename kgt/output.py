@@ -1,5 +1,7 @@
-"""What the `kgt` command prints: tables for people, JSON for programs, and nothing that a terminal
-would obey."""
+"""What the `kgt` command prints: tables for people, JSON for programs.
+
+Nothing that it prints can control the terminal: characters that would are written out.
+"""
 
 from __future__ import annotations
 
@@ -20,20 +22,24 @@ from rich.text import Text
 
 _PIPE_WIDTH = 10_000
 _UNSEEN = frozenset(["Cc", "Cf", "Cs", "Zl", "Zp"])
-"""Unicode's categories of what moves, reorders, breaks or hides text: controls, formats,
-surrogates, separators."""
+"""The Unicode categories of characters that move, reorder, break or hide text.
+
+These are controls, formats, surrogates, and line and paragraph separators.
+"""
 _JOINERS = "\u200c\u200d"
-"""Formats that emoji, Persian and Indic scripts are written with. They move nothing."""
+"""Formats that emoji and the Persian and Indic scripts need. They move nothing."""
 
 
 def visible(text: str, keep: str = "") -> str:
-    r"""`text` with everything that a terminal would obey, or not show, written out: \x1b, \u202e.
-    `keep` stays."""
+    r"""`text` with each character that a terminal would obey or hide written out, as \x1b.
+
+    The characters in `keep` stay as they are.
+    """
     return _replaced(text, keep, lambda character: character.encode("unicode_escape").decode())
 
 
 def visible_json(document: str) -> str:
-    """The same JSON document, with such characters in its strings as JSON's own escapes."""
+    """The same JSON document, with such characters in its strings as JSON escapes."""
     return _replaced(document, "\n", lambda character: json.dumps(character)[1:-1])
 
 
@@ -48,23 +54,23 @@ def _replaced(text: str, keep: str, escape: Callable[[str], str]) -> str:
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Let the command decide; rich would end the process here, with status 1."""
+        """Let the command decide. rich would end the process here, with status 1."""
         raise BrokenPipeError
 
 
 class Output:
-    """Tables for people, or one JSON document a message for programs."""
+    """Prints tables for people, or one JSON document per message for programs."""
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
-        # A pipe has no width: what is read by a program, or kept in a file, stays one line a row.
+        # A pipe has no width: a row stays one line, for the program or the file that gets it.
         self._piped = not sys.stdout.isatty()
         self._console = _Console(
             highlight=False, soft_wrap=self._piped, width=_PIPE_WIDTH if self._piped else None
         )
 
     def message(self, message: Message, show: Callable[[], None]) -> None:
-        """`message` as JSON, or as `show` shows it."""
+        """Print `message` as JSON, or call `show` to print it for people."""
         if self.as_json:
             document = MessageToDict(
                 _representable(message),
@@ -76,18 +82,19 @@ class Output:
             show()
 
     def line(self, text: str = "", style: str = "") -> None:
-        """One line, whatever is in `text`."""
+        """Print one line, whatever is in `text`."""
         self._console.print(Text(visible(text), style=style))
 
     def paragraph(self, text: str, style: str = "") -> None:
-        """A text that may have several lines."""
+        """Print a text that may have several lines."""
         self._console.print(Text(visible(text, keep="\n\t"), style=style))
 
     def raw(self, line: str) -> None:
-        """A line of JSON exactly as it is; on a terminal, an equal one."""
+        """Print a line of JSON exactly as it is, or on a terminal an equal one that is safe."""
         print(line if self._piped else visible_json(line))
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print rows under the names of their columns."""
         table = Table(box=None, pad_edge=False, header_style="dim")
         for column in columns:
             table.add_column(
@@ -99,7 +106,7 @@ class Output:
 
 
 def moment(timestamp: Timestamp) -> str:
-    """A time in UTC, or its seconds where no calendar has it."""
+    """A time in UTC, or in seconds if it lies outside the calendar."""
     try:
         return f"{timestamp.ToDatetime():%Y-%m-%d %H:%M:%S}"
     except (ValueError, OverflowError):
@@ -107,7 +114,7 @@ def moment(timestamp: Timestamp) -> str:
 
 
 def _representable(message: Message) -> Message:
-    """`message` without the timestamps that JSON has no form for (years beyond 9999)."""
+    """`message` without the timestamps that JSON cannot express (years beyond 9999)."""
     copy = type(message)()
     copy.CopyFrom(message)
     _drop_invalid_times(copy)
@@ -135,18 +142,18 @@ def _has_json_form(timestamp: Timestamp) -> bool:
 
 
 def forgive_streams() -> None:
-    """Let stdout and stderr write out what their encoding lacks, and be there."""
+    """Open stdout and stderr if they are closed, and let them escape what they cannot encode."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if stream is None:  # closed by whoever started the command
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - until the end
+        if stream is None:  # the parent process closed it
+            nowhere = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
+            setattr(sys, name, nowhere)
         elif isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
 
 
 def drop_unwritten() -> None:
-    """Where stdout cannot be written to any more, give up what is still to come, so that the end is
-    quiet."""
+    """Discard what is still buffered if stdout cannot be written, so that Python ends quietly."""
     try:
         sys.stdout.flush()
     except OSError:

@@ -1,6 +1,6 @@
-"""python proto/generate.py FOLDER: the stubs kgt/v1/*, with type stubs, from the contract.
+"""Generate the stubs in kgt/v1, with type stubs, from the contract.
 
-`make proto` writes them into the repository; a test writes them elsewhere and compares.
+`make proto` writes them into the repository. A test writes them elsewhere and compares.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ CONTRACT = "kgt/v1/personalization.proto"
 
 def generate(folder: Path) -> int:
     """Write the stubs under `folder`; returns protoc's exit status."""
-    plugins = Path(
-        sys.executable
-    ).parent  # mypy-protobuf's plugins are installed beside the interpreter
+    plugins = Path(sys.executable).parent  # where mypy-protobuf's plugins are installed
     os.environ["PATH"] = f"{plugins}{os.pathsep}{os.environ.get('PATH', '')}"
     includes = [f"-I{HERE}", f"-I{Path(protoc.__file__).parent / '_proto'}"]
     outputs = [f"--{kind}_out={folder}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]

@@ -1,13 +1,13 @@
 #!/bin/sh
-# install.sh PYTHON [dev]: what others wrote, into PYTHON's environment, in the versions and with the hashes of the lock.
+# install.sh PYTHON [dev]: install the dependencies into PYTHON's environment, in the locked versions with their hashes.
 #
-# KGT_TORCH_INDEX names another index for torch, such as PyTorch's own one of CPU builds. Its builds of the same version
-# are other files than those that were locked, so there torch alone comes without a hash and brings no library for GPUs.
+# KGT_TORCH_INDEX names another index for torch, such as PyTorch's own index of CPU builds. Its builds of the same version
+# are not the files that were locked, so torch is installed without a hash, and without the libraries for GPUs.
 set -eu
 here=$(dirname "$0")
 python=$1
 
-# Wheels only: to build one, pip would fetch tools that nothing pins.
+# Only wheels: to build one, pip would fetch tools that nothing pins.
 locked() { "$python" -m pip install -q --require-hashes --no-deps --only-binary :all: "$@"; }
 
 if [ -n "${KGT_TORCH_INDEX:-}" ]; then

@@ -1,9 +1,9 @@
-"""Resolve pyproject.toml's requirements once, for all platforms: `make lock` writes the files
-beside this one.
+"""Resolve pyproject.toml's requirements once, for all platforms (`make lock`).
 
-torch.txt is torch with its libraries for GPUs, server.txt what else the server needs, dev.txt what
-only development needs. Each names exact versions with the hashes of all their files, and no
-address. Versions that fit stay as they are; `make lock UPGRADE=1` takes the newest ones.
+It writes three files next to this one. torch.txt has torch and its libraries for GPUs, server.txt
+what else the server needs, and dev.txt what only development needs. Each names exact versions with
+the hashes of all their files, and no address. Versions that still fit stay as they are; `make lock
+UPGRADE=1` takes the newest ones.
 """
 
 from __future__ import annotations
@@ -20,15 +20,14 @@ FILES = ("torch", "server", "dev")
 HEADER = "# Written by `make lock` (requirements/lock.py).\n"
 OLDEST_PYTHON = "3.11"
 OF_TORCH = re.compile(r"(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==")
-"""torch itself and the libraries for GPUs that its build in the index brings; other builds bring
-other ones or none."""
+"""torch, and the GPU libraries that its build in the index needs. Other builds need others."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command line: options of `uv pip compile`. Returns its exit status."""
+    """Resolve, with more options for `uv pip compile`. Returns its exit status."""
     with tempfile.TemporaryDirectory(prefix="kgt-lock-") as folder:
         everything, server = Path(folder, "everything.txt"), Path(folder, "server.txt")
-        # What is there already is what uv prefers.
+        # uv prefers the versions that it finds in its output file.
         everything.write_text(
             "".join((HERE / f"{name}.txt").read_text() for name in FILES if _exists(name))
         )
@@ -40,8 +39,8 @@ def main(arguments: Sequence[str]) -> int:
         except subprocess.CalledProcessError as error:
             return error.returncode
         of_server = list(_pins(server.read_text()))
-        # A pin under another condition is another pin: development may need on all platforms what
-        # the server does not.
+        # A pin with another marker is another pin: development may need a package on every
+        # platform when the server needs it on one.
         only_dev = [pin for pin in _pins(everything.read_text()) if pin not in of_server]
     _write("torch", [pin for pin in of_server if OF_TORCH.match(pin)])
     _write("server", [pin for pin in of_server if not OF_TORCH.match(pin)])
@@ -88,7 +87,7 @@ def _without_hashes(locked: Path) -> Path:
 
 
 def _pins(text: str) -> Iterator[str]:
-    """Each package: the line that names its version and the indented ones with its hashes."""
+    """The lines of each package: its version, and below it, indented, its hashes."""
     return (
         match.group() for match in re.finditer(r"^[a-z0-9].*\n(?:[ \t]+.*\n)*", text, re.MULTILINE)
     )

@@ -1,5 +1,7 @@
-"""python -m server: read settings, assemble, serve, stop with grace. `python -m server check`
-verifies the store."""
+"""Run the server: read the settings, assemble the service, serve, stop with grace.
+
+`python -m server check` verifies the store instead.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +33,11 @@ _log = logging.getLogger("kgt")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status: 2 when the server cannot start, 1 when a check
-    finds something."""
+    """Run the command line and return its exit status.
+
+    0 is success, 1 a check that found something, 2 a server that cannot start, 130 a stop while it
+    was starting.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     checking = arguments[:1] == ["check"]
     try:
@@ -46,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     except StartupError as error:
         print(f"kgt: {error}", file=sys.stderr)
         return 2
-    except asyncio.CancelledError:  # a signal while it was starting, told where it came
+    except asyncio.CancelledError:  # a signal while it was starting, reported there
         return 130
     except KeyboardInterrupt:
         print("kgt: stopped", file=sys.stderr)
@@ -54,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 async def check(settings: Settings) -> int:
-    """Rebuild every overlay from its log and compare. 0: all is well; 1: what differs was printed."""
+    """Rebuild every overlay from its log, and print what differs. Returns 1 if something does."""
     try:
         problems, counts = await assemble.checked(settings)
     except StartupError:
@@ -70,11 +75,10 @@ async def check(settings: Settings) -> int:
 
 
 async def serve(settings: Settings, load_model: LoadModel = assemble.loaded_model) -> int:
-    """Serve until SIGTERM or SIGINT; requests in flight get the grace time. Returns the exit
-    status.
+    """Serve until SIGTERM or SIGINT, then give requests in flight the grace time.
 
-    The port comes first: who cannot have it should not wait for a model to learn so, and probes are
-    answered from then on. Raises StartupError.
+    The port is taken first: if it is not free, that is known before a model is loaded, and probes
+    are answered from then on. Returns the exit status. Raises StartupError.
     """
     load = Load()
     service = PersonalizationService(None, load)
@@ -102,7 +106,7 @@ async def serve(settings: Settings, load_model: LoadModel = assemble.loaded_mode
 
 
 async def _assembled(settings: Settings, load_model: LoadModel) -> UseCases:
-    """The store and the model, opened and loaded, in a service's use cases. Raises StartupError."""
+    """Open the store, load the model, and make the use cases from them. Raises StartupError."""
     relations = await assemble.vocabulary(settings)
     store = await assemble.open_store(settings, relations)
     try:
@@ -114,7 +118,7 @@ async def _assembled(settings: Settings, load_model: LoadModel) -> UseCases:
 
 
 async def _watch_until(stopped: asyncio.Event, probes: Probes, use_cases: UseCases) -> None:
-    """Tell the probes how things are, until it is time to stop."""
+    """Keep the probes up to date until it is time to stop."""
     if not use_cases.store.base_fingerprint:
         _log.warning("the base graph is empty; load one with `python -m kgload starter`")
     watch = asyncio.create_task(_watch_health(probes, use_cases))
@@ -125,8 +129,10 @@ async def _watch_until(stopped: asyncio.Event, probes: Probes, use_cases: UseCas
 
 
 def _leave_on_signal() -> None:
-    """Let a signal end the start, in which nothing is in flight yet; a second one ends the process
-    at once."""
+    """Let a signal cancel the start, while nothing is in flight yet.
+
+    A second signal ends the process at once.
+    """
     loop, starting = asyncio.get_running_loop(), asyncio.current_task()
     assert starting is not None
 
@@ -141,7 +147,7 @@ def _leave_on_signal() -> None:
 
 
 def _stop_signal() -> asyncio.Event:
-    """An event that SIGTERM or SIGINT sets; a second one ends the process at once."""
+    """An event that SIGTERM or SIGINT sets. A second signal ends the process at once."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -155,8 +161,8 @@ def _stop_signal() -> asyncio.Event:
 
 
 async def _watch_health(probes: Probes, use_cases: UseCases) -> None:
-    """SERVING once the model has answered, and while the store does."""
-    # One small question, so that the first user does not pay for the first use of the weights.
+    """Report SERVING once the model has answered, for as long as the store answers."""
+    # The first use of the weights is slow, so one small question comes before the users'.
     await use_cases.model.score([Branch("To answer the query", (" ready",))])
     told: str | None = None
     while True:
@@ -165,7 +171,7 @@ async def _watch_health(probes: Probes, use_cases: UseCases) -> None:
             fault = ""
         except KgtError as error:
             fault = str(error) or type(error).__name__
-        if fault != told:  # once, not for each look at a store that is away for an hour
+        if fault != told:  # only changes are logged: a store may be away for an hour
             await probes.set(serving=not fault)
             if fault:
                 _log.warning("not serving: %s", fault)

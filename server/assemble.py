@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from functools import partial
 
 from server.errors import InvalidVocabulary
 from server.graph.relation import Vocabulary
-from server.rpc.service import UseCases, fingerprints
+from server.rpc.service import UseCases
 from server.settings import Settings
 from server.stores.neo4j import schema as neo4j_schema
 from server.stores.neo4j.store import Neo4jStore
@@ -16,12 +17,16 @@ from server.stores.sqlite.check import check_folder
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.answer import Answerer, AnswerRules
 from server.tuning.facts import RetrievalRules
+from server.tuning.fingerprints import fingerprints
 from server.tuning.history import Historian
-from server.tuning.personalize import Personalizer, PersonalizeRules
+from server.tuning.personalize.command import PersonalizeRules
+from server.tuning.personalize.personalizer import Personalizer
 from server.tuning.ports import GraphStore, LanguageModel, StoreCounts
 from server.tuning.scoring import ScoringBudget
 from server.tuning.transfer import Courier
-from server.tuning.writes import Writer
+from server.writing.erasing import Erasing
+from server.writing.turns import UserTurns
+from server.writing.writes import Writes
 
 
 async def vocabulary(settings: Settings) -> Vocabulary:
@@ -118,20 +123,21 @@ def use_cases(
         max_tokens=settings.max_tokens,
         neighborhood_limit=budget.triples + settings.max_removed,
     )
-    writer = Writer(graph)
     answerer = Answerer(graph, language_model, relations, rules)
+    named_fingerprints = partial(fingerprints, graph, language_model, relations)
+    turns = UserTurns()
     return UseCases(
         store=graph,
         model=language_model,
         vocabulary=relations,
-        writer=writer,
+        fingerprints=named_fingerprints,
         answerer=answerer,
-        personalizer=Personalizer(answerer, writer),
-        historian=Historian(graph, relations, writer),
-        courier=Courier(
-            graph, relations, writer, lambda: fingerprints(graph, language_model, relations)
-        ),
+        personalizer=Personalizer(answerer),
         personalize_defaults=PersonalizeRules(
             k=settings.k, budget=budget, max_removed=settings.max_removed
         ),
+        historian=Historian(graph),
+        courier=Courier(graph, relations, named_fingerprints),
+        writes=Writes(graph, turns),
+        erasing=Erasing(graph, turns, answerer.memories),
     )

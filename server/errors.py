@@ -1,15 +1,15 @@
-"""Every failure this service names, drawn as a tree.
+"""Every failure that this service and its tools name, drawn as a tree.
 
 KgtError
 ├── InvalidRequest            what was sent cannot be used; names the field
 │   ├── TextTooLong           more tokens than the model's context holds
-│   ├── RequestTooLarge       each text fits, but all of them together ask too much of the model
-│   ├── SubjectNotFound       the query names nothing a triple could start at
-│   ├── EpsilonUnreachable    a loss threshold below the loss's own minimum
+│   ├── RequestTooLarge       each text fits, but together they ask too much of the model
+│   ├── SubjectNotFound       the query names nothing that a triple could start at
+│   ├── EpsilonUnreachable    a loss threshold below the smallest loss there is
 │   ├── MalformedMessage      bytes that are not the request's message
 │   ├── MalformedEdit         JSON that is not an edit (server.graph.codec)
 │   ├── MalformedExport       lines that are not an export (server.tuning.transfer)
-│   └── ResponseTooLarge      what would be done could not be told in one message
+│   └── ResponseTooLarge      the response would not fit one message
 ├── NotFound                  unknown, or another user's
 │   ├── UnknownEdit
 │   ├── UnknownRevision
@@ -19,7 +19,7 @@ KgtError
 │   ├── RevisionMoved         someone else's write came first
 │   ├── OverlayErased         the user was erased while the request ran
 │   ├── RevertBlocked         later edits rely on what would be undone
-│   └── OverlayNotEmpty       an import without merge into a used overlay
+│   └── OverlayNotEmpty       an import without merge into an overlay that has edits
 ├── Unavailable               the same request may work later
 │   ├── StoreBusy
 │   ├── StoreFull
@@ -30,20 +30,30 @@ KgtError
 │   ├── ImportsBusy           too many imports are under way
 │   ├── Starting              the model is being loaded
 │   ├── ShuttingDown
-│   ├── RevisionNotReached    an answer at a revision that is yet to come (server.tuning.answer)
+│   ├── RevisionNotReached    an answer at a revision to come (server.tuning.answer)
 │   ├── DeadlinePassed        dropped before the model was asked
 │   └── CallStalled           the caller neither sends nor reads
-├── DataLoss                  the store holds what it should not
-│   └── UnreadableRecord      one edit's record; names the edit
-├── Internal                  a defect in this service, with nothing private in its message
-└── StartupError              the server says so and exits before it listens
+├── DataLoss                  the store holds something that it should not
+│   └── UnreadableRecord      the record of one edit; names the edit
+├── Internal                  a defect in this service; the message holds nothing private
+└── StartupError              a server or a tool that cannot start says so and exits
     ├── InvalidSetting
     ├── InvalidVocabulary
     ├── ModelUnusable
-    └── StoreUnusable
+    ├── StoreUnusable
+    ├── LoadError             a load that cannot be done as asked (kgload.errors)
+    │   ├── WrongFile         the file is not what the command reads (kgload.errors)
+    │   ├── TooManyErrors     more malformed lines than allowed (kgload.errors)
+    │   ├── OtherBase         the store holds another base graph (kgload.errors)
+    │   ├── DiskFull          the load does not fit the disk (kgload.errors)
+    │   └── Miscounted        a defect in the loader: lines are missing (kgload.errors)
+    └── DataMissing           data for training was not fetched yet (training.sources)
 
-Errors are raised where they are found and mapped to a gRPC status once, in
-`server.rpc.interceptors`. A message tells what to do next and never repeats what a user wrote.
+Errors are raised where the failure is found and mapped to a gRPC status once, in
+`server.rpc.statuses`. A message says what to do next and never repeats what a user wrote.
+
+Six more exceptions are caught by the modules that expect them and never reach a caller:
+MissingProbabilities, UnsupportedAttention, CacheUnwritable, CannotScrub, NotJson, NoTriple.
 """
 
 from __future__ import annotations
@@ -52,8 +62,7 @@ from collections.abc import Sequence
 
 
 class KgtError(Exception):
-    """Base of all errors of this service. `reason` is stable and machine-readable
-    (google.rpc.ErrorInfo)."""
+    """The base of all errors. `reason` is stable and machine-readable (google.rpc.ErrorInfo)."""
 
     reason: str = "INTERNAL"
 
@@ -70,8 +79,7 @@ class InvalidRequest(KgtError):
 
 
 class TextTooLong(InvalidRequest):
-    """The text needs more tokens than the model reads at once. Reading stops there: `tokens` are
-    those found so far."""
+    """The text needs more tokens than the model reads at once. `tokens` is a lower bound."""
 
     reason = "TEXT_TOO_LONG"
 
@@ -85,14 +93,14 @@ class TextTooLong(InvalidRequest):
 
 
 class RequestTooLarge(InvalidRequest):
-    """Each text fits the model, but the request asks it to read more tokens than one request may."""
+    """The texts fit the model one by one, but together they exceed what one request may ask."""
 
     reason = "REQUEST_TOO_LARGE"
 
     def __init__(self, field: str, tokens: int, limit: int) -> None:
         super().__init__(
             field,
-            f"the request has the model read at least {tokens} tokens, and {limit} are allowed;"
+            f"the model would have to read at least {tokens} tokens, and {limit} are allowed;"
             " send shorter texts or fewer of them",
         )
         self.tokens = tokens
@@ -100,7 +108,7 @@ class RequestTooLarge(InvalidRequest):
 
 
 class SubjectNotFound(InvalidRequest):
-    """The query has no content word that a triple could start at."""
+    """The query has no content word at which a triple could start."""
 
     reason = "SUBJECT_NOT_FOUND"
 
@@ -109,15 +117,14 @@ class SubjectNotFound(InvalidRequest):
 
 
 class EpsilonUnreachable(InvalidRequest):
-    """`epsilon` lies below the smallest loss that any graph can reach (Eq. 7 with all retrieval
-    mass in H)."""
+    """`epsilon` is below the smallest loss of any graph (Eq. 7 with all retrieval mass in H)."""
 
     reason = "EPSILON_UNREACHABLE"
 
     def __init__(self, epsilon: float, minimum: float) -> None:
         super().__init__(
             "options.epsilon",
-            f"{epsilon:g} is below the loss's minimum here, L_min = {minimum:.6f}",
+            f"{epsilon:g} is below the smallest loss possible here, L_min = {minimum:.6f}",
         )
         self.minimum = minimum
 
@@ -129,31 +136,31 @@ class MalformedMessage(InvalidRequest):
 
     def __init__(self) -> None:
         super().__init__(
-            "message", "cannot be decoded: its texts are UTF-8, its fields those of the contract"
+            "message", "cannot be decoded: texts must be UTF-8, and fields as the contract has them"
         )
 
 
 class ResponseTooLarge(InvalidRequest):
-    """The response would not fit a message that every client takes. Nothing was written."""
+    """The response would be larger than every client accepts. Nothing was written."""
 
     reason = "RESPONSE_TOO_LARGE"
 
     def __init__(self, field: str, size: int, limit: int) -> None:
         super().__init__(
-            field, f"the response would take {size} bytes of at most {limit}; ask for less at once"
+            field, f"the response would take {size} bytes, and {limit} fit; ask for less at once"
         )
         self.size = size
         self.limit = limit
 
 
 class NotFound(KgtError):
-    """No such thing for this user. Another user's things are not found either."""
+    """This user has no such thing. Another user's things are not found either."""
 
     reason = "NOT_FOUND"
 
 
 class UnknownEdit(NotFound):
-    """No edit with this id in this user's history."""
+    """This user's history has no edit with this id."""
 
     reason = "UNKNOWN_EDIT"
 
@@ -171,8 +178,7 @@ class UnknownRevision(NotFound):
 
 
 class UnknownPageToken(NotFound):
-    """A page token of another user, another request or another server process, or from before an
-    erase."""
+    """A page token of another user, request or server process, or from before an erase."""
 
     reason = "UNKNOWN_PAGE_TOKEN"
 
@@ -196,7 +202,7 @@ class RequestIdReused(Conflict):
 
 
 class RevisionMoved(Conflict):
-    """The overlay changed between the reading and the commit."""
+    """The overlay changed after it was read and before the commit."""
 
     reason = "REVISION_MOVED"
 
@@ -209,7 +215,7 @@ class RevisionMoved(Conflict):
 
 
 class OverlayErased(Conflict):
-    """The user was erased after the request had begun; it leaves nothing behind."""
+    """The user was erased while the request ran. The request leaves nothing behind."""
 
     reason = "OVERLAY_ERASED"
 
@@ -218,22 +224,24 @@ class OverlayErased(Conflict):
 
 
 class RevertBlocked(Conflict):
-    """Later edits changed, or relied on, triples that this revert would restore. Names the first
-    ones."""
+    """Later edits changed, or relied on, triples that this revert would restore.
+
+    `edit_ids` names the first of these edits, `count` counts all of them.
+    """
 
     reason = "REVERT_BLOCKED"
 
     NAMED = 20
-    """How many of the edits are named: messages and metadata have to fit the caller's limits."""
+    """How many edits are named: messages and metadata have to fit the caller's limits."""
 
     def __init__(self, edit_ids: Sequence[str]) -> None:
         self.edit_ids = tuple(edit_ids[: self.NAMED])
-        """The first of them."""
         self.count = len(edit_ids)
-        """All of them."""
-        more = f" and {self.count - self.NAMED} more" if self.count > self.NAMED else ""
+        named = ", ".join(self.edit_ids)
+        if self.count > self.NAMED:
+            named += f" and {self.count - self.NAMED} more"
         super().__init__(
-            f"later edits rely on this one: {', '.join(self.edit_ids)}{more}; revert them first, or set skip_conflicts"
+            f"later edits rely on this one: {named}; revert them first, or set skip_conflicts"
         )
 
 
@@ -247,7 +255,7 @@ class OverlayNotEmpty(Conflict):
 
 
 class Unavailable(KgtError):
-    """The same request may work later. `retry_after_s` says when, in seconds, where that is known."""
+    """The same request may work later: after `retry_after_s` seconds, where that is known."""
 
     reason = "UNAVAILABLE"
 
@@ -269,19 +277,20 @@ class StoreFull(Unavailable):
 
 
 class StoreUnreachable(Unavailable):
-    """The database does not answer, or the outcome of a write is not known: repeat it with the same
-    request_id."""
+    """The database does not answer. A write may be committed or not: repeat it by request_id."""
 
     reason = "STORE_UNREACHABLE"
 
 
 class BaseLoading(Unavailable):
-    """The base graph is being loaded; nothing can be read or written meanwhile."""
+    """The base graph is being loaded, and nothing can be read or written until it is."""
 
     reason = "BASE_LOADING"
 
     def __init__(self) -> None:
-        super().__init__("the base graph is being loaded; try again in a while", retry_after_s=10.0)
+        super().__init__(
+            "the base graph is being loaded; try again in a few seconds", retry_after_s=10.0
+        )
 
 
 class ModelBusy(Unavailable):
@@ -291,41 +300,40 @@ class ModelBusy(Unavailable):
 
 
 class ServerBusy(Unavailable):
-    """As many calls are under way as the server takes on."""
+    """The server has as many calls under way as it accepts."""
 
     reason = "SERVER_BUSY"
 
     def __init__(self) -> None:
         super().__init__(
-            "the server has as many calls under way as it takes on; try again in a moment"
+            "the server has as many calls under way as it accepts; try again in a moment"
         )
 
 
 class ImportsBusy(Unavailable):
-    """As many imports are under way, of this user or of all, as the server takes on."""
+    """This user, or all users together, have as many imports under way as the server accepts."""
 
     reason = "IMPORTS_BUSY"
 
     def __init__(self) -> None:
         super().__init__(
-            "the server has as many imports under way as it takes on; try again", retry_after_s=5.0
+            "the server has as many imports under way as it accepts; try again", retry_after_s=5.0
         )
 
 
 class Starting(Unavailable):
-    """The server listens, so that probes and a second server can tell, but has not loaded its store
-    or model yet."""
+    """The server listens already, so that probes can see it, but has not loaded everything yet."""
 
     reason = "STARTING"
 
     def __init__(self) -> None:
         super().__init__(
-            "the server is starting and loads its model; try again in a moment", retry_after_s=2.0
+            "the server is still loading its model; try again in a moment", retry_after_s=2.0
         )
 
 
 class ShuttingDown(Unavailable):
-    """The server is stopping and takes no new work."""
+    """The server is stopping and accepts no new work."""
 
     reason = "SHUTTING_DOWN"
 
@@ -337,7 +345,7 @@ class DeadlinePassed(Unavailable):
 
 
 class CallStalled(Unavailable):
-    """The caller neither sent the next message nor took the last one in time."""
+    """The caller did not send the next message, or did not take the last one, in time."""
 
     reason = "CALL_STALLED"
 
@@ -346,13 +354,13 @@ class CallStalled(Unavailable):
 
 
 class DataLoss(KgtError):
-    """The store holds what it should not: it was damaged from outside."""
+    """The store holds something that it should not: it was damaged from outside."""
 
     reason = "STORE_CORRUPT"
 
 
 class UnreadableRecord(DataLoss):
-    """The stored record of one edit cannot be read. Other edits are not affected."""
+    """The record of one edit cannot be read. Other edits are not affected."""
 
     def __init__(self, edit_id: str, revision: int) -> None:
         super().__init__(

@@ -1,8 +1,7 @@
-"""python -m server.health [HOST:PORT]: ask a running server whether it serves; exit status 0 when
-it does.
+"""Ask a running server whether it serves: `python -m server.health [HOST:PORT]`.
 
-For health checks of containers. Without an argument it asks the server that KGT_ADDRESS (or
-KGT_SERVER) names.
+Containers use it as their health check. Without an argument it asks the server that KGT_ADDRESS
+(or KGT_SERVER) names.
 """
 
 from __future__ import annotations
@@ -29,8 +28,10 @@ SERVING: str = health_pb2.HealthCheckResponse.ServingStatus.Name(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit status: 1 where nobody serves, 2 where the address is
-    none."""
+    """Run the command line and return its exit status.
+
+    0 is a server that serves, 1 one that does not, and 2 an address that cannot be used.
+    """
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         address = for_client(
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def status_of(address: Address) -> str:
-    """What a server's health service says, or the gRPC status of not being answered."""
+    """The answer of a server's health service, or the name of the gRPC status that came instead."""
     with grpc.insecure_channel(address.text, options=channel_options(address)) as channel:
         try:
             response = health_pb2_grpc.HealthStub(channel).Check(

@@ -1,5 +1,9 @@
-"""Every setting of the server, once: an environment variable KGT_* and a flag each, checked,
-frozen."""
+"""Every setting of the server: an environment variable KGT_* and a flag each, checked and frozen.
+
+Those that other programs need too are declared, and read, where those programs can reach them:
+`server.stores.settings` (also for the loaders), `server.lm.folders` (also for the fetcher) and
+`kgt.addresses` (also for clients). A default that belongs to the method is the method's own.
+"""
 
 from __future__ import annotations
 
@@ -7,25 +11,29 @@ import os
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, CliApp, SettingsConfigDict
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import CliApp, SettingsConfigDict
 
 from kgt.addresses import DEFAULT_ADDRESS, VARIABLES, Address, named_address
 from server.errors import InvalidSetting
-from server.lm.folders import DEFAULT_MODEL, cache_folder
-from server.stores.neo4j.connection import EMBEDDED, Neo4jLogin, checked_login
-from server.stores.sqlite.store import data_folder
+from server.lm import defaults
+from server.lm.folders import DEFAULT_MODEL, CacheSettings
+from server.rpc.limits import MAX_K, MAX_SCORED_TRIPLES, MAX_TOKENS
+from server.stores.settings import StoreSettings
+from server.tuning.answer import AnswerRules
+from server.tuning.personalize.command import PersonalizeRules
+
+_ANSWER = AnswerRules()
+_PERSONALIZE = PersonalizeRules()
 
 
-class Settings(BaseSettings):
-    """Serve the personalization service. Each setting is a flag here and an environment variable
-    KGT_<NAME>."""
+class Settings(StoreSettings, CacheSettings):
+    """Serve the personalization service.
+
+    Each setting is a flag here and an environment variable KGT_<NAME>.
+    """
 
     model_config = SettingsConfigDict(
-        env_prefix="KGT_",
-        frozen=True,
-        extra="ignore",
-        env_ignore_empty=True,
         cli_prog_name="python -m server",
         cli_kebab_case=True,
         cli_avoid_json=True,
@@ -39,71 +47,81 @@ class Settings(BaseSettings):
     )
     insecure_bind: bool = Field(
         False,
-        description="allow an address beyond this machine, although there is no authentication yet",
+        description="allow an address that other machines can reach, without authentication",
     )
-    store: str = Field(EMBEDDED, description="sqlite, or a Neo4j's address: neo4j://127.0.0.1:7687")
-    data: Path = Field(default_factory=data_folder, description="folder of the embedded store")
-    neo4j_user: str = Field("", description="who the service is in Neo4j; required with one")
-    neo4j_password: SecretStr | None = Field(
-        None,
-        description="that user's password; required with a Neo4j, better as a variable than as a flag",
-    )
-    neo4j_database: str = Field("neo4j", description="database in Neo4j, of this service's own")
     model: str = Field(
         DEFAULT_MODEL, description="language model: Hugging Face folder, hub id or .gguf file"
     )
     adapter: str = Field(
-        "auto", description="PEFT adapter folder; auto is the default model's own, none is none"
-    )
-    cache: Path = Field(
-        default_factory=cache_folder, description="folder of fetched and converted models"
+        "auto",
+        description="PEFT adapter folder; auto is the default model's own, none uses no adapter",
     )
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         "auto", description="where the model runs"
     )
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
-        "auto", description="number format; auto is bfloat16 where the hardware computes in it"
+        "auto", description="number format; auto is bfloat16 if the hardware computes in it"
     )
     threads: int = Field(
         0, ge=0, le=1024, description="processor threads of the model; 0 is one for each core"
     )
-    queue: int = Field(256, ge=1, le=100_000, description="requests that may wait for the model")
+    queue: int = Field(
+        defaults.QUEUE, ge=1, le=100_000, description="requests that may wait for the model"
+    )
     token_budget: int = Field(
         0,
         ge=0,
         le=1 << 20,
-        description="tokens in one forward pass, of all requests together; 0 is 2048 on a processor, 16384 on a GPU",
+        description="tokens in one forward pass, of all requests together; "
+        f"0 is {defaults.PROCESSOR_TOKENS} on a processor, {defaults.GPU_TOKENS} on a GPU",
     )
     vocabulary: Path | None = Field(
         None, description="relation vocabulary (TOML); the built-in one when not given"
     )
     k: int = Field(
-        5, ge=1, le=20, description="relations considered for a correction (the paper's K)"
+        _PERSONALIZE.k,
+        ge=1,
+        le=MAX_K,
+        description="relations considered for a correction (the paper's K)",
     )
-    facts: int = Field(3, ge=1, le=50, description="facts that an answer rests on at most")
+    facts: int = Field(
+        _ANSWER.retrieval.facts, ge=1, le=50, description="the most facts that an answer rests on"
+    )
     personal_weight: float = Field(
-        2.0,
+        _ANSWER.retrieval.personal_weight,
         ge=1,
         le=1000,
         description="how much more a relation with personal triples counts; 1 is the paper",
     )
     max_removed: int = Field(
-        10, ge=0, le=1000, description="triples removed at most by one correction"
+        _PERSONALIZE.max_removed,
+        ge=0,
+        le=1000,
+        description="the most triples that one correction removes",
     )
     scored_mass: float = Field(
-        0.99, gt=0, le=1, description="retrieval mass after which no more triples are scored"
+        _PERSONALIZE.budget.mass,
+        gt=0,
+        le=1,
+        description="retrieval mass after which no more triples are scored",
     )
     max_scored_triples: int = Field(
         0,
         ge=0,
-        le=4096,
-        description="triples scored at most; 0 is 64 on a processor and 512 on a GPU",
+        le=MAX_SCORED_TRIPLES,
+        description="the most triples scored; "
+        f"0 is {defaults.PROCESSOR_SCORED_TRIPLES} on a processor"
+        f" and {defaults.GPU_SCORED_TRIPLES} on a GPU",
     )
     normalization: Literal["mean", "sum"] = Field(
-        "mean", description="a text's log-probability: the mean over its tokens, or their sum"
+        _ANSWER.normalization,
+        description="a text's log-probability: the mean over its tokens, or their sum",
     )
     max_tokens: int = Field(
-        64, ge=1, le=1024, description="tokens of an answer unless the request says"
+        _ANSWER.max_tokens,
+        ge=1,
+        le=MAX_TOKENS,
+        description="the longest answer in tokens, unless the request says otherwise",
     )
     grace_s: float = Field(
         10.0, ge=0, le=600, description="seconds that requests in flight get after SIGTERM"
@@ -112,15 +130,15 @@ class Settings(BaseSettings):
         "info", description="what the log shows"
     )
 
-    @field_validator("data", "cache", "vocabulary")
+    @field_validator("vocabulary")
     @classmethod
-    def _expanded(cls, value: Path | None) -> Path | None:
+    def _expand_vocabulary(cls, value: Path | None) -> Path | None:
         return value.expanduser() if value is not None else None
 
     @model_validator(mode="before")
     @classmethod
     def _named_by_one_variable(cls, given: dict[str, Any]) -> dict[str, Any]:
-        """KGT_SERVER, the clients' name for it, counts too, unless a flag says the address."""
+        """Take the address from KGT_SERVER, the clients' variable, too. A flag comes first."""
         if given.get("address") not in (None, os.environ.get(VARIABLES[0])):
             return given
         named = named_address(os.environ)
@@ -135,35 +153,28 @@ class Settings(BaseSettings):
     def _loopback_unless_allowed(self) -> Settings:
         if not self.insecure_bind and not Address.parse(self.address).is_loopback:
             raise ValueError(
-                f"address {self.address} can be reached from other machines, and there is no authentication yet:"
-                " anyone could act as any user. Set KGT_INSECURE_BIND=1 to allow it, or use 127.0.0.1"
+                f"address {self.address} can be reached from other machines, and there is no"
+                " authentication yet: anyone could act as any user."
+                " Set KGT_INSECURE_BIND=1 to allow it, or use 127.0.0.1"
             )
         return self
 
     @model_validator(mode="after")
     def _login_where_needed(self) -> Settings:
         try:
-            self.neo4j_login  # noqa: B018 - checked once, here
+            self.neo4j_login  # noqa: B018 - checked here, once
         except InvalidSetting as error:
             raise ValueError(str(error)) from error
         return self
 
     @property
-    def neo4j_login(self) -> Neo4jLogin | None:
-        """Where the Neo4j is and who the service is there; None with the embedded store."""
-        if self.store == EMBEDDED:
-            return None
-        password = self.neo4j_password.get_secret_value() if self.neo4j_password is not None else ""
-        return checked_login(self.store, self.neo4j_user, password, self.neo4j_database)
-
-    @property
     def host(self) -> str:
-        """The host of the address as it is written there."""
+        """The host of the address, as it is written there."""
         return self.address.rpartition(":")[0]
 
 
 def read_settings(arguments: list[str]) -> Settings:
-    """Settings from flags and environment. Raises InvalidSetting naming each one that is wrong."""
+    """Read flags and environment. Raises InvalidSetting, which names every wrong setting."""
     try:
         return CliApp.run(Settings, cli_args=arguments)
     except ValidationError as error:

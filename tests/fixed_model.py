@@ -15,6 +15,7 @@ import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from server.errors import DeadlinePassed, TextTooLong
+from server.tuning.deadline import call_deadline
 from server.tuning.ports import (
     Branch,
     ContinuationLogprob,
@@ -63,21 +64,19 @@ class FixedModel:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def score(self, branches: Sequence[Branch], deadline: float | None = None) -> Scores:
+    async def score(self, branches: Sequence[Branch]) -> Scores:
         texts = [
             (b.prompt + c, b.field_to_shorten(n))
             for b in branches
             for n, c in enumerate(b.continuations)
         ]
-        await self._begin(deadline, texts)
+        await self._begin(texts)
         self.scored.extend(branches)
         rows = tuple(tuple(self._logprob(b.prompt, c) for c in b.continuations) for b in branches)
         return Scores(rows, ModelCost(1, sum(len(b.prompt.split()) for b in branches)))
 
-    async def generate(
-        self, request: GenerateRequest, deadline: float | None = None
-    ) -> AsyncIterator[Piece]:
-        await self._begin(deadline, [(request.prompt, request.field)])
+    async def generate(self, request: GenerateRequest) -> AsyncIterator[Piece]:
+        await self._begin([(request.prompt, request.field)])
         self.generated.append(request.prompt)
         words = self._continuation(request.prompt).split(" ")[: request.max_tokens]
         for number, word in enumerate(words):
@@ -88,9 +87,10 @@ class FixedModel:
     def close(self) -> None:
         pass
 
-    async def _begin(self, deadline: float | None, texts: Sequence[tuple[str, str]]) -> None:
+    async def _begin(self, texts: Sequence[tuple[str, str]]) -> None:
         """Wait for the gate, and refuse what comes too late or is too long. `texts` with the fields
         to shorten."""
+        deadline = call_deadline.get()
         await self.gate.wait()
         if deadline is not None and time.monotonic() >= deadline:
             raise DeadlinePassed(

@@ -1,4 +1,4 @@
-"""What the documents must name, by the code; and what no file may."""
+"""What the code has, the documents name. Some things no file may name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 import evaluation.__main__
 import kgload.__main__
-import kgt.command
+import kgt.command.parser
 import training.__main__
 from kgt.v1 import personalization_pb2 as pb
 from server.settings import Settings
@@ -46,13 +46,13 @@ def test_the_readme_names_every_setting(setting: str) -> None:
     assert f"`{setting}`" in README
 
 
-def test_the_readme_names_no_setting_that_is_none() -> None:
+def test_the_readme_names_only_settings_that_exist() -> None:
     known = {f"KGT_{name.upper()}" for name in Settings.model_fields} | {"KGT_USER", "KGT_SERVER"}
     of_compose = set(re.findall(r"\$\{(KGT_[A-Z_]+)", (ROOT / "docker-compose.yml").read_text()))
     assert set(re.findall(r"\bKGT_[A-Z_]+\b", README)) <= known | of_compose
 
 
-@pytest.mark.parametrize("command", subcommands(kgt.command._parser()))
+@pytest.mark.parametrize("command", subcommands(kgt.command.parser.parser()))
 def test_the_readme_names_every_command(command: str) -> None:
     assert re.search(rf"`(kgt )?{command}\b", README)
 
@@ -112,7 +112,7 @@ MACHINE_PATH = re.compile(rf"(?<![\w.~/}}-])/(?:{'|'.join(MACHINE_FOLDERS)})(?![
 
 
 def tracked_texts() -> Sequence[tuple[str, str]]:
-    """(name, text) of the files under version control that are text."""
+    """(name, text) of every text file under version control."""
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
     )

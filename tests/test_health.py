@@ -1,5 +1,4 @@
-"""The probe of containers: it asks the server that the environment names, and never through a
-proxy."""
+"""The containers' probe asks the server that the environment names, and never through a proxy."""
 
 from __future__ import annotations
 
@@ -32,13 +31,13 @@ async def test_a_server_that_serves_is_found_by_its_variable(
         assert capsys.readouterr().out == f"{service.address}: NOT_SERVING\n"
 
 
-def test_nobody_there_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nobody_there_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["127.0.0.1:1"]) == 1
     assert capsys.readouterr().out == "127.0.0.1:1: UNAVAILABLE\n"
 
 
 @pytest.mark.parametrize("address", ["nonsense", "127.0.0.1:\uff15", "127.0.0.1:0"])
-def test_what_is_no_address_is_told_in_a_line(
+def test_what_is_not_an_address_is_reported_in_one_line(
     address: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([address]) == 2

@@ -1,10 +1,13 @@
-"""What is installed: one lock for image and development, with hashes and without addresses, of all
-that is required."""
+"""One lock says what is installed, for the image and for development.
+
+It has all that pyproject.toml requires, with hashes and without addresses.
+"""
 
 from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +28,7 @@ PINS = {
     )
     for name in FILES
 }
-"""Of each file: (what is pinned, its hashes)."""
+"""The pins of each file: (what is pinned, its hashes)."""
 
 
 def pinned(*files: str) -> dict[str, Requirement]:
@@ -71,8 +74,10 @@ def test_the_lock_names_no_address(name: str) -> None:
 
 
 def test_the_tests_run_on_what_is_shipped() -> None:
-    """What is installed here is what was locked. A build of torch from another index has a local
-    version."""
+    """What is installed here is what was locked.
+
+    A build of torch from another index has a local version, which does not count.
+    """
     differing = {
         name: installed
         for name, pin in pinned(*FILES).items()
@@ -81,7 +86,7 @@ def test_the_tests_run_on_what_is_shipped() -> None:
     assert differing == {}, "`make install`"
 
 
-def test_image_and_make_install_from_the_lock_alone() -> None:
+def test_image_and_make_install_only_from_the_lock() -> None:
     dockerfile, makefile = (ROOT / "Dockerfile").read_text(), (ROOT / "Makefile").read_text()
     script = (ROOT / "requirements" / "install.sh").read_text()
     for text in (dockerfile, makefile):
@@ -94,7 +99,7 @@ def test_image_and_make_install_from_the_lock_alone() -> None:
 
 
 def installing(tmp_path: Path, *arguments: str, **environment: str) -> list[str]:
-    """The commands that install.sh gives to a Python."""
+    """The commands that install.sh gives to Python."""
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/said"\n')
     python.chmod(0o700)
@@ -123,3 +128,25 @@ def test_another_index_is_asked_for_torch_only(tmp_path: Path) -> None:
 def _version(pin: Requirement) -> Version:
     (specifier,) = pin.specifier
     return Version(specifier.version)
+
+
+def test_the_image_fetches_the_model_with_the_few_files_that_fetching_needs(tmp_path: Path) -> None:
+    """Few, so that a change of other code does not fetch and convert the model anew."""
+    stage = re.search(
+        r"^FROM packages AS model\n(.*?)^FROM ", (ROOT / "Dockerfile").read_text(), re.M | re.S
+    )
+    assert stage is not None
+    for copied in re.findall(r"^COPY ((?:\S+ |\\\n *)+)/src/(\S+)$", stage[1], re.MULTILINE):
+        folder = tmp_path / copied[1]
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in copied[0].replace("\\\n", " ").split():
+            (folder / Path(name).name).write_bytes((ROOT / name).read_bytes())
+    imported = subprocess.run(
+        [sys.executable, "-c", "import server.lm.fetch as fetch; print(fetch.__file__)"],
+        cwd=tmp_path,
+        check=True,
+        timeout=120,
+        capture_output=True,
+        text=True,
+    )
+    assert Path(imported.stdout.strip()).is_relative_to(tmp_path)

@@ -1,4 +1,4 @@
-"""Every setting is an environment variable and a flag, is checked, and says what is wrong with it."""
+"""Every setting is a variable and a flag, is checked, and says what is wrong with its value."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OTHER_VALUES: dict[str, Any] = {
     "grace_s": 2.5,
     "log_level": "debug",
 }
-"""Of each setting a value that is not its default."""
+"""A value for each setting that is not its default."""
 WRONG_VALUES: dict[str, str] = {
     "address": "nowhere",
     "store": "oracle",
@@ -81,7 +81,7 @@ def flag(name: str) -> str:
 
 
 def given(name: str) -> str:
-    """The other value as it is typed."""
+    """The other value as a user types it."""
     value = OTHER_VALUES[name]
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
@@ -118,7 +118,7 @@ def test_a_setting_is_a_flag_which_wins(name: str, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("name", WRONG_VALUES)
-def test_a_wrong_value_is_said_by_its_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_value_is_reported_by_its_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"KGT_{name.upper()}", WRONG_VALUES[name])
     with pytest.raises(InvalidSetting, match=f"KGT_{name.upper()}: "):
         read_settings([])
@@ -127,7 +127,7 @@ def test_a_wrong_value_is_said_by_its_name(name: str, monkeypatch: pytest.Monkey
         read_settings([flag(name), WRONG_VALUES[name]])
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_everything_wrong_is_reported_at_once() -> None:
     with pytest.raises(InvalidSetting) as failed:
         read_settings(["-k", "0", "--facts", "0", "--device", "abacus"])
     assert all(name in str(failed.value) for name in ("KGT_K", "KGT_FACTS", "KGT_DEVICE"))
@@ -170,8 +170,8 @@ def test_this_machine_needs_no_permission(address: str) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1", ":50051", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:http", "127.0.0.1:\uff15", "127.1:50051",
-     "::1:50051", "unix:/run/kgt.sock"],
+    ["127.0.0.1", ":50051", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:http", "127.0.0.1:\uff15",
+     "127.1:50051", "::1:50051", "unix:/run/kgt.sock"],
 )  # fmt: skip
 def test_an_address_is_host_and_port(address: str) -> None:
     with pytest.raises(InvalidSetting, match="KGT_ADDRESS"):

@@ -32,7 +32,7 @@ class _OriginEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Origin.ValueTy
     ORIGIN_ADDED: _Origin.ValueType  # 2
     """Added by this user."""
     ORIGIN_REMOVED: _Origin.ValueType  # 3
-    """Of the shared graph, removed by this user: not part of the view."""
+    """From the shared graph, but removed by this user: not part of the view."""
 
 class Origin(_Origin, metaclass=_OriginEnumTypeWrapper):
     """Origin says where a triple of a view comes from."""
@@ -43,7 +43,7 @@ ORIGIN_BASE: Origin.ValueType  # 1
 ORIGIN_ADDED: Origin.ValueType  # 2
 """Added by this user."""
 ORIGIN_REMOVED: Origin.ValueType  # 3
-"""Of the shared graph, removed by this user: not part of the view."""
+"""From the shared graph, but removed by this user: not part of the view."""
 Global___Origin: _TypeAlias = Origin  # noqa: Y015
 
 class _Stopping:
@@ -55,8 +55,8 @@ class _StoppingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Stopping.Val
     STOPPING_UNSPECIFIED: _Stopping.ValueType  # 0
     """STOPPING_ANSWER."""
     STOPPING_ANSWER: _Stopping.ValueType  # 1
-    """An added triple is among the facts that Answer would retrieve, and by Eq. 1 over those facts the feedback is more
-    probable than the answer before and than every other fact's tail.
+    """An added triple is among the facts that Answer would retrieve, and by Eq. 1 over those facts
+    the feedback is more probable than the answer before and than the tail of every other fact.
     """
     STOPPING_LITERAL: _Stopping.ValueType  # 2
     """The loss of Eq. 7 is at most epsilon: the paper's Algorithm 1."""
@@ -67,8 +67,8 @@ class Stopping(_Stopping, metaclass=_StoppingEnumTypeWrapper):
 STOPPING_UNSPECIFIED: Stopping.ValueType  # 0
 """STOPPING_ANSWER."""
 STOPPING_ANSWER: Stopping.ValueType  # 1
-"""An added triple is among the facts that Answer would retrieve, and by Eq. 1 over those facts the feedback is more
-probable than the answer before and than every other fact's tail.
+"""An added triple is among the facts that Answer would retrieve, and by Eq. 1 over those facts
+the feedback is more probable than the answer before and than the tail of every other fact.
 """
 STOPPING_LITERAL: Stopping.ValueType  # 2
 """The loss of Eq. 7 is at most epsilon: the paper's Algorithm 1."""
@@ -87,7 +87,7 @@ class _RemovalEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Removal.Value
     REMOVAL_LITERAL: _Removal.ValueType  # 2
     """After each addition the triple with the lowest reasoning probability: the paper's Algorithm 1."""
     REMOVAL_NONE: _Removal.ValueType  # 3
-    """None: the feedback holds too."""
+    """No triple: the feedback is true as well."""
 
 class Removal(_Removal, metaclass=_RemovalEnumTypeWrapper):
     """Removal says which triples Personalize may remove."""
@@ -99,7 +99,7 @@ REMOVAL_CONFLICTING: Removal.ValueType  # 1
 REMOVAL_LITERAL: Removal.ValueType  # 2
 """After each addition the triple with the lowest reasoning probability: the paper's Algorithm 1."""
 REMOVAL_NONE: Removal.ValueType  # 3
-"""None: the feedback holds too."""
+"""No triple: the feedback is true as well."""
 Global___Removal: _TypeAlias = Removal  # noqa: Y015
 
 class _RelationSource:
@@ -111,19 +111,21 @@ class _RelationSourceEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Relati
     RELATION_SOURCE_UNSPECIFIED: _RelationSource.ValueType  # 0
     """RELATION_SOURCE_GENERATED."""
     RELATION_SOURCE_GENERATED: _RelationSource.ValueType  # 1
-    """The model generates them; fewer than k are filled up by ranking."""
+    """The model generates them. If it generates fewer than k, ranking adds the others."""
     RELATION_SOURCE_RANKED: _RelationSource.ValueType  # 2
-    """The vocabulary's relations, ranked by the model under the extraction template: no generation."""
+    """The model ranks the vocabulary's relations under the extraction template. Nothing is generated."""
 
 class RelationSource(_RelationSource, metaclass=_RelationSourceEnumTypeWrapper):
-    """RelationSource says where the relations between subject and object come from when the caller names none."""
+    """RelationSource says where the relations between subject and object come from when the caller
+    names none.
+    """
 
 RELATION_SOURCE_UNSPECIFIED: RelationSource.ValueType  # 0
 """RELATION_SOURCE_GENERATED."""
 RELATION_SOURCE_GENERATED: RelationSource.ValueType  # 1
-"""The model generates them; fewer than k are filled up by ranking."""
+"""The model generates them. If it generates fewer than k, ranking adds the others."""
 RELATION_SOURCE_RANKED: RelationSource.ValueType  # 2
-"""The vocabulary's relations, ranked by the model under the extraction template: no generation."""
+"""The model ranks the vocabulary's relations under the extraction template. Nothing is generated."""
 Global___RelationSource: _TypeAlias = RelationSource  # noqa: Y015
 
 class _StopReason:
@@ -134,26 +136,26 @@ class _StopReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StopReason
     DESCRIPTOR: _descriptor.EnumDescriptor
     STOP_REASON_UNSPECIFIED: _StopReason.ValueType  # 0
     STOP_REASON_ALREADY_CORRECT: _StopReason.ValueType  # 1
-    """The answer was the feedback already: nothing was changed."""
+    """The answer was the feedback already, so nothing was changed."""
     STOP_REASON_OVERTOOK: _StopReason.ValueType  # 2
     """The feedback overtook every other answer."""
     STOP_REASON_LOSS: _StopReason.ValueType  # 3
     """The loss reached epsilon."""
     STOP_REASON_EXHAUSTED: _StopReason.ValueType  # 4
-    """Nothing was left to change; the best state found was committed."""
+    """Nothing was left to change. The best state that was found was committed."""
 
 class StopReason(_StopReason, metaclass=_StopReasonEnumTypeWrapper):
     """StopReason says why Personalize stopped."""
 
 STOP_REASON_UNSPECIFIED: StopReason.ValueType  # 0
 STOP_REASON_ALREADY_CORRECT: StopReason.ValueType  # 1
-"""The answer was the feedback already: nothing was changed."""
+"""The answer was the feedback already, so nothing was changed."""
 STOP_REASON_OVERTOOK: StopReason.ValueType  # 2
 """The feedback overtook every other answer."""
 STOP_REASON_LOSS: StopReason.ValueType  # 3
 """The loss reached epsilon."""
 STOP_REASON_EXHAUSTED: StopReason.ValueType  # 4
-"""Nothing was left to change; the best state found was committed."""
+"""Nothing was left to change. The best state that was found was committed."""
 Global___StopReason: _TypeAlias = StopReason  # noqa: Y015
 
 class _EditKind:
@@ -168,7 +170,7 @@ class _EditKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EditKind.Val
     EDIT_KIND_REVERT: _EditKind.ValueType  # 3
     EDIT_KIND_IMPORT: _EditKind.ValueType  # 4
     EDIT_KIND_UNREADABLE: _EditKind.ValueType  # 5
-    """The stored record was damaged: only id, revision and create_time are known."""
+    """The stored record was damaged. Only id, revision and create_time are known."""
 
 class EditKind(_EditKind, metaclass=_EditKindEnumTypeWrapper):
     """EditKind says what made an edit."""
@@ -179,12 +181,14 @@ EDIT_KIND_FACTS: EditKind.ValueType  # 2
 EDIT_KIND_REVERT: EditKind.ValueType  # 3
 EDIT_KIND_IMPORT: EditKind.ValueType  # 4
 EDIT_KIND_UNREADABLE: EditKind.ValueType  # 5
-"""The stored record was damaged: only id, revision and create_time are known."""
+"""The stored record was damaged. Only id, revision and create_time are known."""
 Global___EditKind: _TypeAlias = EditKind  # noqa: Y015
 
 @_typing.final
 class Triple(_message.Message):
-    """Triple is one statement of the graph. Concepts are written as people write them; case and blanks do not matter."""
+    """Triple is one statement of the graph. Concepts are written as people write them; case and extra
+    blanks do not matter.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -194,7 +198,9 @@ class Triple(_message.Message):
     head: _builtins.str
     """At most 512 bytes."""
     relation: _builtins.str
-    """A relation of the vocabulary ("Desires"), one of its phrases ("likes"), or the user's own. At most 64 bytes."""
+    """A relation of the vocabulary ("Desires"), one of its phrases ("likes"), or a relation of the
+    user's own. At most 64 bytes.
+    """
     tail: _builtins.str
     """At most 512 bytes."""
     def __init__(
@@ -232,10 +238,12 @@ class PersonalizeOptions(_message.Message):
     stopping: Global___Stopping.ValueType
     removal: Global___Removal.ValueType
     scored_mass: _builtins.float
-    """Triples are scored in descending retrieval probability until this mass is reached, in (0, 1]. Default 0.99."""
+    """Triples are scored in descending retrieval probability until this mass is reached, in (0, 1].
+    Default 0.99.
+    """
     max_scored_triples: _builtins.int
-    """At most this many triples are scored, besides the personal ones and those that each removal brings among an
-    answer's facts: 1 to 4096. Default 64 on a CPU, 512 on a GPU.
+    """At most this many triples are scored: 1 to 4096. Default 64 on a CPU, 512 on a GPU. Personal
+    triples, and those that each removal brings among an answer's facts, are scored in addition.
     """
     relation_source: Global___RelationSource.ValueType
     def __init__(
@@ -291,26 +299,30 @@ class PersonalizeRequest(_message.Message):
     user: _builtins.str
     """At most 128 bytes."""
     query: _builtins.str
-    """At most 262144 bytes, and what the model's context holds; so are answer and answer_before."""
+    """At most 262144 bytes, and no more than the model's context holds. The same goes for answer and
+    answer_before.
+    """
     answer: _builtins.str
     """The answer that the user wants."""
     subject: _builtins.str
-    """The concept that the query is about (e_q); found in the query when absent. At most 512 bytes."""
+    """The concept that the query is about (e_q). Found in the query if absent. At most 512 bytes."""
     object: _builtins.str
-    """The concept that the answer names (e_a); the answer itself when absent. At most 512 bytes."""
+    """The concept that the answer names (e_a). The answer itself if absent. At most 512 bytes."""
     request_id: _builtins.str
     """At most 64 bytes."""
     expected_revision: _builtins.int
-    """Commit only on top of this revision; otherwise ABORTED."""
+    """Commit only on top of this revision; fail with ABORTED on any other."""
     preview: _builtins.bool
     """Compute everything and commit nothing."""
     verify: _builtins.bool
     """Generate the answer before and after, and go on until it is the feedback. Default true."""
     answer_before: _builtins.str
-    """What the user was answered, when the caller knows it: saves one generation."""
+    """What the user was answered, if the caller knows it. It saves one generation."""
     @_builtins.property
     def relations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Relations between subject and object, when the caller knows them: at most 20, each at most 64 bytes."""
+        """Relations between subject and object, if the caller knows them: at most 20, each at most 64
+        bytes.
+        """
 
     @_builtins.property
     def options(self) -> Global___PersonalizeOptions: ...
@@ -370,11 +382,13 @@ class TripleChange(_message.Message):
     REASONING_PROBABILITY_AFTER_FIELD_NUMBER: _builtins.int
     ANSWER_BEFORE_PROBABILITY_FIELD_NUMBER: _builtins.int
     retrieval_probability_before: _builtins.float
-    """P(z|q), Eq. 5, in the view before and after the edit; 0 outside of the view. Absent where no model was asked."""
+    """P(z|q), Eq. 5, in the view before and after the edit; 0 outside of the view. Absent if no model
+    was asked.
+    """
     retrieval_probability_after: _builtins.float
     reasoning_probability_before: _builtins.float
-    """P(a|q,z) of the feedback, Eq. 6. It depends on the triple and not on the view, so both are equal; both are here so
-    that a change reads as one row.
+    """P(a|q,z) of the feedback, Eq. 6. It depends on the triple and not on the view, so before and
+    after are equal. Both are given so that a change reads as one row.
     """
     reasoning_probability_after: _builtins.float
     answer_before_probability: _builtins.float
@@ -444,11 +458,11 @@ class Edit(_message.Message):
     REVERTED_EDIT_ID_FIELD_NUMBER: _builtins.int
     TRIPLES_LEFT_OUT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """Empty in a preview, and where nothing was committed."""
+    """Empty in a preview, and if nothing was committed."""
     revision: _builtins.int
     kind: Global___EditKind.ValueType
     query: _builtins.str
-    """What follows is there for EDIT_KIND_PERSONALIZE."""
+    """The fields from here to answer_after are set for EDIT_KIND_PERSONALIZE."""
     answer: _builtins.str
     subject: _builtins.str
     object: _builtins.str
@@ -461,14 +475,15 @@ class Edit(_message.Message):
     reverted_edit_id: _builtins.str
     """The edit that this one reverts, for EDIT_KIND_REVERT."""
     triples_left_out: _builtins.int
-    """How many of added and removed are left out, with all texts, because the edit would not fit a message. Only edits that
-    versions before this field stored are that large; ExportOverlay has them whole.
+    """How many triples of added and removed are left out, with all texts, because the edit would not
+    fit a message. Only edits stored before this field existed are that large. ExportOverlay has
+    them whole.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def added(self) -> _containers.RepeatedCompositeFieldContainer[Global___TripleChange]:
-        """Triples that entered the view, or became the newest of it."""
+        """Triples that entered the view, or became its newest."""
 
     @_builtins.property
     def removed(self) -> _containers.RepeatedCompositeFieldContainer[Global___TripleChange]:
@@ -518,7 +533,9 @@ Global___Edit: _TypeAlias = Edit  # noqa: Y015
 
 @_typing.final
 class Fingerprints(_message.Message):
-    """Fingerprints tell whether two responses come from the same model, adapter, templates, vocabulary and base graph."""
+    """Fingerprints tell whether two responses come from the same model, adapter, templates, vocabulary
+    and base graph.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -575,7 +592,7 @@ Global___StageTime: _TypeAlias = StageTime  # noqa: Y015
 
 @_typing.final
 class Cost(_message.Message):
-    """Cost is what a request took from the model, and its time."""
+    """Cost is how much a request asked of the model, and how long it took."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -584,7 +601,7 @@ class Cost(_message.Message):
     TOKENS_GENERATED_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
     forward_passes: _builtins.int
-    """Forward passes, one for each generated token among them."""
+    """Forward passes, including one for each generated token."""
     tokens_read: _builtins.int
     """Tokens that went into the model."""
     tokens_generated: _builtins.int
@@ -630,8 +647,8 @@ class PersonalizeResponse(_message.Message):
     ALTERNATIVES_FIELD_NUMBER: _builtins.int
     PREVIEW_FIELD_NUMBER: _builtins.int
     loss_before: _builtins.float
-    """Eq. 7 over the triples added (with STOPPING_LITERAL: over all of H). Infinite where one is outside of the view;
-    absent where the answer was correct already.
+    """Eq. 7 over the triples added (with STOPPING_LITERAL: over all of H). Infinite if one of them is
+    outside of the view; absent if the answer was correct already.
     """
     loss_after: _builtins.float
     stop_reason: Global___StopReason.ValueType
@@ -640,14 +657,18 @@ class PersonalizeResponse(_message.Message):
     converged: _builtins.bool
     """Whether the stop condition holds and, when verified, the answer after is the feedback."""
     explanation: _builtins.str
-    """Why it did not converge, for people."""
+    """Why it did not converge, for people to read."""
     unscored_mass_before: _builtins.float
-    """Retrieval mass of the triples that were not scored: P(a|q) lies in [P', P' + mass]."""
+    """The retrieval mass of the triples that were not scored. P(a|q) lies in [P', P' + mass]."""
     unscored_mass_after: _builtins.float
     approximate: _builtins.bool
-    """Literal stopping with unscored mass: the loss is exact, the order of removal is not."""
+    """Whether literal stopping left mass unscored. The loss is exact then, but the order of removal
+    is not.
+    """
     answer_logprob_before: _builtins.float
-    """ln P(answer|q) by Eq. 1 over the facts of an answer, before and after; minus infinity without facts."""
+    """ln P(answer|q) by Eq. 1 over the facts of an answer, before and after. Minus infinity if there
+    are no facts.
+    """
     answer_logprob_after: _builtins.float
     preview: _builtins.bool
     @_builtins.property
@@ -807,16 +828,20 @@ class AnswerRequest(_message.Message):
     user: _builtins.str
     """At most 128 bytes."""
     query: _builtins.str
-    """At most 262144 bytes, and what the model's context holds; so is each candidate."""
+    """At most 262144 bytes, and no more than the model's context holds. The same goes for each
+    candidate.
+    """
     subject: _builtins.str
     at_revision: _builtins.int
-    """0: the answer without personalization. Any other: the overlay as of that edit, over today's base and model."""
+    """0 is the answer without personalization. Any other revision takes the overlay as of that edit,
+    over today's base graph and model.
+    """
     min_revision: _builtins.int
-    """UNAVAILABLE unless the overlay has reached this revision."""
+    """Fail with UNAVAILABLE unless the overlay has reached this revision."""
     max_tokens: _builtins.int
     """1 to 1024. Default 64."""
     temperature: _builtins.float
-    """Greedy unless given: 0 to 2."""
+    """The temperature to draw the answer at: 0 to 2. Greedy if absent."""
     seed: _builtins.int
     """With a temperature, equal seeds draw equal answers."""
     @_builtins.property
@@ -1047,7 +1072,7 @@ class StreamAnswerResponse(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     TOTALS_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """Then: the next characters. All of them joined are Answer's text."""
+    """Then: the next characters. Joined, they are Answer's text."""
     @_builtins.property
     def evidence(self) -> Global___StreamAnswerResponse.Evidence:
         """First: what the answer rests on."""
@@ -1123,11 +1148,11 @@ class ViewedTriple(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     origin: Global___Origin.ValueType
     weight: _builtins.float
-    """Weight in the base graph; absent for a triple that is only the user's."""
+    """Weight in the base graph. Absent for a triple that only the user has."""
     dataset: _builtins.str
     license: _builtins.str
     revision: _builtins.int
-    """The revision that added or removed it, for the user's own."""
+    """The revision that added or removed it, if the user did."""
     @_builtins.property
     def triple(self) -> Global___Triple: ...
     def __init__(
@@ -1319,7 +1344,7 @@ class EditFactsResponse(_message.Message):
     EDIT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def edit(self) -> Global___Edit:
-        """Without an id where nothing had to be changed."""
+        """Has no id if nothing had to be changed."""
 
     def __init__(
         self,
@@ -1344,7 +1369,7 @@ class ListEditsRequest(_message.Message):
     user: _builtins.str
     """At most 128 bytes."""
     page_size: _builtins.int
-    """Default 50, at most 500. Large edits end a page earlier, at about 3 MiB."""
+    """Default 50, at most 500. A page of large edits ends earlier, at about 3 MiB."""
     page_token: _builtins.str
     def __init__(
         self,
@@ -1400,7 +1425,7 @@ class RevertEditRequest(_message.Message):
     edit_id: _builtins.str
     """At most 64 bytes."""
     skip_conflicts: _builtins.bool
-    """Leave out what later edits changed or relied on, instead of FAILED_PRECONDITION."""
+    """Leave out what later edits changed or relied on, instead of failing with FAILED_PRECONDITION."""
     request_id: _builtins.str
     """At most 64 bytes."""
     def __init__(
@@ -1447,7 +1472,7 @@ Global___RevertEditResponse: _TypeAlias = RevertEditResponse  # noqa: Y015
 
 @_typing.final
 class SkippedTriple(_message.Message):
-    """SkippedTriple was not restored by a revert."""
+    """SkippedTriple is a triple that a revert did not restore."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1502,7 +1527,9 @@ class ExportOverlayResponse(_message.Message):
     line: _builtins.str
     """One JSON document without a line end, or a piece of one."""
     continued: _builtins.bool
-    """The next message's `line` goes on with this one. Only what does not fit a message comes in pieces."""
+    """Whether the next message's `line` continues this one. Only a line that does not fit a message
+    comes in pieces.
+    """
     def __init__(
         self,
         *,
@@ -1527,15 +1554,18 @@ class ImportOverlayRequest(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     CONTINUED_FIELD_NUMBER: _builtins.int
     user: _builtins.str
-    """The first message names user, request_id and merge; they are ignored in the others. At most 128 bytes."""
+    """user, request_id and merge are read from the first message and ignored in the others. At most
+    128 bytes.
+    """
     request_id: _builtins.str
     """At most 64 bytes."""
     merge: _builtins.bool
-    """Into an overlay that has edits: make new edits of the import's net effect. Into an empty one, too, where the export
-    holds an edit of more than 500 triples or 3 MiB, as versions before these limits made; without merge it is refused.
+    """Add the import's net effect as new edits, also to an overlay that has edits. An export with an
+    edit of more than 500 triples or 3 MiB, which versions before these limits could make, is
+    refused without merge.
     """
     continued: _builtins.bool
-    """The last of `lines` goes on with the first of the next message's."""
+    """Whether the first of the next message's lines continues the last of `lines`."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """At least one in each message after the first."""
@@ -1570,11 +1600,11 @@ class ImportOverlayResponse(_message.Message):
     revision: _builtins.int
     @_builtins.property
     def edit(self) -> Global___Edit:
-        """The last of the edits that a merge came to; without an id where nothing had to be changed."""
+        """The last of the edits that a merge made. Has no id if nothing had to be changed."""
 
     @_builtins.property
     def merged_edit_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The edits that a merge came to, oldest first; each changes at most 500 triples."""
+        """The edits that a merge made, oldest first. Each changes at most 500 triples."""
 
     def __init__(
         self,

@@ -26,11 +26,12 @@ if _version_not_supported:
 
 
 class PersonalizationServiceStub:
-    """PersonalizationService answers queries from a user's personal view of a knowledge graph and edits that view from the
-    user's corrections, by the language model's own inference probabilities. A view is the shared base graph minus the
-    user's removed triples plus the user's added ones; base and model are never changed.
+    """PersonalizationService answers queries from a user's personal view of a knowledge graph and edits
+    that view from the user's corrections, guided by the language model's own inference
+    probabilities. A view is the shared base graph, without the triples that the user removed and
+    with those that the user added. Base graph and model never change.
 
-    Limits. Texts are counted in bytes of UTF-8, without outer blanks:
+    Limits. A text is measured in bytes of UTF-8, without blanks at its ends:
     user: 128 bytes
     request_id, edit_id: 64 bytes
     concept (head, tail, subject, object): 512 bytes
@@ -51,18 +52,21 @@ class PersonalizationServiceStub:
     seconds that the server waits for a message, or for one to be taken: 30
     calls under way: 1024
 
-    What would pass a limit is refused before anything is written: INVALID_ARGUMENT for a request, RESOURCE_EXHAUSTED for
-    what is under way, DEADLINE_EXCEEDED (CALL_STALLED) for a caller that is waited for.
+    A call that would exceed a limit is refused before anything is written: with INVALID_ARGUMENT if
+    its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
+    DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Errors carry google.rpc.ErrorInfo (reason, domain "kgt"), BadRequest naming the field for INVALID_ARGUMENT, and
-    RetryInfo where waiting helps. Another user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
+    Errors carry google.rpc.ErrorInfo (a reason, in the domain "kgt"). INVALID_ARGUMENT also carries
+    BadRequest, which names the field, and errors that waiting can help carry RetryInfo. Another
+    user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
 
-    A page token is good for its user, its request and the server process that gave it, until the user is erased. Any other
-    is NOT_FOUND (UNKNOWN_PAGE_TOKEN): start the listing again.
+    A page token is valid for its user and its request, in the server process that issued it, until
+    the user is erased. Any other token is NOT_FOUND (UNKNOWN_PAGE_TOKEN): start the listing again.
 
-    Writes take a request_id (AIP-155): repeated with the same content, it returns the first response and changes nothing,
-    also where the first changed nothing; with other content it is ALREADY_EXISTS. Ids are kept with their edits; those of
-    writes that changed nothing until 1,000 newer ones; that of an erase for 30 days. A preview's id is not kept.
+    Writes take a request_id (AIP-155). Repeated with the same content, it returns the first response
+    and changes nothing, even if the first call changed nothing. With other content it is
+    ALREADY_EXISTS. An id is kept as long as its edit. The id of a write that changed nothing is kept
+    until 1,000 newer ones, and that of an erase for 30 days. The id of a preview is not kept.
     """
 
     def __init__(self, channel):
@@ -129,11 +133,12 @@ class PersonalizationServiceStub:
 
 
 class PersonalizationServiceServicer:
-    """PersonalizationService answers queries from a user's personal view of a knowledge graph and edits that view from the
-    user's corrections, by the language model's own inference probabilities. A view is the shared base graph minus the
-    user's removed triples plus the user's added ones; base and model are never changed.
+    """PersonalizationService answers queries from a user's personal view of a knowledge graph and edits
+    that view from the user's corrections, guided by the language model's own inference
+    probabilities. A view is the shared base graph, without the triples that the user removed and
+    with those that the user added. Base graph and model never change.
 
-    Limits. Texts are counted in bytes of UTF-8, without outer blanks:
+    Limits. A text is measured in bytes of UTF-8, without blanks at its ends:
     user: 128 bytes
     request_id, edit_id: 64 bytes
     concept (head, tail, subject, object): 512 bytes
@@ -154,22 +159,26 @@ class PersonalizationServiceServicer:
     seconds that the server waits for a message, or for one to be taken: 30
     calls under way: 1024
 
-    What would pass a limit is refused before anything is written: INVALID_ARGUMENT for a request, RESOURCE_EXHAUSTED for
-    what is under way, DEADLINE_EXCEEDED (CALL_STALLED) for a caller that is waited for.
+    A call that would exceed a limit is refused before anything is written: with INVALID_ARGUMENT if
+    its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
+    DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Errors carry google.rpc.ErrorInfo (reason, domain "kgt"), BadRequest naming the field for INVALID_ARGUMENT, and
-    RetryInfo where waiting helps. Another user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
+    Errors carry google.rpc.ErrorInfo (a reason, in the domain "kgt"). INVALID_ARGUMENT also carries
+    BadRequest, which names the field, and errors that waiting can help carry RetryInfo. Another
+    user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
 
-    A page token is good for its user, its request and the server process that gave it, until the user is erased. Any other
-    is NOT_FOUND (UNKNOWN_PAGE_TOKEN): start the listing again.
+    A page token is valid for its user and its request, in the server process that issued it, until
+    the user is erased. Any other token is NOT_FOUND (UNKNOWN_PAGE_TOKEN): start the listing again.
 
-    Writes take a request_id (AIP-155): repeated with the same content, it returns the first response and changes nothing,
-    also where the first changed nothing; with other content it is ALREADY_EXISTS. Ids are kept with their edits; those of
-    writes that changed nothing until 1,000 newer ones; that of an erase for 30 days. A preview's id is not kept.
+    Writes take a request_id (AIP-155). Repeated with the same content, it returns the first response
+    and changes nothing, even if the first call changed nothing. With other content it is
+    ALREADY_EXISTS. An id is kept as long as its edit. The id of a write that changed nothing is kept
+    until 1,000 newer ones, and that of an erase for 30 days. The id of a preview is not kept.
     """
 
     def Personalize(self, request, context):
-        """Personalize finds the few triples to add and remove so that `query` is answered with `answer`, and commits them.
+        """Personalize finds the few triples to add and remove so that `query` is answered with `answer`,
+        and commits them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -183,7 +192,8 @@ class PersonalizationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StreamAnswer(self, request, context):
-        """StreamAnswer is Answer in pieces: the evidence first, then text in whole characters, then the totals.
+        """StreamAnswer is Answer in pieces: the evidence first, then text in whole characters, then the
+        totals.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -211,40 +221,43 @@ class PersonalizationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListEdits(self, request, context):
-        """ListEdits lists this user's edits, newest first, each whole where it fits. One whose record was damaged is listed as
-        EDIT_KIND_UNREADABLE.
+        """ListEdits lists this user's edits, newest first, each of them whole if it fits a message. An
+        edit whose record was damaged is listed as EDIT_KIND_UNREADABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RevertEdit(self, request, context):
-        """RevertEdit restores exactly what an edit changed, as a new edit. Reverting twice returns the first revert.
-        FAILED_PRECONDITION names the first 20 of the later edits that rely on it, and how many they are. DATA_LOSS where the
-        edit's record was damaged (ErrorInfo: edit_id, revision).
+        """RevertEdit restores exactly what an edit changed, as a new edit. Reverting twice returns the
+        first revert. FAILED_PRECONDITION names the first 20 of the later edits that rely on it, and
+        says how many there are. DATA_LOSS says that the edit's record was damaged (ErrorInfo: edit_id,
+        revision).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportOverlay(self, request, context):
-        """ExportOverlay streams one revision of an overlay as JSON lines: a header, the edits, a footer with count and hash.
-        With edits whose records were damaged, the others are streamed and DATA_LOSS takes the place of the footer.
+        """ExportOverlay streams one revision of an overlay as JSON lines: a header, the edits, a footer
+        with count and hash. If some edits' records were damaged, the others are streamed, and
+        DATA_LOSS takes the place of the footer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportOverlay(self, request_iterator, context):
-        """ImportOverlay takes an export back: its history into an empty overlay or, with merge, what it comes to. Everything is
-        validated before anything is committed.
+        """ImportOverlay takes an export back: its history into an empty overlay or, with merge, its net
+        effect into any overlay. Everything is validated before anything is committed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def EraseUser(self, request, context):
-        """EraseUser removes everything that is kept about a user, once the writes before it are done.
+        """EraseUser removes everything that is kept about a user, after the user's earlier writes are
+        done.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -317,11 +330,12 @@ def add_PersonalizationServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PersonalizationService:
-    """PersonalizationService answers queries from a user's personal view of a knowledge graph and edits that view from the
-    user's corrections, by the language model's own inference probabilities. A view is the shared base graph minus the
-    user's removed triples plus the user's added ones; base and model are never changed.
+    """PersonalizationService answers queries from a user's personal view of a knowledge graph and edits
+    that view from the user's corrections, guided by the language model's own inference
+    probabilities. A view is the shared base graph, without the triples that the user removed and
+    with those that the user added. Base graph and model never change.
 
-    Limits. Texts are counted in bytes of UTF-8, without outer blanks:
+    Limits. A text is measured in bytes of UTF-8, without blanks at its ends:
     user: 128 bytes
     request_id, edit_id: 64 bytes
     concept (head, tail, subject, object): 512 bytes
@@ -342,18 +356,21 @@ class PersonalizationService:
     seconds that the server waits for a message, or for one to be taken: 30
     calls under way: 1024
 
-    What would pass a limit is refused before anything is written: INVALID_ARGUMENT for a request, RESOURCE_EXHAUSTED for
-    what is under way, DEADLINE_EXCEEDED (CALL_STALLED) for a caller that is waited for.
+    A call that would exceed a limit is refused before anything is written: with INVALID_ARGUMENT if
+    its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
+    DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Errors carry google.rpc.ErrorInfo (reason, domain "kgt"), BadRequest naming the field for INVALID_ARGUMENT, and
-    RetryInfo where waiting helps. Another user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
+    Errors carry google.rpc.ErrorInfo (a reason, in the domain "kgt"). INVALID_ARGUMENT also carries
+    BadRequest, which names the field, and errors that waiting can help carry RetryInfo. Another
+    user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
 
-    A page token is good for its user, its request and the server process that gave it, until the user is erased. Any other
-    is NOT_FOUND (UNKNOWN_PAGE_TOKEN): start the listing again.
+    A page token is valid for its user and its request, in the server process that issued it, until
+    the user is erased. Any other token is NOT_FOUND (UNKNOWN_PAGE_TOKEN): start the listing again.
 
-    Writes take a request_id (AIP-155): repeated with the same content, it returns the first response and changes nothing,
-    also where the first changed nothing; with other content it is ALREADY_EXISTS. Ids are kept with their edits; those of
-    writes that changed nothing until 1,000 newer ones; that of an erase for 30 days. A preview's id is not kept.
+    Writes take a request_id (AIP-155). Repeated with the same content, it returns the first response
+    and changes nothing, even if the first call changed nothing. With other content it is
+    ALREADY_EXISTS. An id is kept as long as its edit. The id of a write that changed nothing is kept
+    until 1,000 newer ones, and that of an erase for 30 days. The id of a preview is not kept.
     """
 
     @staticmethod

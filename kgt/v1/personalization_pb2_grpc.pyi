@@ -27,11 +27,12 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PersonalizationServiceStub:
-    """PersonalizationService answers queries from a user's personal view of a knowledge graph and edits that view from the
-    user's corrections, by the language model's own inference probabilities. A view is the shared base graph minus the
-    user's removed triples plus the user's added ones; base and model are never changed.
+    """PersonalizationService answers queries from a user's personal view of a knowledge graph and edits
+    that view from the user's corrections, guided by the language model's own inference
+    probabilities. A view is the shared base graph, without the triples that the user removed and
+    with those that the user added. Base graph and model never change.
 
-    Limits. Texts are counted in bytes of UTF-8, without outer blanks:
+    Limits. A text is measured in bytes of UTF-8, without blanks at its ends:
       user: 128 bytes
       request_id, edit_id: 64 bytes
       concept (head, tail, subject, object): 512 bytes
@@ -52,18 +53,21 @@ class PersonalizationServiceStub:
       seconds that the server waits for a message, or for one to be taken: 30
       calls under way: 1024
 
-    What would pass a limit is refused before anything is written: INVALID_ARGUMENT for a request, RESOURCE_EXHAUSTED for
-    what is under way, DEADLINE_EXCEEDED (CALL_STALLED) for a caller that is waited for.
+    A call that would exceed a limit is refused before anything is written: with INVALID_ARGUMENT if
+    its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
+    DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Errors carry google.rpc.ErrorInfo (reason, domain "kgt"), BadRequest naming the field for INVALID_ARGUMENT, and
-    RetryInfo where waiting helps. Another user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
+    Errors carry google.rpc.ErrorInfo (a reason, in the domain "kgt"). INVALID_ARGUMENT also carries
+    BadRequest, which names the field, and errors that waiting can help carry RetryInfo. Another
+    user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
 
-    A page token is good for its user, its request and the server process that gave it, until the user is erased. Any other
-    is NOT_FOUND (UNKNOWN_PAGE_TOKEN): start the listing again.
+    A page token is valid for its user and its request, in the server process that issued it, until
+    the user is erased. Any other token is NOT_FOUND (UNKNOWN_PAGE_TOKEN): start the listing again.
 
-    Writes take a request_id (AIP-155): repeated with the same content, it returns the first response and changes nothing,
-    also where the first changed nothing; with other content it is ALREADY_EXISTS. Ids are kept with their edits; those of
-    writes that changed nothing until 1,000 newer ones; that of an erase for 30 days. A preview's id is not kept.
+    Writes take a request_id (AIP-155). Repeated with the same content, it returns the first response
+    and changes nothing, even if the first call changed nothing. With other content it is
+    ALREADY_EXISTS. An id is kept as long as its edit. The id of a write that changed nothing is kept
+    until 1,000 newer ones, and that of an erase for 30 days. The id of a preview is not kept.
     """
 
     @_typing.overload
@@ -71,11 +75,15 @@ class PersonalizationServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PersonalizationServiceAsyncStub: ...
     Personalize: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.PersonalizeRequest, _personalization_pb2.PersonalizeResponse]
-    """Personalize finds the few triples to add and remove so that `query` is answered with `answer`, and commits them."""
+    """Personalize finds the few triples to add and remove so that `query` is answered with `answer`,
+    and commits them.
+    """
     Answer: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.AnswerRequest, _personalization_pb2.AnswerResponse]
     """Answer retrieves facts from the user's view and answers from them."""
     StreamAnswer: _grpc.UnaryStreamMultiCallable[_personalization_pb2.StreamAnswerRequest, _personalization_pb2.StreamAnswerResponse]
-    """StreamAnswer is Answer in pieces: the evidence first, then text in whole characters, then the totals."""
+    """StreamAnswer is Answer in pieces: the evidence first, then text in whole characters, then the
+    totals.
+    """
     GetNeighborhood: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.GetNeighborhoodRequest, _personalization_pb2.GetNeighborhoodResponse]
     """GetNeighborhood lists the triples that start at a concept, as this user sees them."""
     ListFacts: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.ListFactsRequest, _personalization_pb2.ListFactsResponse]
@@ -83,32 +91,37 @@ class PersonalizationServiceStub:
     EditFacts: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.EditFactsRequest, _personalization_pb2.EditFactsResponse]
     """EditFacts adds and removes triples directly, without the model, in the same history."""
     ListEdits: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.ListEditsRequest, _personalization_pb2.ListEditsResponse]
-    """ListEdits lists this user's edits, newest first, each whole where it fits. One whose record was damaged is listed as
-    EDIT_KIND_UNREADABLE.
+    """ListEdits lists this user's edits, newest first, each of them whole if it fits a message. An
+    edit whose record was damaged is listed as EDIT_KIND_UNREADABLE.
     """
     RevertEdit: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.RevertEditRequest, _personalization_pb2.RevertEditResponse]
-    """RevertEdit restores exactly what an edit changed, as a new edit. Reverting twice returns the first revert.
-    FAILED_PRECONDITION names the first 20 of the later edits that rely on it, and how many they are. DATA_LOSS where the
-    edit's record was damaged (ErrorInfo: edit_id, revision).
+    """RevertEdit restores exactly what an edit changed, as a new edit. Reverting twice returns the
+    first revert. FAILED_PRECONDITION names the first 20 of the later edits that rely on it, and
+    says how many there are. DATA_LOSS says that the edit's record was damaged (ErrorInfo: edit_id,
+    revision).
     """
     ExportOverlay: _grpc.UnaryStreamMultiCallable[_personalization_pb2.ExportOverlayRequest, _personalization_pb2.ExportOverlayResponse]
-    """ExportOverlay streams one revision of an overlay as JSON lines: a header, the edits, a footer with count and hash.
-    With edits whose records were damaged, the others are streamed and DATA_LOSS takes the place of the footer.
+    """ExportOverlay streams one revision of an overlay as JSON lines: a header, the edits, a footer
+    with count and hash. If some edits' records were damaged, the others are streamed, and
+    DATA_LOSS takes the place of the footer.
     """
     ImportOverlay: _grpc.StreamUnaryMultiCallable[_personalization_pb2.ImportOverlayRequest, _personalization_pb2.ImportOverlayResponse]
-    """ImportOverlay takes an export back: its history into an empty overlay or, with merge, what it comes to. Everything is
-    validated before anything is committed.
+    """ImportOverlay takes an export back: its history into an empty overlay or, with merge, its net
+    effect into any overlay. Everything is validated before anything is committed.
     """
     EraseUser: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.EraseUserRequest, _personalization_pb2.EraseUserResponse]
-    """EraseUser removes everything that is kept about a user, once the writes before it are done."""
+    """EraseUser removes everything that is kept about a user, after the user's earlier writes are
+    done.
+    """
 
 @_typing.type_check_only
 class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
-    """PersonalizationService answers queries from a user's personal view of a knowledge graph and edits that view from the
-    user's corrections, by the language model's own inference probabilities. A view is the shared base graph minus the
-    user's removed triples plus the user's added ones; base and model are never changed.
+    """PersonalizationService answers queries from a user's personal view of a knowledge graph and edits
+    that view from the user's corrections, guided by the language model's own inference
+    probabilities. A view is the shared base graph, without the triples that the user removed and
+    with those that the user added. Base graph and model never change.
 
-    Limits. Texts are counted in bytes of UTF-8, without outer blanks:
+    Limits. A text is measured in bytes of UTF-8, without blanks at its ends:
       user: 128 bytes
       request_id, edit_id: 64 bytes
       concept (head, tail, subject, object): 512 bytes
@@ -129,27 +142,34 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
       seconds that the server waits for a message, or for one to be taken: 30
       calls under way: 1024
 
-    What would pass a limit is refused before anything is written: INVALID_ARGUMENT for a request, RESOURCE_EXHAUSTED for
-    what is under way, DEADLINE_EXCEEDED (CALL_STALLED) for a caller that is waited for.
+    A call that would exceed a limit is refused before anything is written: with INVALID_ARGUMENT if
+    its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
+    DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Errors carry google.rpc.ErrorInfo (reason, domain "kgt"), BadRequest naming the field for INVALID_ARGUMENT, and
-    RetryInfo where waiting helps. Another user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
+    Errors carry google.rpc.ErrorInfo (a reason, in the domain "kgt"). INVALID_ARGUMENT also carries
+    BadRequest, which names the field, and errors that waiting can help carry RetryInfo. Another
+    user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
 
-    A page token is good for its user, its request and the server process that gave it, until the user is erased. Any other
-    is NOT_FOUND (UNKNOWN_PAGE_TOKEN): start the listing again.
+    A page token is valid for its user and its request, in the server process that issued it, until
+    the user is erased. Any other token is NOT_FOUND (UNKNOWN_PAGE_TOKEN): start the listing again.
 
-    Writes take a request_id (AIP-155): repeated with the same content, it returns the first response and changes nothing,
-    also where the first changed nothing; with other content it is ALREADY_EXISTS. Ids are kept with their edits; those of
-    writes that changed nothing until 1,000 newer ones; that of an erase for 30 days. A preview's id is not kept.
+    Writes take a request_id (AIP-155). Repeated with the same content, it returns the first response
+    and changes nothing, even if the first call changed nothing. With other content it is
+    ALREADY_EXISTS. An id is kept as long as its edit. The id of a write that changed nothing is kept
+    until 1,000 newer ones, and that of an erase for 30 days. The id of a preview is not kept.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Personalize: _aio.UnaryUnaryMultiCallable[_personalization_pb2.PersonalizeRequest, _personalization_pb2.PersonalizeResponse]  # type: ignore[assignment]
-    """Personalize finds the few triples to add and remove so that `query` is answered with `answer`, and commits them."""
+    """Personalize finds the few triples to add and remove so that `query` is answered with `answer`,
+    and commits them.
+    """
     Answer: _aio.UnaryUnaryMultiCallable[_personalization_pb2.AnswerRequest, _personalization_pb2.AnswerResponse]  # type: ignore[assignment]
     """Answer retrieves facts from the user's view and answers from them."""
     StreamAnswer: _aio.UnaryStreamMultiCallable[_personalization_pb2.StreamAnswerRequest, _personalization_pb2.StreamAnswerResponse]  # type: ignore[assignment]
-    """StreamAnswer is Answer in pieces: the evidence first, then text in whole characters, then the totals."""
+    """StreamAnswer is Answer in pieces: the evidence first, then text in whole characters, then the
+    totals.
+    """
     GetNeighborhood: _aio.UnaryUnaryMultiCallable[_personalization_pb2.GetNeighborhoodRequest, _personalization_pb2.GetNeighborhoodResponse]  # type: ignore[assignment]
     """GetNeighborhood lists the triples that start at a concept, as this user sees them."""
     ListFacts: _aio.UnaryUnaryMultiCallable[_personalization_pb2.ListFactsRequest, _personalization_pb2.ListFactsResponse]  # type: ignore[assignment]
@@ -157,31 +177,36 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
     EditFacts: _aio.UnaryUnaryMultiCallable[_personalization_pb2.EditFactsRequest, _personalization_pb2.EditFactsResponse]  # type: ignore[assignment]
     """EditFacts adds and removes triples directly, without the model, in the same history."""
     ListEdits: _aio.UnaryUnaryMultiCallable[_personalization_pb2.ListEditsRequest, _personalization_pb2.ListEditsResponse]  # type: ignore[assignment]
-    """ListEdits lists this user's edits, newest first, each whole where it fits. One whose record was damaged is listed as
-    EDIT_KIND_UNREADABLE.
+    """ListEdits lists this user's edits, newest first, each of them whole if it fits a message. An
+    edit whose record was damaged is listed as EDIT_KIND_UNREADABLE.
     """
     RevertEdit: _aio.UnaryUnaryMultiCallable[_personalization_pb2.RevertEditRequest, _personalization_pb2.RevertEditResponse]  # type: ignore[assignment]
-    """RevertEdit restores exactly what an edit changed, as a new edit. Reverting twice returns the first revert.
-    FAILED_PRECONDITION names the first 20 of the later edits that rely on it, and how many they are. DATA_LOSS where the
-    edit's record was damaged (ErrorInfo: edit_id, revision).
+    """RevertEdit restores exactly what an edit changed, as a new edit. Reverting twice returns the
+    first revert. FAILED_PRECONDITION names the first 20 of the later edits that rely on it, and
+    says how many there are. DATA_LOSS says that the edit's record was damaged (ErrorInfo: edit_id,
+    revision).
     """
     ExportOverlay: _aio.UnaryStreamMultiCallable[_personalization_pb2.ExportOverlayRequest, _personalization_pb2.ExportOverlayResponse]  # type: ignore[assignment]
-    """ExportOverlay streams one revision of an overlay as JSON lines: a header, the edits, a footer with count and hash.
-    With edits whose records were damaged, the others are streamed and DATA_LOSS takes the place of the footer.
+    """ExportOverlay streams one revision of an overlay as JSON lines: a header, the edits, a footer
+    with count and hash. If some edits' records were damaged, the others are streamed, and
+    DATA_LOSS takes the place of the footer.
     """
     ImportOverlay: _aio.StreamUnaryMultiCallable[_personalization_pb2.ImportOverlayRequest, _personalization_pb2.ImportOverlayResponse]  # type: ignore[assignment]
-    """ImportOverlay takes an export back: its history into an empty overlay or, with merge, what it comes to. Everything is
-    validated before anything is committed.
+    """ImportOverlay takes an export back: its history into an empty overlay or, with merge, its net
+    effect into any overlay. Everything is validated before anything is committed.
     """
     EraseUser: _aio.UnaryUnaryMultiCallable[_personalization_pb2.EraseUserRequest, _personalization_pb2.EraseUserResponse]  # type: ignore[assignment]
-    """EraseUser removes everything that is kept about a user, once the writes before it are done."""
+    """EraseUser removes everything that is kept about a user, after the user's earlier writes are
+    done.
+    """
 
 class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
-    """PersonalizationService answers queries from a user's personal view of a knowledge graph and edits that view from the
-    user's corrections, by the language model's own inference probabilities. A view is the shared base graph minus the
-    user's removed triples plus the user's added ones; base and model are never changed.
+    """PersonalizationService answers queries from a user's personal view of a knowledge graph and edits
+    that view from the user's corrections, guided by the language model's own inference
+    probabilities. A view is the shared base graph, without the triples that the user removed and
+    with those that the user added. Base graph and model never change.
 
-    Limits. Texts are counted in bytes of UTF-8, without outer blanks:
+    Limits. A text is measured in bytes of UTF-8, without blanks at its ends:
       user: 128 bytes
       request_id, edit_id: 64 bytes
       concept (head, tail, subject, object): 512 bytes
@@ -202,18 +227,21 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
       seconds that the server waits for a message, or for one to be taken: 30
       calls under way: 1024
 
-    What would pass a limit is refused before anything is written: INVALID_ARGUMENT for a request, RESOURCE_EXHAUSTED for
-    what is under way, DEADLINE_EXCEEDED (CALL_STALLED) for a caller that is waited for.
+    A call that would exceed a limit is refused before anything is written: with INVALID_ARGUMENT if
+    its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
+    DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Errors carry google.rpc.ErrorInfo (reason, domain "kgt"), BadRequest naming the field for INVALID_ARGUMENT, and
-    RetryInfo where waiting helps. Another user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
+    Errors carry google.rpc.ErrorInfo (a reason, in the domain "kgt"). INVALID_ARGUMENT also carries
+    BadRequest, which names the field, and errors that waiting can help carry RetryInfo. Another
+    user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
 
-    A page token is good for its user, its request and the server process that gave it, until the user is erased. Any other
-    is NOT_FOUND (UNKNOWN_PAGE_TOKEN): start the listing again.
+    A page token is valid for its user and its request, in the server process that issued it, until
+    the user is erased. Any other token is NOT_FOUND (UNKNOWN_PAGE_TOKEN): start the listing again.
 
-    Writes take a request_id (AIP-155): repeated with the same content, it returns the first response and changes nothing,
-    also where the first changed nothing; with other content it is ALREADY_EXISTS. Ids are kept with their edits; those of
-    writes that changed nothing until 1,000 newer ones; that of an erase for 30 days. A preview's id is not kept.
+    Writes take a request_id (AIP-155). Repeated with the same content, it returns the first response
+    and changes nothing, even if the first call changed nothing. With other content it is
+    ALREADY_EXISTS. An id is kept as long as its edit. The id of a write that changed nothing is kept
+    until 1,000 newer ones, and that of an erase for 30 days. The id of a preview is not kept.
     """
 
     @_abc_1.abstractmethod
@@ -222,7 +250,9 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _personalization_pb2.PersonalizeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_personalization_pb2.PersonalizeResponse, _abc.Awaitable[_personalization_pb2.PersonalizeResponse]]:
-        """Personalize finds the few triples to add and remove so that `query` is answered with `answer`, and commits them."""
+        """Personalize finds the few triples to add and remove so that `query` is answered with `answer`,
+        and commits them.
+        """
 
     @_abc_1.abstractmethod
     def Answer(
@@ -238,7 +268,9 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _personalization_pb2.StreamAnswerRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_personalization_pb2.StreamAnswerResponse], _abc.AsyncIterator[_personalization_pb2.StreamAnswerResponse]]:
-        """StreamAnswer is Answer in pieces: the evidence first, then text in whole characters, then the totals."""
+        """StreamAnswer is Answer in pieces: the evidence first, then text in whole characters, then the
+        totals.
+        """
 
     @_abc_1.abstractmethod
     def GetNeighborhood(
@@ -270,8 +302,8 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _personalization_pb2.ListEditsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_personalization_pb2.ListEditsResponse, _abc.Awaitable[_personalization_pb2.ListEditsResponse]]:
-        """ListEdits lists this user's edits, newest first, each whole where it fits. One whose record was damaged is listed as
-        EDIT_KIND_UNREADABLE.
+        """ListEdits lists this user's edits, newest first, each of them whole if it fits a message. An
+        edit whose record was damaged is listed as EDIT_KIND_UNREADABLE.
         """
 
     @_abc_1.abstractmethod
@@ -280,9 +312,10 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _personalization_pb2.RevertEditRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_personalization_pb2.RevertEditResponse, _abc.Awaitable[_personalization_pb2.RevertEditResponse]]:
-        """RevertEdit restores exactly what an edit changed, as a new edit. Reverting twice returns the first revert.
-        FAILED_PRECONDITION names the first 20 of the later edits that rely on it, and how many they are. DATA_LOSS where the
-        edit's record was damaged (ErrorInfo: edit_id, revision).
+        """RevertEdit restores exactly what an edit changed, as a new edit. Reverting twice returns the
+        first revert. FAILED_PRECONDITION names the first 20 of the later edits that rely on it, and
+        says how many there are. DATA_LOSS says that the edit's record was damaged (ErrorInfo: edit_id,
+        revision).
         """
 
     @_abc_1.abstractmethod
@@ -291,8 +324,9 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _personalization_pb2.ExportOverlayRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_personalization_pb2.ExportOverlayResponse], _abc.AsyncIterator[_personalization_pb2.ExportOverlayResponse]]:
-        """ExportOverlay streams one revision of an overlay as JSON lines: a header, the edits, a footer with count and hash.
-        With edits whose records were damaged, the others are streamed and DATA_LOSS takes the place of the footer.
+        """ExportOverlay streams one revision of an overlay as JSON lines: a header, the edits, a footer
+        with count and hash. If some edits' records were damaged, the others are streamed, and
+        DATA_LOSS takes the place of the footer.
         """
 
     @_abc_1.abstractmethod
@@ -301,8 +335,8 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_personalization_pb2.ImportOverlayRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_personalization_pb2.ImportOverlayResponse, _abc.Awaitable[_personalization_pb2.ImportOverlayResponse]]:
-        """ImportOverlay takes an export back: its history into an empty overlay or, with merge, what it comes to. Everything is
-        validated before anything is committed.
+        """ImportOverlay takes an export back: its history into an empty overlay or, with merge, its net
+        effect into any overlay. Everything is validated before anything is committed.
         """
 
     @_abc_1.abstractmethod
@@ -311,6 +345,8 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _personalization_pb2.EraseUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_personalization_pb2.EraseUserResponse, _abc.Awaitable[_personalization_pb2.EraseUserResponse]]:
-        """EraseUser removes everything that is kept about a user, once the writes before it are done."""
+        """EraseUser removes everything that is kept about a user, after the user's earlier writes are
+        done.
+        """
 
 def add_PersonalizationServiceServicer_to_server(servicer: PersonalizationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -31,9 +31,9 @@ class StopReason(Enum):
 class TripleProbabilities:
     """A triple's probabilities for one query.
 
-    `retrieval_*` is P(z|q) (Eq. 5) in the view before and after, 0 outside of it. `reasoning` is
-    P(a|q,z) of the feedback, `reasoning_answer_before` that of the answer before (Eq. 6); neither
-    depends on the view.
+    `retrieval_before` and `retrieval_after` are P(z|q) (Eq. 5) in the view before and after the
+    edit, 0 where the triple is not in it. `reasoning` is P(a|q,z) (Eq. 6) for the feedback, and
+    `reasoning_answer_before` for the answer before. These two do not depend on the view.
     """
 
     retrieval_before: float
@@ -44,8 +44,10 @@ class TripleProbabilities:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an edit did to one triple: the overlay's mark before and after. None is no mark: as in
-    the base."""
+    """What an edit did to one triple: the overlay's mark before and after.
+
+    None means no mark: the triple is as in the base.
+    """
 
     triple: Triple
     before: Mark | None
@@ -54,13 +56,13 @@ class Change:
 
     @property
     def enters(self) -> bool:
-        """Whether the triple entered the view, or became the newest of it, rather than left it."""
-        return _standing(self.after) > _standing(self.before) or (
-            _standing(self.after) == _standing(self.before) > 0
-        )
+        """Whether the triple entered the view, or became its newest, rather than left it."""
+        before, after = _standing(self.before), _standing(self.after)
+        return after > before or after == before > 0
 
 
 def _standing(mark: Mark | None) -> int:
+    """-1 for a hidden triple, 1 for one that the user added, 0 for one that is as in the base."""
     if mark is None:
         return 0
     return 1 if mark.origin is Origin.ADDED else -1
@@ -68,7 +70,7 @@ def _standing(mark: Mark | None) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """Why a Personalize made its changes. Losses are Eq. 7 and may be infinite."""
+    """Why Personalize made its changes. The losses are Eq. 7, and may be infinite."""
 
     query: str
     answer: str
@@ -85,7 +87,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """One committed change of an overlay, which then has `revision`."""
+    """One committed change of an overlay, which has `revision` from then on."""
 
     id: str
     revision: int
@@ -100,16 +102,18 @@ class Edit:
 
     @property
     def added(self) -> tuple[Change, ...]:
+        """The changes by which triples entered the view."""
         return tuple(c for c in self.changes if c.enters)
 
     @property
     def removed(self) -> tuple[Change, ...]:
+        """The changes by which triples left the view."""
         return tuple(c for c in self.changes if not c.enters)
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableEdit:
-    """A stored edit whose record was damaged: what is still known of it."""
+    """What is still known of a stored edit whose record was damaged."""
 
     id: str
     revision: int
@@ -124,35 +128,32 @@ class Overlay:
     marks: Mapping[Triple, Mark] = field(default_factory=dict)
 
     def with_edit(self, edit: Edit) -> Overlay:
-        """The overlay after `edit`. To replay a whole log, use OverlayBuilder: this copies all
-        marks."""
+        """The overlay after `edit`. This copies all marks; OverlayBuilder replays a whole log."""
         builder = OverlayBuilder(self)
         builder.apply(edit)
         return builder.overlay()
 
 
 class OverlayBuilder:
-    """Replays a log of edits into one overlay. An edit costs what it changes, however large the
-    overlay is."""
+    """Replays a log of edits into one overlay, at a cost that does not grow with the overlay."""
 
     def __init__(self, start: Overlay | None = None) -> None:
         self.revision = start.revision if start else 0
         self._marks: dict[Triple, Mark] = dict(start.marks) if start else {}
 
     def fits(self, edit: Edit) -> bool:
-        """Whether each of the edit's changes starts from the mark that stands here."""
+        """Whether each of the edit's changes starts from the mark that its triple has now."""
         return all(self._marks.get(change.triple) == change.before for change in edit.changes)
 
     def apply(self, edit: Edit) -> None:
         """Go on to the overlay after `edit`."""
         for change in edit.changes:
-            self._marks.pop(
-                change.triple, None
-            )  # the newer text of a concept replaces the older one
+            # Equal triples may have different texts: taking out the old one keeps the newer text.
+            self._marks.pop(change.triple, None)
             if change.after is not None:
                 self._marks[change.triple] = change.after
         self.revision = edit.revision
 
     def overlay(self) -> Overlay:
-        """The overlay as it is now; what is applied later does not change it."""
+        """The overlay as it is now. Edits that are applied later do not change it."""
         return Overlay(self.revision, dict(self._marks))

@@ -1,4 +1,8 @@
-"""From what a user's overlay should say of triples to the changes that make it say so."""
+"""Turns what a user's overlay should say about triples into the changes that make it say so.
+
+This is the only place that decides which mark a triple gets: direct edits, merges and Personalize
+all come here. Reverts only put earlier marks back.
+"""
 
 from __future__ import annotations
 
@@ -8,29 +12,34 @@ from server.graph.edit import Change
 from server.graph.triple import Mark, Origin, Stamp, Triple
 
 Found = Mapping[Triple, tuple[bool, Mark | None]]
-"""Of each triple whether the base has it, and the mark that the overlay puts on it now."""
+"""For each triple: whether the base has it, and the mark that the overlay puts on it now."""
 
 
 def changes_to(
     wanted: Iterable[tuple[Triple, Origin]], found: Found, revision: int, *, renew: bool = False
 ) -> tuple[Change, ...]:
-    """The changes of the edit with `revision` after which each triple is ADDED or REMOVED, as
-    `wanted` says.
+    """The changes after which each triple is ADDED or REMOVED, as `wanted` says.
 
-    What is so already is left alone; with `renew` what is to be added becomes the newest all the
-    same. A mark that says REMOVED is put only where the base has the triple: elsewhere there is
-    nothing to hide, and no mark says enough.
+    They are those of the edit with `revision`. A triple that is already as wanted is left alone;
+    with `renew`, a triple to be added becomes the newest even so.
+
+    A triple is marked REMOVED only where the base has it. Elsewhere there is nothing to hide, and
+    having no mark is enough. (An imported history keeps the marks that it came with, so a REMOVED
+    mark can stand where this base has nothing. It hides nothing and is left alone.)
     """
     changes: list[Change] = []
     for triple, origin in wanted:
-        in_base, mark = found[triple]
-        present = mark.origin if mark else None
-        hidden = present is Origin.REMOVED or (present is None and not in_base)
-        if (origin is Origin.REMOVED and hidden) or (
-            origin is Origin.ADDED and present is origin and not renew
-        ):
+        in_base, before = found[triple]
+        if _is_so(origin, in_base, before) and not (renew and origin is Origin.ADDED):
             continue
-        keeps_mark = origin is Origin.ADDED or in_base
-        after = Mark(origin, Stamp(revision, len(changes))) if keeps_mark else None
-        changes.append(Change(triple, mark, after))
+        needs_mark = origin is Origin.ADDED or in_base
+        after = Mark(origin, Stamp(revision, len(changes))) if needs_mark else None
+        changes.append(Change(triple, before, after))
     return tuple(changes)
+
+
+def _is_so(origin: Origin, in_base: bool, mark: Mark | None) -> bool:
+    """Whether a triple is ADDED or REMOVED already, by the overlay's mark or for want of one."""
+    if mark is None:
+        return origin is Origin.REMOVED and not in_base
+    return mark.origin is origin

@@ -13,8 +13,8 @@ from server.graph.triple import Origin, Stamp, Triple
 class ViewedTriple:
     """A triple as one user sees it.
 
-    `in_base` says whether the shared graph has it; `weight`, `dataset` and `license` are the
-    base's. `stamp` is the age of a personal one.
+    `in_base` says whether the shared graph has it; `weight`, `dataset` and `license` come from
+    there. `stamp` says since when a personal triple is.
     """
 
     triple: Triple
@@ -27,15 +27,16 @@ class ViewedTriple:
 
     @property
     def is_personal(self) -> bool:
+        """Whether the user added it."""
         return self.origin is Origin.ADDED
 
 
 @dataclass(frozen=True, slots=True)
 class RelationSlice:
-    """A neighborhood's triples of one relation, all of them in the view.
+    """The triples of one relation in a neighborhood, all of them in the view.
 
-    `personal` are the user's own, newest first; `base` the shared graph's others, heaviest first,
-    which may be cut short on a hub: `base_count` counts all of them.
+    `personal` has the user's own, newest first. `base` has the others, from the shared graph,
+    heaviest first; on a hub it may be cut short, but `base_count` counts all of them.
     """
 
     relation: str
@@ -45,72 +46,75 @@ class RelationSlice:
 
     @property
     def count(self) -> int:
-        """How many triples of the relation start at the concept: what Eq. 5 counts."""
+        """How many triples of the relation start at the concept, as Eq. 5 counts them."""
         return len(self.personal) + self.base_count
 
     @property
     def triples(self) -> tuple[ViewedTriple, ...]:
+        """The triples that were read: the user's own first."""
         return self.personal + self.base
 
 
 @dataclass(frozen=True, slots=True)
 class Neighborhood:
-    """The triples that start at `head`, by relation in the order of their names, at a revision of
-    the overlay."""
+    """The triples that start at `head`, at one revision of the overlay.
+
+    The slices are in the order of their relations' names.
+    """
 
     head: Concept
     revision: int
     slices: tuple[RelationSlice, ...]
 
     def slice(self, relation: str) -> RelationSlice:
-        """The slice of `relation`; an empty one where there is none."""
-        return next(
-            (s for s in self.slices if s.relation == relation), RelationSlice(relation, (), (), 0)
-        )
+        """The slice of `relation`, which is empty where there is none."""
+        for found in self.slices:
+            if found.relation == relation:
+                return found
+        return RelationSlice(relation, (), (), 0)
 
     def __iter__(self) -> Iterator[ViewedTriple]:
         return (viewed for s in self.slices for viewed in s.triples)
 
     def find(self, triple: Triple) -> ViewedTriple | None:
-        """How `triple` is seen, if it is in the view (and not beyond where a hub's slice was cut)."""
-        return next((v for v in self.slice(triple.relation).triples if v.triple == triple), None)
+        """How the user sees `triple`; None where it is not in the view, or cut off on a hub."""
+        for viewed in self.slice(triple.relation).triples:
+            if viewed.triple == triple:
+                return viewed
+        return None
 
     @property
     def count(self) -> int:
+        """How many triples start at the concept, those of cut slices too."""
         return sum(s.count for s in self.slices)
 
     def with_added(self, triple: Triple, stamp: Stamp) -> Neighborhood:
         """The view with `triple` as the user's newest of its relation."""
-        old, known = self.slice(triple.relation), self.find(triple)
-        viewed = ViewedTriple(
+        known = self.find(triple)
+        others = self._slice_without(triple, known)
+        newest = ViewedTriple(
             triple,
             Origin.ADDED,
             in_base=known is not None and known.in_base,
             weight=known.weight if known else None,
             stamp=stamp,
         )
-        was_base = known is not None and not known.is_personal
-        return self._with_slice(
-            RelationSlice(
-                old.relation,
-                (viewed, *(v for v in old.personal if v.triple != triple)),
-                tuple(v for v in old.base if v.triple != triple),
-                old.base_count - was_base,
-            )
-        )
+        return self._with_slice(replace(others, personal=(newest, *others.personal)))
 
     def without(self, triple: Triple) -> Neighborhood:
-        """The view without `triple`, be it personal or the base's."""
-        old, known = self.slice(triple.relation), self.find(triple)
-        if known is None:
-            return self
-        return self._with_slice(
-            replace(
-                old,
-                personal=tuple(v for v in old.personal if v.triple != triple),
-                base=tuple(v for v in old.base if v.triple != triple),
-                base_count=old.base_count - (not known.is_personal),
-            )
+        """The view without `triple`, whether it is personal or the base's."""
+        known = self.find(triple)
+        return self if known is None else self._with_slice(self._slice_without(triple, known))
+
+    def _slice_without(self, triple: Triple, known: ViewedTriple | None) -> RelationSlice:
+        """The slice of the relation of `triple`, without it; `known` is how the user saw it."""
+        old = self.slice(triple.relation)
+        was_base = known is not None and not known.is_personal
+        return replace(
+            old,
+            personal=tuple(v for v in old.personal if v.triple != triple),
+            base=tuple(v for v in old.base if v.triple != triple),
+            base_count=old.base_count - was_base,
         )
 
     def _with_slice(self, changed: RelationSlice) -> Neighborhood:

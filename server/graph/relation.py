@@ -1,13 +1,14 @@
-"""Relations: their names, how they are said, and which of them count as facts."""
+"""Relations: their names, the phrases that express them, and which of them count as facts."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
+from itertools import permutations
 from typing import Any
 
 from server.errors import InvalidVocabulary
@@ -22,8 +23,8 @@ _EDGE_PUNCTUATION = " \t\r\n\"'`“”‘’.,;:!?<>[](){}"
 class Relation:
     """A declared relation.
 
-    `phrases[0]` is the canonical phrase: it verbalises triples and is what P(r) is the probability
-    of (Eq. 5).
+    `phrases[0]` is the canonical phrase. It verbalises triples, and P(r) in Eq. 5 is its
+    probability.
     """
 
     name: str
@@ -34,14 +35,19 @@ class Relation:
 
     @property
     def phrase(self) -> str:
+        """The canonical phrase."""
         return self.phrases[0]
+
+    def without(self, taken: Container[str]) -> Relation:
+        """The relation without the phrases whose keys are in `taken`; the canonical one stays."""
+        others = (phrase for phrase in self.phrases[1:] if concept_key(phrase) not in taken)
+        return replace(self, phrases=(self.phrase, *others))
 
 
 def clean_relation_phrase(text: str) -> str:
-    """`text` as a relation phrase: numbering, quotes and final punctuation stripped, blanks
-    collapsed, case kept.
+    """`text` as a relation phrase: without numbering, quotes, final punctuation and extra blanks.
 
-    A phrase that is clean stays as it is, so that what was stored names itself.
+    The case is kept. Cleaning a clean phrase changes nothing, so a stored name names itself.
     """
     while (cleaned := _BLANKS.sub(" ", _NUMBERING.sub("", text)).strip(_EDGE_PUNCTUATION)) != text:
         text = cleaned
@@ -51,9 +57,9 @@ def clean_relation_phrase(text: str) -> str:
 class Vocabulary:
     """The declared relations, and how any other relation is treated.
 
-    A relation that is not declared is *personal*: its name is its own phrase, it is retrievable and
-    not symmetric. So is one that the base graph uses without declaring it; its name is kept as the
-    base has it.
+    A relation that is not declared is *personal*: its name is its own phrase, and it is retrievable
+    and not symmetric. The same goes for a relation that the base graph uses without a declaration;
+    its name stays as the base has it.
     """
 
     def __init__(
@@ -68,48 +74,41 @@ class Vocabulary:
 
     @classmethod
     def built_in(cls) -> Vocabulary:
-        """ConceptNet's relations, from vocabulary.toml beside this file."""
-        return cls.parse(
-            resources.files("server.graph").joinpath("vocabulary.toml").read_text(encoding="utf-8")
-        )
+        """ConceptNet's relations, from vocabulary.toml next to this file."""
+        file = resources.files("server.graph").joinpath("vocabulary.toml")
+        return cls.parse(file.read_text(encoding="utf-8"))
 
     @classmethod
     def parse(cls, text: str) -> Vocabulary:
-        """The vocabulary in a TOML text of `[[relation]]` tables. Raises InvalidVocabulary, naming
-        the relation."""
+        """The vocabulary in a TOML text of `[[relation]]` tables.
+
+        Raises InvalidVocabulary, naming the relation.
+        """
         relations = _relations_in(text)
         _check(relations)
-        return cls(relations, hashlib.sha256(text.encode()).hexdigest()[:16])
+        return cls(relations, _fingerprint(text))
 
     def extended(self, text: str) -> Vocabulary:
-        """This vocabulary and the relations that another TOML text declares. Raises
-        InvalidVocabulary.
+        """This vocabulary together with the relations that another TOML text declares.
 
-        A phrase that both give stays with this vocabulary's relation.
+        A phrase that both give stays with this vocabulary's relation. Raises InvalidVocabulary.
         """
         taken = {concept_key(phrase) for relation in self for phrase in relation.phrases[1:]}
-        added = [
-            replace(
-                r, phrases=(r.phrase, *(p for p in r.phrases[1:] if concept_key(p) not in taken))
-            )
-            for r in _relations_in(text)
-        ]
+        added = [relation.without(taken) for relation in _relations_in(text)]
         relations = [*self, *added]
         _check(relations)
-        fingerprint = hashlib.sha256(f"{self.fingerprint}\n{text}".encode()).hexdigest()[:16]
-        return Vocabulary(relations, fingerprint, self._base_names)
+        return Vocabulary(relations, _fingerprint(f"{self.fingerprint}\n{text}"), self._base_names)
 
     def with_base_names(self, names: Iterable[str]) -> Vocabulary:
-        """This vocabulary and the names of relations that the base graph uses: each then means
-        itself.
+        """This vocabulary with the names of relations that the base graph uses: each means itself.
 
-        The fingerprint stays as it is where all of them are declared.
+        The fingerprint changes only where one of them is not declared.
         """
         undeclared = sorted(set(names) - self._by_name.keys() - self._by_alias.keys())
         if not undeclared:
             return self
-        text = "\n".join([self.fingerprint, *undeclared])
-        return Vocabulary(self, hashlib.sha256(text.encode()).hexdigest()[:16], undeclared)
+        fingerprint = _fingerprint("\n".join([self.fingerprint, *undeclared]))
+        return Vocabulary(self, fingerprint, undeclared)
 
     def __iter__(self) -> Iterator[Relation]:
         return iter(self._by_name.values())
@@ -121,7 +120,7 @@ class Vocabulary:
         return name in self._by_name
 
     def get(self, name: str) -> Relation:
-        """The relation called `name`; a personal one when it is not declared."""
+        """The relation called `name`: a personal one where it is not declared."""
         return self._by_name.get(name) or Relation(name, (name,))
 
     def phrase(self, name: str) -> str:
@@ -146,22 +145,21 @@ class Vocabulary:
         return self._by_alias.get(name, name)
 
     def uses(self, name: str) -> bool:
-        """Whether `name` is that of a declared relation, or of one that the base graph uses."""
+        """Whether a relation called `name` is declared, or used by the base graph."""
         return name in self._by_name or name in self._base_names
 
     def relation_named(self, text: str) -> str:
         """The name of the relation that a caller means by `text`.
 
-        A declared name or alias, then a name that the base graph uses, each letter by letter; then
-        a phrase of a declared relation; else the text itself as a phrase. A name that was found so
-        names itself. Empty where nothing is left.
+        Looked for in this order: a declared name or alias, or a name that the base graph uses, each
+        letter by letter; then a phrase of a declared relation; otherwise the text itself is the
+        phrase. The result names itself. It is empty where nothing is left of the text.
         """
         cleaned = clean_relation_phrase(text)
         return self._exactly(text.strip()) or self._exactly(cleaned) or self.relation_said(cleaned)
 
     def relation_said(self, text: str) -> str:
-        """The name of the relation whose phrases contain `text` (generated by a model), else a
-        personal relation."""
+        """The name of the relation that a model's `text` expresses: a personal one if no other."""
         cleaned = clean_relation_phrase(text)
         key = concept_key(cleaned)
         declared = self._by_phrase.get(key) or self._by_lower_name.get(key.replace(" ", ""))
@@ -171,11 +169,17 @@ class Vocabulary:
         return self._exactly(folded) or folded
 
     def _exactly(self, name: str) -> str | None:
-        """The relation that has `name` letter by letter, as its own, as an alias, or in the base
-        graph."""
+        """The relation called `name` letter by letter: declared, an alias, or the base graph's."""
         if name in self._by_name:
             return name
         return self._by_alias.get(name) or (name if name in self._base_names else None)
+
+
+def _fingerprint(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+# Reading a vocabulary file
 
 
 def _relations_in(text: str) -> list[Relation]:
@@ -185,22 +189,22 @@ def _relations_in(text: str) -> list[Relation]:
         raise InvalidVocabulary(
             f"the vocabulary is not TOML with [[relation]] tables: {error}"
         ) from error
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise InvalidVocabulary("the vocabulary is not TOML with [[relation]] tables")
     return [_relation_from(table) for table in tables]
 
 
 def _relation_from(table: Mapping[str, Any]) -> Relation:
-    name = table.get("name", "")
-    unknown = set(table) - {"name", "phrases", "aliases", "symmetric", "retrievable"}
+    name, phrases = table.get("name", ""), table.get("phrases")
+    aliases = table.get("aliases", [])
+    unknown = table.keys() - {"name", "phrases", "aliases", "symmetric", "retrievable"}
     if unknown:
         raise InvalidVocabulary(f"relation {name!r} has unknown keys: {', '.join(sorted(unknown))}")
-    phrases, aliases = table.get("phrases"), table.get("aliases", [])
-    if not name or not isinstance(phrases, list) or not phrases:
+    if not isinstance(name, str) or not name or not isinstance(phrases, list) or not phrases:
         raise InvalidVocabulary(f"relation {name!r} needs a name and at least one phrase")
-    if not all(
-        isinstance(text, str) and text.strip() == text and text for text in [*phrases, *aliases]
-    ):
+    if not isinstance(aliases, list) or not all(map(_is_stripped, [*phrases, *aliases])):
         raise InvalidVocabulary(
-            f"relation {name!r}: phrases and aliases are non-empty texts without outer blanks"
+            f"relation {name!r}: phrases and aliases must be non-empty texts without outer blanks"
         )
     return Relation(
         name=name,
@@ -211,13 +215,32 @@ def _relation_from(table: Mapping[str, Any]) -> Relation:
     )
 
 
-def _check(relations: list[Relation]) -> None:
+def _is_stripped(value: Any) -> bool:
+    return isinstance(value, str) and value.strip() == value != ""
+
+
+def _check(relations: Sequence[Relation]) -> None:
+    """Raises InvalidVocabulary where two relations could be taken for each other."""
+    _require_different_names(relations)
+    _require_different_phrases(relations)
+    for first, second in permutations(relations, 2):
+        if f"{second.phrase} ".startswith(f"{first.phrase} "):
+            raise InvalidVocabulary(
+                f"the canonical phrase of {first.name} ({first.phrase!r}) begins that of "
+                f"{second.name} ({second.phrase!r}): their probabilities could not be distinguished"
+            )
+
+
+def _require_different_names(relations: Iterable[Relation]) -> None:
     names: set[str] = set()
     for relation in relations:
         for name in (relation.name, *relation.aliases):
             if name in names:
                 raise InvalidVocabulary(f"the name {name!r} is given to two relations")
             names.add(name)
+
+
+def _require_different_phrases(relations: Iterable[Relation]) -> None:
     owner: dict[str, str] = {}
     for relation in relations:
         for phrase in relation.phrases:
@@ -225,11 +248,4 @@ def _check(relations: list[Relation]) -> None:
             if other != relation.name:
                 raise InvalidVocabulary(
                     f"the phrase {phrase!r} is given to {other} and to {relation.name}"
-                )
-    for first in relations:
-        for second in relations:
-            if first is not second and f"{second.phrase} ".startswith(f"{first.phrase} "):
-                raise InvalidVocabulary(
-                    f"the canonical phrase of {first.name} ({first.phrase!r}) begins that of {second.name}"
-                    f" ({second.phrase!r}): their probabilities could not be told apart"
                 )

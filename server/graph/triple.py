@@ -1,4 +1,4 @@
-"""Triples, and the age of what a user did to one."""
+"""Triples, and the marks that a user's overlay puts on them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from server.graph.relation import Vocabulary
 
 @dataclass(frozen=True, slots=True, order=True)
 class Triple:
-    """One statement: `head` stands in `relation` to `tail`. Equal by the concepts' keys and the
-    relation's name."""
+    """One statement: `head` stands in `relation` to `tail`.
+
+    Triples are equal if their concepts' keys and their relations' names are.
+    """
 
     head: Concept
     relation: str
@@ -29,7 +31,7 @@ class Triple:
 
 
 class Origin(Enum):
-    """Where a triple of a view comes from. REMOVED ones are no part of the view."""
+    """Where a triple comes from, as one user sees it. A REMOVED triple is not in the view."""
 
     BASE = "base"
     ADDED = "added"
@@ -39,7 +41,9 @@ class Origin(Enum):
 @dataclass(frozen=True, slots=True, order=True)
 class Stamp:
     """When a user added or removed a triple: the edit's revision and the change's place in it.
-    Later is newer."""
+
+    The greater stamp is the newer one.
+    """
 
     revision: int
     position: int
@@ -47,27 +51,32 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What an overlay says of a triple: added or removed, and since when. No mark: as in the base."""
+    """What an overlay says about a triple: added or removed, and since when.
+
+    A triple without a mark is as in the base.
+    """
 
     origin: Origin
     stamp: Stamp
 
 
 def canonical(triple: Triple, vocabulary: Vocabulary) -> Triple:
-    """The one form in which a statement is stored: of a symmetric relation, the end with the
-    smaller key first."""
+    """The one form in which a statement is stored.
+
+    A symmetric relation has the end with the smaller key first.
+    """
     if vocabulary.is_symmetric(triple.relation) and triple.tail < triple.head:
         return triple.mirrored()
     return triple
 
 
 def oriented(triple: Triple, head: Concept, vocabulary: Vocabulary) -> Triple:
-    """`triple` as read from `head`: mirrored where it is symmetric and starts at the other end."""
+    """`triple` as read from `head`: mirrored if it is symmetric and starts at the other end."""
     if triple.head != head and triple.tail == head and vocabulary.is_symmetric(triple.relation):
         return triple.mirrored()
     return triple
 
 
 def verbalize(triple: Triple, vocabulary: Vocabulary) -> str:
-    """The triple as the fact that the model reads: "dog likes meat"."""
+    """The triple as the sentence that the model reads: "dog likes meat"."""
     return f"{triple.head.text} {vocabulary.phrase(triple.relation)} {triple.tail.text}"

@@ -1,4 +1,4 @@
-"""Attention in blocks (server.lm.blocks), as transformers' models call it."""
+"""Attention in blocks (server.lm.blocks), in the form that transformers' models call."""
 
 from __future__ import annotations
 
@@ -24,14 +24,22 @@ _KNOWN_ARGUMENTS = frozenset(
 
 
 class UnsupportedAttention(Exception):
-    """The model's attention does more than softmax(q k / sqrt(d)) v: a softcap, a window, sinks, a
-    position bias."""
+    """The model's attention does more than softmax(q k / sqrt(d)) v.
+
+    Examples are a softcap, a window, sinks and a position bias.
+    """
+
+
+def register() -> None:
+    """Tell transformers about BLOCKS. Calling it again changes nothing."""
+    AttentionInterface.register(BLOCKS, block_attention)
+    AttentionMaskInterface.register(BLOCKS, sdpa_mask)
 
 
 class KeptKeys:
-    """Keys and values of tokens that later forward passes look at, by slot. Grows as it must.
+    """Keys and values of tokens that later forward passes look at, by slot. Grows when needed.
 
-    keys, values by layer: (slots, key heads, head dimension).
+    keys and values of a layer: (slots, key heads, head dimension).
     """
 
     def __init__(self) -> None:
@@ -40,7 +48,7 @@ class KeptKeys:
         self._capacity = 0
 
     def take(self, count: int) -> Indices:
-        """`count` free slots."""
+        """Take `count` free slots."""
         if count > len(self._free):
             grown = max(self._capacity + self._capacity // 2, self._capacity + count, 256)
             self._free = [*range(grown - 1, self._capacity - 1, -1), *self._free]
@@ -49,7 +57,7 @@ class KeptKeys:
         return np.array(taken, dtype=np.int64)
 
     def give_back(self, slots: Indices) -> None:
-        """Free `slots`; with the last of them the memory goes too."""
+        """Free `slots`. With the last slot the memory is freed too."""
         self._free.extend(slots.tolist())
         if len(self._free) == self._capacity:
             self._layers, self._free, self._capacity = {}, [], 0
@@ -57,13 +65,12 @@ class KeptKeys:
     def write(
         self, layer: int, slots: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
     ) -> None:
-        """Keep (tokens, key heads, head dimension) at `slots`."""
+        """Keep `keys` and `values`, (tokens, key heads, head dimension) each, at `slots`."""
         kept = self._layers.get(layer)
         if kept is None or len(kept[0]) < self._capacity:
-            kept = self._layers[layer] = (
-                self._grown(kept and kept[0], keys),
-                self._grown(kept and kept[1], values),
-            )
+            old_keys, old_values = kept or (None, None)
+            kept = (self._grown(old_keys, keys), self._grown(old_values, values))
+            self._layers[layer] = kept
         kept[0].index_copy_(0, slots, keys)
         kept[1].index_copy_(0, slots, values)
 
@@ -87,7 +94,7 @@ class _Group:
 
 
 class BlockPlan:
-    """A Layout on the model's device, with the keys that are kept."""
+    """A Layout on the model's device, and the kept keys that it refers to."""
 
     def __init__(
         self, layout: Layout, kept: KeptKeys, device: torch.device, number_format: torch.dtype
@@ -108,7 +115,10 @@ class BlockPlan:
         self._repeated: dict[int, Sequence[torch.Tensor]] = {}
 
     def masks(self, repeats: int) -> Sequence[torch.Tensor]:
-        """Each group's mask with every query `repeats` times: (blocks, 1, repeats * queries, keys)."""
+        """Each group's mask, with every query `repeats` times.
+
+        (blocks, 1, repeats * queries, keys)
+        """
         if repeats not in self._repeated:
             self._repeated[repeats] = [group.mask.repeat(1, 1, repeats, 1) for group in self.groups]
         return self._repeated[repeats]
@@ -117,11 +127,10 @@ class BlockPlan:
 def additive(
     mask: np.ndarray[Any, np.dtype[np.bool_]], device: torch.device, form: torch.dtype
 ) -> torch.Tensor:
-    """A mask as attention takes it: 0 where seen, the lowest number elsewhere."""
+    """The mask in the form that attention adds: 0 where seen, the lowest number elsewhere."""
     seen = torch.from_numpy(mask).to(device)
-    return torch.zeros(seen.shape, dtype=form, device=device).masked_fill_(
-        ~seen, torch.finfo(form).min
-    )
+    added = torch.zeros(seen.shape, dtype=form, device=device)
+    return added.masked_fill_(~seen, torch.finfo(form).min)
 
 
 def block_attention(
@@ -135,7 +144,7 @@ def block_attention(
     block_plan: BlockPlan | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """What a model's layers call. Without a plan this is transformers' own attention."""
+    """The attention that a model's layers call. Without a plan it is transformers' own."""
     if block_plan is None:
         result: tuple[torch.Tensor, None] = sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **others
@@ -147,9 +156,8 @@ def block_attention(
     if unknown:
         raise UnsupportedAttention(", ".join(unknown))
     layer: int = module.layer_idx  # type: ignore[assignment]
-    queries, keys, values = (
-        part[0].transpose(0, 1) for part in (query, key, value)
-    )  # (tokens, heads, head dimension)
+    # Each (tokens, heads, head dimension)
+    queries, keys, values = (part[0].transpose(0, 1) for part in (query, key, value))
     plan = block_plan
     if len(plan.joining):
         plan.kept.write(
@@ -177,21 +185,16 @@ def _group_attention(
 ) -> torch.Tensor:
     """A group's results in the order of its queries: (blocks * queries, heads, head dimension).
 
-    Query heads that share a key head are laid beside each other as more queries, so that keys are
+    Query heads that share a key head are laid next to each other as more queries, so that keys are
     never repeated.
     """
     blocks, wide, long = group.shape
     heads, key_heads = queries.shape[1], keys.shape[1]
     q = queries.index_select(0, group.queries).view(blocks, wide, key_heads, heads // key_heads, -1)
-    q = q.permute(0, 2, 3, 1, 4).reshape(
-        blocks, key_heads, -1, q.shape[-1]
-    )  # repeats outside, queries inside
+    # The repeats are outside, the queries inside
+    q = q.permute(0, 2, 3, 1, 4).reshape(blocks, key_heads, -1, q.shape[-1])
     k = keys.index_select(0, group.keys).view(blocks, long, key_heads, -1).transpose(1, 2)
     v = values.index_select(0, group.keys).view(blocks, long, key_heads, -1).transpose(1, 2)
     out = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
     out = out.view(blocks, key_heads, heads // key_heads, wide, -1).permute(0, 3, 1, 2, 4)
     return out.reshape(blocks * wide, heads, -1)
-
-
-AttentionInterface.register(BLOCKS, block_attention)
-AttentionMaskInterface.register(BLOCKS, sdpa_mask)

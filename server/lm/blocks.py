@@ -1,10 +1,10 @@
 """One forward pass over many trees and generations: which tokens look at which keys, in blocks.
 
 The linear layers see one row of tokens and do not care whose they are. Attention is computed in
-blocks: a run of at most `block_tokens` tokens of one segment, against the keys that they can see at
-all: their common ancestors and themselves. A block holds keys of its own segment alone, so one
-user's tree is out of another's reach by construction, and the cost grows with the tokens and not
-with their square.
+blocks: a run of at most `block_tokens` tokens of one segment, against the keys that any of them can
+see: their common ancestors and themselves. A block holds only keys of its own segment, so one
+user's tree is out of another's reach by construction, and the cost grows with the number of tokens,
+not with its square.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import numpy.typing as npt
 from server.lm.packing import Indices, Tree, seen
 
 _ALIGNMENT = 8
-"""The keys of a group are a multiple of this: GPUs' kernels want a mask's rows aligned."""
+"""The number of keys in a group is a multiple of this, because GPU kernels want aligned masks."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
     """Tokens of one tree, or the next tokens of one generation, in a forward pass.
 
-    tokens, positions, ends: (length,), as in a Tree. `read` are the tokens after which logits are
-    wanted, ascending. `stream` names a generation: its tokens also see all that the stream read
-    before, and join it.
+    tokens, positions, ends: (length,), as in a Tree. `read` lists the tokens after which logits are
+    wanted, ascending. `stream` names a generation: its tokens also see everything that the stream
+    read before, and later ones see them.
     """
 
     tokens: Indices
@@ -57,11 +57,11 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class BlockGroup:
-    """Blocks of like shape, computed at once.
+    """Blocks of similar shape, computed at once.
 
-    queries: (blocks, queries) where in the row; keys: (blocks, keys) where in the row, or in the
-    kept keys when `kept`; mask: (blocks, queries, keys). Blocks that are shorter than the group's
-    shape are filled up with masked keys of their own and with queries whose result nobody reads.
+    queries: (blocks, queries), places in the row. keys: (blocks, keys), places in the row, or among
+    the kept keys if `kept`. mask: (blocks, queries, keys). Blocks that are smaller than the group's
+    shape are filled up with masked keys of their own, and with queries whose result is not used.
     """
 
     kept: bool
@@ -72,11 +72,11 @@ class BlockGroup:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A forward pass: its row of tokens, its blocks, and where each token's result stands among the
-    blocks' results.
+    """A forward pass: its row of tokens and its blocks.
 
-    tokens, positions, places: (length,). `read` are the row's tokens after which logits are wanted.
-    `joins` are the row's tokens whose keys are kept and the slots that they go to.
+    tokens, positions, places: (length,). `places` tells where each token's result is among the
+    blocks' results. `read` lists the tokens after which logits are wanted. `joins` lists the tokens
+    whose keys are kept, and the slots that they go to.
     """
 
     tokens: Indices
@@ -97,14 +97,16 @@ class _Block:
 
     @property
     def shape_class(self) -> tuple[bool, bool, int]:
-        """Blocks of one class go together: at most half of the keys of a group are filling."""
+        """Blocks of one class form a group, in which at most half of the keys are filling."""
         queries, keys = self.mask.shape
         return self.kept, queries > 1, max(5, int(keys - 1).bit_length())
 
 
 def lay_out(segments: Sequence[Segment], slots: Mapping[int, Indices], block_tokens: int) -> Layout:
-    """One forward pass over `segments`. `slots` gives, for each stream in it, the slots of all its
-    tokens, old and new."""
+    """Lay out one forward pass over `segments`.
+
+    `slots` gives the slots of all tokens of each stream, old and new.
+    """
     blocks: list[_Block] = []
     read, joining, joined = [], [], []
     start = 0
@@ -135,8 +137,10 @@ def _joined(parts: Sequence[Indices]) -> Indices:
 
 
 def _tree_blocks(segment: Segment, start: int, block_tokens: int) -> list[_Block]:
-    """Runs of a tree's tokens. In depth-first order what all of a run can see is its first token's
-    path and the run."""
+    """Blocks of a tree's tokens.
+
+    The tokens are in depth-first order, so a run sees at most its first token's path and itself.
+    """
     blocks = []
     for first in range(0, len(segment.tokens), block_tokens):
         run = np.arange(first, min(first + block_tokens, len(segment.tokens)))
@@ -146,7 +150,7 @@ def _tree_blocks(segment: Segment, start: int, block_tokens: int) -> list[_Block
 
 
 def _stream_blocks(segment: Segment, start: int, slots: Indices, block_tokens: int) -> list[_Block]:
-    """Runs of a generation's tokens: each sees all before it, which are kept."""
+    """Blocks of a generation's tokens. Each token sees all tokens before it, which are kept."""
     blocks = []
     before = len(slots) - len(segment.tokens)
     for first in range(0, len(segment.tokens), block_tokens):
@@ -158,8 +162,10 @@ def _stream_blocks(segment: Segment, start: int, slots: Indices, block_tokens: i
 
 
 def _grouped(blocks: Sequence[_Block], length: int) -> tuple[tuple[BlockGroup, ...], Indices]:
-    """The blocks by shape, and where each of the row's `length` tokens stands among all groups'
-    results."""
+    """Group the blocks by shape.
+
+    Also returns, for each of the row's `length` tokens, its place among all groups' results.
+    """
     classes: dict[tuple[bool, bool, int], list[_Block]] = {}
     for block in blocks:
         classes.setdefault(block.shape_class, []).append(block)

@@ -1,7 +1,7 @@
-"""GGUF files as folders that load fast: converted once, whole or not at all, and kept in the cache.
+"""Converts GGUF files into folders that load fast: once, completely or not at all.
 
-De-quantising and the tokenizer take minutes, loading what came of it seconds. The default model and
-a user's own file go the same way.
+De-quantising a file and its tokenizer takes minutes; loading the result takes seconds. The default
+model and a user's own file are treated alike, and the folders are kept in the cache.
 """
 
 from __future__ import annotations
@@ -29,37 +29,38 @@ if TYPE_CHECKING:
 
 _SCRATCH = ".making-"
 _MANIFEST = "converted.json"
-"""The sizes of the files of a converted folder, by which a cut one is noticed."""
+"""Lists the sizes of a converted folder's files, so that a cut one is noticed."""
 
 
 class CacheUnwritable(Exception):
-    """The cache is on a disk that this process may not write to."""
+    """The cache is in a place that this process may not write to."""
 
 
 def converted(gguf: Path, cache: Path, number_format: torch.dtype, progress: Progress) -> Path:
-    """The folder that `gguf` was converted into; converted now where that is not in the cache
-    whole.
+    """The folder that `gguf` was converted into; converts it now if the cache does not have it.
 
-    Found by the file's content, so that a moved file is known and a changed one is not mistaken for
-    it. Raises ModelUnusable, and CacheUnwritable where nothing can be kept.
+    The folder is named after the file's content, so a file that was moved is recognised, and one
+    that was changed is converted again. Raises ModelUnusable, and CacheUnwritable if nothing can be
+    kept.
     """
     require_gguf(gguf)
     with progress.step(f"reading {gguf.name}"):
         digest = file_digest(gguf)
     name = re.sub(r"[^\w.-]+", "-", gguf.stem)[:60]
-    folder = (
-        models_folder(cache) / f"{name}-{digest[:16]}-{str(number_format).removeprefix('torch.')}"
-    )
+    format_name = str(number_format).removeprefix("torch.")
+    folder = models_folder(cache) / f"{name}-{digest[:16]}-{format_name}"
     return kept(folder, lambda _, made: convert(gguf, made, number_format, progress))
 
 
 def convert(gguf: Path, folder: Path, number_format: torch.dtype, progress: Progress) -> None:
-    """De-quantise a GGUF file into `folder`, in the number format that it will be loaded in. Raises
-    ModelUnusable."""
+    """De-quantise a GGUF file into `folder`, in the number format that it will be loaded in.
+
+    Raises ModelUnusable.
+    """
     from transformers import AutoTokenizer
 
     with tempfile.TemporaryDirectory() as alone:
-        # By a name that transformers knows, and away from whatever else lies next to the file
+        # Under a name that transformers recognises, and away from other files next to it
         alias = Path(alone) / "model.gguf"
         alias.symlink_to(gguf.resolve())
         with progress.step(f"converting {gguf.name}, once"), counting_tensors(progress):
@@ -93,11 +94,11 @@ def _save_model(alias: Path, gguf: Path, folder: Path, number_format: torch.dtyp
 
 
 def kept(folder: Path, make: Callable[[Path, Path], None]) -> Path:
-    """`folder`, made where it is not there whole: by `make(scratch folder, folder to fill)`, then
-    renamed.
+    """`folder`, which `make(scratch folder, folder to fill)` makes if it is missing or not whole.
 
-    Two at once both make it, and the first one's is kept. Whatever ends this leaves either all of
-    the folder or nothing; what a killed process left is removed by the next one.
+    The filled folder is renamed at the end, so an interruption leaves either all of it or nothing.
+    Of two processes that make it at once, the first one's is kept. What a killed process left is
+    removed by the next one.
     """
     if intact(folder):
         return folder
@@ -115,8 +116,8 @@ def kept(folder: Path, make: Callable[[Path, Path], None]) -> Path:
 
 
 def intact(folder: Path) -> bool:
-    """Whether a converted folder is whole, as far as its files' sizes tell."""
-    if not (folder / _MANIFEST).exists():  # converted before there were manifests
+    """Whether a converted folder is whole, judging by its files' sizes."""
+    if not (folder / _MANIFEST).exists():  # converted by a version without manifests
         return (folder / "config.json").is_file()
     try:
         sizes = json.loads((folder / _MANIFEST).read_text())
@@ -133,7 +134,7 @@ def file_digest(path: Path) -> str:
 
 @contextlib.contextmanager
 def _scratch(parent: Path) -> Iterator[Path]:
-    """A folder of this process's own in `parent`, removed at the end. Raises CacheUnwritable."""
+    """A folder in `parent` for this process only, removed at the end. Raises CacheUnwritable."""
     try:
         parent.mkdir(parents=True, exist_ok=True)
         with _locked(parent):
@@ -154,7 +155,7 @@ def _scratch(parent: Path) -> Iterator[Path]:
 
 
 def _remove_left_over(parent: Path) -> None:
-    """Remove the scratch folders of processes that are gone: nobody holds their locks."""
+    """Remove the scratch folders of processes that are gone, whose locks are free."""
     for path in parent.glob(f"{_SCRATCH}*"):
         with contextlib.suppress(OSError):
             held = _lock(path, fcntl.LOCK_NB)
@@ -183,8 +184,10 @@ def _lock(folder: Path, how: int = 0) -> int:
 
 
 def _open_as_written(folder: Path) -> None:
-    """Weights get the access of the files beside them: safetensors writes them for their owner
-    alone."""
+    """Give the weights the access of the files next to them.
+
+    safetensors writes files that only their owner may read.
+    """
     usual = (folder / "config.json").stat().st_mode
     for file in folder.iterdir():
         file.chmod(usual)

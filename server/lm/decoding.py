@@ -1,4 +1,4 @@
-"""Continuing a prompt token by token, as characters that can be shown."""
+"""Continues a prompt token by token, and gives out characters that can be shown."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from server.lm.blocks import Segment
 from server.tuning.ports import GenerateRequest, ModelCost, Piece
 
 _INCOMPLETE = "�"
-"""What a tokenizer decodes a cut character to."""
+"""A tokenizer decodes an incomplete character to this."""
 
 _GREEDY_BELOW = 1e-6
-"""A temperature under which the most probable token is drawn all but surely, and under which logits
+"""Below this temperature the most probable token is drawn almost surely, and dividing logits by it
 would overflow."""
 
 
 class Generation:
-    """One continuation under way: what it reads next, and what it says.
+    """One continuation under way: what the model reads next, and what it has written.
 
-    Ends at one of the tokens `ends`, before one of `request.stop`, or after `max_tokens` tokens.
+    It ends at one of the tokens `ends`, before one of `request.stop`, or after `max_tokens` tokens.
     """
 
     def __init__(
@@ -42,23 +42,30 @@ class Generation:
         self._draw = _Draw(request)
         self._text = GrowingText(tokenizer, request.stop)
 
+    @property
+    def unread(self) -> int:
+        """How many tokens the model has not read yet: of the prompt, or the one drawn last."""
+        return len(self._unread)
+
     def next_segment(self, room: int) -> Segment:
-        """What the next forward pass reads of it: the last token, or of a prompt as much as there
-        is room for."""
+        """What the next forward pass reads: the last token, or as much of the prompt as fits."""
         tokens = self._unread[:room]
         return Segment.of_stream(
             self.stream, tokens, self._position, read_last=len(tokens) == len(self._unread)
         )
 
     def advance(self, segment: Segment, logits: torch.Tensor) -> Piece:
-        """What it says after `segment` was read. logits: (1, vocabulary), or (0, vocabulary) within
-        the prompt."""
+        """Take what was read, and return the text that it gives.
+
+        logits: (1, vocabulary), or (0, vocabulary) where the prompt goes on.
+        """
         read = len(segment.tokens)
+        # The draw may run out of memory, so it comes before anything is changed
+        token = self._draw(logits[0].float()) if len(logits) else None
         del self._unread[:read]
         self._position += read
-        if not len(logits):
+        if token is None:
             return Piece("", ModelCost(1, read, 0))
-        token = self._draw(logits[0].float())
         if token in self._ends:
             self.finished = True
             return Piece(self._text.rest(), ModelCost(1, read, 0))
@@ -72,7 +79,10 @@ class Generation:
 
 
 class _Draw:
-    """The next token: the most probable one, or with a temperature a draw that the seed repeats."""
+    """Chooses the next token: the most probable, or a draw if there is a temperature.
+
+    The same seed repeats the draws.
+    """
 
     def __init__(self, request: GenerateRequest) -> None:
         self._temperature = request.temperature or 0.0
@@ -90,7 +100,7 @@ class _Draw:
 
 
 class GrowingText:
-    """Tokens as text, given out in whole characters and never past a stop text."""
+    """Turns tokens into text, in whole characters and never past a stop text."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str]) -> None:
         self._tokenizer = tokenizer
@@ -102,13 +112,16 @@ class GrowingText:
         self.stopped = False
 
     def feed(self, token: int) -> str:
-        """The characters that `token` completes and that no stop text can still begin in."""
+        """Add `token`, and return the characters that are now certain.
+
+        Held back are incomplete characters, and those that may be the beginning of a stop text.
+        """
         self._tokens.append(token)
         self._text = self._tokenizer.decode(
             self._tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
         )
-        # A stop text right at the start is only the line end before an answer: look behind the
-        # leading blanks.
+        # A stop text right at the start is only the line end before an answer, so the search
+        # starts after the leading blanks
         lead = len(self._text) - len(self._text.lstrip())
         found = [at for s in self._stop if (at := self._text.find(s, lead)) >= 0]
         if found:
@@ -119,7 +132,7 @@ class GrowingText:
         return self._give(min(len(whole), len(self._text) - held))
 
     def rest(self) -> str:
-        """What was held back, at the end."""
+        """The characters that were held back, once there are no more tokens."""
         return self._give(len(self._text))
 
     def _give(self, upto: int) -> str:

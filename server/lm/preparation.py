@@ -1,37 +1,46 @@
-"""What a job needs before the model can run it: its texts as tokens. Neither on the event loop nor
-on the model's thread."""
+"""Tokenizing a request's texts before the model runs it, on threads of its own.
+
+Long texts take seconds, so they are tokenized neither on the event loop nor on the model's thread.
+"""
 
 from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import deque
+from collections.abc import Callable
 from typing import TypeAlias
 
-from server.errors import DeadlinePassed, Internal, KgtError
+from server.errors import Internal, KgtError
 from server.lm.tokens import Steps
-from server.lm.worker import Job, ModelWorker
+from server.lm.work import ModelWork
 
 LONG_CHARACTERS = 1 << 13
-"""A request with a longer text than this is prepared by one of the threads only."""
+"""A request with a longer text than this is prepared by one of the two threads only."""
 
-_Turn: TypeAlias = "tuple[Job, Steps[None]]"
+_Turn: TypeAlias = "tuple[ModelWork, Steps[None]]"
 
 _log = logging.getLogger("kgt")
 
 
 class Preparation:
-    """Prepares jobs that have their place in the worker's queue, each a step at a time, in turn.
+    """Prepares work that already has its place in the model's queue, one step at a time, in turn.
 
     A step is a few milliseconds of tokenizing, unless a text cannot be cut. Long texts are left to
-    one thread, so that however many there are they only delay each other; the second thread is
-    there for the rest. Between steps, what was cancelled or is too late is dropped. The worker's
-    queue bounds what is prepared.
+    one thread, so that they delay only each other, however many there are. The second thread is
+    there for everything else. Between steps, work that was cancelled or is too late is refused.
+
+    `start` is called with work that is prepared, `refuse` with work that cannot be. The model's
+    queue bounds how much is prepared at once.
     """
 
-    def __init__(self, worker: ModelWorker) -> None:
-        self._worker = worker
+    def __init__(
+        self,
+        start: Callable[[ModelWork], None],
+        refuse: Callable[[ModelWork, KgtError], None],
+    ) -> None:
+        self._start = start
+        self._refuse = refuse
         self._short: deque[_Turn] = deque()
         self._long: deque[_Turn] = deque()
         self._changed = threading.Condition()
@@ -43,13 +52,14 @@ class Preparation:
         for thread in self._threads:
             thread.start()
 
-    def begin(self, job: Job) -> None:
-        """Prepare `job`, which the worker has queued; the worker runs or refuses it then."""
-        lane = self._long if job.longest_text > LONG_CHARACTERS else self._short
-        self._give_turn(lane, (job, self._worker.preparation(job)))
+    def begin(self, work: ModelWork) -> None:
+        """Prepare `work`, then start or refuse it."""
+        lane = self._long if work.longest_text > LONG_CHARACTERS else self._short
+        self._give_turn(lane, (work, work.prepare()))
 
     def close(self) -> None:
-        """End the threads after the step that each is in. The worker fails what is left."""
+        """End the threads after the step that each is in. What is left is neither started nor
+        refused."""
         with self._changed:
             self._closed = True
             self._short.clear()
@@ -61,23 +71,22 @@ class Preparation:
     def _run(self, lanes: tuple[deque[_Turn], ...]) -> None:
         """Take turns from the first of `lanes` that has any."""
         while (found := self._next_turn(lanes)) is not None:
-            lane, (job, steps) = found
+            lane, (work, steps) = found
             try:
-                _require_wanted(job)
+                work.require_wanted()
                 next(steps)
             except StopIteration:
-                self._worker.start(job)
+                self._start(work)
             except KgtError as error:
-                self._worker.refuse(job, error)
-            except (
-                Exception
-            ) as error:  # a defect of a tokenizer; its message may hold what a user wrote
+                self._refuse(work, error)
+            except Exception as error:
+                # A defect of a tokenizer. Its message may hold what a user wrote.
                 _log.error("texts could not be tokenized: %s", type(error).__name__)
-                self._worker.refuse(
-                    job, Internal("the texts could not be tokenized; the server's log says more")
+                self._refuse(
+                    work, Internal("the texts could not be tokenized; the server's log says more")
                 )
             else:
-                self._give_turn(lane, (job, steps))
+                self._give_turn(lane, (work, steps))
 
     def _give_turn(self, lane: deque[_Turn], turn: _Turn) -> None:
         with self._changed:
@@ -86,6 +95,7 @@ class Preparation:
                 self._changed.notify_all()
 
     def _next_turn(self, lanes: tuple[deque[_Turn], ...]) -> tuple[deque[_Turn], _Turn] | None:
+        """Wait for a turn in one of `lanes`; None once this is closed."""
         with self._changed:
             while not self._closed:
                 for lane in lanes:
@@ -93,8 +103,3 @@ class Preparation:
                         return lane, lane.popleft()
                 self._changed.wait()
             return None
-
-
-def _require_wanted(job: Job) -> None:
-    if job.cancelled.is_set() or (job.deadline is not None and time.monotonic() >= job.deadline):
-        raise DeadlinePassed("the deadline passed before the model was asked", retry_after_s=None)

@@ -1,5 +1,4 @@
-"""What a start is doing, told in the log: each step when it begins, and every few seconds how far
-it is."""
+"""Writes to the log what the start is doing: each step, and every few seconds how far it is."""
 
 from __future__ import annotations
 
@@ -20,7 +19,7 @@ _log = logging.getLogger("kgt")
 
 
 class Progress:
-    """Tells the steps of one start. `stop`, once set, ends it at the next step or item."""
+    """Logs the steps of one start. Setting `stop` ends the start at the next step or item."""
 
     def __init__(
         self, stop: threading.Event | None = None, clock: Callable[[], float] = time.monotonic
@@ -30,14 +29,14 @@ class Progress:
         self._told = -INTERVAL_S
 
     def say(self, what: str) -> None:
-        """Tell what begins now."""
+        """Log what begins now."""
         self._require_wanted()
         self._told = self._clock()
         _log.info("%s", what)
 
     @contextlib.contextmanager
     def step(self, what: str) -> Iterator[None]:
-        """Tell that `what` begins, and again for as long as nothing else is told about it."""
+        """Log that `what` begins, and again while nothing else is logged about it."""
         self.say(what)
         begun, done = self._clock(), threading.Event()
 
@@ -56,7 +55,7 @@ class Progress:
             reminder.join()
 
     def counted(self, items: Iterable[Item], total: int, what: str) -> Iterator[Item]:
-        """`items`, with a line such as "tensor 40 of 272" every few seconds."""
+        """Pass on `items`, and log a line such as "tensor 40 of 272" every few seconds."""
         for number, item in enumerate(items, 1):
             self._require_wanted()
             if (now := self._clock()) - self._told >= INTERVAL_S:
@@ -71,8 +70,7 @@ class Progress:
 
 @contextlib.contextmanager
 def counting_tensors(progress: Progress) -> Iterator[None]:
-    """Meanwhile transformers' own progress over tensors is told by `progress`, and no bars are
-    drawn."""
+    """Let `progress` log transformers' own progress over tensors, in place of progress bars."""
     from transformers import modeling_gguf_pytorch_utils as gguf_loader
     from transformers.utils import logging as transformers_logging
 
@@ -88,7 +86,7 @@ def counting_tensors(progress: Progress) -> Iterator[None]:
                 lambda _, arguments, options: told(*arguments, **options)
             )
             undone.callback(transformers_logging.set_tqdm_hook, before)
-        if hasattr(gguf_loader, "tqdm"):  # most GGUF files go through a loader that knows no hook
+        if hasattr(gguf_loader, "tqdm"):  # the loader of most GGUF files has no hook
             bars = gguf_loader.tqdm
             gguf_loader.tqdm = told
             undone.callback(setattr, gguf_loader, "tqdm", bars)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TypeVar
 
 from transformers import PreTrainedTokenizerBase
@@ -14,21 +15,23 @@ from server.lm.pieces import PIECE_CHARACTERS, pieces, traits_of
 from server.tuning.ports import Branch, GenerateRequest
 
 _STEP_CHARACTERS = 1 << 15
-"""Characters that one step tokenizes, about: 10 ms. A text that cannot be cut is one step."""
+"""One step tokenizes about so many characters: 10 ms. A text that cannot be cut is one step."""
 _STEP_TEXTS = 256
 _REQUEST_TOKENS = 1 << 24
-"""Tokens of all texts of a request, what they share counted each time: 128 MB while they are
-prepared."""
+"""A request's texts may have so many tokens in all, counted before common beginnings are shared:
+128 MB while they are prepared."""
 
 Result = TypeVar("Result")
 Steps = Generator[None, None, Result]
-"""Work that stops after each step, so that others can have a turn."""
+"""Work that pauses after each step, so that others can have a turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Text:
-    """A text to be tokenized: what it may take of the model's context, and the field to shorten if
-    it takes more."""
+    """A text to be tokenized, with at most `limit` tokens.
+
+    `field` is the request's field to shorten if there are more.
+    """
 
     text: str
     limit: int
@@ -36,11 +39,11 @@ class _Text:
 
 
 class Tokenizer:
-    """A model's tokenizer, within the model's context.
+    """A model's tokenizer, which refuses texts that do not fit the model's context.
 
-    Tokenizes long texts piece by piece and each distinct piece of a request once: what all its
-    prompts share costs as much as one of them. `piece_characters` is how long a piece is at least;
-    `rows` how many tokens the model knows.
+    Long texts are tokenized piece by piece, and each distinct piece of a request once: what all
+    prompts share costs no more than a single prompt. `piece_characters` is the least length of a
+    piece; `rows` is the number of tokens that the model knows.
     """
 
     def __init__(
@@ -63,10 +66,10 @@ class Tokenizer:
         self._unknown_from = rows if rows is not None and highest >= rows else None
 
     def require_bounded(self, text: str, field: str) -> None:
-        """Raise TextTooLong where `text` has more bytes than a whole context of the longest tokens.
+        """Raise TextTooLong if `text` has more bytes than a whole context of the longest tokens.
 
-        Looks at lengths alone, so that it costs nothing. Most texts that are too long pass; none
-        that fits is refused.
+        Looks only at lengths, so it costs nothing. No text that fits is refused, but most texts
+        that are too long pass.
         """
         if self._longest is None or 4 * len(text) <= self.context_tokens * self._longest:
             return
@@ -75,12 +78,11 @@ class Tokenizer:
             raise TextTooLong(field, least, self.context_tokens)
 
     def prompt(self, text: str) -> list[int]:
-        """The tokens of a prompt, with the tokenizer's own beginning-of-sequence token where it
-        sets one."""
+        """The tokens of a prompt, after a beginning-of-sequence token if the tokenizer sets one."""
         return finished(self.prompt_in_steps(GenerateRequest(text, 1), room=0))
 
     def prompt_in_steps(self, request: GenerateRequest, room: int = 1) -> Steps[list[int]]:
-        """The prompt's tokens, which leave `room` in the context. Raises TextTooLong."""
+        """The prompt's tokens. Raises TextTooLong unless they leave `room` in the context."""
         limit = self.context_tokens - room
         (tokens,) = yield from self._tokens([_Text(request.prompt, limit, request.field)])
         if len(tokens) > limit:
@@ -94,8 +96,8 @@ class Tokenizer:
     def sequences_in_steps(self, branches: Sequence[Branch]) -> Steps[list[TokenSequence]]:
         """One sequence for each continuation of each branch, in order. Raises TextTooLong.
 
-        Prompt and continuation are tokenized as one text, as the model would have met them, and cut
-        where the tokens part from the prompt's own.
+        Prompt and continuation are tokenized as one text, as the model has met them in training.
+        The continuation starts where the tokens differ from the prompt's own.
         """
         # A prompt's own tokens may be a few more than those that it has with a continuation
         texts = [_Text(b.prompt, 2 * self.context_tokens, b.field) for b in branches]
@@ -104,10 +106,9 @@ class Tokenizer:
                 field = branch.field_to_shorten(number)
                 texts.append(_Text(branch.prompt + continuation, self.context_tokens, field))
         tokens = yield from self._tokens(texts)
-        prompts, wholes = (
-            tokens[: len(branches)],
-            zip(texts[len(branches) :], tokens[len(branches) :], strict=True),
-        )
+        count = len(branches)
+        prompts = tokens[:count]
+        wholes = zip(texts[count:], tokens[count:], strict=True)
         sequences = []
         for branch, prompt in zip(branches, prompts, strict=True):
             for _ in branch.continuations:
@@ -126,8 +127,7 @@ class Tokenizer:
         return TokenSequence(tuple(whole), start)
 
     def _tokens(self, texts: Sequence[_Text]) -> Steps[list[list[int]]]:
-        """The tokens of each text. Stops at the first of which more pieces are read than its limit
-        allows."""
+        """The tokens of each text. Stops at the first text that exceeds its limit."""
         known: dict[str, list[int]] = {}
         counts, total = [0] * len(texts), 0
         for step in _steps(self._pieces(texts)):
@@ -156,28 +156,27 @@ class Tokenizer:
     def _encoded(self, texts: list[str]) -> list[list[int]]:
         if not texts:
             return []
-        whole = (
-            self._piece_characters is None
-        )  # else what the tokenizer adds comes around the joined pieces
+        # The special tokens of a text in pieces are added around the joined pieces
+        whole = self._piece_characters is None
         encoded: list[list[int]] = self.tokenizer(texts, add_special_tokens=whole).input_ids
-        if (
-            rows := self._unknown_from
-        ) is not None:  # a token that was added to the tokenizer alone, said in a text
-            encoded = [
-                [token if token < rows else self._stand_in() for token in ids] for ids in encoded
-            ]
-        return encoded
+        return [self._known(ids) for ids in encoded]
+
+    def _known(self, ids: list[int]) -> list[int]:
+        """`ids` with a stand-in for the tokens that only the tokenizer knows, not the model."""
+        rows = self._unknown_from
+        if rows is None:
+            return ids
+        return [token if token < rows else self._stand_in() for token in ids]
 
     def _joined(self, text: str, known: dict[str, list[int]]) -> list[int]:
         parts = [known[piece] for piece in pieces(text, self._piece_characters)]
         if self._piece_characters is None or self._added is None:
             return self._without_end(parts[0])
         before, after = self._added
-        return self._without_end([*before, *(token for part in parts for token in part), *after])
+        return self._without_end([*before, *chain.from_iterable(parts), *after])
 
     def _added_around(self) -> tuple[list[int], list[int]] | None:
-        """The tokens that the tokenizer adds before and after a text; None where that cannot be
-        told."""
+        """The tokens that the tokenizer adds before and after a text; None if that is unclear."""
         plain, added = (
             self.tokenizer(["a"], add_special_tokens=add).input_ids[0] for add in (False, True)
         )
@@ -193,7 +192,7 @@ class Tokenizer:
         return ids
 
     def _stand_in(self) -> int:
-        """A token for an empty beginning."""
+        """A token to stand for an empty beginning."""
         for token in (self.tokenizer.bos_token_id, self.tokenizer.eos_token_id, 0):
             if token is not None:
                 return int(token)
@@ -201,7 +200,7 @@ class Tokenizer:
 
 
 def finished(steps: Steps[Result]) -> Result:
-    """What `steps` come to, taken one after the other."""
+    """Take all `steps`, and return their result."""
     while True:
         try:
             next(steps)
@@ -211,7 +210,7 @@ def finished(steps: Steps[Result]) -> Result:
 
 
 def _steps(items: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
-    """`items` in lists of about _STEP_CHARACTERS characters."""
+    """Divide `items` into lists of about _STEP_CHARACTERS characters."""
     step: list[tuple[int, str]] = []
     characters = 0
     for item in items:

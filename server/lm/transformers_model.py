@@ -1,29 +1,29 @@
-"""LanguageModel on transformers: any Hugging Face causal model, on a processor or a GPU."""
+"""The LanguageModel on transformers: any Hugging Face causal model, on a processor or a GPU."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from server.lm import defaults
 from server.lm.forward import choose_forward
 from server.lm.loading import LoadedModel
 from server.lm.preparation import Preparation
 from server.lm.tokens import Tokenizer
-from server.lm.worker import GenerateJob, ModelWorker, ScoreJob
+from server.lm.work import GenerateWork, ModelWork, ScoreWork
+from server.lm.worker import ModelWorker
+from server.tuning.deadline import call_deadline
 from server.tuning.ports import Branch, GenerateRequest, Piece, Scores
 
 BLOCK_TOKENS = 64
-"""Queries in a block of attention: about a root's length, so that neither roots nor blocks are most
-of the keys."""
-
-_PROCESSOR_BUDGET, _GPU_BUDGET = 2048, 16_384
-"""Tokens in a forward pass. A processor's time grows with the tokens, and generations wait for the
-pass under way."""
+"""Queries in a block of attention. About as many as a tree's root has tokens, so that neither the
+roots nor the blocks make up most of the keys."""
 
 _log = logging.getLogger("kgt")
 
@@ -31,14 +31,14 @@ _log = logging.getLogger("kgt")
 class TransformersModel:
     """Scores continuations and generates text with one model, on one thread, for all users at once.
 
-    `token_budget`: tokens in a forward pass, 0 for what suits the device; `streams`: generations
-    under way at most; `queue_capacity`: requests that wait for either.
+    `token_budget` is the number of tokens in a forward pass; 0 chooses one for the device. At most
+    `streams` generations are under way at once, and at most `queue_capacity` requests wait.
     """
 
     def __init__(
         self,
         loaded: LoadedModel,
-        queue_capacity: int = 256,
+        queue_capacity: int = defaults.QUEUE,
         token_budget: int = 0,
         streams: int = 32,
         block_tokens: int = BLOCK_TOKENS,
@@ -47,16 +47,17 @@ class TransformersModel:
         _log.info("warming the model")
         rows = loaded.model.get_input_embeddings().weight.shape[0]
         self._tokenizer = Tokenizer(loaded.tokenizer, loaded.context_tokens, rows=rows)
+        self._ends = _ends(loaded.model, loaded.tokenizer)
+        self._streams = itertools.count()
+        on_processor = loaded.model.device.type == "cpu"
         self._worker = ModelWorker(
             choose_forward(loaded.model, block_tokens),
-            self._tokenizer,
-            _ends(loaded.model, loaded.tokenizer),
             capacity=queue_capacity,
             budget=token_budget
-            or (_PROCESSOR_BUDGET if loaded.model.device.type == "cpu" else _GPU_BUDGET),
+            or (defaults.PROCESSOR_TOKENS if on_processor else defaults.GPU_TOKENS),
             streams=streams,
         )
-        self._preparation = Preparation(self._worker)
+        self._preparation = Preparation(self._worker.start, self._worker.refuse)
 
     @property
     def fingerprint(self) -> str:
@@ -68,14 +69,15 @@ class TransformersModel:
 
     @property
     def max_scored_triples(self) -> int:
-        return 64 if self._loaded.model.device.type == "cpu" else 512
+        on_a_processor = self._loaded.model.device.type == "cpu"
+        return defaults.PROCESSOR_SCORED_TRIPLES if on_a_processor else defaults.GPU_SCORED_TRIPLES
 
     @property
     def token_budget(self) -> int:
-        """Tokens in a forward pass; less than at the start for a while after memory has run out."""
-        return self._worker.budget
+        """Tokens in a forward pass. Smaller for a while after memory has run out."""
+        return self._worker.budget.tokens
 
-    async def score(self, branches: Sequence[Branch], deadline: float | None = None) -> Scores:
+    async def score(self, branches: Sequence[Branch]) -> Scores:
         """The log-probabilities of all continuations.
 
         Raises TextTooLong, RequestTooLarge, ModelBusy, DeadlinePassed.
@@ -91,22 +93,21 @@ class TransformersModel:
             if not future.done():
                 setter(value)
 
-        job = ScoreJob(
-            fail=lambda error: _call(loop, settle, future.set_exception, error),
-            deadline=deadline,
-            branches=branches,
+        work = ScoreWork(
+            branches,
+            self._tokenizer,
+            self._worker.budget,
+            deadline=call_deadline.get(),
             give=lambda scores: _call(loop, settle, future.set_result, scores),
+            fail=lambda error: _call(loop, settle, future.set_exception, error),
         )
-        self._worker.submit(job)
-        self._preparation.begin(job)
+        self._begin(work)
         try:
             return await future
         finally:
-            job.cancelled.set()
+            work.cancelled.set()
 
-    async def generate(
-        self, request: GenerateRequest, deadline: float | None = None
-    ) -> AsyncIterator[Piece]:
+    async def generate(self, request: GenerateRequest) -> AsyncIterator[Piece]:
         """The continuation of a prompt. Raises TextTooLong, ModelBusy, DeadlinePassed."""
         self._tokenizer.require_bounded(request.prompt, request.field)
         loop = asyncio.get_running_loop()
@@ -115,16 +116,28 @@ class TransformersModel:
         def give(item: Piece | BaseException | None) -> None:
             _call(loop, pieces.put_nowait, item)
 
-        job = GenerateJob(fail=give, deadline=deadline, request=request, give=give)
-        self._worker.submit(job)
-        self._preparation.begin(job)
+        work = GenerateWork(
+            request,
+            self._tokenizer,
+            self._ends,
+            next(self._streams),
+            deadline=call_deadline.get(),
+            give=give,
+            fail=give,
+        )
+        self._begin(work)
         try:
             while (item := await pieces.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
                 yield item
         finally:
-            job.cancelled.set()
+            work.cancelled.set()
+
+    def _begin(self, work: ModelWork) -> None:
+        """Give `work` its place in the queue, then prepare it."""
+        self._worker.submit(work)
+        self._preparation.begin(work)
 
     def close(self) -> None:
         """Stop the threads once the work under way is done."""
@@ -135,10 +148,9 @@ class TransformersModel:
 def _call(
     loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *arguments: object
 ) -> None:
-    """Call on the loop's thread; nobody is left to be told where the loop has ended."""
-    with contextlib.suppress(
-        RuntimeError
-    ):  # what call_soon_threadsafe raises then, and nothing else
+    """Call on the loop's thread. If the loop has ended, nobody is left to be told."""
+    # The only thing that call_soon_threadsafe raises is a RuntimeError for a loop that has ended
+    with contextlib.suppress(RuntimeError):
         loop.call_soon_threadsafe(callback, *arguments)
 
 

@@ -1,6 +1,6 @@
-"""Whether a model's files are what they should be, looked at before any of them is loaded.
+"""Checks a model's files before any of them is loaded.
 
-Each complaint is one line: the file, what is wrong with it, and what to do.
+Each error is one line: the file, what is wrong with it, and what to do.
 """
 
 from __future__ import annotations
@@ -13,6 +13,9 @@ from typing import Any, BinaryIO
 
 from server.errors import ModelUnusable
 
+ADAPTER_CONFIG = "adapter_config.json"
+"""The file by which a PEFT adapter is known."""
+
 _POINTER = b"version https://git-lfs"
 _SAFETENSORS, _TORCH = "model.safetensors", "pytorch_model.bin"
 _AGAIN = "copy or download it again"
@@ -24,12 +27,12 @@ _GGUF_TEXT, _GGUF_ARRAY = 8, 9
 
 
 def unusable(path: Path, wrong: str, remedy: str = _AGAIN) -> ModelUnusable:
-    """The complaint about a file."""
+    """The error about a file."""
     return ModelUnusable(f"{path}: {wrong}; {remedy}")
 
 
 def require_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file. Raises ModelUnusable."""
+    """Read the object in a JSON file. Raises ModelUnusable."""
     with opened(path) as file:
         text = file.read()
     try:
@@ -42,8 +45,10 @@ def require_json(path: Path) -> dict[str, Any]:
 
 
 def require_whole_weights(folder: Path) -> None:
-    """All weight files of a model's folder are there and whole. Raises ModelUnusable naming the
-    first that is not."""
+    """Require all weight files of a model's folder, whole.
+
+    Raises ModelUnusable, which names the first one that is not.
+    """
     for path in weight_files(folder):
         if path.suffix == ".safetensors":
             require_safetensors(path)
@@ -52,8 +57,10 @@ def require_whole_weights(folder: Path) -> None:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The files with the weights of a model's folder, those that an index names included. Raises
-    ModelUnusable."""
+    """The files with the weights in a model's folder, also those that an index names.
+
+    Raises ModelUnusable.
+    """
     for name in (_SAFETENSORS, _TORCH):
         if (single := folder / name).exists() or single.is_symlink():
             return [single]
@@ -82,7 +89,7 @@ def _shards(index: Path) -> list[Path]:
 
 
 def require_safetensors(path: Path) -> None:
-    """The file's header can be read, and as many bytes follow it as it says. Raises ModelUnusable."""
+    """Require a header that can be read, and as many bytes as it says. Raises ModelUnusable."""
     size = _size(path)
     with opened(path) as file:
         start = file.read(8)
@@ -107,8 +114,10 @@ def require_safetensors(path: Path) -> None:
 
 
 def require_gguf(path: Path) -> None:
-    """The file is GGUF of a version that can be read, and holds all tensors that it lists. Raises
-    ModelUnusable."""
+    """Require a GGUF file of a known version that holds all tensors that it lists.
+
+    Raises ModelUnusable.
+    """
     from gguf import GGML_QUANT_SIZES
 
     size = _size(path)
@@ -120,9 +129,8 @@ def require_gguf(path: Path) -> None:
                 "KGT_MODEL takes a Hugging Face folder, hub id or .gguf file",
             )
         try:
-            end = _GgufReader(file, size).end(
-                {int(kind): sizes for kind, sizes in GGML_QUANT_SIZES.items()}
-            )
+            sizes = {int(kind): block for kind, block in GGML_QUANT_SIZES.items()}
+            end = _GgufReader(file, size).end(sizes)
         except (struct.error, ValueError, OverflowError, MemoryError):
             raise unusable(path, "is cut or damaged: its list of tensors cannot be read") from None
     if size < end:
@@ -130,7 +138,7 @@ def require_gguf(path: Path) -> None:
 
 
 class _GgufReader:
-    """Walks over a GGUF file's metadata to where its tensors end, and keeps nothing of it."""
+    """Reads a GGUF file's metadata only to find where its tensors end."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
@@ -138,7 +146,7 @@ class _GgufReader:
         self._alignment = 32
 
     def end(self, sizes: dict[int, tuple[int, int]]) -> int:
-        """Where the last tensor ends. `sizes`: (elements, bytes) of a block of each type of number."""
+        """Where the last tensor ends. `sizes`: (elements, bytes) in a block of each number type."""
         version, tensors, entries = self._numbers("<IQQ")
         if version not in (2, 3):
             raise ValueError("an unknown version")
@@ -158,9 +166,8 @@ class _GgufReader:
         for length in self._numbers(f"<{dimensions}Q"):
             elements *= length
         kind, offset = self._numbers("<IQ")
-        block, width = sizes.get(
-            kind, (1, 0)
-        )  # a type that is not known here is the converter's to refuse
+        # A type that is not known here counts as empty; the converter refuses it
+        block, width = sizes.get(kind, (1, 0))
         return int(offset) + elements // block * width
 
     def _skip_value(self, kind: int, name: bytes = b"") -> None:
@@ -197,8 +204,7 @@ class _GgufReader:
 
 
 def opened(path: Path) -> BinaryIO:
-    """The file, open, if it is one that can be read and not a stand-in for one. Raises
-    ModelUnusable."""
+    """Open a file that can be read and is not a Git LFS pointer. Raises ModelUnusable."""
     if path.is_dir():
         raise unusable(path, "is a folder, where a file is expected")
     try:
@@ -206,7 +212,7 @@ def opened(path: Path) -> BinaryIO:
     except FileNotFoundError:
         raise unusable(path, "is missing", "copy or download it too") from None
     except OSError as error:
-        raise unusable(path, f"cannot be read: {error.strerror}", "see who may read it") from None
+        raise unusable(path, f"cannot be read: {error.strerror}", "check who may read it") from None
     start = file.peek(len(_POINTER))[: len(_POINTER)]
     if start == _POINTER:
         file.close()
@@ -232,5 +238,5 @@ def named_few(names: Collection[str], most: int = 3) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """What a library's error says, in one line."""
+    """The first line of a library's error message."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -1,4 +1,4 @@
-"""What happens around every call: who calls, what an error becomes, and one line in the log."""
+"""What happens around every call: who calls, until when, and one line in the log."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ import contextlib
 import contextvars
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
 import grpc
 import grpc.aio
-from google.protobuf.any_pb2 import Any as AnyMessage
-from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import DecodeError, Message
-from google.rpc import error_details_pb2, status_pb2
+from google.protobuf.message import DecodeError
 
 from kgt.v1 import personalization_pb2 as pb
 from server import errors
 from server.rpc import limits
 from server.rpc.load import Load
+from server.rpc.statuses import message_of, status_of, trailers
 from server.tuning.deadline import call_deadline
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -31,32 +29,10 @@ Behavior: TypeAlias = "Callable[[Incoming, Context], Awaitable[Any]]"
 _END: Any = grpc.aio.EOF  # type: ignore[attr-defined]
 
 _LEAVING = (pb.ExportOverlayRequest, pb.EraseUserRequest)
-
-DOMAIN = "kgt"
-_RETRYABLE_MOST_S = 30.0
+"""Requests of users who take their data with them or have it removed."""
 _PATIENCE_WITH_ERRORS_S = 1.0
-"""A status waits behind the messages that a caller does not read. The call ends without it then."""
-_MOST_TEXT_BYTES = 1024
-_MOST_STATUS_BYTES = 3500
-"""In base64, and next to a message of 1 KiB, under 6 KiB: clients take 8 KiB of trailers in all."""
-
-STATUS_OF: dict[type[errors.KgtError], grpc.StatusCode] = {
-    errors.InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
-    errors.NotFound: grpc.StatusCode.NOT_FOUND,
-    errors.RequestIdReused: grpc.StatusCode.ALREADY_EXISTS,
-    errors.RevisionMoved: grpc.StatusCode.ABORTED,
-    errors.OverlayErased: grpc.StatusCode.ABORTED,
-    errors.Conflict: grpc.StatusCode.FAILED_PRECONDITION,
-    errors.ModelBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    errors.ServerBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    errors.ImportsBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    errors.DeadlinePassed: grpc.StatusCode.DEADLINE_EXCEEDED,
-    errors.CallStalled: grpc.StatusCode.DEADLINE_EXCEEDED,
-    errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
-    errors.DataLoss: grpc.StatusCode.DATA_LOSS,
-    errors.KgtError: grpc.StatusCode.INTERNAL,
-}
-"""The status of each error; of a class that is not listed, its nearest base's."""
+"""A status waits behind the messages that a caller does not read. After this time, the call ends
+without it."""
 
 _caller: contextvars.ContextVar[str] = contextvars.ContextVar("caller")
 _log = logging.getLogger("kgt.rpc")
@@ -68,21 +44,24 @@ def caller() -> str:
 
 
 def resolve_user(request: Any, context: Context) -> str:  # noqa: ARG001 - identity will read it
-    """Who calls. Today: the request's own field. Raises InvalidRequest.
+    """Who calls. For now this is the request's own field. Raises InvalidRequest.
 
-    A user whose name is refused today, but was not always, can still be exported and erased.
+    Some names that earlier versions took are refused today. Those users can still be exported and
+    erased.
     """
-    return (limits.leaving_user if isinstance(request, _LEAVING) else limits.user)(request.user)
+    check = limits.leaving_user if isinstance(request, _LEAVING) else limits.user
+    return check(request.user)
 
 
 class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
-    """Resolves the user, maps errors to statuses once, and logs method, status and time, never what
-    users wrote.
+    """Resolves the user, ends failed calls with a status, and logs method, status and time.
 
-    Each method is served as one that takes a stream of bytes, which looks the same on the wire.
-    Messages are decoded here, so that bytes which cannot be decoded are refused like anything else
-    (grpc.aio would log a stack trace), and a unary call without a message is answered (grpc.aio
-    would leave it waiting for its deadline).
+    What users wrote is never logged.
+
+    Each method is served as one that takes a stream of bytes; on the wire there is no difference.
+    Messages are decoded here for two reasons. Bytes that cannot be decoded are refused like
+    anything else, where grpc.aio would log a stack trace. And a unary call without a message is
+    answered, where grpc.aio would let it wait for its deadline.
     """
 
     def __init__(self, package: str, load: Load) -> None:
@@ -125,7 +104,7 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         )
 
     async def _admitted(self, work: Callable[[], Awaitable[Any]]) -> Any:
-        """Do `work` unless as many calls are under way as the server takes on. Raises ServerBusy."""
+        """Do `work`. Raises ServerBusy if the server has as many calls as it takes on."""
         if self._calls >= self._load.calls:
             raise errors.ServerBusy
         self._calls += 1
@@ -136,7 +115,7 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
 
 class Incoming:
-    """The messages of one call, decoded, each waited for a while at most."""
+    """The decoded messages of one call. Waits at most `idle_s` for each."""
 
     def __init__(self, context: Context, decode: Callable[[bytes], Any], idle_s: float) -> None:
         self._context = context
@@ -168,7 +147,7 @@ class Incoming:
 
 @contextlib.asynccontextmanager
 async def _patience(idle_s: float) -> AsyncIterator[None]:
-    """Wait for the caller `idle_s` at most. Raises CallStalled."""
+    """Wait at most `idle_s` for the caller. Raises CallStalled."""
     try:
         async with asyncio.timeout(idle_s):
             yield
@@ -185,7 +164,7 @@ def _unary(behavior: Callable[..., Awaitable[Any]]) -> Behavior:
 
 def _streaming(behavior: Callable[..., AsyncGenerator[Any, None]], idle_s: float) -> Behavior:
     async def call(messages: Incoming, context: Context) -> None:
-        # Closed here and now when the caller leaves, so that nothing read for it outlives the call.
+        # Close at once when the caller leaves, so that nothing read for it outlives the call.
         async with contextlib.aclosing(behavior(await messages.first(), context)) as responses:
             async for response in responses:
                 async with _patience(idle_s):
@@ -208,6 +187,7 @@ async def _again(first: Any, rest: AsyncIterator[Any]) -> AsyncIterator[Any]:
 
 
 async def _guarded(work: Callable[[], Awaitable[Any]], context: Context, method: str) -> Any:
+    """Do `work` until the call's deadline. An error ends the call with its status."""
     started = time.monotonic()
     remaining = context.time_remaining()
     call_deadline.set(None if remaining is None else started + remaining)
@@ -226,7 +206,7 @@ async def _guarded(work: Callable[[], Awaitable[Any]], context: Context, method:
     except grpc.aio.AbortError:
         status = "ABORTED"
         raise
-    except Exception as error:  # a defect: the log keeps where, the caller gets no trace
+    except Exception as error:  # a defect: only the log says where
         status = "INTERNAL"
         _log.error("%s failed: %s", method, _where(error))
         await _abort(context, errors.Internal("the server failed; its log says where"))
@@ -234,93 +214,19 @@ async def _guarded(work: Callable[[], Awaitable[Any]], context: Context, method:
         _log.info("%s %s %.0f ms", method, status, (time.monotonic() - started) * 1000)
 
 
-def status_of(error: errors.KgtError) -> grpc.StatusCode:
-    """The gRPC status of an error: its class's, or its nearest base's."""
-    return next(STATUS_OF[kind] for kind in type(error).__mro__ if kind in STATUS_OF)
-
-
 async def _abort(context: Context, error: errors.KgtError) -> None:
-    code, message = status_of(error), _capped(str(error))
-    trailing: list[tuple[str, str | bytes]] = [
-        ("grpc-status-details-bin", _status(code, message, error_details(error)))
-    ]
-    if isinstance(error, errors.Unavailable) and error.retry_after_s is not None:
-        trailing.append(
-            ("grpc-retry-pushback-ms", str(int(min(error.retry_after_s, _RETRYABLE_MOST_S) * 1000)))
-        )
     try:
         async with asyncio.timeout(_PATIENCE_WITH_ERRORS_S):
-            await context.abort(code, message, tuple(trailing))
+            await context.abort(status_of(error), message_of(error), trailers(error))
     except TimeoutError:
         raise asyncio.CancelledError from None
 
 
-def _status(code: grpc.StatusCode, message: str, details: Sequence[Message]) -> bytes:
-    """A google.rpc.Status, without what would make the trailer larger than clients take."""
-    status = status_pb2.Status(code=code.value[0], message=message)
-    for detail in details:
-        packed = AnyMessage()
-        packed.Pack(detail)
-        if status.ByteSize() + packed.ByteSize() <= _MOST_STATUS_BYTES:
-            status.details.append(packed)
-    return bytes(status.SerializeToString())
-
-
-def _capped(text: str) -> str:
-    """At most 1 KiB of `text`, in ASCII: other characters would take three times their bytes in a
-    trailer."""
-    text = text.encode("ascii", "replace").decode()
-    return text if len(text) <= _MOST_TEXT_BYTES else text[: _MOST_TEXT_BYTES - 3] + "..."
-
-
-def _named(edit_ids: Sequence[str]) -> str:
-    """The first ids, whole ones, as one value."""
-    value = ""
-    for edit_id in edit_ids:
-        longer = f"{value},{edit_id}" if value else edit_id
-        if len(longer) > _MOST_TEXT_BYTES:
-            break
-        value = longer
-    return value
-
-
-def error_details(error: errors.KgtError) -> list[Message]:
-    """google.rpc details: ErrorInfo always, BadRequest with the field, RetryInfo where waiting
-    helps (AIP-193)."""
-    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
-    info.metadata.update({name: _capped(value) for name, value in _metadata(error).items()})
-    details: list[Message] = [info]
-    if isinstance(error, errors.InvalidRequest):
-        violation = error_details_pb2.BadRequest.FieldViolation(
-            field=_capped(error.field), description=_capped(error.description)
-        )
-        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
-    if isinstance(error, errors.Unavailable) and error.retry_after_s is not None:
-        delay = Duration()
-        delay.FromMilliseconds(int(error.retry_after_s * 1000))
-        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
-    return details
-
-
-def _metadata(error: errors.KgtError) -> dict[str, str]:
-    if isinstance(error, errors.TextTooLong | errors.RequestTooLarge):
-        return {"tokens": str(error.tokens), "limit": str(error.limit)}
-    if isinstance(error, errors.ResponseTooLarge):
-        return {"bytes": str(error.size), "limit": str(error.limit)}
-    if isinstance(error, errors.RevisionMoved):
-        return {"expected_revision": str(error.expected), "revision": str(error.actual)}
-    if isinstance(error, errors.RevertBlocked):
-        return {"edit_ids": _named(error.edit_ids), "edits": str(error.count)}
-    if isinstance(error, errors.UnreadableRecord):
-        return {"edit_id": error.edit_id, "revision": str(error.revision)}
-    if isinstance(error, errors.EpsilonUnreachable):
-        return {"minimum": repr(error.minimum)}
-    return {}
-
-
 def _where(error: BaseException) -> str:
-    """The kind of an error and the lines it came through, without its message, which may hold what
-    a user wrote."""
+    """The kind of an error and the lines it came through.
+
+    Its message is left out, because it may hold what a user wrote.
+    """
     frames = []
     trace = error.__traceback__
     while trace is not None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from kgt.v1 import personalization_pb2 as pb
 from server.errors import InvalidRequest
-from server.graph.codec import (
+from server.graph.checks import (
     MAX_CHANGES,
     MAX_ID_BYTES,
     MAX_TEXT_BYTES,
@@ -23,6 +23,10 @@ MAX_REQUEST_ID_BYTES = MAX_ID_BYTES
 MAX_TRIPLES = MAX_CHANGES
 MAX_RELATIONS = 20
 MAX_CANDIDATES = 100
+MAX_K = MAX_RELATIONS
+MAX_SCORED_TRIPLES = 4096
+MAX_TOKENS = 1024
+MAX_TEMPERATURE = 2.0
 DEFAULT_PAGE = 50
 MAX_PAGE = 500
 MAX_MESSAGE_BYTES = 4 << 20

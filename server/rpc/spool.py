@@ -1,19 +1,23 @@
-"""Imports while they come in: counted and bounded together, and on disk rather than in memory."""
+"""Imports that are coming in: counted and bounded together, and on disk rather than in memory."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import IO
 
-from server.errors import ImportsBusy, InvalidRequest, StoreFull
+from kgt.v1 import personalization_pb2 as pb
+from server.errors import CallStalled, ImportsBusy, InvalidRequest, StoreFull
 from server.rpc.load import Load
 
 _IN_MEMORY_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 20
+_QUICK_BYTES = 1 << 16
+"""A message up to this size is written on the event loop: that is faster than changing threads."""
 
 
 class Imports:
@@ -26,11 +30,11 @@ class Imports:
 
     @contextlib.contextmanager
     def begun(self, user: str) -> Iterator[Spool]:
-        """A place for one import's lines, which is gone at the end. Raises ImportsBusy."""
+        """A place for one import's lines, which is removed at the end. Raises ImportsBusy."""
         if self._users.total() >= self.load.imports or self._users[user] >= self.load.user_imports:
             raise ImportsBusy
         self._users[user] += 1
-        # The file is this process's alone: mode 0600, and without a name as soon as it is opened.
+        # Only this process can read the file: its mode is 0600, and its name goes once it is open.
         with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as file:
             spool = Spool(self, file)
             try:
@@ -48,7 +52,7 @@ class Imports:
 
 
 class Spool:
-    """The lines of one import, which can be read again and again."""
+    """The lines of one import. They can be read any number of times."""
 
     def __init__(self, imports: Imports, file: IO[bytes]) -> None:
         self.bytes = 0
@@ -70,8 +74,7 @@ class Spool:
         self.bytes += size
 
     def add(self, lines: Sequence[str], *, continued: bool) -> None:
-        """Write a message's lines. The last one goes on in the next message where it is
-        `continued`.
+        """Write a message's lines. A `continued` last line goes on in the next message.
 
         Raises StoreFull when the disk has no room.
         """
@@ -101,3 +104,33 @@ class Spool:
             offset = self._file.tell()
             for line in block:
                 yield line.decode().removesuffix("\n")
+
+
+async def received(
+    messages: AsyncIterator[pb.ImportOverlayRequest], spool: Spool, within_s: float
+) -> pb.ImportOverlayRequest:
+    """Write the lines of all `messages` into `spool`. Returns the first message.
+
+    Raises CallStalled after `within_s`, InvalidRequest, ImportsBusy and StoreFull.
+    """
+    first: pb.ImportOverlayRequest | None = None
+    try:
+        async with asyncio.timeout(within_s):
+            async for message in messages:
+                if first is not None and not message.lines:
+                    raise InvalidRequest("lines", "are missing from a message after the first")
+                first = first or message
+                await _write(message, spool)
+    except TimeoutError:
+        raise CallStalled(within_s) from None
+    assert first is not None  # the interceptor has seen it
+    return first
+
+
+async def _write(message: pb.ImportOverlayRequest, spool: Spool) -> None:
+    size = message.ByteSize()
+    spool.count(len(message.lines), size)
+    if size < _QUICK_BYTES:
+        spool.add(message.lines, continued=message.continued)
+    else:
+        await asyncio.to_thread(spool.add, message.lines, continued=message.continued)

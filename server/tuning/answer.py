@@ -17,7 +17,7 @@ from server.tuning.memory import Memories
 from server.tuning.objective import Probabilities, answer_probability, retrieval_probability
 from server.tuning.ports import GenerateRequest, GraphStore, LanguageModel, Normalization
 from server.tuning.scoring import Scorer
-from server.tuning.subject import Match, SubjectChoice, find_subject
+from server.tuning.subject.choice import Match, SubjectChoice, find_subject
 from server.tuning.templates import reasoning_prompt
 
 
@@ -29,7 +29,7 @@ class RevisionNotReached(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class AnswerQuery:
-    """What Answer is asked. `deadline` is in seconds of the monotonic clock."""
+    """What Answer is asked."""
 
     user: str
     query: str
@@ -40,7 +40,6 @@ class AnswerQuery:
     max_tokens: int | None = None
     temperature: float | None = None
     seed: int | None = None
-    deadline: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class RetrievedFact:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What an answer rests on, known before its text."""
+    """What an answer rests on, known before its text, and the prompt that the text continues."""
 
     subject: Match
     alternatives: tuple[Match, ...]
@@ -61,6 +60,17 @@ class Evidence:
     candidates: tuple[tuple[str, float], ...]
     """Each candidate's text and ln P(a|q)."""
     revision: int
+    generation: GenerateRequest
+    """What the model is asked for the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer."""
+
+    evidence: Evidence
+    text: str
+    cost: Cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +105,57 @@ class Answerer:
         self.rules = rules
         self.memories = Memories()
 
-    def ask(self, query: AnswerQuery) -> AnswerInProgress:
-        """An answer to be read: its evidence first, then its text."""
-        return AnswerInProgress(self, query)
+    async def answer(self, query: AnswerQuery) -> Answer:
+        """The whole answer at once."""
+        meter = CostMeter()
+        evidence = await self.evidence(query, meter)
+        text = "".join([piece async for piece in self.text(evidence, meter)])
+        return Answer(evidence, text, meter.total())
+
+    async def evidence(self, query: AnswerQuery, meter: CostMeter) -> Evidence:
+        """Find the subject and the facts, and weigh the candidates.
+
+        Raises RevisionNotReached.
+        """
+        with meter.stage("retrieve"):
+            await self._require_revision(query)
+            choice = await self.subject_of(
+                query.user, query.query, query.subject, query.at_revision
+            )
+            subject = choice.match.concept
+            whole = await self.store.neighborhood(
+                query.user, subject, self.rules.neighborhood_limit, query.at_revision
+            )
+            scorer = self.scorer(query.user, query.query, subject, meter, _fields(query))
+            found = await self.retrieve(scorer, retrievable_view(whole, self.vocabulary))
+        with meter.stage("candidates"):
+            candidates = await _weighed(query.candidates, scorer, found)
+        facts = tuple(
+            RetrievedFact(v, retrieval_probability(v.triple, found.view, found.probabilities))
+            for v in found.facts
+        )
+        return Evidence(
+            subject=choice.match,
+            alternatives=choice.alternatives,
+            facts=facts,
+            candidates=candidates,
+            revision=whole.revision,
+            generation=GenerateRequest(
+                self.prompt(query.query, found.facts),
+                query.max_tokens or self.rules.max_tokens,
+                temperature=query.temperature,
+                seed=query.seed,
+            ),
+        )
+
+    async def text(self, evidence: Evidence, meter: CostMeter) -> AsyncIterator[str]:
+        """The answer's characters as they come; joined they are the answer."""
+        with meter.stage("generate"):
+            stripper = _Stripper()
+            async for piece in self.model.generate(evidence.generation):
+                meter.add(piece.cost)
+                if ready := stripper.feed(piece.text):
+                    yield ready
 
     async def subject_of(
         self, user: str, query: str, given: str | None, at_revision: int | None
@@ -133,7 +191,6 @@ class Answerer:
         query: str,
         subject: Concept,
         meter: CostMeter,
-        deadline: float | None,
         fields: Mapping[str, str],
     ) -> Scorer:
         """What asks the model for this request. `fields`: the request's fields by their texts."""
@@ -145,95 +202,49 @@ class Answerer:
             query,
             subject,
             meter,
-            deadline,
             memory,
             fields,
         )
 
-    async def generated(
-        self, request: GenerateRequest, meter: CostMeter, deadline: float | None
-    ) -> str:
+    async def generated(self, request: GenerateRequest, meter: CostMeter) -> str:
         """The whole text of a generation."""
         pieces = []
-        async for piece in self.model.generate(request, deadline):
+        async for piece in self.model.generate(request):
             meter.add(piece.cost)
             pieces.append(piece.text)
         return "".join(pieces).strip()
 
-
-class AnswerInProgress:
-    """One answer: await `evidence()`, then iterate `text()`, then read `cost()`."""
-
-    def __init__(self, answerer: Answerer, query: AnswerQuery) -> None:
-        self._answerer = answerer
-        self._query = query
-        self._meter = CostMeter()
-        self._prompt = ""
-
-    async def evidence(self) -> Evidence:
-        """Find the subject and the facts, and weigh the candidates."""
-        q, answerer = self._query, self._answerer
-        with self._meter.stage("retrieve"):
-            await self._require_min_revision()
-            choice = await answerer.subject_of(q.user, q.query, q.subject, q.at_revision)
-            subject = choice.match.concept
-            whole = await answerer.store.neighborhood(
-                q.user, subject, answerer.rules.neighborhood_limit, q.at_revision
-            )
-            fields = {
-                text: f"candidates[{number}]"
-                for number, text in reversed(list(enumerate(q.candidates)))
-            }
-            scorer = answerer.scorer(q.user, q.query, subject, self._meter, q.deadline, fields)
-            found = await answerer.retrieve(scorer, retrievable_view(whole, answerer.vocabulary))
-        with self._meter.stage("candidates"):
-            candidates = await self._weighed(scorer, found)
-        self._prompt = answerer.prompt(q.query, found.facts)
-        facts = tuple(
-            RetrievedFact(v, retrieval_probability(v.triple, found.view, found.probabilities))
-            for v in found.facts
-        )
-        return Evidence(choice.match, choice.alternatives, facts, candidates, whole.revision)
-
-    async def text(self) -> AsyncIterator[str]:
-        """The answer's characters as they come; joined they are the answer."""
-        q, rules = self._query, self._answerer.rules
-        request = GenerateRequest(
-            self._prompt, q.max_tokens or rules.max_tokens, temperature=q.temperature, seed=q.seed
-        )
-        with self._meter.stage("generate"):
-            stripper = _Stripper()
-            async for piece in self._answerer.model.generate(request, q.deadline):
-                self._meter.add(piece.cost)
-                if ready := stripper.feed(piece.text):
-                    yield ready
-
-    def cost(self) -> Cost:
-        return self._meter.total()
-
-    async def _require_min_revision(self) -> None:
-        wanted = self._query.min_revision
+    async def _require_revision(self, query: AnswerQuery) -> None:
+        wanted = query.min_revision
         if wanted is None:
             return
-        reached = (await self._answerer.store.snapshot(self._query.user)).revision
+        reached = (await self.store.snapshot(query.user)).revision
         if reached < wanted:
             raise RevisionNotReached(
                 f"the overlay is at revision {reached}, not yet at {wanted}", retry_after_s=0.2
             )
 
-    async def _weighed(self, scorer: Scorer, found: Retrieval) -> tuple[tuple[str, float], ...]:
-        texts = tuple(dict.fromkeys(self._query.candidates))
-        if not texts:
-            return ()
-        if not found.facts:
-            return tuple(
-                (t, _log(p)) for t, p in zip(texts, await scorer.plain(texts), strict=True)
-            )
-        triples = [v.triple for v in found.facts]
-        known = found.probabilities.with_reasoning(
-            await scorer.reasoning(dict.fromkeys(triples, texts))
-        )
-        return tuple((t, _log(answer_probability(t, triples, known))) for t in texts)
+
+def _fields(query: AnswerQuery) -> dict[str, str]:
+    """The candidates' fields by their texts; a text that is named twice has the first."""
+    numbered = reversed(list(enumerate(query.candidates)))
+    return {text: f"candidates[{number}]" for number, text in numbered}
+
+
+async def _weighed(
+    candidates: Sequence[str], scorer: Scorer, found: Retrieval
+) -> tuple[tuple[str, float], ...]:
+    """Each candidate with its ln P(a|q)."""
+    texts = tuple(dict.fromkeys(candidates))
+    if not texts:
+        return ()
+    if not found.facts:
+        plain = await scorer.plain(texts)
+        return tuple((text, _log(p)) for text, p in zip(texts, plain, strict=True))
+    triples = [v.triple for v in found.facts]
+    reasoning = await scorer.reasoning(dict.fromkeys(triples, texts))
+    known = found.probabilities.with_reasoning(reasoning)
+    return tuple((text, _log(answer_probability(text, triples, known))) for text in texts)
 
 
 class _Stripper:

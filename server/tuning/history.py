@@ -13,12 +13,59 @@ from server.graph.marks import changes_to
 from server.graph.relation import Vocabulary
 from server.graph.triple import Origin, Triple, canonical
 from server.tuning.ports import GraphStore, Snapshot
-from server.tuning.writes import RequestKey, Write, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class EditFactsCommand:
+    """Canonical triples to add and to remove."""
+
+    user: str
+    add: tuple[Triple, ...]
+    remove: tuple[Triple, ...]
+
+    @classmethod
+    def of(
+        cls,
+        user: str,
+        vocabulary: Vocabulary,
+        add: Iterable[Triple] = (),
+        remove: Iterable[Triple] = (),
+    ) -> EditFactsCommand:
+        """The command for these triples, each of them once.
+
+        Raises InvalidRequest when a triple is to be both added and removed.
+        """
+        adding = tuple(dict.fromkeys(canonical(triple, vocabulary) for triple in add))
+        removing = tuple(dict.fromkeys(canonical(triple, vocabulary) for triple in remove))
+        if set(adding) & set(removing):
+            raise InvalidRequest("remove", "names a triple that `add` names too")
+        return cls(user, adding, removing)
+
+
+@dataclass(frozen=True, slots=True)
+class EditFactsOutcome:
+    """The edit that adds and removes. It has no id where nothing changes."""
+
+    edit: Edit
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """What is to be committed."""
+        return (self.edit,) if self.edit.id else ()
+
+
+@dataclass(frozen=True, slots=True)
+class RevertCommand:
+    """The edit to revert, and whether to leave out the triples that later edits rest on."""
+
+    user: str
+    edit_id: str
+    skip_conflicts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A triple that a revert left as it is, and the edits because of which."""
+    """A triple that a revert leaves as it is, and the edits that are the reason."""
 
     triple: Triple
     edit_ids: tuple[str, ...]
@@ -26,84 +73,60 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Reverted:
-    """The edit that reverts, and what it left out. Without an id where all was left out."""
+    """The edit that reverts, and what it leaves out. It has no id where it leaves out everything.
+
+    `is_earlier`: the edit is an earlier revert, which still stands.
+    """
 
     edit: Edit
-    skipped: tuple[Skipped, ...]
+    skipped: tuple[Skipped, ...] = ()
+    is_earlier: bool = False
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """What is to be committed."""
+        return () if self.is_earlier or not self.edit.id else (self.edit,)
 
 
 class Historian:
     """Edits a user's overlay directly, and reverts edits."""
 
-    def __init__(self, store: GraphStore, vocabulary: Vocabulary, writer: Writer) -> None:
+    def __init__(self, store: GraphStore) -> None:
         self._store = store
-        self._vocabulary = vocabulary
-        self._writer = writer
 
-    async def edit_facts(
-        self,
-        user: str,
-        add: Sequence[Triple],
-        remove: Sequence[Triple],
-        expected_revision: int | None,
-        key: RequestKey | None,
-        render: Callable[[Edit], bytes],
-    ) -> bytes:
-        """Add and remove triples. What is so already stays as it is; an edit without an id changed
-        nothing.
+    async def propose_edit(self, command: EditFactsCommand, snapshot: Snapshot) -> EditFactsOutcome:
+        """Add and remove triples. Those that are as wanted already stay as they are."""
+        wanted = [
+            *((triple, Origin.ADDED) for triple in command.add),
+            *((triple, Origin.REMOVED) for triple in command.remove),
+        ]
+        found = await self._store.find(command.user, [triple for triple, _ in wanted])
+        changes = changes_to(wanted, found, snapshot.revision + 1)
+        return EditFactsOutcome(_edit(snapshot, EditKind.FACTS, changes))
 
-        Raises InvalidRequest when a triple is to be both added and removed.
+    async def propose_revert(self, command: RevertCommand, snapshot: Snapshot) -> Reverted:
+        """Restore the state that each of the edit's triples had before it, its age included.
+
+        An edit that is reverted already is not reverted again. Raises UnknownEdit, and
+        RevertBlocked when later edits changed or relied on its triples and `skip_conflicts` is not
+        set.
         """
-        adding = list(dict.fromkeys(canonical(t, self._vocabulary) for t in add))
-        removing = list(dict.fromkeys(canonical(t, self._vocabulary) for t in remove))
-        if set(adding) & set(removing):
-            raise InvalidRequest("remove", "names a triple that `add` names too")
-
-        async def compute(snapshot: Snapshot) -> Write:
-            wanted = [
-                *((t, Origin.ADDED) for t in adding),
-                *((t, Origin.REMOVED) for t in removing),
-            ]
-            found = await self._store.find(user, [*adding, *removing])
-            changes = changes_to(wanted, found, snapshot.revision + 1)
-            edit = _edit(snapshot, EditKind.FACTS, changes)
-            return Write(render(edit), (edit,) if changes else ())
-
-        return await self._writer.run(user, key, expected_revision, compute)
-
-    async def revert(
-        self,
-        user: str,
-        edit_id: str,
-        skip_conflicts: bool,
-        key: RequestKey | None,
-        render: Callable[[Reverted], bytes],
-    ) -> bytes:
-        """Restore the state that each of the edit's triples had before it, age included, as a new
-        edit.
-
-        An edit that is reverted already: the first revert. Raises UnknownEdit, and RevertBlocked
-        when later edits changed or relied on its triples and `skip_conflicts` is not set.
-        """
-
-        async def compute(snapshot: Snapshot) -> Write:
-            edit = await self._store.edit(user, edit_id)
-            reverted = standing_reverts(await self._store.reverts(user))
-            if (earlier := reverted.get(edit_id)) is not None:
-                return Write(render(Reverted(await self._store.edit(user, earlier), ())), ())
-            skipped = await self._conflicts(user, edit, reverted)
-            if skipped and not skip_conflicts:
-                raise RevertBlocked(list(dict.fromkeys(i for s in skipped for i in s.edit_ids)))
-            left_out = {s.triple for s in skipped}
-            changes = tuple(
-                Change(c.triple, c.after, c.before)
-                for c in reversed(edit.changes)
-                if c.triple not in left_out
-            )
-            revert = _edit(snapshot, EditKind.REVERT, changes, reverts=edit_id)
-            return Write(render(Reverted(revert, tuple(skipped))), (revert,) if changes else ())
-
-        return await self._writer.run(user, key, None, compute)
+        user = command.user
+        edit = await self._store.edit(user, command.edit_id)
+        reverted = standing_reverts(await self._store.reverts(user))
+        if (earlier := reverted.get(edit.id)) is not None:
+            return Reverted(await self._store.edit(user, earlier), is_earlier=True)
+        skipped = await self._conflicts(user, edit, reverted)
+        if skipped and not command.skip_conflicts:
+            raise RevertBlocked(list(dict.fromkeys(i for s in skipped for i in s.edit_ids)))
+        left_out = {s.triple for s in skipped}
+        changes = tuple(
+            Change(change.triple, change.after, change.before)
+            for change in reversed(edit.changes)
+            if change.triple not in left_out
+        )
+        revert = _edit(snapshot, EditKind.REVERT, changes, reverts=edit.id)
+        return Reverted(revert, tuple(skipped))
 
     async def _conflicts(self, user: str, edit: Edit, reverted: Container[str]) -> list[Skipped]:
         """The edit's triples that later edits changed, unless they were put back, or that standing

@@ -96,8 +96,7 @@ class Piece:
 
 
 class LanguageModel(Protocol):
-    """A causal language model. Deadlines are in seconds of the monotonic clock; None is no
-    deadline.
+    """A causal language model. It keeps to the call's deadline (`server.tuning.deadline`).
 
     Errors: TextTooLong when a text does not fit, RequestTooLarge when all of them together ask too
     much, ModelBusy when the queue is full, DeadlinePassed when the work was dropped before it
@@ -119,13 +118,11 @@ class LanguageModel(Protocol):
         """How many triples a Personalize should score at most on this device."""
         ...
 
-    async def score(self, branches: Sequence[Branch], deadline: float | None = None) -> Scores:
+    async def score(self, branches: Sequence[Branch]) -> Scores:
         """The log-probabilities of all continuations, in float32."""
         ...
 
-    def generate(
-        self, request: GenerateRequest, deadline: float | None = None
-    ) -> AsyncIterator[Piece]:
+    def generate(self, request: GenerateRequest) -> AsyncIterator[Piece]:
         """The continuation of a prompt, piece by piece."""
         ...
 

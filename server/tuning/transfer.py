@@ -11,6 +11,7 @@ says.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import json
 import time
@@ -18,14 +19,13 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from server.errors import InvalidRequest, OverlayNotEmpty, UnreadableRecord
+from server.graph.checks import MAX_CHANGES, checked_edit
 from server.graph.codec import (
-    MAX_CHANGES,
     MAX_EDIT_BYTES,
     NotJson,
-    checked_edit,
     edit_from_json,
     edit_to_json,
     json_document,
@@ -37,7 +37,9 @@ from server.graph.rekeying import Rekeying
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Triple
 from server.tuning.ports import GraphStore, Snapshot
-from server.tuning.writes import RequestKey, Write, Writer
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 FORMAT = "kgt-overlay"
 VERSION = 1
@@ -77,16 +79,30 @@ class Export:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
-    """What an import came to: the number of edits it held, and the revision reached.
+class ImportCommand:
+    """An export to take back: its history into an empty overlay, or what it comes to (`merge`)."""
 
-    Of a merge also its edits, and the last of them (without an id where nothing changed).
+    user: str
+    export: Export
+    merge: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import came to: how many edits the export holds, and the revision reached.
+
+    `merged` is the last edit of a merge (without an id where nothing changed), None for a history.
     """
 
-    edits: int
+    exported_edits: int
     revision: int
-    merged: Edit | None
-    merged_edits: tuple[Edit, ...] = ()
+    edits: tuple[Edit, ...]
+    merged: Edit | None = None
+
+    @property
+    def merged_edits(self) -> tuple[Edit, ...]:
+        """The edits that a merge made."""
+        return self.edits if self.merged else ()
 
 
 class Courier:
@@ -96,12 +112,10 @@ class Courier:
         self,
         store: GraphStore,
         vocabulary: Vocabulary,
-        writer: Writer,
         fingerprints: Callable[[], Mapping[str, str]],
     ) -> None:
         self._store = store
         self._vocabulary = vocabulary
-        self._writer = writer
         self._fingerprints = fingerprints
         # Checking a large import takes seconds, and the event loop serves everybody: a thread for
         # them, one at a time.
@@ -111,38 +125,37 @@ class Courier:
         """The lines of one revision of the user's overlay."""
         return export_lines(await self._store.history(user), self._fingerprints())
 
-    async def import_(
-        self,
-        user: str,
-        lines: Iterable[str],
-        merge: bool,
-        key: RequestKey | None,
-        render: Callable[[Imported], bytes],
-    ) -> bytes:
-        """Take an export back: its history into an empty overlay, its net effect as new edits with
-        `merge`.
+    async def command(self, user: str, lines: Iterable[str], *, merge: bool) -> ImportCommand:
+        """The command to import `lines`, which are read twice. Raises MalformedExport."""
+        export = await self._on_thread(parse_export, lines, self._vocabulary, merge)
+        return ImportCommand(user, export, merge)
 
-        `lines` are read twice. Raises MalformedExport before anything is written, and
-        OverlayNotEmpty.
+    async def propose_import(self, command: ImportCommand, snapshot: Snapshot) -> Imported:
+        """The history of an export, for an empty overlay; else, with `merge`, its net effect as new
+        edits.
+
+        Raises OverlayNotEmpty.
         """
-        loop = asyncio.get_running_loop()
-        export = await loop.run_in_executor(
-            self._thread, parse_export, lines, self._vocabulary, merge
-        )
+        export = command.export
+        count = len(export.edits)
+        if snapshot.revision == 0 and export.is_history:
+            return Imported(count, count, export.edits)
+        if not command.merge:
+            raise OverlayNotEmpty
+        wanted = await self._on_thread(export.by_age)
+        found = await self._found(command.user, [triple for triple, _ in wanted])
+        net = await self._on_thread(net_edits, wanted, found, snapshot)
+        last = net[-1] if net else _no_edit(snapshot)
+        return Imported(count, last.revision, net, last)
 
-        async def compute(snapshot: Snapshot) -> Write:
-            count = len(export.edits)
-            if snapshot.revision == 0 and export.is_history:
-                return Write(render(Imported(count, count, None)), export.edits)
-            if not merge:
-                raise OverlayNotEmpty
-            wanted = await loop.run_in_executor(self._thread, export.by_age)
-            found = await self._found(user, [triple for triple, _ in wanted])
-            net = await loop.run_in_executor(self._thread, net_edits, wanted, found, snapshot)
-            last = net[-1] if net else _no_edit(snapshot)
-            return Write(render(Imported(count, last.revision, last, net)), net)
-
-        return await self._writer.run(user, key, None, compute)
+    async def _on_thread(
+        self,
+        work: Callable[Arguments, Result],
+        *arguments: Arguments.args,
+        **named: Arguments.kwargs,
+    ) -> Result:
+        call = functools.partial(work, *arguments, **named)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     async def _found(self, user: str, triples: Sequence[Triple]) -> Found:
         """What the store says of `triples`, asked in pieces, between which it serves others."""
@@ -297,7 +310,9 @@ def _edit(
     that RPCs make."""
     try:
         read = edit_from_json(line)
-        edit = checked_edit(read, vocabulary, may_be_empty=not has_old_keys)
+        if has_old_keys and not read.changes:  # only rekeyed logs hold such edits
+            raise InvalidRequest("changes", "is empty")
+        edit = checked_edit(read, vocabulary)
         written = edit_from_json(line, legacy_concept) if has_old_keys else read
     except InvalidRequest as error:
         raise MalformedExport(number, str(error)) from error

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from server.errors import DeadlinePassed, TextTooLong
+from server.tuning.deadline import deadline_at
 from server.tuning.ports import Branch, GenerateRequest, LanguageModel
 from server.tuning.templates import reasoning_prompt, retrieval_prompt
 
@@ -93,18 +94,17 @@ class LanguageModelConformance:
 
     async def test_work_past_its_deadline_is_dropped(self, language_model: LanguageModel) -> None:
         past = time.monotonic() - 1
-        with pytest.raises(DeadlinePassed):
-            await language_model.score([RETRIEVAL], past)
-        with pytest.raises(DeadlinePassed):
-            await whole(language_model, GenerateRequest(QUERY, 3), past)
+        with deadline_at(past):
+            with pytest.raises(DeadlinePassed):
+                await language_model.score([RETRIEVAL])
+            with pytest.raises(DeadlinePassed):
+                await whole(language_model, GenerateRequest(QUERY, 3))
 
     async def test_callers_side_by_side_get_their_own(self, language_model: LanguageModel) -> None:
         alone = [await language_model.score([branch]) for branch in FACTS]
         assert await asyncio.gather(*(language_model.score([branch]) for branch in FACTS)) == alone
 
 
-async def whole(
-    model: LanguageModel, request: GenerateRequest, deadline: float | None = None
-) -> str:
+async def whole(model: LanguageModel, request: GenerateRequest) -> str:
     """A generation's text."""
-    return "".join([piece.text async for piece in model.generate(request, deadline)])
+    return "".join([piece.text async for piece in model.generate(request)])

@@ -1,4 +1,4 @@
-"""Strategies for edits: any that the RPCs can make, from any texts that the checks let in."""
+"""Strategies for every edit that RPCs can make, from all texts that the checks let in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from hypothesis import strategies as st
 
 from server.errors import InvalidRequest
-from server.graph.codec import checked_concept, checked_relation, checked_text
+from server.graph.checks import checked_concept, checked_relation, checked_text
 from server.graph.concept import Concept
 from server.graph.edit import Account, Change, Edit, EditKind, StopReason, TripleProbabilities
 from server.graph.relation import Vocabulary
@@ -21,7 +21,7 @@ _CORNERS = (
 )
 _LETTERS = "aZäßıΐﬁŒ中ไนעरक़👩👧€+#%"
 texts = st.text(max_size=12) | st.text(st.sampled_from(_CORNERS + _LETTERS), max_size=12)
-"""Any text, with those often that normalisation changes."""
+"""Any text; often one that normalisation changes."""
 
 
 def accepts(check: Callable[[str], object]) -> Callable[[str], bool]:

@@ -14,13 +14,15 @@ Step = tuple[Triple, bool]
 
 
 def old(head: str, relation: str, tail: str) -> Triple:
-    """A triple between concepts with their keys of then."""
+    """A triple between concepts with the keys of that time."""
     return Triple(legacy_concept(head), relation, legacy_concept(tail))
 
 
 def old_log(edits: Iterable[Iterable[Step]]) -> list[Edit]:
-    """An edit for each list of (triple, whether it is added rather than taken back); those that
-    change nothing left out."""
+    """An edit for each list of (triple, whether it is added or taken back).
+
+    Steps that change nothing are left out.
+    """
     marks: dict[Triple, Mark] = {}
     log: list[Edit] = []
     for steps in edits:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.graph.concept import Concept, concept_key, has_invisible, strip_determiners
+from server.graph.concept import Concept, concept_key, strip_determiners
+from server.graph.invisible import has_invisible
 
 
 @pytest.mark.parametrize(
@@ -25,11 +26,16 @@ def test_key_is_nfkc_casefolded_with_single_spaces(text: str, key: str) -> None:
 
 
 TROUBLE = (
-    "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u202e\u2066\ufe0f\u034f\u3164\u1160\u2800\x00\x1b\x85\x9b\t _"
-    "'\u2018\u2019\u02bc\u02bb\u2032\u2033\u00b4\u0149\u05f3\"\u201c\u201e-\u2010\u2011\u2212\u207b\u2013"
-    "aE\u00e9\u0301\u0130\u1e9e\ufb01\u0915\u094d\u0937\u093c\u0d28\u0d4d\u06cc\u062e\u0627\u0647\u0651\u1100\u1161"
-    "\u2764\U0001f525\U0001f469\U0001f3fd\U0001f3f4\U000e0067\U000e0062\U000e007f\u2139\u2122\u308b\u5165"
+    "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u202e\u2066\ufe0f\u034f\u3164\u1160\u2800"
+    "\x00\x1b\x85\x9b\t _"
+    "'\u2018\u2019\u02bc\u02bb\u2032\u2033\u00b4\u0149\u05f3\"\u201c\u201e"
+    "-\u2010\u2011\u2212\u207b\u2013"
+    "aE\u00e9\u0301\u0130\u1e9e\ufb01\u0915\u094d\u0937\u093c\u0d28\u0d4d"
+    "\u06cc\u062e\u0627\u0647\u0651\u1100\u1161"
+    "\u2764\U0001f525\U0001f469\U0001f3fd\U0001f3f4\U000e0067\U000e0062\U000e007f"
+    "\u2139\u2122\u308b\u5165"
 )
+"""Characters whose form, width or neighbors normalisation changes, or that show nothing."""
 texts = st.one_of(
     st.text(),
     st.text(st.sampled_from(TROUBLE)),
@@ -98,7 +104,7 @@ def test_what_is_shown_is_the_same_concept_and_shown_the_same(text: str) -> None
         ),
     ],
 )
-def test_forms_of_one_sign_and_what_shows_nothing_make_no_other_concept(
+def test_another_form_of_a_sign_or_an_invisible_character_makes_no_other_concept(
     one: str, other: str
 ) -> None:
     assert concept_key(one) == concept_key(other)
@@ -125,7 +131,7 @@ def test_characters_that_change_what_is_seen_stay_in_the_key(text: str) -> None:
 
 
 @given(texts)
-def test_no_key_holds_a_control_character_or_one_that_shows_nothing(text: str) -> None:
+def test_no_key_holds_control_or_invisible_characters(text: str) -> None:
     key = concept_key(text)
     assert not has_invisible(key)
     assert not any(unicodedata.category(character) == "Cc" for character in key)
@@ -143,7 +149,7 @@ def test_no_key_holds_a_control_character_or_one_that_shows_nothing(text: str) -
         ("\u2800", ""),
     ],
 )
-def test_a_concept_is_shown_without_what_shows_nothing_at_its_ends(text: str, shown: str) -> None:
+def test_a_concept_is_shown_without_invisible_characters_at_its_ends(text: str, shown: str) -> None:
     assert Concept.of(text).text == shown
 
 
@@ -157,7 +163,7 @@ def test_a_concept_is_shown_without_what_shows_nothing_at_its_ends(text: str, sh
         "O\u2019Hara",
     ],
 )
-def test_a_text_whose_every_character_shows_has_nothing_invisible(text: str) -> None:
+def test_a_text_of_characters_that_show_has_nothing_invisible(text: str) -> None:
     assert not has_invisible(text)
 
 
@@ -178,7 +184,7 @@ def test_a_text_that_could_look_like_another_has_something_invisible(text: str) 
     assert has_invisible(text)
 
 
-def test_concepts_are_told_apart_by_key_and_shown_as_typed() -> None:
+def test_concepts_differ_by_key_and_are_shown_as_typed() -> None:
     assert Concept.of("New_York") == Concept.of("new york")
     assert hash(Concept.of("New York")) == hash(Concept.of("NEW YORK"))
     assert Concept.of("New_York").text == "New York"

@@ -1,3 +1,8 @@
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
 import pytest
 
 from server.graph.marks import changes_to
@@ -35,13 +40,13 @@ def test_a_triple_is_hidden_only_where_the_base_has_it(
         (Origin.REMOVED, False, REMOVED),
     ],
 )
-def test_what_is_so_already_is_left_alone(
+def test_a_triple_that_is_as_wanted_is_left_alone(
     wanted: Origin, in_base: bool, present: Mark | None
 ) -> None:
     assert changes_to([(MEAT, wanted)], {MEAT: (in_base, present)}, 7) == ()
 
 
-def test_what_is_added_again_becomes_the_newest_where_that_is_asked_for() -> None:
+def test_a_triple_that_is_added_again_becomes_the_newest_where_asked() -> None:
     (change,) = changes_to([(MEAT, Origin.ADDED)], {MEAT: (False, ADDED)}, 7, renew=True)
     assert change.after == Mark(Origin.ADDED, Stamp(7, 0))
 
@@ -51,3 +56,17 @@ def test_positions_count_the_changes_that_are_made() -> None:
     found = {t: (n % 2 == 0, ADDED if n == 1 else None) for n, t in enumerate(tails)}
     changes = changes_to([(t, Origin.ADDED) for t in tails], found, 7)
     assert [c.after and c.after.stamp.position for c in changes] == [0, 1, 2]
+
+
+SERVER = Path(__file__).parents[2] / "server"
+MAKES_MARKS = {"graph/marks.py", "graph/codec.py"}
+"""Decides on marks, and reads those of a log. The stores read what they stored."""
+
+
+def test_only_one_place_decides_on_marks() -> None:
+    makers = set()
+    for path in SERVER.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "Mark":
+                makers.add(path.relative_to(SERVER).as_posix())
+    assert {maker for maker in makers if not maker.startswith("stores/")} == MAKES_MARKS

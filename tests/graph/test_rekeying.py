@@ -5,7 +5,7 @@ from hypothesis import given
 
 from server.graph.concept import KEYS_VERSION, Concept, concept_key, legacy_key, legacy_spellings
 from server.graph.edit import Edit, Overlay
-from server.graph.rekeying import Rekeying, changed_keys
+from server.graph.rekeying import Rekeying
 from server.graph.triple import Triple
 from tests.graph.old_keys import logs, old, old_log
 
@@ -79,14 +79,6 @@ def test_a_change_that_does_not_start_where_its_spelling_was_does_not_fit() -> N
     doubled = replace(edit, changes=(change, change))
     assert not Rekeying().fits(moved, today(moved))
     assert not Rekeying().fits(doubled, today(doubled))
-
-
-def test_stored_keys_that_change_are_listed() -> None:
-    stored = [
-        (legacy_key(text), text)
-        for text in ("O\u2019Hara", "O'Hara", "dog", "Zo\u200bra", "\u200b")
-    ]
-    assert list(changed_keys(stored)) == [("o\u2019hara", "o'hara"), ("zo\u200bra", "zora")]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,4 @@
-"""A gRPC server that does as a test says: it answers every RPC of the contract with an empty
-response, or fails."""
+"""A gRPC server that does what a test says: it answers each RPC with an empty message, or fails."""
 
 from __future__ import annotations
 
@@ -37,20 +36,20 @@ class Script:
     code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE
     trailing: tuple[tuple[str, str | bytes], ...] = (AT_ONCE,)
     messages_before_failure: int = 0
-    """Of a stream, how many messages come before it fails."""
+    """How many messages of a stream are sent before it fails."""
     responses: dict[str, list[Any]] = field(default_factory=dict)
-    """Of an RPC what it responds with; an empty message where nothing is said."""
+    """What each RPC responds with. An RPC that is not listed responds with an empty message."""
     details: str = "as the script says"
     """The message of a failure."""
     hangs: bool = False
-    """Whether calls are not answered until the client gives up."""
+    """Whether calls stay unanswered until the client gives up."""
     calls: list[list[Any]] = field(default_factory=list)
-    """Of each call the messages that it sent."""
+    """The messages that each call sent."""
     remaining_s: list[float | None] = field(default_factory=list)
-    """Of each call the time until its deadline."""
+    """The time that each call had until its deadline."""
 
     def enter(self, messages: list[Any], context: grpc.ServicerContext) -> bool:
-        """Whether this call fails."""
+        """Record a call. Returns whether it fails."""
         self.calls.append(messages)
         self.remaining_s.append(context.time_remaining())
         if self.hangs:
@@ -88,7 +87,7 @@ def _behavior(rpc: MethodDescriptor, script: Script) -> Callable[..., Any]:
 
 @contextlib.contextmanager
 def scripted_server(script: Script, host: str = "127.0.0.1") -> Iterator[str]:
-    """The address of a server that does as `script` says."""
+    """The address of a server that does what `script` says."""
     behaviors = {rpc.name: _behavior(rpc, script) for rpc in RPCS}
     servicer = type("Scripted", (pb_grpc.PersonalizationServiceServicer,), behaviors)()
     with ThreadPoolExecutor(4) as threads:

@@ -1,4 +1,4 @@
-"""Where a server is: what is an address, which are on this machine, and which variable names it."""
+"""What an address is, which addresses are on this machine, and which variable names one."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_what_is_elsewhere_is_reached_as_the_environment_says(text: str) -> None
 
 
 @pytest.mark.parametrize("text", NO_ADDRESSES)
-def test_what_is_no_address_is_refused(text: str) -> None:
+def test_what_is_not_an_address_is_refused(text: str) -> None:
     with pytest.raises(InvalidAddress):
         Address.parse(text)
     with pytest.raises(InvalidAddress):
@@ -99,7 +99,7 @@ def test_no_text_is_an_address_that_cannot_be_written_in_ascii(text: str) -> Non
 
 
 @given(st.text(st.characters(categories=["Nd", "No"], min_codepoint=0x80), min_size=1, max_size=3))
-def test_digits_of_other_scripts_are_no_port(port: str) -> None:
+def test_digits_of_other_scripts_are_not_a_port(port: str) -> None:
     with pytest.raises(InvalidAddress):
         Address.parse(f"127.0.0.1:{port}")
 

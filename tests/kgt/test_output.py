@@ -1,4 +1,4 @@
-"""No text of anybody's moves a terminal's cursor, turns its lines around, or breaks a page."""
+"""No text that a user wrote can move the cursor, reverse a line, or break a page."""
 
 from __future__ import annotations
 
@@ -22,8 +22,14 @@ from kgt.output import visible, visible_json
 from kgt.v1 import personalization_pb2 as pb
 from tests.kgt.scripted_server import RPCS, Script, scripted_server
 
-NASTY = "\x1b]0;PWNED\x07\x00\x08\r\n\t\x7f\x9b31m\u202egnp.exe\u2066\u200e\ufeff\u200b\u2028 [red]x[/red] [/] [bold :smile:"
-SHOWN = r"\x1b]0;PWNED\x07\x00\x08\r\n\t\x7f\x9b31m\u202egnp.exe\u2066\u200e\ufeff\u200b\u2028 [red]x[/red] [/] [bold :smile:"
+NASTY = (
+    "\x1b]0;PWNED\x07\x00\x08\r\n\t\x7f\x9b31m\u202egnp.exe\u2066\u200e\ufeff\u200b\u2028"
+    " [red]x[/red] [/] [bold :smile:"
+)
+SHOWN = (
+    r"\x1b]0;PWNED\x07\x00\x08\r\n\t\x7f\x9b31m\u202egnp.exe\u2066\u200e\ufeff\u200b\u2028"
+    " [red]x[/red] [/] [bold :smile:"
+)
 COMMANDS = {
     "personalize": ["q", "a"],
     "answer": ["q"],
@@ -94,7 +100,7 @@ def shown(script: Script, tmp_path: Any, capfd: pytest.CaptureFixture[str]) -> C
 def test_a_terminal_gets_nothing_to_obey(shown: Callable[..., str], command: str) -> None:
     printed = shown(command)
     assert OBEYED.findall(printed) == []
-    if command != "erase":  # which shows numbers only
+    if command != "erase":  # it shows only numbers
         assert SHOWN.partition("[red]")[0].partition(r"\r")[0] in printed.replace("\\\\", "\\")
 
 
@@ -195,7 +201,7 @@ def test_an_edit_of_a_kind_that_is_new_is_shown(shown: Callable[..., str], scrip
 
 
 @given(st.text())
-def test_what_is_visible_is_obeyed_by_nothing_and_said_once(text: str) -> None:
+def test_what_is_visible_is_obeyed_by_nothing_and_escaped_once(text: str) -> None:
     seen = visible(text)
     assert all(unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp") for c in seen)
     assert OBEYED.search(seen) is None

@@ -1,3 +1,6 @@
+from __future__ import annotations
+
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +29,12 @@ def llama_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def gpt2_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_gpt2(tmp_path_factory.mktemp("gpt2"))
+
+
+@pytest.fixture
+def folder(llama_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the Llama-style model, which a test may damage."""
+    return shutil.copytree(llama_folder, tmp_path / "model")
 
 
 @pytest.fixture(scope="session", params=["llama", "gpt2"])

@@ -1,4 +1,4 @@
-"""A model's forward passes, counted and held up."""
+"""Counts a model's forward passes, and holds them up."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ async def prepared(model: TransformersModel, requests: int) -> None:
     def wait() -> None:
         with worker._changed:
             assert worker._changed.wait_for(
-                lambda: sum(job.ready for job in worker._waiting) >= requests, 30
+                lambda: sum(work.ready for work in worker._schedule.waiting) >= requests, 30
             )
 
     await asyncio.sleep(0)  # those that were made just now enter the queue

@@ -1,4 +1,6 @@
-"""A forward pass in blocks: each token sees its own branch, through keys of its own segment alone."""
+"""A forward pass in blocks: each token sees its branch, through keys of its segment only."""
+
+from __future__ import annotations
 
 import numpy as np
 from hypothesis import given

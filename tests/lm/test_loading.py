@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM
 
 from server.errors import ModelUnusable
-from server.lm import loading
+from server.lm import device
+from server.lm.device import choose_device, choose_number_format
 from server.lm.fetch import _extracted
 from server.lm.folders import cache_folder, default_model_folder
-from server.lm.loading import ModelChoice, choose_device, choose_number_format, load
+from server.lm.loading import ModelChoice, load
 
 
 def test_a_folder_is_loaded_in_the_format_asked_for(llama_folder: Path) -> None:
@@ -29,7 +28,7 @@ def test_a_folder_is_loaded_in_the_format_asked_for(llama_folder: Path) -> None:
 def test_the_format_follows_the_processors_features(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     for has, expected in ((True, torch.bfloat16), (False, torch.float32)):
-        monkeypatch.setattr(loading, "processor_has_bfloat16", lambda has=has: has)
+        monkeypatch.setattr(device, "processor_has_bfloat16", lambda has=has: has)
         assert choose_number_format("auto", cpu) is expected
     assert choose_number_format("float16", cpu) is torch.float16
 
@@ -58,52 +57,6 @@ def test_other_weights_have_another_fingerprint(
     data[-1] ^= 1
     weights.write_bytes(data)
     assert fingerprint(copy) != fingerprint(llama_folder)
-
-
-@pytest.fixture
-def adapter(llama_folder: Path, tmp_path: Path) -> Path:
-    torch.manual_seed(5)
-    model = get_peft_model(
-        AutoModelForCausalLM.from_pretrained(llama_folder),
-        LoraConfig(
-            r=4,
-            target_modules=["q_proj", "down_proj"],
-            init_lora_weights=False,
-            task_type="CAUSAL_LM",
-        ),
-    )
-    model.save_pretrained(tmp_path / "adapter")
-    return tmp_path / "adapter"
-
-
-def test_an_adapter_is_merged_and_gives_what_peft_gives(llama_folder: Path, adapter: Path) -> None:
-    from peft import PeftModel
-
-    ids = torch.tensor([[5, 6, 7, 8]])
-    plain = AutoModelForCausalLM.from_pretrained(llama_folder)
-    with torch.inference_mode():
-        without = plain(ids).logits
-        expected = PeftModel.from_pretrained(plain, str(adapter))(ids).logits
-        loaded = load(
-            ModelChoice(str(llama_folder), str(adapter), device="cpu", number_format="float32")
-        )
-        found = loaded.model(ids).logits
-    assert torch.allclose(found, expected, atol=1e-4)
-    assert not torch.allclose(found, without, atol=1e-2)
-    assert loaded.adapter_fingerprint
-
-
-def test_an_adapter_that_does_not_fit_is_said(
-    gpt2_folder: Path, adapter: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(ModelUnusable, match="does not fit"):
-        load(ModelChoice(str(gpt2_folder), str(adapter), device="cpu", number_format="float32"))
-    with pytest.raises(ModelUnusable, match="no PEFT adapter"):
-        load(ModelChoice(str(gpt2_folder), str(tmp_path), device="cpu", number_format="float32"))
-
-
-def test_the_shipped_adapter_belongs_to_the_default_model_alone(llama_folder: Path) -> None:
-    assert load(ModelChoice(str(llama_folder), "auto", device="cpu")).adapter_fingerprint == ""
 
 
 def test_a_wheel_that_is_not_the_expected_one_is_refused(tmp_path: Path) -> None:

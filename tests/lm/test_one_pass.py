@@ -1,4 +1,4 @@
-"""A whole Personalize over a real model, its forward passes counted at the model itself."""
+"""A whole Personalize with a real model, whose forward passes are counted at the model."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from server.rpc.service import UseCases
 from server.settings import Settings
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.answer import AnswerQuery
-from server.tuning.cost import Cost
-from server.tuning.personalize import PersonalizeCommand, PersonalizeOutcome, RelationSource
+from server.tuning.cost import Cost, CostMeter
+from server.tuning.personalize.command import PersonalizeCommand, RelationSource
 from testbed.bases import BaseTriple, build_base
 from tests.lm.passes import Passes
 
@@ -47,15 +47,11 @@ async def use(loaded: LoadedModel, tmp_path: Path) -> AsyncIterator[UseCases]:
 
 
 async def personalized(use: UseCases, command: PersonalizeCommand) -> Cost:
-    outcomes: list[PersonalizeOutcome] = []
-
-    def render(outcome: PersonalizeOutcome) -> bytes:
-        outcomes.append(outcome)
-        return b""
-
-    await use.personalizer.personalize(command, None, render)
-    assert outcomes[-1].edit.added, "something was decided"
-    return outcomes[-1].cost
+    outcome = await use.writes.run(
+        command.user, lambda snapshot: use.personalizer.propose(command, snapshot)
+    )
+    assert outcome.edit.added, "something was decided"
+    return outcome.cost
 
 
 def ranked(use: UseCases, **changes: object) -> PersonalizeCommand:
@@ -79,8 +75,7 @@ async def test_with_the_callers_relations_too(use: UseCases, loaded: LoadedModel
 
 
 async def test_what_has_to_be_generated_comes_on_top(use: UseCases, loaded: LoadedModel) -> None:
-    """The counter can count: each generated token is a pass, and the answer before is one
-    generation."""
+    """Each generated token is a pass, and the answer before is generated. (The counter works.)"""
     with Passes(loaded) as passes:
         cost = await personalized(use, ranked(use, answer_before=None, verify=True))
     assert len(passes.lengths) == cost.model.forward_passes > cost.model.tokens_generated > 0
@@ -90,9 +85,10 @@ async def test_an_answer_after_it_pays_no_second_retrieval_pass(
     use: UseCases, loaded: LoadedModel
 ) -> None:
     await personalized(use, ranked(use))
+    meter = CostMeter()
+    query = AnswerQuery("alice", COMMAND.query, subject="dog", max_tokens=4)
     with Passes(loaded) as passes:
-        answer = use.answerer.ask(AnswerQuery("alice", COMMAND.query, subject="dog", max_tokens=4))
-        await answer.evidence()
+        evidence = await use.answerer.evidence(query, meter)
         assert passes.lengths == []
-        assert "".join([piece async for piece in answer.text()]) is not None
-    assert len(passes.lengths) == answer.cost().model.forward_passes <= 5
+        assert "".join([piece async for piece in use.answerer.text(evidence, meter)]) is not None
+    assert len(passes.lengths) == meter.total().model.forward_passes <= 5

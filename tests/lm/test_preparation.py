@@ -1,5 +1,4 @@
-"""What is tokenized delays neither the event loop nor the model's thread, and whatever goes wrong
-is one request's."""
+"""Tokenizing delays neither the event loop nor the model, and a failure is one request's."""
 
 from __future__ import annotations
 
@@ -22,10 +21,11 @@ from server.errors import (
     ShuttingDown,
     TextTooLong,
 )
-from server.lm import worker
+from server.lm import work
 from server.lm.decoding import _Draw
 from server.lm.loading import LoadedModel
 from server.lm.transformers_model import TransformersModel
+from server.tuning.deadline import deadline_at
 from server.tuning.ports import Branch, GenerateRequest
 from tests.conformance.language_model import whole
 from tests.lm.passes import Passes, prepared
@@ -34,7 +34,7 @@ BRANCH = Branch("the quick brown fox", (" jumps",))
 
 
 class ScriptedTokenizer:
-    """A tokenizer whose calls are noted, with their threads, and that does `script` before each."""
+    """A tokenizer that notes its calls with their threads, and does `script` before each."""
 
     def __init__(self, tokenizer: Any, script: Callable[[Sequence[str]], None]) -> None:
         self._tokenizer, self._script = tokenizer, script
@@ -87,8 +87,7 @@ async def test_a_text_that_takes_for_ever_holds_up_nobody_else(loaded: LoadedMod
 
 
 async def test_long_texts_delay_only_each_other(loaded: LoadedModel) -> None:
-    """However many there are: a short request is tokenized while the first step of the first of
-    them is under way."""
+    """A short request is tokenized while the first step of the first long one is under way."""
     gate, begun = threading.Event(), threading.Event()
 
     def script(texts: Sequence[str]) -> None:
@@ -112,7 +111,7 @@ async def test_long_texts_delay_only_each_other(loaded: LoadedModel) -> None:
 
 
 async def test_long_texts_take_turns(loaded: LoadedModel) -> None:
-    """The second one's first step comes before the first one's last."""
+    """The second text's first step comes before the first text's last."""
     gate, begun = threading.Event(), threading.Event()
 
     def script(texts: Sequence[str]) -> None:
@@ -122,8 +121,11 @@ async def test_long_texts_take_turns(loaded: LoadedModel) -> None:
 
     tokenizer, model = scripted(loaded, script)
     model._tokenizer.context_tokens = 1 << 20
-    texts = [" ".join(f"{name}{n} long dog" for n in range(8_000)) for name in "ab"]
-    long = [asyncio.ensure_future(model.score([Branch(text, ())])) for text in texts]
+
+    def text(name: str) -> str:
+        return " ".join(f"{name}{n} long dog" for n in range(8_000))
+
+    long = [asyncio.ensure_future(model.score([Branch(text(name), ())])) for name in "ab"]
     await asyncio.to_thread(begun.wait, 30)
     gate.set()
     await asyncio.gather(*long)
@@ -160,8 +162,8 @@ async def test_a_deadline_that_passes_between_steps_ends_the_request(loaded: Loa
 
     tokenizer, model = scripted(loaded, script)
     model._tokenizer.context_tokens = 1 << 20
-    with pytest.raises(DeadlinePassed):
-        await model.score([Branch("long dog " * 50_000, (" a",))], deadline)
+    with deadline_at(deadline), pytest.raises(DeadlinePassed):
+        await model.score([Branch("long dog " * 50_000, (" a",))])
     model.close()
     assert len(tokenizer.calls) <= 1
 
@@ -205,7 +207,7 @@ async def test_closing_refuses_what_is_still_tokenized(loaded: LoadedModel) -> N
 async def test_a_text_too_long_never_reaches_the_model_and_the_next_goes_on(
     loaded: LoadedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whatever the text, prompt or continuation: it is refused by bytes, or within the first steps."""
+    """Whatever the text, it is refused by its bytes or within the first steps."""
     tokenizer, model = scripted(loaded)
     texts = [
         "a" * 262_144,
@@ -236,7 +238,7 @@ async def test_a_request_may_not_ask_for_more_than_so_many_tokens(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each text fits; a hundred candidates over many facts together do not."""
-    monkeypatch.setattr(worker, "_LEAST_REQUEST_TOKENS", 500)
+    monkeypatch.setattr(work, "_LEAST_REQUEST_TOKENS", 500)
     model = TransformersModel(loaded, token_budget=8)
     candidates = tuple(f" the dog {n} likes" for n in range(100))
     fields = tuple(f"candidates[{n}]" for n in range(100))
@@ -269,7 +271,7 @@ async def test_a_tokenizer_that_fails_fails_one_request_and_says_nothing_of_the_
     assert "Traceback" not in caplog.text
 
 
-async def test_a_failed_pass_fails_the_request_at_fault_alone(
+async def test_a_failed_pass_fails_the_request_at_fault_only(
     loaded: LoadedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     model = TransformersModel(loaded)
@@ -306,7 +308,7 @@ async def test_a_failed_pass_fails_the_request_at_fault_alone(
 async def test_nothing_is_left_unretrieved(
     loaded: LoadedModel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever leaves while a request fails is told nothing, and nothing is logged about it."""
+    """A caller who leaves while a request fails is told nothing, and nothing is logged."""
     release = threading.Event()
 
     def script(_: Sequence[str]) -> None:

@@ -1,5 +1,4 @@
-"""Texts to tokens: cut where that changes nothing, each piece once, and no further than a limit
-allows."""
+"""Texts become tokens: cut where that changes nothing, each piece once, and only up to a limit."""
 
 from __future__ import annotations
 

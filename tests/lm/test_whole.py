@@ -1,5 +1,4 @@
-"""A model is loaded whole, from files that are what they should be, or refused in one line that
-names the file."""
+"""A model is loaded whole, from undamaged files, or refused in one line that names the file."""
 
 from __future__ import annotations
 
@@ -9,67 +8,33 @@ import shutil
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
-from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from server.errors import ModelUnusable
-from server.lm.loading import LoadedModel, ModelChoice, load
+from server.lm.loading import ModelChoice, load
 from server.lm.whole import require_gguf
+from tests.lm.folders import POINTER, configure, loaded_from, logits, refused, rewrite
 from tests.lm.tiny_models import make_gguf, tiny_tokenizer
 
 ROOT = Path(__file__).parent.parent.parent
-POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 269060552\n"
-IDS = torch.tensor([[5, 6, 7, 8]])
-
-
-def loaded_from(folder: Path, adapter: str = "none", cache: Path = Path()) -> LoadedModel:
-    return load(ModelChoice(str(folder), adapter, cache, device="cpu", number_format="float32"))
-
-
-def refused(folder: Path, adapter: str = "none", cache: Path = Path()) -> str:
-    """The one line that says why the model is not loaded."""
-    with pytest.raises(ModelUnusable) as error:
-        loaded_from(folder, adapter, cache)
-    message = str(error.value)
-    assert "\n" not in message
-    return message
-
-
-def logits(loaded: LoadedModel) -> torch.Tensor:
-    with torch.inference_mode():
-        found: torch.Tensor = loaded.model(IDS).logits
-    return found
-
-
-@pytest.fixture
-def folder(llama_folder: Path, tmp_path: Path) -> Path:
-    return shutil.copytree(llama_folder, tmp_path / "model")
-
-
-def rewrite(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
-    weights = load_file(folder / "model.safetensors")
-    change(weights)
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-
-
-def configure(folder: Path, **changes: object) -> None:
-    path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-
-
 # Weights
 
 
 @pytest.mark.parametrize(
     "part",
-    ["lm_head.weight", "model.norm.weight", "model.embed_tokens.weight", "model.layers.1.", "mlp.up_proj", "model.layers.0.self_attn.q_proj.weight"],
-)  # fmt: skip
+    [
+        "lm_head.weight",
+        "model.norm.weight",
+        "model.embed_tokens.weight",
+        "model.layers.1.",
+        "mlp.up_proj",
+        "model.layers.0.self_attn.q_proj.weight",
+    ],
+)
 def test_missing_weights_are_named(folder: Path, part: str) -> None:
     rewrite(folder, lambda weights: [weights.pop(key) for key in list(weights) if part in key])
     message = refused(folder)
@@ -232,96 +197,6 @@ def test_a_byte_in_the_middle_of_large_weights_is_another_fingerprint(folder: Pa
     assert loaded_from(folder).fingerprint != before
 
 
-# Adapters
-
-
-@pytest.fixture
-def adapter(llama_folder: Path, tmp_path: Path) -> Path:
-    torch.manual_seed(5)
-    config = LoraConfig(
-        r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False, task_type="CAUSAL_LM"
-    )
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(llama_folder), config)
-    model.save_pretrained(tmp_path / "adapter")
-    return tmp_path / "adapter"
-
-
-@pytest.mark.parametrize("choice", ["none", "auto"])
-def test_an_adapter_in_the_models_folder_is_not_applied_unless_named(
-    llama_folder: Path, folder: Path, adapter: Path, choice: str
-) -> None:
-    plain = loaded_from(llama_folder)
-    for path in adapter.glob("adapter_*"):
-        shutil.copy(path, folder)
-    found = loaded_from(folder, choice)
-    assert torch.equal(logits(found), logits(plain))
-    assert found.adapter_fingerprint == ""
-    assert found.fingerprint == plain.fingerprint
-
-
-def test_an_adapter_in_the_models_folder_is_applied_once_where_it_is_named(
-    llama_folder: Path, folder: Path, adapter: Path
-) -> None:
-    for path in adapter.glob("adapter_*"):
-        shutil.copy(path, folder)
-    named = loaded_from(folder, str(folder))
-    assert torch.allclose(logits(named), logits(loaded_from(llama_folder, str(adapter))), atol=1e-6)
-    assert named.adapter_fingerprint
-
-
-def change_adapter(adapter: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
-    weights = load_file(adapter / "adapter_model.safetensors")
-    change(weights)
-    save_file(weights, adapter / "adapter_model.safetensors", metadata={"format": "pt"})
-
-
-@pytest.mark.parametrize(
-    ("change", "complaint"),
-    [
-        (lambda w: [w.pop(key) for key in list(w) if "layers.1" in key], "lacks"),
-        (lambda w: w.update({f"x.{key}": w.pop(key) for key in list(w)}), "lacks"),
-        (lambda w: w.update({"base_model.model.model.layers.7.mlp.up_proj.lora_A.weight": torch.zeros(4, 48)}), "left over"),
-        (lambda w: w.update({key: torch.zeros(3, 3) for key in list(w)[:1]}), "does not fit"),
-        (lambda w: w.clear(), "lacks"),
-    ],
-)  # fmt: skip
-def test_an_adapter_whose_keys_do_not_fit_is_refused(
-    llama_folder: Path,
-    adapter: Path,
-    change: Callable[[dict[str, torch.Tensor]], object],
-    complaint: str,
-) -> None:
-    change_adapter(adapter, change)
-    message = refused(llama_folder, str(adapter))
-    assert complaint in message
-    assert str(adapter) in message
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "complaint"),
-    [
-        ("adapter_model.safetensors", POINTER, "Git LFS pointer"),
-        ("adapter_model.safetensors", b"abc", "is not a safetensors file"),
-        ("adapter_config.json", b"{", "is not JSON"),
-        ("adapter_config.json", b"{}", "adapter"),
-    ],
-)
-def test_a_damaged_adapter_is_named(
-    llama_folder: Path, adapter: Path, name: str, content: bytes, complaint: str
-) -> None:
-    (adapter / name).write_bytes(content)
-    assert complaint in refused(llama_folder, str(adapter))
-
-
-def test_an_adapter_without_weights_is_named(llama_folder: Path, adapter: Path) -> None:
-    (adapter / "adapter_model.safetensors").unlink()
-    assert "adapter_model.safetensors: is missing" in refused(llama_folder, str(adapter))
-
-
-def test_an_adapter_is_no_model(adapter: Path) -> None:
-    assert "holds an adapter and no model" in refused(adapter)
-
-
 # GGUF
 
 
@@ -383,9 +258,23 @@ def test_a_server_without_a_whole_model_says_so_in_one_line_and_exits_with_2(
 ) -> None:
     rewrite(folder, lambda weights: weights.pop("lm_head.weight"))
     done = subprocess.run(
-        [sys.executable, "-m", "server", "--data", str(tmp_path / "data"), "--model", str(folder), "--adapter", "none"],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-m",
+            "server",
+            "--data",
+            str(tmp_path / "data"),
+            "--model",
+            str(folder),
+            "--adapter",
+            "none",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("kgt: ")]

@@ -1,5 +1,4 @@
-"""Randomly initialised two-layer models of two families, with a tokenizer of their own, made on the
-spot."""
+"""Random two-layer models of two families, each with a tokenizer, made on the spot."""
 
 from __future__ import annotations
 
@@ -24,20 +23,32 @@ BEGIN = "<|begin|>"
 
 _TEXT = [
     "To answer the query: What does a dog enjoy?, I need information dog likes meat",
-    "Answer the query considering the user's personalized facts. <question>: Where is it? <facts>: dog is located in kennel",
-    "Based on the provided query and answer, identify 5 types of relationships <relation>: likes <sep> has a",
+    "Answer the query considering the user's personalized facts."
+    " <question>: Where is it? <facts>: dog is located in kennel",
+    "Based on the provided query and answer, identify 5 types of relationships"
+    " <relation>: likes <sep> has a",
     "naïve café 犬 собака the quick brown fox jumps over the lazy dog 0123456789",
 ]
 
 
 def make_llama(folder: Path, *, begins: bool = True) -> Path:
-    """A Llama-style model (rotary positions, grouped heads) whose tokenizer sets a
-    beginning-of-sequence token."""
+    """A Llama-style model (rotary positions, grouped heads).
+
+    With `begins`, its tokenizer sets a beginning-of-sequence token.
+    """
     torch.manual_seed(1)
     config = LlamaConfig(
-        vocab_size=600, hidden_size=48, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
-        num_key_value_heads=2, max_position_embeddings=CONTEXT, bos_token_id=1, eos_token_id=0, pad_token_id=0,
-    )  # fmt: skip
+        vocab_size=600,
+        hidden_size=48,
+        intermediate_size=96,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=CONTEXT,
+        bos_token_id=1,
+        eos_token_id=0,
+        pad_token_id=0,
+    )
     LlamaForCausalLM(config).save_pretrained(folder)
     tiny_tokenizer(begins=begins).save_pretrained(folder)
     return folder
@@ -47,9 +58,17 @@ def make_gpt2(folder: Path) -> Path:
     """A GPT-2-style model (learned positions) whose tokenizer sets no special tokens."""
     torch.manual_seed(2)
     config = GPT2Config(
-        vocab_size=600, n_positions=CONTEXT, n_embd=48, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0,
-        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
-    )  # fmt: skip
+        vocab_size=600,
+        n_positions=CONTEXT,
+        n_embd=48,
+        n_layer=2,
+        n_head=4,
+        bos_token_id=0,
+        eos_token_id=0,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+    )
     GPT2LMHeadModel(config).save_pretrained(folder)
     tiny_tokenizer(begins=False).save_pretrained(folder)
     return folder
@@ -79,14 +98,22 @@ def make_gguf(path: Path) -> Path:
     writer.add_eos_token_id(tokens.index(END))
     writer.add_bos_token_id(tokens.index(BEGIN))
     shapes = {
-        "token_embd.weight": (len(tokens), 48), "output_norm.weight": (48,), "output.weight": (len(tokens), 48),
-        "attn_q.weight": (48, 48), "attn_k.weight": (24, 48), "attn_v.weight": (24, 48), "attn_output.weight": (48, 48),
-        "ffn_gate.weight": (96, 48), "ffn_up.weight": (96, 48), "ffn_down.weight": (48, 96),
-        "attn_norm.weight": (48,), "ffn_norm.weight": (48,),
-    }  # fmt: skip
+        "token_embd.weight": (len(tokens), 48),
+        "output_norm.weight": (48,),
+        "output.weight": (len(tokens), 48),
+        "attn_q.weight": (48, 48),
+        "attn_k.weight": (24, 48),
+        "attn_v.weight": (24, 48),
+        "attn_output.weight": (48, 48),
+        "ffn_gate.weight": (96, 48),
+        "ffn_up.weight": (96, 48),
+        "ffn_down.weight": (48, 96),
+        "attn_norm.weight": (48,),
+        "ffn_norm.weight": (48,),
+    }
     for name, shape in shapes.items():
-        of_a_layer = name.startswith(("attn", "ffn"))
-        for place in [f"blk.{layer}.{name}" for layer in range(2)] if of_a_layer else [name]:
+        in_layers = name.startswith(("attn", "ffn"))
+        for place in [f"blk.0.{name}", f"blk.1.{name}"] if in_layers else [name]:
             number_format = np.float32 if len(shape) == 1 else np.float16
             writer.add_tensor(place, (random.standard_normal(shape) * 0.1).astype(number_format))
     writer.write_header_to_file()
@@ -97,7 +124,7 @@ def make_gguf(path: Path) -> Path:
 
 
 def tiny_tokenizer(*, begins: bool) -> PreTrainedTokenizerFast:
-    """A byte-level BPE tokenizer of 600 tokens; `begins` with a token of its own."""
+    """A byte-level BPE tokenizer of 600 tokens, with a beginning token if it `begins`."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -16,7 +16,7 @@ from server.rpc.load import Load
 from server.rpc.serving import Probes, new_server
 from server.settings import Settings
 from server.stores.sqlite.store import SqliteStore
-from server.tuning.writes import Writer
+from server.writing.writes import Writes
 from testbed.bases import BaseTriple, build_base
 from tests.fixed_model import FixedModel
 
@@ -49,7 +49,7 @@ class Running:
     store: SqliteStore
     model: FixedModel
     probes: Probes
-    writer: Writer
+    writes: Writes
 
 
 @contextlib.asynccontextmanager
@@ -73,7 +73,7 @@ async def running(
     await server.start()
     try:
         async with AsyncClient(f"127.0.0.1:{port}", timeout_s=20) as client:
-            yield Running(client, f"127.0.0.1:{port}", store, model, probes, use_cases.writer)
+            yield Running(client, f"127.0.0.1:{port}", store, model, probes, use_cases.writes)
     finally:
         await server.stop(None)
         await store.close()

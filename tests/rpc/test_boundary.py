@@ -26,7 +26,7 @@ from kgt.errors import (
 from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
 from server import errors
-from server.rpc.interceptors import STATUS_OF, status_of
+from server.rpc.statuses import STATUS_OF, status_of
 from tests.rpc.running import ENJOY, Running
 
 
@@ -273,7 +273,7 @@ async def test_the_log_has_methods_and_statuses_and_never_what_users_wrote(
 
 
 def service_turns(service: Running) -> dict[str, Any]:
-    return dict(service.writer._turns._locks)
+    return dict(service.writes._turns._locks)
 
 
 async def until(condition: Callable[[], bool]) -> None:

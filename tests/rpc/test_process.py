@@ -15,10 +15,10 @@ from typing import Any, cast
 import grpc
 import pytest
 
-from kgt import requests
 from kgt.addresses import channel_options, for_client
 from kgt.client import AsyncClient, Client
 from kgt.errors import CallError, Unavailable, from_rpc_error
+from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
 from server.__main__ import _watch_health, serve
 from server.errors import BaseLoading, StartupError, StoreUnreachable
@@ -201,7 +201,7 @@ async def refusal_of_a_first_try(address: str) -> CallError:
     async with grpc.aio.insecure_channel(address, options=options) as channel:
         with pytest.raises(grpc.RpcError) as failed:
             await pb_grpc.PersonalizationServiceStub(channel).Answer(
-                requests.answer(user="alice", query=ENJOY)
+                pb.AnswerRequest(user="alice", query=ENJOY)
             )
     return from_rpc_error(failed.value)
 

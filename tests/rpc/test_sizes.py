@@ -16,7 +16,7 @@ from kgt.v1 import personalization_pb2 as pb
 from server.graph.codec import edit_to_json
 from server.graph.edit import Account, Change, Edit, EditKind, StopReason, TripleProbabilities
 from server.graph.triple import Mark, Origin, Stamp, Triple
-from server.rpc import convert
+from server.rpc import responses
 from server.rpc.limits import MAX_MESSAGE_BYTES, MAX_RESPONSE_BYTES
 from server.tuning.ports import Page
 from tests.rpc.raw import sent, store_large_edit
@@ -116,7 +116,7 @@ async def test_what_could_not_be_told_is_not_done(
     edit = (await client.edit_facts(user="alice", add=[("dog", "likes", "carrots")])).edit
     await client.edit_facts(user="bob", add=[("dog", "is named", "Rex")])
     lines = await exported_lines(client, "alice")
-    monkeypatch.setattr(convert, "MAX_RESPONSE_BYTES", 50)
+    monkeypatch.setattr(responses, "MAX_RESPONSE_BYTES", 50)
     for call, field in (
         (client.edit_facts(user="alice", add=[("dog", "likes", "fish")]), "add"),
         (client.personalize(user="alice", query=ENJOY, answer="fish"), "query"),
@@ -190,7 +190,7 @@ edits = st.builds(
 
 @given(edits)
 def test_an_edits_message_is_smaller_than_its_record(edit: Edit) -> None:
-    assert convert.edit_message(edit).ByteSize() <= len(edit_to_json(edit).encode())
+    assert responses.edit_message(edit).ByteSize() <= len(edit_to_json(edit).encode())
 
 
 def test_a_page_and_one_message_fit_a_default_client() -> None:

@@ -12,8 +12,15 @@ from server.graph.edit import Edit
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
 from server.stores.sqlite.store import SqliteStore
-from server.tuning.history import Historian, Reverted, standing_reverts
-from server.tuning.writes import Writer
+from server.tuning.history import (
+    EditFactsCommand,
+    Historian,
+    RevertCommand,
+    Reverted,
+    standing_reverts,
+)
+from server.writing.turns import UserTurns
+from server.writing.writes import Writes
 
 VOCABULARY = Vocabulary.built_in()
 MEAT = Triple.of("dog", "Desires", "meat")
@@ -26,25 +33,21 @@ async def store() -> AsyncIterator[SqliteStore]:
     await store.close()
 
 
-@pytest.fixture
-def historian(store: SqliteStore) -> Historian:
-    return Historian(store, VOCABULARY, Writer(store))
-
-
 async def told(
-    historian: Historian, add: Sequence[Triple] = (), remove: Sequence[Triple] = ()
+    store: SqliteStore, add: Sequence[Triple] = (), remove: Sequence[Triple] = ()
 ) -> Edit:
-    made: list[Edit] = []
-    await historian.edit_facts(
-        "ann", add, remove, None, None, lambda edit: made.append(edit) or b""
-    )  # type: ignore[func-returns-value]
-    return made[-1]
+    command, historian = EditFactsCommand.of("ann", VOCABULARY, add, remove), Historian(store)
+    outcome = await Writes(store, UserTurns()).run(
+        "ann", lambda snapshot: historian.propose_edit(command, snapshot)
+    )
+    return outcome.edit
 
 
-async def reverted(historian: Historian, edit_id: str) -> Reverted:
-    made: list[Reverted] = []
-    await historian.revert("ann", edit_id, False, None, lambda result: made.append(result) or b"")  # type: ignore[func-returns-value]
-    return made[-1]
+async def reverted(store: SqliteStore, edit_id: str) -> Reverted:
+    command, historian = RevertCommand("ann", edit_id), Historian(store)
+    return await Writes(store, UserTurns()).run(
+        "ann", lambda snapshot: historian.propose_revert(command, snapshot)
+    )
 
 
 def test_a_revert_stands_unless_a_standing_one_reverts_it() -> None:
@@ -61,8 +64,8 @@ def test_a_long_chain_of_reverts_is_looked_through_once(length: int) -> None:
     assert ("0" in standing) == (length % 2 == 1)
 
 
-async def test_undoing_and_redoing_goes_on_and_on(historian: Historian, store: SqliteStore) -> None:
-    edit = await told(historian, add=[MEAT])
+async def test_undoing_and_redoing_goes_on_and_on(store: SqliteStore) -> None:
+    edit = await told(store, add=[MEAT])
     asked: dict[str, int] = {"reverts": 0, "edit": 0}
     plain: dict[str, Any] = {name: getattr(store, name) for name in asked}
 
@@ -78,21 +81,21 @@ async def test_undoing_and_redoing_goes_on_and_on(historian: Historian, store: S
     steps = 300
     latest = edit.id
     for _ in range(steps):
-        latest = (await reverted(historian, latest)).edit.id
+        latest = (await reverted(store, latest)).edit.id
     assert (await store.snapshot("ann")).revision == steps + 1
     assert asked == {"reverts": steps, "edit": steps}, (
         "one question each, however many there were before"
     )
     assert set((await store.overlay("ann")).marks) == {MEAT}
-    assert (await reverted(historian, edit.id)).edit.reverts == edit.id
+    assert (await reverted(store, edit.id)).edit.reverts == edit.id
 
 
-async def test_later_edits_are_named_up_to_20_and_counted(historian: Historian) -> None:
-    first = await told(historian, add=[MEAT])
+async def test_later_edits_are_named_up_to_20_and_counted(store: SqliteStore) -> None:
+    first = await told(store, add=[MEAT])
     turns: list[tuple[Sequence[Triple], Sequence[Triple]]] = [((), [MEAT]), ([MEAT], ())] * 75
-    later = [(await told(historian, add, remove)).id for add, remove in turns]
+    later = [(await told(store, add, remove)).id for add, remove in turns]
     with pytest.raises(RevertBlocked) as blocked:
-        await reverted(historian, first.id)
+        await reverted(store, first.id)
     assert blocked.value.edit_ids == tuple(later[:20])
     assert blocked.value.count == 150
     assert "and 130 more" in str(blocked.value)

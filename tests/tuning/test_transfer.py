@@ -12,16 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.graph.codec import MAX_CHANGES, MAX_EDIT_BYTES, edit_to_json
+from server.graph.checks import MAX_CHANGES
+from server.graph.codec import MAX_EDIT_BYTES, edit_to_json
 from server.graph.edit import Change, Edit, EditKind, Overlay
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.stores.sqlite.store import SqliteStore
 from server.tuning import transfer
-from server.tuning.history import Historian
+from server.tuning.history import EditFactsCommand, Historian
 from server.tuning.ports import Page
 from server.tuning.transfer import Courier, Imported, MalformedExport, export_lines, parse_export
-from server.tuning.writes import Writer
+from server.writing.turns import UserTurns
+from server.writing.writes import Writes
 from testbed.bases import BaseTriple, build_base
 from tests.graph.edits import changes as any_changes
 
@@ -285,27 +287,25 @@ async def stores() -> AsyncIterator[Callable[..., SqliteStore]]:
 
 
 def courier(store: SqliteStore) -> Courier:
-    return Courier(store, VOCABULARY, Writer(store), dict)
+    return Courier(store, VOCABULARY, dict)
 
 
 async def imported(
     store: SqliteStore, user: str, lines: Iterable[str], *, merge: bool = False
 ) -> Imported:
-    seen: list[Imported] = []
-
-    def render(result: Imported) -> bytes:
-        seen.append(result)
-        return b""
-
-    await courier(store).import_(user, lines, merge, None, render)
-    return seen[-1]
+    imports = courier(store)
+    command = await imports.command(user, lines, merge=merge)
+    return await Writes(store, UserTurns()).run(
+        user, lambda snapshot: imports.propose_import(command, snapshot)
+    )
 
 
 async def told(
     store: SqliteStore, user: str, add: Sequence[Triple] = (), remove: Sequence[Triple] = ()
 ) -> None:
-    await Historian(store, VOCABULARY, Writer(store)).edit_facts(
-        user, add, remove, None, None, lambda _: b""
+    command, historian = EditFactsCommand.of(user, VOCABULARY, add, remove), Historian(store)
+    await Writes(store, UserTurns()).run(
+        user, lambda snapshot: historian.propose_edit(command, snapshot)
     )
 
 
@@ -331,7 +331,7 @@ async def test_a_large_merge_is_edits_of_500_triples_committed_together(
     store = stores()
     await told(store, "bob", add=[MEAT, Triple.of("head 1", "IsA", "tail 3")])
     result = await imported(store, "bob", exported(chain(3, MAX_CHANGES)), merge=True)
-    assert (result.edits, result.revision) == (3, 4)
+    assert (result.exported_edits, result.revision) == (3, 4)
     assert [len(e.changes) for e in result.merged_edits] == [500, 500, 499]
     assert result.merged == result.merged_edits[-1]
     assert [e.revision for e in result.merged_edits] == [2, 3, 4]

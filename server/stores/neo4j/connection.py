@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, LiteralString, Self, TypeVar
@@ -42,6 +41,7 @@ from server.tuning.deadline import call_deadline
 
 SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 EMBEDDED = "sqlite"
+DEFAULT_DATABASE = "neo4j"
 
 CONNECTIONS = 64
 """How many transactions are under way at most."""
@@ -77,7 +77,7 @@ class Neo4jLogin:
     url: str
     user: str
     password: str = field(repr=False)
-    database: str = "neo4j"
+    database: str = DEFAULT_DATABASE
 
 
 def checked_login(store: str, user: str, password: str, database: str) -> Neo4jLogin:
@@ -94,17 +94,7 @@ def checked_login(store: str, user: str, password: str, database: str) -> Neo4jL
     for name, value in (("KGT_NEO4J_USER", user), ("KGT_NEO4J_PASSWORD", password)):
         if not value:
             raise InvalidSetting(f"{name}: is required with KGT_STORE={store}")
-    return Neo4jLogin(store, user, password, database or "neo4j")
-
-
-def login_from_environment(store: str, environment: Mapping[str, str] = os.environ) -> Neo4jLogin:
-    """The login for `store`, from the server's environment variables. Raises InvalidSetting."""
-    return checked_login(
-        store,
-        environment.get("KGT_NEO4J_USER", ""),
-        environment.get("KGT_NEO4J_PASSWORD", ""),
-        environment.get("KGT_NEO4J_DATABASE", ""),
-    )
+    return Neo4jLogin(store, user, password, database or DEFAULT_DATABASE)
 
 
 class Shares:

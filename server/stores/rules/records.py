@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from server.errors import DataLoss, InvalidRequest, UnreadableRecord
-from server.graph.codec import MAX_TIME_MS, edit_from_json
+from server.graph.checks import MAX_TIME_MS
+from server.graph.codec import edit_from_json
 from server.graph.concept import Concept
 from server.graph.edit import Edit, UnreadableEdit
 from server.tuning.ports import RequestRecord, Snapshot

@@ -9,7 +9,6 @@ wait for other processes, has a thread of its own.
 from __future__ import annotations
 
 import asyncio
-import os
 import queue
 import shutil
 import sqlite3
@@ -56,13 +55,6 @@ _STUCK_S = 10.0
 """A write that takes longer than this hinders all others: the store does not serve."""
 
 R = TypeVar("R")
-
-
-def data_folder() -> Path:
-    """Where the store lives unless KGT_DATA says otherwise."""
-    if given := os.environ.get("KGT_DATA"):
-        return Path(given).expanduser()
-    return Path(os.environ.get("XDG_DATA_HOME", "~/.local/share")).expanduser() / "kgt"
 
 
 class SqliteStore:

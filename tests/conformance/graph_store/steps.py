@@ -10,10 +10,11 @@ from typing import TypeVar
 from server.graph.edit import Change, Edit, EditKind, OverlayBuilder
 from server.graph.neighborhood import Neighborhood
 from server.graph.triple import Mark, Origin, Stamp, Triple, canonical
-from server.tuning.history import Historian, Reverted
+from server.tuning.history import Historian, RevertCommand, Reverted
 from server.tuning.ports import GraphStore, Listing, Page
 from server.tuning.transfer import Courier, Imported
-from server.tuning.writes import RequestKey
+from server.writing.turns import UserTurns
+from server.writing.writes import Writes
 from tests.conformance.graph_store.graph import VOCABULARY
 
 Item = TypeVar("Item")
@@ -52,31 +53,23 @@ async def remove(store: GraphStore, user: str, *triples: Triple) -> Edit:
 
 
 async def revert(
-    historian: Historian, user: str, edit_id: str, *, skip_conflicts: bool = False
+    store: GraphStore, user: str, edit_id: str, *, skip_conflicts: bool = False
 ) -> Reverted:
-    made: list[Reverted] = []
-
-    def render(reverted: Reverted) -> bytes:
-        made.append(reverted)
-        return b"reverted"
-
-    await historian.revert(
-        user, edit_id, skip_conflicts, RequestKey(uuid.uuid4().hex, "hash"), render
+    historian = Historian(store)
+    command = RevertCommand(user, edit_id, skip_conflicts)
+    return await Writes(store, UserTurns()).run(
+        user, lambda snapshot: historian.propose_revert(command, snapshot)
     )
-    return made[-1]
 
 
 async def import_(
-    courier: Courier, user: str, lines: Sequence[str], *, merge: bool = False
+    store: GraphStore, user: str, lines: Sequence[str], *, merge: bool = False
 ) -> Imported:
-    made: list[Imported] = []
-
-    def render(imported: Imported) -> bytes:
-        made.append(imported)
-        return b"imported"
-
-    await courier.import_(user, lines, merge, None, render)
-    return made[-1]
+    courier = Courier(store, VOCABULARY, dict)
+    command = await courier.command(user, lines, merge=merge)
+    return await Writes(store, UserTurns()).run(
+        user, lambda snapshot: courier.propose_import(command, snapshot)
+    )
 
 
 async def every_page(read: Callable[[Page], Awaitable[Listing[Item]]], size: int) -> list[Item]:

@@ -8,10 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from server.graph.triple import Triple
-from server.tuning.history import Historian
 from server.tuning.ports import GraphStore
 from server.tuning.transfer import Courier
-from server.tuning.writes import Writer
 from testbed.bases import BaseTriple
 from tests.conformance.graph_store.graph import BASE, VOCABULARY
 
@@ -43,9 +41,5 @@ class GraphStoreSuite(ABC):
         await store.close()
 
     @pytest.fixture
-    def historian(self, store: GraphStore) -> Historian:
-        return Historian(store, VOCABULARY, Writer(store))
-
-    @pytest.fixture
     def courier(self, store: GraphStore) -> Courier:
-        return Courier(store, VOCABULARY, Writer(store), lambda: {"model": "m"})
+        return Courier(store, VOCABULARY, lambda: {"model": "m"})

@@ -14,7 +14,6 @@ from server.errors import OverlayNotEmpty
 from server.graph.edit import Edit, Overlay, OverlayBuilder
 from server.graph.triple import Origin
 from server.stores.rules.view import newest_first
-from server.tuning.history import Historian
 from server.tuning.ports import GraphStore, Page
 from server.tuning.transfer import Courier
 from tests.conformance.graph_store.graph import BONES, CARROTS, DOG, MEAT, SOFA, t
@@ -34,14 +33,14 @@ class Transfer(GraphStoreSuite):
     """Exporting an overlay and importing it into another."""
 
     async def test_an_export_comes_back_into_an_empty_overlay_with_its_history(
-        self, store: GraphStore, historian: Historian, courier: Courier
+        self, store: GraphStore, courier: Courier
     ) -> None:
         await add(store, "ann", CARROTS, t("Zoë", "is named", 'Zo "Z" ë'))
         made = await remove(store, "ann", MEAT)
-        await revert(historian, "ann", made.id)
+        await revert(store, "ann", made.id)
         lines = list(await courier.export("ann"))
-        imported = await import_(courier, "bob", lines)
-        assert (imported.edits, imported.revision, imported.merged) == (3, 3, None)
+        imported = await import_(store, "bob", lines)
+        assert (imported.exported_edits, imported.revision, imported.merged) == (3, 3, None)
         assert await store.history("bob") == await store.history("ann")
         assert list(await courier.export("bob")) == lines
         ann_sees = await store.neighborhood("ann", DOG, 9)
@@ -58,8 +57,8 @@ class Transfer(GraphStoreSuite):
         lines = list(await courier.export("ann"))
         await add(store, "bob", BONES)
         with pytest.raises(OverlayNotEmpty):
-            await import_(courier, "bob", lines)
-        imported = await import_(courier, "bob", lines, merge=True)
+            await import_(store, "bob", lines)
+        imported = await import_(store, "bob", lines, merge=True)
         assert imported.merged is not None
         assert imported.revision == 2
         assert {c.triple for c in imported.merged.changes} == {CARROTS, MEAT}
@@ -90,7 +89,7 @@ class Transfer(GraphStoreSuite):
             await assert_overlay_at(store, user, log.overlay())
         assert (await store.overlay(user)).marks == log.overlay().marks
         lines = list(await courier.export(user))
-        await import_(courier, user + "2", lines)
+        await import_(store, user + "2", lines)
         assert await store.history(user + "2") == edits
         for each in (user, user + "2"):
             assert (await store.erase(each)).edits == len(edits)

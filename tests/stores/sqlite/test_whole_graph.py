@@ -15,7 +15,7 @@ from server.stores.sqlite import sql
 from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import ConceptEntry, Page
-from server.tuning.subject import find_subject
+from server.tuning.subject.choice import find_subject
 from testbed.bases import BaseTriple, build_base
 from tests.conformance.graph_store import VOCABULARY, add, t
 

@@ -1,0 +1,21 @@
+"""Every command that `kgt` knows, in the order in which `kgt --help` lists them."""
+
+from __future__ import annotations
+
+import argparse
+
+from kgt.command import facts, history, questions, transfer
+from kgt.command.arguments import Commands, Parser
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    whole = Parser(
+        prog="kgt", description="Personalize a language model by editing its knowledge graph."
+    )
+    commands = Commands(whole)
+    questions.add_to(commands)
+    facts.add_to(commands)
+    history.add_to(commands)
+    transfer.add_to(commands)
+    return whole

@@ -1,0 +1,17 @@
+"""The model's defaults, without torch: the settings and their help name them too."""
+
+from __future__ import annotations
+
+from server.tuning.scoring import ScoringBudget
+
+QUEUE = 256
+"""Requests that may wait for the model."""
+
+PROCESSOR_TOKENS, GPU_TOKENS = 2048, 16_384
+"""Tokens in one forward pass, of all requests together.
+
+A processor's time grows with the tokens, and generations wait for the pass under way.
+"""
+
+PROCESSOR_SCORED_TRIPLES, GPU_SCORED_TRIPLES = ScoringBudget().triples, 512
+"""The most triples that one request has scored."""

@@ -1,0 +1,261 @@
+"""The two kinds of work for the model: scoring continuations, and generating text.
+
+Both go the same way. `prepare` makes tokens of the texts; then, pass by pass, the schedule asks
+`tokens_wanted`, the model reads `segment`, and `advance` takes the results and gives the caller
+what is new, until the work has `finished`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import TypeAlias
+
+import torch
+
+from server.errors import DeadlinePassed, RequestTooLarge
+from server.lm.blocks import Segment
+from server.lm.decoding import Generation
+from server.lm.forward import continuation_logprobs, wanted_nodes
+from server.lm.packing import TokenSequence, Tree, pack
+from server.lm.schedule import Budget
+from server.lm.tokens import Steps, Tokenizer
+from server.tuning.ports import (
+    Branch,
+    ContinuationLogprob,
+    GenerateRequest,
+    ModelCost,
+    Piece,
+    Scores,
+)
+
+_REQUEST_PASSES, _LEAST_REQUEST_TOKENS = 64, 1 << 18
+"""A request may have the model read as many tokens as this many passes hold. Where passes are
+small, it may always ask for the second number."""
+
+Failed: TypeAlias = Callable[[BaseException], None]
+
+
+class ModelWork(ABC):
+    """A request's work for the model (server.lm.schedule.Work), and how the model does it.
+
+    `fail` tells the caller of an error; results go out through a callback of the subclass. Another
+    thread may set `cancelled` at any time; it counts from the next pass on.
+    """
+
+    stream: int | None = None
+
+    def __init__(self, *, deadline: float | None, fail: Failed) -> None:
+        self.deadline = deadline
+        self.fail = fail
+        self.cancelled = threading.Event()
+        self.ready = False
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self.cancelled.is_set()
+
+    def require_wanted(self) -> None:
+        """Raise DeadlinePassed if nobody waits for this any more."""
+        if self.is_cancelled or (self.deadline is not None and time.monotonic() >= self.deadline):
+            raise deadline_passed()
+
+    @property
+    @abstractmethod
+    def longest_text(self) -> int:
+        """Characters of the longest text that has to be tokenized."""
+
+    @abstractmethod
+    def prepare(self) -> Steps[None]:
+        """Make tokens of the texts, in short steps. Raises TextTooLong and RequestTooLarge."""
+
+    @abstractmethod
+    def tokens_wanted(self, room: int) -> int:
+        """How many tokens it would read in a pass with room for `room`; see schedule.Work."""
+
+    @abstractmethod
+    def segment(self, tokens: int) -> Segment:
+        """The next `tokens` tokens, as `tokens_wanted` said."""
+
+    @abstractmethod
+    def advance(self, segment: Segment, logits: torch.Tensor) -> None:
+        """Take the results of a pass. logits: (tokens of `segment.read`, vocabulary)."""
+
+    @abstractmethod
+    def complete(self) -> None:
+        """Give the caller the end of the results; called once, after the last pass."""
+
+    @property
+    @abstractmethod
+    def finished(self) -> bool:
+        """Whether it needs no further pass."""
+
+    @abstractmethod
+    def cut(self, tokens: int) -> None:
+        """Cut what is left so that a pass reads at most `tokens` tokens of it, where that works."""
+
+
+class ScoreWork(ModelWork):
+    """Branches to be scored, as trees of tokens. Each pass reads a whole tree.
+
+    `give` gets the scores, all at once.
+    """
+
+    def __init__(
+        self,
+        branches: Sequence[Branch],
+        tokenizer: Tokenizer,
+        budget: Budget,
+        *,
+        deadline: float | None,
+        give: Callable[[Scores], None],
+        fail: Failed,
+    ) -> None:
+        super().__init__(deadline=deadline, fail=fail)
+        self._branches = branches
+        self._tokenizer = tokenizer
+        self._budget = budget
+        self._give = give
+        self._sequences: list[TokenSequence] = []
+        self._totals: list[float] = []
+        self._cost = ModelCost()
+        self._trees: deque[Tree] = deque()
+
+    @property
+    def longest_text(self) -> int:
+        return max(map(_longest_text, self._branches), default=0)
+
+    def prepare(self) -> Steps[None]:
+        sequences = yield from self._tokenizer.sequences_in_steps(self._branches)
+        trees = pack(sequences, self._budget.tokens)
+        tokens = sum(len(tree.tokens) for tree in trees)
+        limit = max(_REQUEST_PASSES * self._budget.full, _LEAST_REQUEST_TOKENS)
+        if tokens > limit:
+            raise RequestTooLarge(_longest_field(self._branches), tokens, limit)
+        self._sequences = sequences
+        self._totals = [0.0] * len(sequences)
+        self._trees.extend(trees)
+
+    def tokens_wanted(self, room: int) -> int:
+        return len(self._trees[0].tokens) if self._trees else 0
+
+    def segment(self, tokens: int) -> Segment:
+        tree = self._trees[0]
+        return Segment.of_tree(tree, wanted_nodes(tree, self._sequences))
+
+    def advance(self, segment: Segment, logits: torch.Tensor) -> None:
+        tree = self._trees[0]
+        for number, total in continuation_logprobs(logits, tree, self._sequences):
+            self._totals[number] = total
+        self._cost += ModelCost(1, len(tree.tokens))
+        self._trees.popleft()
+
+    def complete(self) -> None:
+        self._give(self._scores())
+
+    @property
+    def finished(self) -> bool:
+        return not self._trees
+
+    def cut(self, tokens: int) -> None:
+        left = [number for tree in self._trees for number, _ in tree.paths]
+        self._trees = deque(pack(self._sequences, tokens, left))
+
+    def _scores(self) -> Scores:
+        found = iter(
+            ContinuationLogprob(total, len(s.tokens) - s.scored_from)
+            for total, s in zip(self._totals, self._sequences, strict=True)
+        )
+        logprobs = [tuple(islice(found, len(b.continuations))) for b in self._branches]
+        return Scores(tuple(logprobs), self._cost)
+
+
+class GenerateWork(ModelWork):
+    """A prompt to be continued. A pass reads a part of the prompt, or the token drawn last.
+
+    `give` gets piece after piece, and None at the end. `stream` must be unique in the model.
+    """
+
+    stream: int
+
+    def __init__(
+        self,
+        request: GenerateRequest,
+        tokenizer: Tokenizer,
+        ends: frozenset[int],
+        stream: int,
+        *,
+        deadline: float | None,
+        give: Callable[[Piece | None], None],
+        fail: Failed,
+    ) -> None:
+        super().__init__(deadline=deadline, fail=fail)
+        self.stream = stream
+        self._request = request
+        self._tokenizer = tokenizer
+        self._ends = ends
+        self._give = give
+        self._started: Generation | None = None
+
+    @property
+    def longest_text(self) -> int:
+        return len(self._request.prompt)
+
+    def prepare(self) -> Steps[None]:
+        prompt = yield from self._tokenizer.prompt_in_steps(self._request)
+        room = self._tokenizer.context_tokens - len(prompt)
+        self._started = Generation(
+            self.stream,
+            prompt,
+            self._request,
+            self._tokenizer.tokenizer,
+            self._ends,
+            min(self._request.max_tokens, room),
+        )
+
+    def tokens_wanted(self, room: int) -> int:
+        return min(room, self._generation.unread)
+
+    def segment(self, tokens: int) -> Segment:
+        return self._generation.next_segment(tokens)
+
+    def advance(self, segment: Segment, logits: torch.Tensor) -> None:
+        self._give(self._generation.advance(segment, logits))
+
+    def complete(self) -> None:
+        self._give(None)
+
+    @property
+    def finished(self) -> bool:
+        return self._generation.finished
+
+    def cut(self, tokens: int) -> None:
+        """Nothing to do: a prompt is cut to the room that each pass has."""
+
+    @property
+    def _generation(self) -> Generation:
+        assert self._started is not None, "the schedule asks only for what is ready"
+        return self._started
+
+
+def deadline_passed() -> DeadlinePassed:
+    """The error of a request that did not get its first pass in time."""
+    return DeadlinePassed("the deadline passed before the model was asked", retry_after_s=None)
+
+
+def _longest_text(branch: Branch) -> int:
+    return len(branch.prompt) + max(map(len, branch.continuations), default=0)
+
+
+def _longest_field(branches: Sequence[Branch]) -> str:
+    """The request's field with the longest continuation, which the caller can shorten."""
+    lengths = {
+        field: len(continuation)
+        for branch in branches
+        for field, continuation in zip(branch.fields, branch.continuations, strict=False)
+    }
+    return max(lengths, key=lengths.__getitem__, default="query")

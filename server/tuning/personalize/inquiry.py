@@ -1,0 +1,125 @@
+"""What one Personalize asks the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+from server.graph.neighborhood import Neighborhood, ViewedTriple
+from server.graph.triple import Triple
+from server.tuning.answer import Answerer
+from server.tuning.cost import Cost, CostMeter
+from server.tuning.facts import facts_for_answer
+from server.tuning.objective import MissingProbabilities, Probabilities
+from server.tuning.personalize.command import Correction, PersonalizeCommand, checked
+from server.tuning.ports import GenerateRequest
+from server.tuning.scoring import grouped
+from server.tuning.subject.choice import SubjectChoice
+from server.tuning.texts import says
+
+T = TypeVar("T")
+
+
+class Inquiry:
+    """One correction, the concept that it is about, and the questions that it puts to the model.
+
+    Counts what they cost. A prompt that was answered once is not generated again.
+    """
+
+    def __init__(
+        self, answerer: Answerer, correction: Correction, choice: SubjectChoice, meter: CostMeter
+    ) -> None:
+        self.answerer = answerer
+        self.correction = correction
+        self.choice = choice
+        self._meter = meter
+        self._answers: dict[str, str] = {}
+        command, subject = correction.command, choice.match.concept
+        self.scorer = answerer.scorer(
+            command.user, command.query, subject, meter, _fields(correction)
+        )
+
+    @classmethod
+    async def begin(cls, answerer: Answerer, command: PersonalizeCommand) -> Inquiry:
+        """Check the command and find e_q. Raises InvalidRequest and SubjectNotFound."""
+        correction = checked(command, answerer.vocabulary)
+        meter = CostMeter()
+        with meter.stage("retrieve"):
+            choice = await answerer.subject_of(command.user, command.query, command.subject, None)
+        return cls(answerer, correction, choice, meter)
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """Time what happens inside as part of `name`."""
+        return self._meter.stage(name)
+
+    def cost(self) -> Cost:
+        """What the inquiry cost so far."""
+        return self._meter.total()
+
+    # Answers
+
+    async def generated(self, request: GenerateRequest) -> str:
+        """The whole text of a generation."""
+        return await self.answerer.generated(request, self._meter)
+
+    async def answer_in(self, view: Neighborhood, relations: Mapping[str, float]) -> str:
+        """What Answer would say in `view`, where the view's relations have these probabilities."""
+        facts = self.facts(view, relations)
+        prompt = self.answerer.prompt(self.correction.command.query, facts)
+        if prompt not in self._answers:
+            request = GenerateRequest(prompt, self.answerer.rules.max_tokens)
+            self._answers[prompt] = await self.generated(request)
+        return self._answers[prompt]
+
+    def facts(self, view: Neighborhood, relations: Mapping[str, float]) -> tuple[ViewedTriple, ...]:
+        """The facts that Answer would read in `view`."""
+        return facts_for_answer(view, relations, self.answerer.rules.retrieval)
+
+    def is_feedback(self, answer: str, view: Neighborhood) -> bool:
+        """Whether `answer` says the feedback, and not a tail of `view` that only begins like it."""
+        return says(answer, self.correction.feedback, {v.triple.tail.text for v in view})
+
+    # Probabilities
+
+    async def scored(
+        self,
+        known: Probabilities,
+        relations: Iterable[str],
+        wanted: Mapping[Triple, Sequence[str]],
+    ) -> Probabilities:
+        """`known`, with p(r) of `relations` and P(a|q,z) of `wanted`, asked as one question."""
+        unknown = sorted(set(relations) - known.relations.keys())
+        found = await self.scorer.both(unknown, wanted)
+        return known.with_relations(found.relations).with_reasoning(found.reasoning)
+
+    async def more(
+        self, known: Probabilities, pairs: Iterable[tuple[Triple, str]]
+    ) -> Probabilities:
+        """`known`, with P(a|q,z) of all `pairs`. The model is asked for those that are missing."""
+        missing = [pair for pair in dict.fromkeys(pairs) if pair not in known.reasoning]
+        if not missing:
+            return known
+        return known.with_reasoning(await self.scorer.reasoning(grouped(missing)))
+
+    async def computed(
+        self, known: Probabilities, compute: Callable[[Probabilities], T]
+    ) -> tuple[T, Probabilities]:
+        """`compute(known)`, and all that is known then.
+
+        Which probabilities a computation needs shows only while it runs. Most of them were asked
+        for beforehand. For those that turn out to be missing, the model is asked again.
+        """
+        while True:
+            try:
+                return compute(known), known
+            except MissingProbabilities as missing:
+                known = await self.more(known, missing.pairs)
+
+
+def _fields(correction: Correction) -> dict[str, str]:
+    """The request's fields by their texts: what a caller can shorten."""
+    fields = {correction.feedback: "answer"}
+    if correction.command.answer_before is not None:
+        fields.setdefault(correction.command.answer_before.strip(), "answer_before")
+    return fields

@@ -1,0 +1,271 @@
+"""The steps of the method, each from one value to the next: retrieved, weighed, decided.
+
+The line numbers are those of the paper's Algorithm 1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from server.errors import EpsilonUnreachable
+from server.graph.concept import Concept
+from server.graph.neighborhood import Neighborhood
+from server.graph.triple import Stamp, Triple
+from server.tuning.algorithm import Problem, Solution, Stopping, facts_of, margin, solve
+from server.tuning.facts import retrievable_view
+from server.tuning.objective import Probabilities, answer_probability, comparable, minimal_loss
+from server.tuning.personalize.ahead import ask_ahead
+from server.tuning.personalize.command import RelationSource
+from server.tuning.personalize.inquiry import Inquiry
+from server.tuning.ports import GenerateRequest
+from server.tuning.relations import (
+    TOKENS_PER_RELATION,
+    filled_up,
+    parse_relations,
+    personalized_triples,
+)
+from server.tuning.scoring import longest_field, triples_to_score
+from server.tuning.templates import extraction_prompt
+from server.tuning.texts import same_answer
+
+MAX_RESUMES = 3
+"""How often the search goes on because the model still answers otherwise."""
+
+
+# Retrieved: what the user sees and is answered now
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """G_q with the probabilities of its relations, and the answer that the user gets now."""
+
+    view: Neighborhood
+    known: Probabilities
+    answer_before: str | None
+    """None where the caller gives no answer and wants none generated."""
+
+
+async def retrieve(inquiry: Inquiry) -> Retrieved:
+    """Lines 2 and 3: the triples that start at e_q, and what Answer would make of them."""
+    with inquiry.stage("retrieve"):
+        view = await _view(inquiry)
+        await ask_ahead(inquiry, view)
+        relations = await inquiry.scorer.relations([s.relation for s in view.slices])
+    with inquiry.stage("answer_before"):
+        command = inquiry.correction.command
+        before = None
+        if command.answer_before is not None:
+            before = command.answer_before.strip()
+        elif command.verify:
+            before = await inquiry.answer_in(view, relations)
+    return Retrieved(view, Probabilities(relations), before)
+
+
+async def _view(inquiry: Inquiry) -> Neighborhood:
+    answerer, command = inquiry.answerer, inquiry.correction.command
+    limit = max(
+        answerer.rules.neighborhood_limit,
+        command.rules.budget.triples + command.rules.max_removed,
+    )
+    subject = inquiry.choice.match.concept
+    whole = await answerer.store.neighborhood(command.user, subject, limit)
+    return retrievable_view(whole, answerer.vocabulary, inquiry.correction.relations)
+
+
+# Weighed: what could be added, and how probable each answer is given each triple
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """H, and the probabilities that the decision is expected to need."""
+
+    view: Neighborhood
+    personalized: tuple[Triple, ...]
+    known: Probabilities
+    answer_before: str
+    """Empty where there is none."""
+
+
+async def weigh(inquiry: Inquiry, retrieved: Retrieved) -> Weighed:
+    """Lines 1, 4 and 6: H, and P(a|q,z) of its triples and of those in the view."""
+    view, before = retrieved.view, retrieved.answer_before
+    with inquiry.stage("relations"):
+        relations = await _relations(inquiry, view.head)
+        personalized = personalized_triples(view.head, relations, inquiry.correction.object)
+    with inquiry.stage("score"):
+        wanted = _wanted(inquiry, retrieved, personalized)
+        known = await inquiry.scored(retrieved.known, relations, wanted)
+        if before is None:
+            before, known = await _most_probable_tail(inquiry, view, known)
+    return Weighed(view, personalized, known, before)
+
+
+async def _relations(inquiry: Inquiry, subject: Concept) -> Sequence[str]:
+    """The relations of H: the caller's, else the model's own, filled up to K by ranking."""
+    correction, rules = inquiry.correction, inquiry.correction.command.rules
+    if correction.relations:
+        return correction.relations
+    names: tuple[str, ...] = ()
+    if rules.relation_source is RelationSource.GENERATED:
+        names = await _generated_relations(inquiry, subject)
+    if len(names) < rules.k:
+        ranked = await inquiry.scorer.ranked_relations(
+            correction.feedback, correction.object, rules.k
+        )
+        names = filled_up(names, ranked, rules.k)
+    return names
+
+
+async def _generated_relations(inquiry: Inquiry, subject: Concept) -> tuple[str, ...]:
+    correction = inquiry.correction
+    query, feedback, k = correction.command.query, correction.feedback, correction.command.rules.k
+    prompt = extraction_prompt(query, feedback, subject.text, correction.object.text, k)
+    field = longest_field({"query": query, "answer": feedback})
+    text = await inquiry.generated(GenerateRequest(prompt, k * TOKENS_PER_RELATION, field=field))
+    return parse_relations(text, inquiry.answerer.vocabulary, k)
+
+
+def _wanted(
+    inquiry: Inquiry, retrieved: Retrieved, personalized: Sequence[Triple]
+) -> dict[Triple, list[str]]:
+    """The answers whose P(a|q,z) the decision is expected to need, for each triple.
+
+    Every triple needs the feedback and the answer before. The facts expected afterwards also need
+    each other's tails. Without an answer before, the tail of any fact may turn out to be it.
+    """
+    view, known, before = retrieved.view, retrieved.known, retrieved.answer_before
+    feedback, rules = inquiry.correction.feedback, inquiry.correction.command.rules
+    facts = [v.triple for v in inquiry.facts(view, known.relations)]
+    expected = _expected_facts(inquiry, retrieved, personalized[0])
+    tails = [z.tail.text for z in (expected if before else [*expected, *facts])]
+    rivals = [tail for tail in tails if not same_answer(tail, feedback)]
+    scored = triples_to_score(view, known, rules.budget)
+
+    wanted = {}
+    for z in [*personalized, *scored, *facts, *expected]:
+        answers = [feedback]
+        if before:
+            answers.append(before)
+        if z in expected or not before:
+            answers += rivals
+        wanted[z] = list(dict.fromkeys(answers))
+    return wanted
+
+
+def _expected_facts(inquiry: Inquiry, retrieved: Retrieved, first: Triple) -> list[Triple]:
+    """The facts once `first` is added: the one of H that the model or the caller names first."""
+    view = retrieved.view.with_added(first, Stamp(retrieved.view.revision + 1, 0))
+    relations = {**retrieved.known.relations, first.relation: math.inf}
+    return [v.triple for v in inquiry.facts(view, relations)]
+
+
+async def _most_probable_tail(
+    inquiry: Inquiry, view: Neighborhood, known: Probabilities
+) -> tuple[str, Probabilities]:
+    """The answer where none is generated: the fact's tail that Eq. 1 ranks first, if any."""
+    triples = [v.triple for v in inquiry.facts(view, known.relations)]
+    tails = list(dict.fromkeys(z.tail.text for z in triples))
+
+    def best(known: Probabilities) -> str:
+        def probable(tail: str) -> float:
+            return comparable(answer_probability(tail, triples, known))
+
+        return max(tails, key=probable, default="")
+
+    return await inquiry.computed(known, best)
+
+
+# Decided: what is added and removed
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """The solution of a problem, the answer after it, and whether that is the feedback."""
+
+    problem: Problem
+    """With all probabilities that were asked for."""
+    solution: Solution
+    answer_after: str
+    converged: bool
+
+
+async def decide(inquiry: Inquiry, weighed: Weighed) -> Decided:
+    """Lines 5 and 7 to 24, checked by answering again. Raises EpsilonUnreachable.
+
+    As long as the model answers otherwise, the facts of that solution are ruled out and the search
+    goes on. In the end the best of what was tried is taken.
+    """
+    problem = _problem(inquiry, weighed)
+    verify = inquiry.correction.command.verify
+    tried: list[Solution] = []
+    while len(tried) <= MAX_RESUMES:
+        with inquiry.stage("decide"):
+            solution, problem = await _solved(inquiry, problem, tried)
+        with inquiry.stage("answer_after"):
+            answer, problem = await _answer_after(inquiry, problem, solution)
+        if solution.holds and (not verify or inquiry.is_feedback(answer, problem.view)):
+            return Decided(problem, solution, answer, converged=True)
+        tried.append(solution)
+        if not solution.holds:
+            break
+    best, problem = await _best(inquiry, problem, tried)
+    answer, problem = await _answer_after(inquiry, problem, best)
+    return Decided(problem, best, answer, converged=False)
+
+
+def _problem(inquiry: Inquiry, weighed: Weighed) -> Problem:
+    rules, feedback = inquiry.correction.command.rules, inquiry.correction.feedback
+    least = minimal_loss(weighed.personalized, feedback, weighed.known)
+    epsilon = least + math.log(2) if rules.epsilon is None else rules.epsilon
+    if rules.stopping is Stopping.LITERAL and epsilon < least:
+        raise EpsilonUnreachable(epsilon, least)
+    return Problem(
+        view=weighed.view,
+        personalized=weighed.personalized,
+        feedback=feedback,
+        answer_before=weighed.answer_before or None,
+        probabilities=weighed.known,
+        stopping=rules.stopping,
+        removal=rules.removal,
+        epsilon=epsilon,
+        retrieval=inquiry.answerer.rules.retrieval,
+        max_removed=rules.max_removed,
+    )
+
+
+async def _solved(
+    inquiry: Inquiry, problem: Problem, tried: Sequence[Solution]
+) -> tuple[Solution, Problem]:
+    """A solution with other facts than those that were `tried`."""
+    rejected = [facts_of(problem, solution.view) for solution in tried]
+    solution, known = await inquiry.computed(
+        problem.probabilities,
+        lambda known: solve(replace(problem, probabilities=known), rejected),
+    )
+    return solution, replace(problem, probabilities=known)
+
+
+async def _best(
+    inquiry: Inquiry, problem: Problem, tried: Sequence[Solution]
+) -> tuple[Solution, Problem]:
+    """The one of `tried` in which the feedback leads by most; ties go to the fewest changes."""
+
+    def best(known: Probabilities) -> Solution:
+        weighed = replace(problem, probabilities=known)
+        return max(tried, key=lambda s: (margin(weighed, s), -len(s.added) - len(s.removed)))
+
+    solution, known = await inquiry.computed(problem.probabilities, best)
+    return solution, replace(problem, probabilities=known)
+
+
+async def _answer_after(
+    inquiry: Inquiry, problem: Problem, solution: Solution
+) -> tuple[str, Problem]:
+    """What the user would be answered: as Answer generates it, else by probability."""
+    known = problem.probabilities
+    if inquiry.correction.command.verify:
+        return await inquiry.answer_in(solution.view, known.relations), problem
+    answer, known = await _most_probable_tail(inquiry, solution.view, known)
+    return answer, replace(problem, probabilities=known)

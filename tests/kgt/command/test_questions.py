@@ -1,0 +1,49 @@
+"""`kgt personalize` and `kgt answer`, for people and for programs."""
+
+from __future__ import annotations
+
+from tests.kgt.command.running import Run, corrected, document
+from tests.rpc.running import ENJOY, FEED
+
+
+def test_personalize(run: Run) -> None:
+    shown = run("personalize", ENJOY, "vegetables")
+    assert "meat -> vegetables" in shown
+    assert "(dog, Desires, vegetables)" in shown
+    assert "(dog, Desires, meat)" in shown
+    assert "loss (Eq. 7)" in shown
+    assert "stopped: overtook, revision 1, edit " in shown
+    assert "forward passes" in shown
+    again = document(run("personalize", "--json", ENJOY, "vegetables"))
+    assert again["stop_reason"] == "STOP_REASON_ALREADY_CORRECT"
+    assert again["edit"]["id"] == ""
+
+
+def test_personalize_takes_every_option(run: Run) -> None:
+    preview = document(
+        run(
+            "personalize", "--json", "--preview", "--no-verify", "--subject", "dog",
+            "--object", "fish", "--relation", "likes", "--relation", "has a",
+            "--expected-revision", "0", "-k", "3",
+            "--stopping", "literal", "--removal", "literal", "--relation-source", "ranked",
+            "--epsilon", "50", "--request-id", "r-1", ENJOY, "fish",
+        )
+    )  # fmt: skip
+    assert preview["preview"] is True
+    assert {c["triple"]["relation"] for c in preview["considered"]} == {"Desires", "HasA"}
+    assert document(run("edits", "--json"))["edits"] == []
+    assert "preview, nothing committed" in run("personalize", "--preview", ENJOY, "fish")
+
+
+def test_answer(run: Run) -> None:
+    corrected(run)
+    shown = run("answer", FEED, "--candidate", "meat", "--candidate", "vegetables")
+    assert shown.startswith("vegetables\n")
+    assert "(dog, Desires, vegetables)" in shown
+    assert "P(a|q)" in shown
+    assert "subject 'dog', revision 1" in shown
+    before = document(
+        run("answer", "--json", "--at-revision", "0", "--subject", "dog", "--max-tokens", "5",
+            "--temperature", "0.5", "--seed", "1", FEED)
+    )  # fmt: skip
+    assert (before["text"], before["revision"]) == ("meat", "0")
