@@ -23,7 +23,7 @@ from typing import BinaryIO
 
 import duckdb
 
-from kgload.staging import quoted
+from kgload.database import quoted
 
 STARTER = Path(__file__).parent.parent / "kgload" / "starter" / "starter.csv"
 

@@ -33,8 +33,8 @@ import duckdb
 import neo4j
 
 from bench.generate import ENGLISH, generate
-from kgload.offline import find_tool
-from kgload.staging import Limits
+from kgload.limits import Limits
+from kgload.targets.neo4j_offline import find_tool
 from testbed.neo4j import AS_IN_COMPOSE, NEEDED, POMS, Database, Unobtainable, jars, neo4j_process
 
 WHOLE_DUMP = 34_074_917

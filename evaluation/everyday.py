@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kgload.small import BaseTriple, build_base
 from server import assemble
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
@@ -23,7 +24,6 @@ from server.tuning.answer import AnswerQuery
 from server.tuning.personalize.command import PersonalizeCommand, RelationSource
 from server.tuning.ports import LanguageModel
 from server.tuning.texts import says
-from testbed.bases import BaseTriple, build_base
 
 CASES = Path(__file__).parent / "data" / "everyday.jsonl"
 ANSWER_TOKENS = 16

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kgload.small import BaseTriple, build_base
 from server.errors import SubjectNotFound
 from server.graph.concept import concept_key, strip_determiners
 from server.graph.relation import Vocabulary
@@ -29,7 +30,6 @@ from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import GraphStore
 from server.tuning.subject.choice import find_subject
 from server.tuning.subject.words import query_words
-from testbed.bases import BaseTriple, build_base
 from training.examples import fill
 from training.sources import HERE, DataMissing
 

@@ -1,155 +1,68 @@
-"""A load from beginning to end: find the file, stage it, bring it into the store, say what came of
-it."""
+"""A load from beginning to end: find the file, fill the workspace, bring the graph to the target."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-from kgload.embedded import (
-    BATCH,
-    clear_scratch,
-    load_stage,
-    present_base,
-    refuse_other,
-    require_room,
-    scratch_folder,
-)
-from kgload.errors import OtherBase
+from kgload.filling import filled_workspace
+from kgload.formats import FORMATS
 from kgload.report import Report
-from kgload.rows import Item
-from kgload.source import Source, open_source, require_conceptnet
-from kgload.staging import Limits, Recipe, Stage, stage_file
-from server.graph.relation import Vocabulary
-
-CONCEPTNET_ATTRIBUTION = """\
-This graph includes data from ConceptNet 5, which was compiled by the Commonsense Computing Initiative. ConceptNet 5 is
-freely available under the Creative Commons Attribution-ShareAlike license (CC BY-SA 4.0) from https://conceptnet.io.
-The included data was created by contributors to Commonsense Computing projects, contributors to Wikimedia projects,
-Games with a Purpose, Princeton University's WordNet, DBPedia, OpenCyc, and Umbel."""
+from kgload.scratch import clear_scratch, require_room, scratch_folder
+from kgload.source import Source, open_source
+from kgload.targets.protocol import Plan, Target
+from kgload.workspace import Workspace
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What to load into which embedded store."""
+def load(plan: Plan, target: Target, report: Report) -> Workspace | None:
+    """Load a file into a target; None where the target holds this very load already.
 
-    file: str
-    recipe: Recipe
-    vocabulary: Vocabulary
-    folder: Path
-    limits: Limits
-    replace: bool = False
-    batch: int = BATCH
-
-
-def load_embedded(
-    plan: Plan, report: Report, rows: Callable[[Source], Iterable[Item]] | None = None
-) -> Stage | None:
-    """Load into the embedded store; None where it holds this very load already.
-
-    The same graph again changes nothing. Raises LoadError and its kinds; the base in place is whole
-    at any moment.
+    The workspace stays until the target has the graph, so an interrupted load goes on. Raises
+    LoadError and its kinds, and StoreUnusable.
     """
-    with scratch_folder(plan.folder) as scratch:
+    with target.ready(), scratch_folder(plan.folder) as scratch:
         source = open_source(plan.file, scratch, report)
-        present = present_base(plan.folder)
-        if (
-            present.fingerprint
-            and not plan.replace
-            and refuse_other(present, plan.folder, source.identity, plan.recipe)
-        ):
+        if target.holds(plan, source.identity):
             clear_scratch(plan.folder)
             report.line(f"{plan.folder} holds this graph already; nothing was changed")
             return None
-        stage = staged(plan, source, scratch / "stage", report, rows)
-        if present.fingerprint == stage.fingerprint and present.recipe in (None, plan.recipe):
-            report.line(f"{plan.folder} holds this graph already; nothing was changed")
-        else:
-            if present.fingerprint and not plan.replace:
-                raise OtherBase(
-                    f"{plan.folder} holds another base graph already; pass --replace to put this one in its place"
-                    " (users' edits stay)"
-                )
-            load_stage(stage, plan.folder, scratch, plan.limits, report, plan.batch)
+        workspace = workspace_of(plan, source, scratch / "stage", report)
+        target.put(workspace, plan, scratch)
         clear_scratch(plan.folder)
-    return stage
+    return workspace
 
 
-def load_graph(
-    plan: Plan,
-    report: Report,
-    rows: Callable[[Source], Iterable[Item]] | None,
-    put: Callable[[Stage], None],
-) -> Stage:
-    """Load into a Neo4j: `put` brings the stage there. What was staged stays until it has. Raises
-    LoadError and its kinds."""
-    with scratch_folder(plan.folder) as scratch:
-        source = open_source(plan.file, scratch, report)
-        stage = staged(plan, source, scratch / "stage", report, rows)
-        put(stage)
-        clear_scratch(plan.folder)
-    return stage
+def workspace_of(plan: Plan, source: Source, folder: Path, report: Report) -> Workspace:
+    """The workspace for a plan's file, in `folder`. Raises LoadError and its kinds."""
+    recipe = plan.recipe
+    if source.path.exists():  # a download is gone once an interrupted load has read it
+        form = FORMATS[recipe.form]
+        form.require(source)
+        require_room(folder.parent, form.kept_bytes(source, recipe))
+    return filled_workspace(source, recipe, plan.vocabulary, folder, plan.limits, report)
 
 
-def staged(
-    plan: Plan,
-    source: Source,
-    folder: Path,
-    report: Report,
-    rows: Callable[[Source], Iterable[Item]] | None = None,
-) -> Stage:
-    """The stage of a plan's file. Raises LoadError."""
-    if (
-        source.path.exists()
-    ):  # a download that was staged before the load was cut off is there no more
-        if plan.recipe.form == "conceptnet":
-            require_conceptnet(source)
-        require_room(
-            folder.parent,
-            source.plain_bytes if plan.recipe.form == "triples" else _kept_bytes(source, plan),
-        )
-    return stage_file(
-        source,
-        plan.recipe,
-        plan.vocabulary,
-        folder,
-        plan.limits,
-        report,
-        rows(source) if rows else (),
-    )
-
-
-def _kept_bytes(source: Source, plan: Plan) -> int:
-    """How much of a dump will be kept, at a guess that errs low: with one language, a tenth of the
-    whole dump."""
-    return (
-        source.plain_bytes // 10
-        if plan.recipe.languages or plan.recipe.relations
-        else source.plain_bytes
-    )
-
-
-def summarize(stage: Stage, report: Report) -> None:
-    """Print what was read and what became of it, by relation."""
+def summarize(workspace: Workspace, report: Report) -> None:
+    """Print what was read and what became of it, by relation and in all."""
+    by_relation = sorted(workspace.by_relation.items(), key=lambda item: (-item[1].read, item[0]))
     rows = [
         (name, counts.read, counts.kept, counts.kept - counts.edges, counts.edges)
-        for name, counts in sorted(
-            stage.by_relation.items(), key=lambda item: (-item[1].read, item[0])
-        )
+        for name, counts in by_relation
     ]
     report.table("By relation", ("relation", "read", "kept", "merged", "edges"), rows)
     totals: list[tuple[str, int]] = [
-        ("lines read", stage.read),
-        *((f"left out: {why}", count) for why, count in stage.left_out.items()),
-        ("rejected", stage.rejected),
-        ("kept", stage.kept),
-        ("merged into others", stage.merged),
-        ("edges", stage.edges),
-        ("concepts", stage.concepts),
-        ("relations", len(stage.relations)),
+        ("lines read", workspace.read),
+        *((f"left out: {why}", count) for why, count in workspace.left_out.items()),
+        ("rejected", workspace.rejected),
+        ("kept", workspace.kept),
+        ("merged into others", workspace.merged),
+        ("edges", workspace.edges),
+        ("concepts", workspace.concepts),
+        ("relations", len(workspace.relations)),
     ]
     report.table("In all", ("what", "count"), totals)
-    report.line(f"base graph {stage.fingerprint}: {stage.edges} triples, {stage.concepts} concepts")
-    if stage.recipe.attribution:
-        report.line(stage.recipe.attribution)
+    report.line(
+        f"base graph {workspace.fingerprint}: {workspace.edges} triples,"
+        f" {workspace.concepts} concepts"
+    )
+    if workspace.recipe.attribution:
+        report.line(workspace.recipe.attribution)

@@ -120,7 +120,7 @@ def row_of(values: Mapping[str, Any]) -> Row:
     """A triple from its parts by name. Raises NoTriple."""
     for name in NEEDED:
         if not isinstance(values.get(name), str):
-            raise NoTriple(f"the {name} is missing or no text")
+            raise NoTriple(f"the {name} is missing or not text")
     return Row(
         head=checked_concept(values["head"], "head").text,
         relation=" ".join(checked_relation(values["relation"]).split()),
@@ -167,7 +167,7 @@ class _Table:
         if len(fields) == len(self._names) + 1 and self._weight_may_follow:
             if not _NUMBER.fullmatch(fields[-1].strip()):
                 raise NoTriple(
-                    f"{has_columns(len(fields), len(self._names))}, and the last is no weight"
+                    f"{has_columns(len(fields), len(self._names))}, and the last is not a weight"
                 )
         elif len(fields) != len(self._names):
             raise NoTriple(has_columns(len(fields), len(self._names)))
@@ -197,7 +197,7 @@ class _Table:
         weight = row.pop("weight", "").strip()
         if weight:
             if not _NUMBER.fullmatch(weight):
-                raise NoTriple(f"the weight {weight[:40]!r} is no number")
+                raise NoTriple(f"the weight {weight[:40]!r} is not a number")
             row["weight"] = float(weight)
         return row
 
@@ -276,12 +276,12 @@ def _comma_fields(line: Line, ahead: _Lookahead, taken: list[Line]) -> list[str]
         return _parsed(through_quotes(line.text))
     except csv.Error as error:
         if _BEHIND_QUOTE not in str(error):
-            raise NoTriple(f"is no CSV: {_quote_fault(error, taken)}") from error
+            raise NoTriple(f"is not CSV: {_quote_fault(error, taken)}") from error
     ahead.put_back(taken)
     try:
         return _parsed(iter([_BLANKS_BEHIND_QUOTE.sub('"', line.text)]))
     except csv.Error as error:
-        raise NoTriple("is no CSV: a quoted field goes on behind its closing quote") from error
+        raise NoTriple("is not CSV: a quoted field goes on behind its closing quote") from error
 
 
 def _parsed(lines: Iterator[str]) -> list[str]:

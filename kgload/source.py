@@ -7,19 +7,18 @@ import contextlib
 import gzip
 import hashlib
 import http.client
-import json
 import sys
 import urllib.error
 import urllib.parse
 import urllib.request
 import zlib
 from collections.abc import Generator, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from kgload.errors import LoadError, WrongFile
-from kgload.lines import conceptnet_fault
+from kgload.notes import from_note, to_note
 from kgload.plaintext import Line, Survey, decoded, lines_of, other_encoding, survey
 from kgload.report import Report
 
@@ -29,7 +28,6 @@ _CHUNK = 1 << 20
 _URLS = ("http://", "https://")
 _GZIP = b"\x1f\x8b"
 _TIMEOUT_S = 60.0
-_PROBED_LINES = 200
 _PROBED_BYTES = 4096
 _BINARY = (
     (0, b"PK\x03\x04", "a zip archive"),
@@ -174,8 +172,8 @@ def _fetched(url: str, scratch: Path, report: Report) -> Source:
     if (
         noted.exists()
     ):  # a load of this URL was interrupted after the download: go on with what was fetched then
-        with contextlib.suppress(ValueError, TypeError, OSError):
-            identity = Identity(**json.loads(noted.read_text(encoding="utf-8")))
+        with contextlib.suppress(ValueError, OSError):
+            identity = from_note(Identity, noted.read_text(encoding="utf-8"))
             if identity.name == url:
                 path = scratch / "source"
                 return Source(path, identity, path.exists() and _is_gzip(path))
@@ -207,7 +205,7 @@ def _spooled(
             f"{name}: the connection ended after {size:,} of {length:,} bytes; try again"
         )
     source = _checked(Source(path, Identity(name, size, digest.hexdigest(), 0), False))
-    (scratch / "source.json").write_text(json.dumps(asdict(source.identity)), encoding="utf-8")
+    (scratch / "source.json").write_text(to_note(source.identity), encoding="utf-8")
     return source
 
 
@@ -255,28 +253,3 @@ def _sampled(file: BinaryIO, size: int) -> str:
         file.seek(offset)
         digest.update(file.read(_SAMPLE))
     return digest.hexdigest()
-
-
-def require_conceptnet(source: Source) -> None:
-    """Raise WrongFile unless one of the first lines is a line of ConceptNet's dump."""
-    fault, seen = "", 0
-    with contextlib.closing(source.raw_lines()) as lines:
-        for number, raw in lines:
-            line = decoded(number, raw)
-            why = line.fault or conceptnet_fault(line.text)
-            if not why:
-                return
-            fault = fault or why
-            seen += 1
-            if seen == _PROBED_LINES:
-                break
-    name = source.identity.name
-    if not seen:
-        raise WrongFile(f"{name} holds no line of text")
-    hint = (
-        "triples of your own are loaded by `python -m kgload triples`" if "column" in fault else ""
-    )
-    raise WrongFile(
-        f"{name} is not ConceptNet's dump (5 tab-separated columns: assertion, relation, start, end, JSON): "
-        f"its first line {fault}" + (f"; {hint}" if hint else "")
-    )

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import evaluation.__main__
-import kgload.__main__
 import kgt.command.parser
 import training.__main__
+from kgload.arguments import parser
 from kgt.v1 import personalization_pb2 as pb
 from server.settings import Settings
 
@@ -57,7 +57,7 @@ def test_the_readme_names_every_command(command: str) -> None:
     assert re.search(rf"`(kgt )?{command}\b", README)
 
 
-@pytest.mark.parametrize("command", subcommands(kgload.__main__._parser()))
+@pytest.mark.parametrize("command", subcommands(parser()))
 def test_the_readme_names_every_loader(command: str) -> None:
     assert re.search(rf"python -m kgload {command}\b|kgload starter.* or: {command} ", README)
 

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kgload.offline import JVM_FLAGS
+from kgload.targets.neo4j_offline import JVM_FLAGS
 from server.stores.neo4j.connection import Neo4jLogin
 from testbed.neo4j.database import (
     FOR_TESTS,

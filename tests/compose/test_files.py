@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from kgload.offline import SCRIPT
+from kgload.targets.neo4j_offline import SCRIPT
 from testbed.processes import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

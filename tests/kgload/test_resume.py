@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.generate import generate
-from kgload import staging
+from kgload import filling
 from server.graph.triple import Triple
 from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.store import SqliteStore
@@ -65,13 +65,13 @@ def test_a_load_that_goes_on_does_not_read_the_file_again(
     data = tmp_path / "data"
     point = points_of(*loading(file, tmp_path / "counted")) - 60
     assert killed(point, *loading(file, data)).returncode == -signal.SIGKILL
-    monkeypatch.setattr(staging._Staging, "run", lambda *_: pytest.fail("staged again"))
+    monkeypatch.setattr(filling, "_filled", lambda *_: pytest.fail("staged again"))
     assert load("conceptnet", file, "--batch", "150", data=data) == 0
     assert content(data) == content(tmp_path / "whole")
 
 
 @pytest.mark.parametrize(
-    "function", ["", "_number", "_pour"], ids=["anywhere", "in statements", "between batches"]
+    "function", ["", "number", "_pour"], ids=["anywhere", "in statements", "between batches"]
 )
 def test_a_load_may_be_interrupted_at_any_point(function: str, tmp_path: Path) -> None:
     file = tmp_path / "dump.csv"

@@ -44,8 +44,8 @@ MANGO = ("mango", "IsA", "fruit", 1.0)
 
 # CSV's quotes
 
-NOT_CLOSED = "is no CSV: a quote that opens here is not closed"
-GOES_ON = "is no CSV: a quoted field goes on behind its closing quote"
+NOT_CLOSED = "is not CSV: a quote that opens here is not closed"
+GOES_ON = "is not CSV: a quoted field goes on behind its closing quote"
 QUOTED = [
     ('"tv" set,AtLocation,room\nmango,IsA,fruit', [(1, GOES_ON), MANGO]),
     (
@@ -71,7 +71,7 @@ QUOTED = [
     ),
     (
         '"' + "x" * 131_073 + '",IsA,y\nmango,IsA,fruit',
-        [(1, "is no CSV: a field has more than 131,072 characters"), MANGO],
+        [(1, "is not CSV: a field has more than 131,072 characters"), MANGO],
     ),
 ]
 
@@ -173,8 +173,8 @@ COLUMNS = [
     ("tsv", "mango\tIsA\tfruit\t", [MANGO]),
     ("tsv", "mango\tIsA\tfruit\t\t", [MANGO]),
     ("tsv", "mango\tIsA\tfruit\t-2.5", [("mango", "IsA", "fruit", -2.5)]),
-    ("tsv", "mango\tIsA\tfruit\tripe", [(1, "has 4 columns, not 3, and the last is no weight")]),
-    ("tsv", "mango\tIsA\tfruit\t1,5", [(1, "has 4 columns, not 3, and the last is no weight")]),
+    ("tsv", "mango\tIsA\tfruit\tripe", [(1, "has 4 columns, not 3, and the last is not a weight")]),
+    ("tsv", "mango\tIsA\tfruit\t1,5", [(1, "has 4 columns, not 3, and the last is not a weight")]),
     ("tsv", "mango\tIsA\tfruit\t2\tx", [(1, "has 5 columns, not 3")]),
     ("tsv", "mango,IsA,fruit", [(1, "has 1 column, not 3")]),
     ("jsonl", '["mango", "IsA", "fruit", -2.5]', [("mango", "IsA", "fruit", -2.5)]),
@@ -227,7 +227,7 @@ def test_every_finite_weight_of_a_sane_size_is_taken(weight: str) -> None:
     ("weight", "reason"),
     [
         *(
-            (weight, "is no number")
+            (weight, "is not a number")
             for weight in ("heavy", "nan", "inf", "-Infinity", "1,5", "1_000", "１", "0x1p3", "1 2")
         ),
         *((weight, "is out of range") for weight in ("1e300", "-1e300", "1e400", "1000000001")),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kgload.__main__ import main
-from kgload.offline import SCRIPT
+from kgload.targets.neo4j_offline import SCRIPT
 from server.graph.concept import Concept
 from server.stores.neo4j.store import Neo4jStore
 from server.stores.sqlite.store import SqliteStore
@@ -46,7 +46,7 @@ def test_without_the_tool_the_files_are_written_and_the_command_is_told(
 ) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    monkeypatch.setattr("kgload.offline.find_tool", lambda home, limits: None)
+    monkeypatch.setattr("kgload.targets.neo4j_offline.find_tool", lambda home, limits: None)
     assert main(command(tmp_path, home)) == 0
     script = home / "import" / "kgload" / SCRIPT
     assert f"sh {script}" in capsys.readouterr().out

@@ -1,0 +1,113 @@
+"""The arguments of `python -m kgload`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from kgload.formats import FORMATS
+from server.stores.settings import StoreSettings
+
+EXAMPLES = """\
+python -m kgload starter
+python -m kgload conceptnet conceptnet-assertions-5.7.0.csv.gz
+python -m kgload triples graph.jsonl --declare relations.toml
+python -m kgload verify
+python -m kgload stats
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands. The parsed options have the command's name as `command`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m kgload",
+        description="Fill the base graph that all users share.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=EXAMPLES,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND", dest="command")
+    starter = commands.add_parser(
+        "starter", help="the small graph of everyday facts that ships with this package"
+    )
+    starter.add_argument(
+        "--if-empty", action="store_true", help="do nothing where there is a base graph already"
+    )
+    for name, form in FORMATS.items():
+        form.add_arguments(commands.add_parser(name, help=form.help, epilog=form.epilog))
+    for name in ("starter", *FORMATS):
+        _add_loading(commands.choices[name])
+    verify = commands.add_parser(
+        "verify", help="compare the base graph with the file that it was loaded from"
+    )
+    verify.add_argument("path", nargs="?", help="where the file is now (default: where it was)")
+    for name in ("starter", *FORMATS, "verify"):
+        _add_limits(commands.choices[name])
+    stats = commands.add_parser("stats", help="what the store holds")
+    stats.add_argument("--json", action="store_true", help="one JSON document")
+    settings = StoreSettings()
+    for command in commands.choices.values():
+        _add_store(command, settings)
+    return parser
+
+
+def _add_loading(command: argparse.ArgumentParser) -> None:
+    """The options of all loads."""
+    command.add_argument(
+        "--replace",
+        action="store_true",
+        help="put it in another base graph's place; overlays stay",
+    )
+    command.add_argument("--batch", type=_whole(1), help="rows a commit")
+    command.add_argument(
+        "--offline",
+        type=Path,
+        metavar="HOME",
+        help="home of a Neo4j that is not running and has no database: make one with neo4j-admin",
+    )
+
+
+def _add_limits(command: argparse.ArgumentParser) -> None:
+    """The options of whatever reads a file."""
+    command.add_argument(
+        "--memory", default="2GB", help="what the loader may use before it spills to disk"
+    )
+    command.add_argument(
+        "--max-errors", type=_whole(0), default=1000, help="stop at more malformed lines than this"
+    )
+    command.add_argument(
+        "--rejects", type=Path, help="where malformed lines are written (default: DATA/rejects.tsv)"
+    )
+
+
+def _add_store(command: argparse.ArgumentParser, settings: StoreSettings) -> None:
+    """The options of all commands."""
+    command.add_argument(
+        "--store",
+        default=settings.store,
+        help="sqlite, or a Neo4j's address (KGT_STORE); its login is in KGT_NEO4J_USER and"
+        " KGT_NEO4J_PASSWORD",
+    )
+    command.add_argument(
+        "--data",
+        type=Path,
+        default=settings.data,
+        help="folder of the embedded store (KGT_DATA)",
+    )
+    command.add_argument(
+        "--vocabulary",
+        type=Path,
+        help="relation vocabulary (TOML); the built-in one when not given",
+    )
+
+
+def _whole(least: int) -> Callable[[str], int]:
+    """The type of an option that is a whole number from `least` on."""
+
+    def parse(text: str) -> int:
+        value = int(text) if text.strip().isdecimal() else -1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least} on")
+        return value
+
+    return parse
