@@ -19,9 +19,9 @@ from server.graph.triple import Triple
 from server.stores.sqlite import rows, sql
 from server.stores.sqlite.check import OVERLAYS_FILE
 from server.stores.sqlite.store import SqliteStore
+from server.tuning.export_format import export_lines, parse_export
 from server.tuning.ports import Page
 from server.tuning.subject.choice import find_subject
-from server.tuning.transfer import export_lines, parse_export
 from testbed.bases import BaseTriple, build_base
 from tests.conformance.graph_store import VOCABULARY, remove, t, tails
 from tests.graph.old_keys import logs, old, old_log
