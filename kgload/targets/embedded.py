@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ import duckdb
 from kgload.base_file import BATCH, write_base
 from kgload.database import Database, translated
 from kgload.errors import LoadError, OtherBase
+from kgload.interrupts import run_async
 from kgload.report import Report
 from kgload.scratch import require_free
 from kgload.source import Identity
@@ -177,7 +177,7 @@ def _personal(folder: Path, vocabulary: Vocabulary) -> tuple[int, int]:
         return 0, 0
     store = SqliteStore(folder, vocabulary)
     try:
-        counts = asyncio.run(store.counts())
+        counts = run_async(store.counts())
     finally:
         store.close_now()
     return counts.users, counts.edits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,9 @@ def line(relation: str, start: str, end: str, weight: object = 1.0, **more: obje
     h, t = (c if c.startswith(("/", "http")) else f"/c/en/{c}" for c in (start, end))
     metadata = {"dataset": "/d/conceptnet/4/en", "license": "cc:by/4.0", "weight": weight, **more}
     return f"/a/[/r/{relation}/,{h}/,{t}/]\t/r/{relation}\t{h}\t{t}\t{json.dumps(metadata)}"
+
+
+GOOD = line("IsA", "dog", "pet")
 
 
 def dump(path: Path, lines: Iterable[str]) -> Path:
@@ -57,3 +61,22 @@ def content(data: Path) -> dict[str, list[tuple[object, ...]]]:
 def edges(data: Path) -> set[tuple[object, ...]]:
     """(head, relation, tail) of a base."""
     return {(h, r, t) for h, r, _, _, t, *_ in content(data)["edges"]}
+
+
+def totals(out: str) -> dict[str, int]:
+    """What a load said at its end."""
+    counted = re.findall(
+        r"^(lines read|left out: .*|rejected|kept|edges|concepts)\t([\d,]+)$", out, re.MULTILINE
+    )
+    return {name: int(count.replace(",", "")) for name, count in counted}
+
+
+def rejects(data: Path) -> list[tuple[int, str, str]]:
+    """Number, reason and text of each rejected line."""
+    if not (data / "rejects.tsv").exists():
+        return []
+    written = (data / "rejects.tsv").read_bytes().decode("utf-8").split("\n")[:-1]
+    return [
+        (int(number), reason, text)
+        for number, reason, text in (one.split("\t", 2) for one in written)
+    ]
