@@ -35,15 +35,7 @@ import neo4j
 from bench.generate import ENGLISH, generate
 from kgload.offline import find_tool
 from kgload.staging import Limits
-from tests.neo4j.database import (
-    AS_IN_COMPOSE,
-    NEEDED,
-    POMS,
-    Database,
-    Unobtainable,
-    jars,
-    neo4j_process,
-)
+from testbed.neo4j import AS_IN_COMPOSE, NEEDED, POMS, Database, Unobtainable, jars, neo4j_process
 
 WHOLE_DUMP = 34_074_917
 UNWIND_BATCH = 10_000

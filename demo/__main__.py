@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from demo.processes import ROOT, ServerProcess
 from kgt.client import Client
 from kgt.command import show_personalize
 from kgt.errors import CallError
 from kgt.output import Output
 from kgt.v1 import personalization_pb2 as pb
 from server.tuning.texts import says
+from testbed.processes import ROOT, ServerProcess
 
 ENJOY = "What does a dog enjoy?"
 FEED = "What should I feed my dog?"

@@ -9,8 +9,8 @@ from kgload.embedded import PresentBase, described
 from kgload.errors import LoadError
 from kgload.interrupts import run_async
 from server.stores.neo4j import cypher
-from server.stores.neo4j.base import PATIENCE_S, Tx, present_graph
-from server.stores.neo4j.connection import Connection, Neo4jLogin
+from server.stores.neo4j.connection import Connection, Neo4jLogin, Tx
+from server.stores.neo4j.schema import PATIENCE_S, present_graph
 
 WholeEdge = tuple[float, str, str, int, str | None]
 """weight, dataset, license, number of merged lines, surface text"""

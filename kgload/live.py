@@ -16,19 +16,12 @@ from kgload.report import Report
 from kgload.staging import Limits, Stage, connect, execute, quoted
 from server.graph.relation import Vocabulary
 from server.stores.neo4j import cypher
-from server.stores.neo4j.base import (
-    BaseConcept,
-    BaseNotes,
-    LoadedBase,
-    RankedEdge,
-    load_base,
-    meetings,
-    prepare_graph,
-    present_graph,
-)
+from server.stores.neo4j.base import BaseNotes, PlacedConcept, RankedEdge, meetings
 from server.stores.neo4j.connection import Connection, Neo4jLogin
+from server.stores.neo4j.loading import LoadedBase, load_base
 from server.stores.neo4j.rows import LONGEST_URI_BYTES, uri_of
-from server.stores.sqlite.base import BaseCounts
+from server.stores.neo4j.schema import prepare_graph, present_graph
+from server.stores.rules.base_graph import BaseCounts
 
 BATCH = 2_000
 LANES = 4
@@ -64,11 +57,11 @@ class StagedSource:
         """Stop what is under way, from another thread."""
         self._database.interrupt()
 
-    def concepts(self, lane: int, start: int) -> Iterator[BaseConcept]:
+    def concepts(self, lane: int, start: int) -> Iterator[PlacedConcept]:
         query = queries.LIVE_CONCEPTS.format(
             file=quoted(self._stage.concepts_file), longest=LONGEST_URI_BYTES
         )
-        return map(BaseConcept._make, self._rows(query, [self.lanes, lane, start]))
+        return map(PlacedConcept._make, self._rows(query, [self.lanes, lane, start]))
 
     def edges(self, round: int, lane: int, start: int) -> Iterator[RankedEdge]:
         query = queries.LIVE_EDGES.format(file=quoted(self._ordered_edges()))

@@ -247,7 +247,7 @@ SELECT n.id, n.graph_name, count(*) FROM merged JOIN (SELECT DISTINCT id, graph_
 GROUP BY n.id, n.graph_name ORDER BY n.graph_name
 """
 
-# As server.stores.sqlite.base defines the fingerprint.
+# As server.stores.rules.base_graph defines the fingerprint.
 
 CONCEPTS_DIGEST = "SELECT bit_xor(md5_number(concat(id, ',', key))) FROM read_parquet({file})"
 EDGES_DIGEST = """

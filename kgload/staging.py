@@ -45,7 +45,7 @@ from kgload.source import Identity, Source, damaged, truncated
 from server.graph.codec import MAX_RELATION_BYTES
 from server.graph.concept import Concept
 from server.graph.relation import Vocabulary
-from server.stores.sqlite.base import base_fingerprint
+from server.stores.rules.base_graph import base_fingerprint
 
 T = TypeVar("T")
 

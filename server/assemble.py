@@ -9,7 +9,7 @@ from server.errors import InvalidVocabulary
 from server.graph.relation import Vocabulary
 from server.rpc.service import UseCases, fingerprints
 from server.settings import Settings
-from server.stores.neo4j import base as neo4j_base
+from server.stores.neo4j import schema as neo4j_schema
 from server.stores.neo4j.store import Neo4jStore
 from server.stores.sqlite import check as sqlite_check
 from server.stores.sqlite.base import declared_relations, relation_names
@@ -36,8 +36,8 @@ async def vocabulary(settings: Settings) -> Vocabulary:
         declared, used = declared_relations(settings.data), relation_names(settings.data)
     else:
         declared, used = (
-            await neo4j_base.declared_relations(login),
-            await neo4j_base.relation_names(login),
+            await neo4j_schema.declared_relations(login),
+            await neo4j_schema.relation_names(login),
         )
     relations = _own_vocabulary(settings)
     return (relations.extended(declared) if declared else relations).with_base_names(used)

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from demo.processes import ROOT
 from kgt.addresses import for_client
 from server.health import SERVING, status_of
-from tests.neo4j.database import docker_answers, free_port, new_password, until
+from testbed.neo4j import docker_answers, new_password
+from testbed.processes import ROOT, free_port, until
 
 pytestmark = pytest.mark.story
 

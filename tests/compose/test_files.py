@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from demo.processes import ROOT
 from kgload.offline import SCRIPT
+from testbed.processes import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -20,7 +20,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.generate import generate
-from demo.processes import ROOT
 from kgload import embedded, queries, staging
 from kgload.__main__ import main
 from kgload.lines import (
@@ -37,6 +36,7 @@ from server.graph.triple import Triple
 from server.stores.sqlite import sql
 from server.stores.sqlite.base import BASE_FILE
 from testbed.bases import BaseTriple, build_base
+from testbed.processes import ROOT
 from tests.kgload.dumps import HEAVY, content, dump, edges, line, load
 
 SAMPLE = ROOT.parent / "shared" / "data" / "conceptnet5-sample.csv"

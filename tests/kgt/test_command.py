@@ -18,11 +18,11 @@ from typing import Any
 import grpc
 import pytest
 
-from demo.processes import ROOT, server_process
 from kgt.__main__ import main
 from kgt.command import _parser
 from kgt.v1 import personalization_pb2 as pb
 from testbed.bases import build_base
+from testbed.processes import ROOT, server_process
 from tests.kgt.scripted_server import Script, scripted_server
 from tests.rpc.running import BASE, ENJOY, FEED, VOCABULARY
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.neo4j.database import Database, Unobtainable, until
+from testbed.neo4j import Database, Unobtainable
+from testbed.processes import until
 
 NEEDED = "drawing in Neo4j Browser needs Chromium (apt install chromium chromium-driver)"
 LIMIT_S = 120.0

@@ -8,9 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from demo.processes import ROOT
+from testbed.neo4j import Unobtainable, running_neo4j
+from testbed.processes import ROOT, until
 from tests.neo4j.chromium import Browser, neo4j_browser
-from tests.neo4j.database import Unobtainable, running_neo4j, until
 from tests.neo4j.story import tell
 
 DOCS = ROOT / "docs" / "browser"

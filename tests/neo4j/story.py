@@ -11,8 +11,8 @@ from server.graph.triple import Mark, Origin, Stamp
 from server.stores.neo4j.connection import Neo4jLogin
 from server.stores.neo4j.store import Neo4jStore
 from testbed.bases import BaseTriple
+from testbed.neo4j.graphs import fill, forget_users
 from tests.conformance.graph_store import BONES, CARROTS, MEAT, add, remove, t
-from tests.neo4j.graphs import fill, forget_users
 from tests.rpc.running import BASE
 
 VOCABULARY = Vocabulary.built_in()

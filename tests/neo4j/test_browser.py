@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from demo.processes import ROOT
 from server.stores.neo4j.connection import Connection
-from tests.neo4j.database import Database
-from tests.neo4j.graphs import forget_users
+from testbed.neo4j import Database
+from testbed.neo4j.graphs import forget_users
+from testbed.processes import ROOT
 from tests.neo4j.screenshot import SETTINGS
 from tests.neo4j.story import tell
 

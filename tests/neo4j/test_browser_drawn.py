@@ -11,8 +11,9 @@ import pytest
 from neo4j import Driver, GraphDatabase, Result
 from neo4j.graph import Graph
 
+from testbed.neo4j import Database, Unobtainable
+from testbed.processes import until
 from tests.neo4j.chromium import Browser, Drawing, neo4j_browser
-from tests.neo4j.database import Database, Unobtainable, until
 from tests.neo4j.screenshot import follow_the_guide, title
 from tests.neo4j.test_browser import DOCS, PARAMETERS, QUERIES, connection
 

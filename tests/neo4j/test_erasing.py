@@ -17,8 +17,9 @@ from server.stores.neo4j.blanks import advice_on_logs, log_settings
 from server.stores.neo4j.connection import Connection
 from server.stores.neo4j.store import Neo4jStore
 from server.tuning.ports import RequestRecord
+from testbed.neo4j import ProcessNeo4j, Unobtainable, neo4j_process
+from testbed.processes import until
 from tests.conformance.graph_store import CARROTS, VOCABULARY, add, added, t
-from tests.neo4j.database import ProcessNeo4j, Unobtainable, neo4j_process, until
 
 pytestmark = pytest.mark.story
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from demo.processes import ServerProcess, server_process
 from kgt.addresses import for_client
 from kgt.client import AsyncClient, Client
 from kgt.errors import Aborted, CallError, Unavailable
@@ -21,8 +20,9 @@ from server.graph.relation import Vocabulary
 from server.health import SERVING, status_of
 from server.stores.neo4j.connection import Neo4jLogin
 from server.stores.neo4j.store import Neo4jStore
-from tests.neo4j.database import Database, until
-from tests.neo4j.graphs import fill, forget_users
+from testbed.neo4j import Database
+from testbed.neo4j.graphs import fill, forget_users
+from testbed.processes import ServerProcess, server_process, until
 from tests.rpc.running import BASE, ENJOY, WHERE
 
 pytestmark = pytest.mark.story

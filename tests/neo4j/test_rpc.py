@@ -16,9 +16,9 @@ from server import assemble
 from server.rpc.serving import new_server
 from server.settings import Settings
 from server.stores.neo4j.connection import Neo4jLogin
+from testbed.neo4j import Database
+from testbed.neo4j.graphs import fill, forget_users, run
 from tests.fixed_model import FixedModel
-from tests.neo4j.database import Database
-from tests.neo4j.graphs import fill, forget_users, run
 from tests.rpc.running import BASE, ENJOY, FEED, PHRASES, VOCABULARY, WHERE
 
 

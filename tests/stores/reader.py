@@ -14,7 +14,7 @@ from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from demo.processes import ROOT
+from testbed.processes import ROOT
 
 
 @contextlib.asynccontextmanager

@@ -201,7 +201,7 @@ async def test_damage_found_while_serving_is_data_loss(tmp_path: Path) -> None:
 async def test_a_store_locked_by_another_process_is_busy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.stores.sqlite._BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("server.stores.sqlite.store._BUSY_TIMEOUT_S", 0.05)
     store = SqliteStore(tmp_path, VOCABULARY)
     other = sqlite3.connect(tmp_path / OVERLAYS_FILE, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

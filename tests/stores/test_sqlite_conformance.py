@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from server.graph.triple import Triple
 from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from server.tuning.ports import GraphStore
@@ -36,4 +37,15 @@ class TestSqliteStore(GraphStoreConformance):
             connection.execute(
                 "UPDATE edits SET body = ? WHERE user = ? AND revision = ?",
                 (BROKEN_BODY, user, revision),
+            )
+
+    async def lose(self, store: GraphStore, user: str, triple: Triple) -> None:
+        key = (triple.head.key, triple.relation, triple.tail.key)
+        with (
+            contextlib.closing(sqlite3.connect(self.folder / OVERLAYS_FILE)) as connection,
+            connection,
+        ):
+            connection.execute(
+                "DELETE FROM overlay WHERE user = ? AND (head, relation, tail) = (?, ?, ?)",
+                (user, *key),
             )

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from demo.processes import ROOT
 from server.errors import StoreUnusable
 from server.stores.sqlite import sql
 from server.stores.sqlite.base import BASE_FILE, declared_relations
@@ -20,6 +19,7 @@ from server.stores.sqlite.bulk import BaseBuilder
 from server.stores.sqlite.private_files import private_folder
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from testbed.bases import BaseTriple, build_base
+from testbed.processes import ROOT
 from tests.conformance.graph_store import CARROTS, MEAT, VOCABULARY, add
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.processes import ROOT
+from testbed.processes import ROOT
 
 pytestmark = [pytest.mark.story, pytest.mark.usefixtures("default_model")]
 

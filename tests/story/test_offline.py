@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from demo.__main__ import ENJOY, load
-from demo.processes import server_process
 from kgt.client import Client
+from testbed.processes import server_process
 
 pytestmark = [pytest.mark.story, pytest.mark.usefixtures("default_model")]
 

@@ -20,7 +20,7 @@ import neo4j
 
 from server.errors import KgtError
 from server.stores.neo4j import cypher
-from server.stores.neo4j.connection import Connection, done, one
+from server.stores.neo4j.connection import Connection, Tx, done, one
 
 _log = logging.getLogger(__name__)
 
@@ -44,8 +44,6 @@ be moved on."""
 _SMALL_LOG_BYTES = 4 << 20
 _REWRITES = 12
 """Writing the least number of blanks anew so often takes more than 1 MiB of transaction log."""
-
-Tx = neo4j.AsyncManagedTransaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,9 @@ _FULL = (
     "Neo.TransientError.General.OutOfMemoryError",
 )
 
+Tx = neo4j.AsyncManagedTransaction
 R = TypeVar("R")
-Work = Callable[[neo4j.AsyncManagedTransaction], Awaitable[R]]
+Work = Callable[[Tx], Awaitable[R]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +79,6 @@ class Neo4jLogin:
     user: str
     password: str = field(repr=False)
     database: str = "neo4j"
-
-
-def is_neo4j(store: str) -> bool:
-    """Whether a KGT_STORE names a Neo4j."""
-    return urlsplit(store).scheme in SCHEMES
 
 
 def checked_login(store: str, user: str, password: str, database: str) -> Neo4jLogin:
@@ -347,7 +343,7 @@ def _translation(error: BaseException, *, unknown: bool) -> KgtError:
 
 
 async def one(
-    tx: neo4j.AsyncManagedTransaction | neo4j.AsyncTransaction,
+    tx: Tx | neo4j.AsyncTransaction,
     statement: LiteralString,
     **parameters: Any,
 ) -> neo4j.Record:
@@ -356,7 +352,7 @@ async def one(
 
 
 async def done(
-    tx: neo4j.AsyncManagedTransaction | neo4j.AsyncTransaction,
+    tx: Tx | neo4j.AsyncTransaction,
     statement: LiteralString,
     **parameters: Any,
 ) -> None:

@@ -9,15 +9,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from server.errors import DataLoss, UnreadableRecord
+from server.errors import UnreadableRecord
 from server.graph.codec import require_readable
 from server.graph.concept import Concept, concept_key, legacy_spellings
 from server.graph.edit import Change, Edit, UnreadableEdit
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.stores.neo4j.cypher import ADDED
-from server.stores.rules.records import read_edit
-from server.stores.rules.view import BaseEdge, BaseSlice
-from server.tuning.ports import PersonalFact, RequestRecord
+from server.stores.rules.concepts import BaseConcept, all_concepts
+from server.stores.rules.erasures import erasure_bucket
+from server.stores.rules.records import read_edit, read_response, read_snapshot
+from server.stores.rules.revisions import snapshot_without_edits
+from server.stores.rules.view import BaseEdge, BaseSlice, base_slice
+from server.tuning.ports import PersonalFact, RequestRecord, Snapshot
 
 # An index takes 8,167 bytes for all its properties together. Keys of 512 typed bytes can be eleven
 # times as long (NFKC).
@@ -71,6 +74,11 @@ def digest(*parts: str) -> str:
     """A text of 32 characters that stands for `parts` in an index and from which they cannot be
     read."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+def who(user: str) -> Row:
+    """The parameters of every statement about a user."""
+    return {"owner": owner_of(user), "bucket": erasure_bucket(user)}
 
 
 def owner_of(user: str) -> str:
@@ -184,19 +192,17 @@ def _shown(row: Mapping[str, Any]) -> tuple[str, int]:
 
 
 def response_of(row: Mapping[str, Any]) -> RequestRecord | None:
-    """The kept response that a row of RESPONSE shows. Raises DataLoss for one that was damaged."""
+    """The kept response in a row of RESPONSE, if there is one. Raises DataLoss."""
     if not row["answered"]:
         return None
-    request_id, content_hash, response = row["request_id"], row["content_hash"], row["response"]
-    if (
-        not isinstance(request_id, str)
-        or not isinstance(content_hash, str)
-        or not isinstance(response, bytes | bytearray)
-    ):
-        raise DataLoss(
-            "the record of a request was damaged; stop the server and run `python -m server check`"
-        )
-    return RequestRecord(request_id, content_hash, bytes(response))
+    return read_response(row["request_id"], row["content_hash"], row["response"])
+
+
+def standing_of(row: Mapping[str, Any]) -> Snapshot:
+    """Where a user stands, from a row that says so. Raises DataLoss."""
+    if row["overlay_id"] is None:
+        return snapshot_without_edits(row["epoch"])
+    return read_snapshot(row["overlay_id"], row["latest"])
 
 
 # Edits
@@ -257,13 +263,11 @@ def edit_row(user: str, edit: Edit, request: RequestRecord | None) -> Row:
 
 def finding_row(edit: Edit) -> Row:
     """The properties of an Edit node by which edits of a concept or a triple are found."""
+    changed = [change.triple for change in edit.changes]
+    touched = dict.fromkeys([*changed, *edit.relied_on])
     return {
-        "concepts": sorted(
-            {uri_of(c.key) for change in edit.changes for c in _ends(change.triple)}
-        ),
-        "touches": [
-            touch(t) for t in dict.fromkeys([*(c.triple for c in edit.changes), *edit.relied_on])
-        ],
+        "concepts": sorted({uri_of(concept.key) for concept in all_concepts(changed)}),
+        "touches": [touch(triple) for triple in touched],
     }
 
 
@@ -275,10 +279,6 @@ def edits_of(rows: Iterable[Mapping[str, Any]]) -> list[Edit | UnreadableEdit]:
 def touch(triple: Triple) -> str:
     """A triple as one text, by which an edit that changed or relied on it is found."""
     return json.dumps(list(triple_row(triple).values()), ensure_ascii=False)
-
-
-def _ends(triple: Triple) -> tuple[Concept, Concept]:
-    return triple.head, triple.tail
 
 
 def _state(mark: Mark | None) -> str:
@@ -302,21 +302,37 @@ def base_edge(head: Concept, relation: str, row: Mapping[str, Any]) -> BaseEdge:
     return BaseEdge(triple, row["weight"], row["dataset"], row["license"])
 
 
+def base_concept(row: Mapping[str, Any]) -> BaseConcept:
+    """What a row of CONCEPTS says about a concept of the base."""
+    forms = tuple(concept_of(form["uri"], form["text"]).key for form in row["forms"])
+    return BaseConcept(row["text"] or "", row["retrievable"], forms)
+
+
 def slices_of(head: Concept, rows: Sequence[Mapping[str, Any]], limit: int) -> dict[str, BaseSlice]:
-    """The base's triples at `head` by relation: stored and mirrored ones together, the heaviest
-    `limit`."""
+    """The base's triples at `head` by relation, at most `limit` of each.
+
+    A relation has up to two rows: one for the triples stored at `head`, and one for symmetric
+    triples seen from their tail.
+    """
     counts: dict[str, int] = {}
-    edges: dict[str, list[tuple[int, int, BaseEdge]]] = {}
+    sides: dict[str, tuple[list[Row], list[Row]]] = {}
     for row in rows:
         relation = row["relation"]
         counts[relation] = counts.get(relation, 0) + row["count"]
-        edges.setdefault(relation, []).extend(
-            (e["side"], e["rank"], base_edge(head, relation, e)) for e in row["edges"]
+        stored, mirrored = sides.setdefault(relation, ([], []))
+        for edge in row["edges"]:
+            (mirrored if edge["side"] else stored).append(edge)
+    return {
+        relation: base_slice(
+            counts[relation],
+            _by_rank(head, relation, stored),
+            _by_rank(head, relation, mirrored),
+            limit,
         )
-    slices = {}
-    for relation, found in edges.items():
-        found.sort(key=lambda e: e[:2])
-        if found and found[-1][0]:  # mirrored ones among them
-            found.sort(key=lambda e: (-e[2].weight, e[2].triple.tail))
-        slices[relation] = BaseSlice(counts[relation], tuple(e for _, _, e in found[:limit]))
-    return slices
+        for relation, (stored, mirrored) in sides.items()
+    }
+
+
+def _by_rank(head: Concept, relation: str, rows: list[Row]) -> list[BaseEdge]:
+    rows.sort(key=lambda row: int(row["rank"]))
+    return [base_edge(head, relation, row) for row in rows]

@@ -3,9 +3,7 @@ marks."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 
@@ -42,6 +40,20 @@ class BaseSlice:
 
     count: int
     edges: tuple[BaseEdge, ...]
+
+
+def base_slice(
+    count: int, stored: Sequence[BaseEdge], mirrored: Sequence[BaseEdge], limit: int
+) -> BaseSlice:
+    """A relation's slice from its stored edges, by rank, and those seen from their other end.
+
+    `count` is how many there are in all. With mirrored edges among them, the heaviest come first,
+    and ties go in the order of the tails.
+    """
+    edges = [*stored, *mirrored]
+    if mirrored:
+        edges.sort(key=lambda edge: (-edge.weight, edge.triple.tail))
+    return BaseSlice(count, tuple(edges[:limit]))
 
 
 def seen_from(
@@ -92,22 +104,16 @@ def assemble_neighborhood(
     return Neighborhood(head, revision, tuple(slices))
 
 
+def viewed_marks(
+    marks: Mapping[Triple, Mark], marked_in_base: Collection[Triple]
+) -> list[ViewedTriple]:
+    """Marks as a page of a neighborhood lists them, the removed ones too."""
+    return [
+        ViewedTriple(triple, mark.origin, in_base=triple in marked_in_base, stamp=mark.stamp)
+        for triple, mark in marks.items()
+    ]
+
+
 def newest_first(marks: Mapping[Triple, Mark]) -> list[tuple[Triple, Mark]]:
     """Marks by age, the newest first."""
     return sorted(marks.items(), key=lambda item: (item[1].stamp, item[0]), reverse=True)
-
-
-def erasure_bucket(user: str) -> int:
-    """Which counter of erasures a user falls under: one of 4,096, so that a counter names no one."""
-    return int.from_bytes(hashlib.sha256(user.encode()).digest()[:2], "big") % 4096
-
-
-def erase_digest(user: str, request_id: str) -> bytes:
-    """What is kept of an erase's request id: SHA-256 of user and id, from which neither can be
-    read."""
-    return hashlib.sha256(json.dumps([user, request_id]).encode()).digest()
-
-
-def all_concepts(triples: Iterable[Triple]) -> set[Concept]:
-    """The concepts at both ends."""
-    return {c for t in triples for c in (t.head, t.tail)}

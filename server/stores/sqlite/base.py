@@ -4,12 +4,10 @@ swapping the file."""
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import math
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,8 @@ from server.errors import DataLoss, StoreUnusable
 from server.graph.concept import Concept, concept_key, legacy_spellings
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple, canonical
-from server.stores.rules.view import BaseEdge, BaseSlice
+from server.stores.rules.base_graph import BaseCounts, base_fingerprint, micro, row_digest
+from server.stores.rules.view import BaseEdge, BaseSlice, base_slice
 from server.stores.sqlite import sql
 from server.stores.sqlite.connection import is_locked
 from server.stores.sqlite.private_files import create_private, private_folder
@@ -35,16 +34,6 @@ class BaseTriple:
     weight: float = 1.0
     dataset: str = ""
     license: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class BaseCounts:
-    """What a base holds."""
-
-    concepts: int
-    edges: int
-    fingerprint: str
-    by_relation: Mapping[str, int]
 
 
 def build_base(folder: Path, triples: Iterable[BaseTriple], vocabulary: Vocabulary) -> BaseCounts:
@@ -134,29 +123,6 @@ def _fingerprint(connection: sqlite3.Connection) -> str:
     for head, relation, rank, tail, weight in connection.execute(sql.EDGES_IN_ORDER):
         edges ^= row_digest(head, relation, rank, tail, micro(weight))
     return base_fingerprint(concepts, edges)
-
-
-def row_digest(*columns: object) -> int:
-    """A row's share of the fingerprint: MD5 as a number (no secret is kept by it; DuckDB computes
-    the same)."""
-    text = ",".join(str(column) for column in columns)
-    return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest(), "little")
-
-
-def micro(weight: float) -> int:
-    """A weight in millionths: what fingerprints compare, so that no engine's way to print a float
-    matters."""
-    return math.floor(weight * 1e6 + 0.5)
-
-
-def base_fingerprint(concepts: int, edges: int) -> str:
-    """The fingerprint of a base: over the XOR of its concepts' digests and that of its edges'.
-
-    A concept's row is (place of its key among all, key); an edge's (head, relation's name, rank,
-    tail, weight in millionths). Equal for equal graphs, however and in whatever order they were
-    loaded.
-    """
-    return hashlib.sha256(f"{concepts:032x}{edges:032x}".encode()).hexdigest()[:16]
 
 
 @contextlib.contextmanager
@@ -289,18 +255,16 @@ class BaseReader:
         number = known[0]
         slices = {}
         for name, relation in self.relations.items():
+            stored: list[BaseEdge] = []
+            mirrored: list[BaseEdge] = []
             count = self._rows(sql.COUNT_OF_RELATION, number, relation)[0][0] or 0
-            edges = (
-                [e for e, _ in self._edges(head, number, name, relation, 0, limit)] if count else []
-            )
-            if relation < 0:
-                mirrored = self._rows(sql.COUNT_MIRRORED, number, relation)[0][0]
-                if mirrored:
-                    count += mirrored
-                    edges += self._mirrored(head, number, name, relation, 0, limit)
-                    edges.sort(key=lambda e: (-e.weight, e.triple.tail))
             if count:
-                slices[name] = BaseSlice(count, tuple(edges[:limit]))
+                stored = [e for e, _ in self._edges(head, number, name, relation, 0, limit)]
+            if relation < 0 and (more := self._rows(sql.COUNT_MIRRORED, number, relation)[0][0]):
+                count += more
+                mirrored = self._mirrored(head, number, name, relation, 0, limit)
+            if count:
+                slices[name] = base_slice(count, stored, mirrored, limit)
         return slices
 
     def edges_from(

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from server.errors import DataLoss, KgtError
-from server.graph.edit import Change, Edit, EditKind, OverlayBuilder, UnreadableEdit
+from server.graph.edit import Edit, UnreadableEdit
 from server.graph.triple import Mark, Triple
+from server.stores.rules.logs import OVERLAY_DIFFERS, checked_log, of_user
 from server.stores.rules.records import read_edit
 from server.stores.sqlite import rows, sql
 from server.stores.sqlite.base import BASE_FILE, BaseReader
@@ -69,9 +70,7 @@ def check_overlays(path: Path) -> list[str]:
         except sqlite3.DatabaseError as error:
             return [*problems, f"the users cannot be read: {_one_line(str(error))}"]
         for user, _, revision in users:
-            problems += [
-                f"a user at revision {revision}: {problem}" for problem in _user(connection, user)
-            ]
+            problems += of_user(revision, _user(connection, user))
         return problems
 
 
@@ -129,41 +128,22 @@ class _Kept:
         self.revision: Any = place[0][1] if place else None
         self.edits = [read_edit(*row) for row in edits]
 
+    def readable_edits(self) -> list[Edit]:
+        return [edit for edit in self.edits if isinstance(edit, Edit)]
+
+    def readable_touches(self) -> set[rows.Row]:
+        """The index of changes, without those of edits that cannot be read."""
+        unreadable = {e.revision for e in self.edits if isinstance(e, UnreadableEdit)}
+        return {row for row in self.touches if row[3] not in unreadable}
+
 
 def _problems(kept: _Kept) -> Iterator[str]:
-    log = OverlayBuilder()
-    touches: set[rows.Row] = set()
-    unreadable: set[int] = set()
-    for edit in kept.edits:
-        if edit.revision != log.revision + 1:
-            yield f"the log goes from revision {log.revision} to {edit.revision}"
-        if isinstance(edit, UnreadableEdit):
-            unreadable.add(edit.revision)
-            yield f"the record of edit {edit.id} (revision {edit.revision}) cannot be read"
-            edit = _as_indexed(edit, kept.touches)  # so that what follows can be judged
-        elif not log.fits(edit):
-            yield f"edit {edit.id} (revision {edit.revision}) does not start from the overlay before it"
-        log.apply(edit)
-        touches.update(rows.touches(edit))
-    if log.revision != kept.revision:
-        yield f"the log ends at revision {log.revision}"
-    if set(kept.marks) != _as_rows(log.overlay().marks):
-        yield "the overlay is not what the log makes"
-    if {row for row in kept.touches if row[3] not in unreadable} != {
-        r for r in touches if r[3] not in unreadable
-    }:
+    log = checked_log(kept.edits, kept.revision, lambda edit: rows.indexed(edit, kept.touches))
+    yield from log.problems
+    if log.overlay is not None and set(kept.marks) != _as_rows(log.overlay.marks):
+        yield OVERLAY_DIFFERS
+    if kept.readable_touches() != {row for e in kept.readable_edits() for row in rows.touches(e)}:
         yield "the index of changes is not what the log makes"
-
-
-def _as_indexed(edit: UnreadableEdit, touches: Sequence[rows.Row]) -> Edit:
-    """What the index says that an unreadable edit did: changes that start from wherever the overlay
-    was."""
-    changes = []
-    for head, relation, tail, revision, head_text, tail_text, changed, *mark in touches:
-        if revision == edit.revision and changed:
-            triple, after = rows.changed((head, relation, tail, head_text, tail_text, *mark))
-            changes.append(Change(triple, None, after))
-    return Edit(edit.id, edit.revision, EditKind.FACTS, edit.time_ms, tuple(changes))
 
 
 def _as_rows(marks: Mapping[Triple, Mark]) -> set[rows.Row]:

@@ -8,16 +8,14 @@ server.graph.rekeying says, and what is derived from it is derived again.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from server.errors import DataLoss
 from server.graph.codec import edit_to_json
 from server.graph.concept import Concept, legacy_concept
-from server.graph.edit import Change, Edit, EditKind, OverlayBuilder, UnreadableEdit
-from server.graph.rekeying import Rekeying
+from server.graph.edit import Edit, UnreadableEdit
 from server.graph.relation import Vocabulary
-from server.graph.triple import Triple, canonical
+from server.stores.rules.keys import concept_today, log_today
+from server.stores.rules.logs import replayed
 from server.stores.rules.records import read_edit
 from server.stores.sqlite import rows, sql
 
@@ -39,7 +37,7 @@ def _users_with_other_keys(connection: sqlite3.Connection) -> set[object]:
         if user in users or not all(isinstance(value, str) for value in concepts):
             continue
         for key, text in (concepts[:2], concepts[2:]):
-            today = _concept(Concept(key, text))
+            today = concept_today(Concept(key, text))
             if (today.key, today.text) != (key, text):
                 users.add(user)
     return users
@@ -53,64 +51,16 @@ def _rekey_user(connection: sqlite3.Connection, user: object, vocabulary: Vocabu
         for body, edit_id, revision, time_ms in bodies
     ]
     log = [
-        _as_indexed(edit, touches) if isinstance(edit, UnreadableEdit) else edit for edit in kept
+        rows.indexed(edit, touches) if isinstance(edit, UnreadableEdit) else edit for edit in kept
     ]
-    rekeyed = list(_rekeyed(log, vocabulary))
+    rekeyed = list(log_today(log, vocabulary))
     connection.execute(sql.DROP_TOUCHES, (user,))
     connection.execute(sql.DROP_MARKS, (user,))
-    overlay = OverlayBuilder()
     for stored, edit in zip(kept, rekeyed, strict=True):
-        overlay.apply(edit)
         connection.executemany(sql.INSERT_TOUCH, [(user, *row) for row in rows.touches(edit)])
         if isinstance(stored, Edit):
             connection.execute(sql.REWRITE_EDIT, (edit_to_json(edit), user, edit.revision))
-    marks = overlay.overlay().marks.items()
+    marks = replayed(rekeyed).marks.items()
     connection.executemany(
         sql.PUT_MARK, [(user, *rows.columns(t), *rows.mark_columns(mark)) for t, mark in marks]
-    )
-
-
-def _rekeyed(log: Sequence[Edit], vocabulary: Vocabulary) -> Iterator[Edit]:
-    rekeying = Rekeying()
-    for edit in log:
-        today = replace(
-            edit,
-            changes=tuple(replace(c, triple=_today(c.triple, vocabulary)) for c in edit.changes),
-            relied_on=tuple(_today(triple, vocabulary) for triple in edit.relied_on),
-        )
-        yield rekeying.rekeyed(edit, today)
-
-
-def _today(triple: Triple, vocabulary: Vocabulary) -> Triple:
-    return canonical(
-        Triple(_concept(triple.head), triple.relation, _concept(triple.tail)), vocabulary
-    )
-
-
-def _concept(stored: Concept) -> Concept:
-    """A stored concept as it is now. One of which nothing would be left stays as it is."""
-    concept = Concept.of(stored.text)
-    return concept if concept.key else stored
-
-
-def _as_indexed(edit: UnreadableEdit, touches: Sequence[rows.Row]) -> Edit:
-    """What the index says that an unreadable edit did and relied on. Raises DataLoss where it
-    cannot be read either."""
-    changes: list[Change] = []
-    relied_on: list[Triple] = []
-    for head, relation, tail, revision, head_text, tail_text, changed, *mark in touches:
-        if revision != edit.revision:
-            continue
-        triple, after = rows.changed((head, relation, tail, head_text, tail_text, *mark))
-        if changed:
-            changes.append(Change(triple, None, after))
-        else:
-            relied_on.append(triple)
-    return Edit(
-        edit.id,
-        edit.revision,
-        EditKind.FACTS,
-        edit.time_ms,
-        tuple(changes),
-        relied_on=tuple(relied_on),
     )

@@ -9,10 +9,10 @@ from typing import Any
 
 from server.errors import DataLoss, UnreadableRecord
 from server.graph.concept import Concept
-from server.graph.edit import Edit
+from server.graph.edit import Change, Edit, EditKind, UnreadableEdit
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.stores.sqlite.connection import DAMAGED
-from server.tuning.ports import PersonalFact, RequestRecord, Snapshot
+from server.tuning.ports import PersonalFact
 
 Row = Sequence[Any]
 MARK_COLUMNS = 8
@@ -51,6 +51,32 @@ def changed(row: Row) -> tuple[Triple, Mark | None]:
     return triple, None
 
 
+def indexed(edit: UnreadableEdit, touches: Iterable[Row]) -> Edit:
+    """What the index of changes says that an unreadable edit did and relied on.
+
+    Its changes start from no mark, whatever the overlay was. Raises DataLoss where the index cannot
+    be read either.
+    """
+    changes: list[Change] = []
+    relied_on: list[Triple] = []
+    for head, relation, tail, revision, head_text, tail_text, has_changed, *mark in touches:
+        if revision != edit.revision:
+            continue
+        triple, after = changed((head, relation, tail, head_text, tail_text, *mark))
+        if has_changed:
+            changes.append(Change(triple, None, after))
+        else:
+            relied_on.append(triple)
+    return Edit(
+        edit.id,
+        edit.revision,
+        EditKind.FACTS,
+        edit.time_ms,
+        tuple(changes),
+        relied_on=tuple(relied_on),
+    )
+
+
 def text(stored: object) -> str:
     """How a user's own concept is shown. Raises DataLoss."""
     if not isinstance(stored, str):
@@ -69,34 +95,6 @@ def fact(row: Row) -> PersonalFact:
             raise UnreadableRecord(edit_id, row[6]) from None
         raise
     return PersonalFact(triple, mark, *((edit_id, time_ms) if known else ("", 0)))
-
-
-def snapshot(row: Row) -> Snapshot:
-    """Where an overlay stands. Raises DataLoss."""
-    overlay_id, revision = row
-    if not (isinstance(overlay_id, str) and isinstance(revision, int)):
-        raise DataLoss(f"a user's place in the log cannot be read: {DAMAGED}")
-    return Snapshot(revision, overlay_id)
-
-
-def record(row: Row) -> RequestRecord:
-    """What a request was answered. Raises DataLoss."""
-    request_id, content_hash, response = row
-    if not (
-        isinstance(request_id, str)
-        and isinstance(content_hash, str)
-        and isinstance(response, bytes)
-    ):
-        raise DataLoss(f"the response of an earlier request with this id cannot be read: {DAMAGED}")
-    return RequestRecord(request_id, content_hash, response)
-
-
-def revert(row: Row) -> tuple[str, str]:
-    """(id of the edit that reverts, id of the reverted one). Raises DataLoss."""
-    reverting, reverted = row
-    if not (isinstance(reverting, str) and isinstance(reverted, str)):
-        raise DataLoss(f"which edits were reverted cannot be read: {DAMAGED}")
-    return reverting, reverted
 
 
 def _number(value: object) -> int | str:

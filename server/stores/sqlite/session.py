@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,35 +16,34 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from server.errors import (
-    DataLoss,
-    Internal,
-    OverlayErased,
-    RevisionMoved,
-    StoreBusy,
-    StoreUnusable,
-    UnknownEdit,
-    UnknownPageToken,
-    UnknownRevision,
-)
+from server.errors import DataLoss, StoreUnusable, UnknownEdit
 from server.graph.codec import require_readable
 from server.graph.concept import Concept
 from server.graph.edit import Edit, Overlay, UnreadableEdit
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.relation import Vocabulary
-from server.graph.triple import Mark, Origin, Triple, canonical, oriented
-from server.stores.rules.records import all_readable, read_edit, readable
+from server.graph.triple import Mark, Origin, Triple, canonical
+from server.stores.rules import cursors, pages, revisions
+from server.stores.rules.concepts import BaseConcept, PersonalConcepts, concept_entries
+from server.stores.rules.erasures import erase_digest, erasure_bucket, oldest_kept_ms
+from server.stores.rules.records import (
+    all_readable,
+    read_edit,
+    read_response,
+    read_revert,
+    read_snapshot,
+    readable,
+)
 from server.stores.rules.view import (
     assemble_neighborhood,
-    erase_digest,
-    erasure_bucket,
     newest_first,
+    seen_from,
+    viewed_marks,
 )
 from server.stores.sqlite import rows, sql
 from server.stores.sqlite.base import BaseReader, file_identity, transaction
 from server.stores.sqlite.connection import FileWatch, connect, is_damage
 from server.tuning.ports import (
-    KEPT_ERASURES_S,
     ConceptEntry,
     Erased,
     Listing,
@@ -55,12 +53,17 @@ from server.tuning.ports import (
     Snapshot,
 )
 
-_UNNAMED = "none:"
 _NEWEST = (b"\xff", 0)
 """A stamp behind which all are: to SQLite every number is less than bytes, and so is what damage
 left in its place."""
-_IN_BASE = "base:"
-"""How the cursors begin that go on behind the user's own marks."""
+_AMONG_MARKS = (int, int, str, str)
+"""A place behind one of the user's own marks at a concept: stamp, relation, other end."""
+_IN_BASE = (int, int, int)
+"""A place among the base's triples at a concept (see `BaseReader.edges_from`)."""
+_AMONG_FACTS = (int, int, str, str, str)
+"""A place behind one of all of a user's marks: stamp, head, relation, tail."""
+_AMONG_EDITS = (int,)
+"""A revision."""
 
 
 class Session:
@@ -135,19 +138,19 @@ class Session:
 
     def snapshot(self, user: str) -> Snapshot:
         row = self._row(sql.GET_USER, user)
-        return Snapshot(0, self._unnamed_id(user)) if row is None else rows.snapshot(row)
+        if row is None:
+            return revisions.snapshot_without_edits(self._erasures(user))
+        return read_snapshot(*row)
 
-    def _unnamed_id(self, user: str) -> str:
-        """The overlay id of a user without any edit: a new one after each erase."""
-        epoch = self._row(sql.GET_EPOCH, erasure_bucket(user))
-        return f"{_UNNAMED}{epoch[0] if epoch else 0}"
+    def _erasures(self, user: str) -> int:
+        """How often somebody in the user's bucket was erased."""
+        row = self._row(sql.GET_EPOCH, erasure_bucket(user))
+        return row[0] if row else 0
 
     def _moment(self, user: str, at_revision: int | None) -> _Moment:
         """Raises UnknownRevision."""
         latest = self.snapshot(user).revision
-        if at_revision is not None and not 0 <= at_revision <= latest:
-            raise UnknownRevision(at_revision, latest)
-        return _Moment(latest if at_revision is None else at_revision, latest)
+        return _Moment(revisions.revision_to_read(at_revision, latest), latest)
 
     def _ask(
         self, question: sql.Timed, moment: _Moment, user: str, **more: object
@@ -169,22 +172,13 @@ class Session:
             moment = self._moment(user, at_revision)
             at_heads = self._ask(sql.PERSONAL_AT_HEADS, moment, user, keys=wanted)
             at_tails = self._ask(sql.PERSONAL_AT_TAILS, moment, user, keys=wanted)
-        heads = {key: (text, count) for key, text, count in at_heads}
-        tails = dict(at_tails)
-        entries = {}
-        for key in dict.fromkeys(keys):
-            if key not in found and key not in heads and key not in tails:
-                continue
-            number, text, retrievable = found.get(key, (0, "", 0))
-            own_text, own_count = heads.get(key, (tails.get(key, ""), 0))
-            entries[key] = ConceptEntry(
-                Concept(key, text or rows.text(own_text)),
-                key in found,
-                retrievable,
-                own_count,
-                forms.get(number, ()),
-            )
-        return entries
+        known = {
+            key: BaseConcept(text, retrievable, forms.get(number, ()))
+            for key, (number, text, retrievable) in found.items()
+        }
+        heads = {key: (_own_text(text, known.get(key)), count) for key, text, count in at_heads}
+        tails = {key: _own_text(text, known.get(key)) for key, text in at_tails if key not in heads}
+        return concept_entries(keys, known, PersonalConcepts(heads, tails))
 
     def neighborhood(
         self, user: str, head: Concept, limit: int, at_revision: int | None
@@ -193,14 +187,10 @@ class Session:
         with self._reading():
             moment = self._moment(user, at_revision)
             found = self._ask(sql.MARKS_AT, moment, user, head=head.key, symmetric=self._symmetric)
-        marks = dict(self._seen_from(head, rows.marked(row)) for row in found)
+        marks = seen_from(rows.all_marked(found), head, self._vocabulary)
         in_base = self._in_base(base, marks)
         slices = base.slices(head, limit + _most_of_a_relation(in_base))
         return assemble_neighborhood(head, moment.revision, slices, marks, in_base, limit)
-
-    def _seen_from(self, head: Concept, marked: tuple[Triple, Mark]) -> tuple[Triple, Mark]:
-        triple, mark = marked
-        return oriented(triple, head, self._vocabulary), mark
 
     def _in_base(
         self, base: BaseReader, triples: Sequence[Triple] | Mapping[Triple, Mark]
@@ -214,10 +204,9 @@ class Session:
         self, user: str, head: Concept, page: Page, at_revision: int
     ) -> Listing[ViewedTriple]:
         base = self.base()
-        own, first = _neighborhood_cursor(page.cursor)
-        start: tuple[int, int, int] | None = first
+        own, start = _neighborhood_places(page.cursor)
         count = page.size + 1  # one more tells whether there is another page
-        listed: list[tuple[ViewedTriple, str]] = []
+        listed: list[tuple[ViewedTriple, cursors.Place]] = []
         with self._reading():
             moment = self._moment(user, at_revision)
             if own is not None:
@@ -225,8 +214,7 @@ class Session:
             while start is not None and len(listed) < count:
                 more, start = self._page_of_base(base, moment, user, head, start, count)
                 listed += more
-        next_cursor = listed[page.size - 1][1] if len(listed) > page.size else ""
-        return Listing(tuple(viewed for viewed, _ in listed[: page.size]), next_cursor)
+        return pages.cut(listed, page.size, cursors.encoded)
 
     def _page_of_own(
         self,
@@ -234,10 +222,10 @@ class Session:
         moment: _Moment,
         user: str,
         head: Concept,
-        behind: _Place,
+        behind: cursors.Place,
         count: int,
-    ) -> list[tuple[ViewedTriple, str]]:
-        """The user's own triples at `head` behind a place, each with the cursor behind it."""
+    ) -> list[tuple[ViewedTriple, cursors.Place]]:
+        """The user's own triples at `head` behind a place, each with the place behind it."""
         revision, position, relation, other = behind
         found = self._ask(
             sql.PAGE_OF_MARKS_AT,
@@ -251,17 +239,15 @@ class Session:
             relation=relation,
             other=other,
         )
-        marks = newest_first(dict(self._seen_from(head, rows.marked(row)) for row in found))[:count]
-        in_base = self._in_base(base, [triple for triple, _ in marks])
-        return [
-            (
-                ViewedTriple(triple, mark.origin, in_base=triple in in_base, stamp=mark.stamp),
-                json.dumps(
-                    [mark.stamp.revision, mark.stamp.position, triple.relation, triple.tail.key]
-                ),
-            )
-            for triple, mark in marks
+        marks = dict(
+            newest_first(seen_from(rows.all_marked(found), head, self._vocabulary))[:count]
+        )
+        viewed = viewed_marks(marks, self._in_base(base, marks))
+        places = [
+            (mark.stamp.revision, mark.stamp.position, triple.relation, triple.tail.key)
+            for triple, mark in marks.items()
         ]
+        return list(zip(viewed, places, strict=True))
 
     def _page_of_base(
         self,
@@ -271,15 +257,13 @@ class Session:
         head: Concept,
         start: tuple[int, int, int],
         count: int,
-    ) -> tuple[list[tuple[ViewedTriple, str]], tuple[int, int, int] | None]:
+    ) -> tuple[list[tuple[ViewedTriple, cursors.Place]], tuple[int, int, int] | None]:
         """The base's next triples at `head` that the user did not mark, and where to go on if there
         are more."""
         edges = list(islice(base.edges_from(head, start, count), count))
         marked = self._marks_of(user, moment, [edge.triple for edge, _ in edges])
-        listed = [
-            (edge.viewed(), _IN_BASE + json.dumps(behind))
-            for edge, behind in edges
-            if edge.triple not in marked
+        listed: list[tuple[ViewedTriple, cursors.Place]] = [
+            (edge.viewed(), behind) for edge, behind in edges if edge.triple not in marked
         ]
         return listed, (edges[-1][1] if len(edges) == count else None)
 
@@ -307,13 +291,8 @@ class Session:
         return Overlay(revision, rows.all_marked(found))
 
     def personal_facts(self, user: str, page: Page, at_revision: int) -> Listing[PersonalFact]:
-        revision, position, head, relation, tail = _cursor(
-            page.cursor, (int, int, str, str, str)
-        ) or (
-            *_NEWEST,
-            "",
-            "",
-            "",
+        revision, position, head, relation, tail = (
+            cursors.decoded(page.cursor, _AMONG_FACTS) if page.cursor else (*_NEWEST, "", "", "")
         )
         with self._reading():
             moment = self._moment(user, at_revision)
@@ -329,34 +308,20 @@ class Session:
                 tail=tail,
             )
         facts = tuple(rows.fact(row) for row in found[: page.size])
-        if len(found) <= page.size:
-            return Listing(facts, "")
-        last = facts[-1]
-        stamp = last.mark.stamp
-        return Listing(
-            facts, json.dumps([stamp.revision, stamp.position, *rows.columns(last.triple)[:3]])
-        )
+        next_cursor = _cursor_behind(facts[-1]) if len(found) > page.size else ""
+        return Listing(facts, next_cursor)
 
     def edits(self, user: str, page: Page, at_revision: int) -> Listing[Edit | UnreadableEdit]:
-        (start,) = _cursor(page.cursor, (int,)) or (at_revision,)
+        start = at_revision
+        if page.cursor:
+            (start,) = cursors.decoded(page.cursor, _AMONG_EDITS)
+        asked = (user, min(at_revision, start), page.size + 1)
         with self._reading():
             self._moment(user, at_revision)
-            found, next_cursor = self._page_of_edits(user, page, min(at_revision, start))
-        return Listing(tuple(read_edit(*row) for row in found), next_cursor)
-
-    def _page_of_edits(self, user: str, page: Page, upto: int) -> tuple[list[tuple[Any, ...]], str]:
-        """The rows of a page, and the cursor of the next: the revision that it starts with."""
-        found: list[tuple[Any, ...]] = []
-        taken = 0
-        with contextlib.closing(
-            self._db.execute(sql.EDITS_PAGE, (user, upto, page.size + 1))
-        ) as cursor:
-            for row in cursor:
-                taken += len(row[0])
-                if found and (len(found) == page.size or taken > page.max_bytes):
-                    return found, json.dumps([row[2]])
-                found.append(row)
-        return found, ""
+            with contextlib.closing(self._db.execute(sql.EDITS_PAGE, asked)) as found:
+                listed, following = pages.fill(found, _body_bytes, page)
+        next_cursor = "" if following is None else cursors.encoded((following[2],))
+        return Listing(tuple(read_edit(*row) for row in listed), next_cursor)
 
     def history(self, user: str) -> list[Edit | UnreadableEdit]:
         return self._edits(sql.EDITS_ALL, user)
@@ -375,11 +340,11 @@ class Session:
         return all_readable(self._edits(sql.EDITS_TOUCHING, user, stored, revision))
 
     def reverts(self, user: str) -> list[tuple[str, str]]:
-        return [rows.revert(row) for row in self._rows(sql.REVERTS, (user,))]
+        return [read_revert(*row) for row in self._rows(sql.REVERTS, (user,))]
 
     def response(self, user: str, request_id: str) -> RequestRecord | None:
         row = self._row(sql.RESPONSE, user, request_id)
-        return None if row is None else rows.record(row)
+        return None if row is None else read_response(*row)
 
     # Writing
 
@@ -412,35 +377,20 @@ class Session:
         bodies = [require_readable(edit) for edit in edits]
         with self._writing(watch):
             current = self.snapshot(user)
-            self._require_unmoved(user, snapshot, current)
-            if request is not None:
-                self._require_unanswered(user, request)
+            if current != snapshot:
+                raise revisions.refusal(snapshot, current, self._erasures(user))
+            # An equal request through another server may have been faster
+            if request is not None and self._row(sql.RESPONSE, user, request.request_id):
+                raise revisions.already_answered()
             if not edits:
                 self._keep_response(user, request, kept_responses)
                 return
-            overlay_id = secrets.token_hex(16) if _is_new(current) else current.overlay_id
-            for number, (edit, body) in enumerate(zip(edits, bodies, strict=True), start=1):
-                if edit.revision != current.revision + number:
-                    raise Internal("an edit's revision does not follow the overlay's")
-                self._insert_edit(user, edit, body, request if number == len(edits) else None)
+            revisions.require_consecutive(current.revision, edits)
+            for edit, body in zip(edits, bodies, strict=True):
+                self._insert_edit(user, edit, body, request if edit is edits[-1] else None)
+            is_first = revisions.has_no_edits(current)
+            overlay_id = revisions.new_overlay_id() if is_first else current.overlay_id
             self._db.execute(sql.PUT_USER, (user, overlay_id, current.revision + len(edits)))
-
-    def _require_unmoved(self, user: str, snapshot: Snapshot, current: Snapshot) -> None:
-        if current == snapshot:
-            return
-        if current.overlay_id != snapshot.overlay_id:
-            unnamed = self._unnamed_id(user)
-            if not (_is_new(snapshot) and snapshot.overlay_id == unnamed):
-                raise OverlayErased
-        raise RevisionMoved(snapshot.revision, current.revision)
-
-    def _require_unanswered(self, user: str, request: RequestRecord) -> None:
-        """An equal request through another server may have been faster; repeated, this one gets its
-        response."""
-        if self._row(sql.RESPONSE, user, request.request_id) is not None:
-            raise StoreBusy(
-                "a request with this request_id was answered meanwhile; repeat it to get that response"
-            )
 
     def _keep_response(self, user: str, request: RequestRecord | None, most: int) -> None:
         if request is not None:
@@ -467,7 +417,7 @@ class Session:
     def erase(self, watch: FileWatch, user: str, request_id: str | None) -> Erased:
         """Remove the user's rows. What is left of them in the files is the maintenance's."""
         now_ms = time.time_ns() // 1_000_000
-        oldest_ms = now_ms - KEPT_ERASURES_S * 1000
+        oldest_ms = oldest_kept_ms(now_ms)
         digest = None if request_id is None else erase_digest(user, request_id)
         with self._writing(watch):
             earlier = self._row(sql.ERASED_REQUEST, digest, oldest_ms)
@@ -512,41 +462,31 @@ class _Moment:
 _LATEST = _Moment(0, 0)
 """For what is asked of the latest revision, whichever it is."""
 
-_Place = tuple[int | bytes, int, str, str]
-"""Behind which of a user's marks at a concept a page goes on: stamp, relation, other end."""
 
-
-def _neighborhood_cursor(cursor: str) -> tuple[_Place | None, tuple[int, int, int]]:
+def _neighborhood_places(cursor: str) -> tuple[cursors.Place | None, tuple[int, int, int] | None]:
     """(place among the user's own marks, or None behind them; place in the base) where a page
     starts."""
-    if cursor.startswith(_IN_BASE):
-        position, side, offset = _cursor(cursor.removeprefix(_IN_BASE), (int, int, int)) or (
-            0,
-            0,
-            0,
-        )
-        return None, (position, side, offset)
-    revision, position, relation, other = _cursor(cursor, (int, int, str, str)) or (
-        *_NEWEST,
-        "",
-        "",
-    )
-    return (revision, position, relation, other), (0, 0, 0)
-
-
-def _cursor(cursor: str, types: tuple[type, ...]) -> tuple[Any, ...] | None:
-    """The values of these types in a cursor; None for an empty one. Raises UnknownPageToken."""
     if not cursor:
-        return None
-    try:
-        values = json.loads(cursor)
-    except (ValueError, RecursionError):
-        raise UnknownPageToken from None
-    if not isinstance(values, list) or tuple(type(value) for value in values) != types:
-        raise UnknownPageToken
-    if any(isinstance(value, int) and not 0 <= value < 1 << 63 for value in values):
-        raise UnknownPageToken
-    return tuple(values)
+        return (*_NEWEST, "", ""), (0, 0, 0)
+    place = cursors.decoded(cursor, _AMONG_MARKS, _IN_BASE)
+    if len(place) == len(_AMONG_MARKS):
+        return place, (0, 0, 0)
+    position, side, offset = place
+    return None, (position, side, offset)
+
+
+def _cursor_behind(fact: PersonalFact) -> str:
+    stamp = fact.mark.stamp
+    return cursors.encoded((stamp.revision, stamp.position, *rows.columns(fact.triple)[:3]))
+
+
+def _body_bytes(row: rows.Row) -> int:
+    return len(row[0])
+
+
+def _own_text(stored: object, known: BaseConcept | None) -> str:
+    """How the user's own triples show a concept; not asked where the base shows it."""
+    return "" if known is not None and known.text else rows.text(stored)
 
 
 def _most_of_a_relation(triples: set[Triple]) -> int:
@@ -555,7 +495,3 @@ def _most_of_a_relation(triples: set[Triple]) -> int:
     for triple in triples:
         counts[triple.relation] = counts.get(triple.relation, 0) + 1
     return max(counts.values(), default=0)
-
-
-def _is_new(snapshot: Snapshot) -> bool:
-    return snapshot.overlay_id.startswith(_UNNAMED)

@@ -1,16 +1,22 @@
+"""The store on Neo4j passes the suite of all stores, on 5.26 and on the newest calendar release."""
+
+from __future__ import annotations
+
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from server.graph.triple import Triple, canonical
+from server.stores.neo4j.rows import triple_of
 from server.stores.neo4j.store import Neo4jStore
 from server.stores.sqlite.base import BASE_FILE
 from server.tuning.ports import GraphStore
 from testbed.bases import BaseTriple, build_base
+from testbed.neo4j import Database, Unobtainable, neo4j_process
+from testbed.neo4j.graphs import fill, forget_users, run
 from tests.conformance.graph_store import BASE, BROKEN_BODY, VOCABULARY, GraphStoreConformance
-from tests.neo4j.database import Database, Unobtainable, neo4j_process
-from tests.neo4j.graphs import fill, forget_users, run
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +39,8 @@ def calendar_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Data
 
 
 class Neo4jConformance(GraphStoreConformance):
+    """The suite on `database`, which subclasses set."""
+
     database: Database
 
     @pytest.fixture(autouse=True)
@@ -47,6 +55,11 @@ class Neo4jConformance(GraphStoreConformance):
     async def damage(self, store: GraphStore, user: str, revision: int) -> None:
         statement = "MATCH (e:Edit {user: $user, revision: $revision}) SET e.body = $body"
         await run(self.database.login, statement, user=user, revision=revision, body=BROKEN_BODY)
+
+    async def lose(self, store: GraphStore, user: str, triple: Triple) -> None:
+        statement = "MATCH ()-[m:ADDED|DELETED {triple: $triple}]->() DELETE m"
+        key = triple_of(user, canonical(triple, VOCABULARY))
+        await run(self.database.login, statement, triple=key)
 
 
 class TestNeo4jStore(Neo4jConformance):
