@@ -19,3 +19,9 @@ def test_who_may_import_whom() -> None:
         "contracts"
     ]
     assert all(f"{contract['name']} KEPT" in done.stdout for contract in contracts)
+
+
+def test_every_top_level_package_is_under_the_contracts() -> None:
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert set(linter["root_packages"]) == packages
