@@ -1,11 +1,10 @@
-"""python -m bench.subject: what finding a query's subject costs on a large graph, and what memory
-the store takes.
+"""python -m bench.subject: measures finding a query's subject on a large graph: time and memory.
 
-200 queries of 40 words, all words of the starter graph, each followed by a read of its subject's
-neighborhood: first over the starter graph, then over a generated dump of --edges lines (or the
-store in --data), in a process each, so that memory can be compared. Memory is what the process has
-of its own at the end (RssAnon): SQLite reads its files with read(), so pages of the base are in the
-system's cache, of which nothing counts here. The last line is one JSON document.
+It asks 200 queries of 40 words from the starter graph, and reads the neighborhood of each subject:
+first over the starter graph, then over a generated dump of --edges lines (or the store in --data).
+Each runs in a process of its own, so that memory can be compared. Memory is the process's own at
+the end (RssAnon). SQLite reads its files with read(), so the base's pages are in the system's
+cache, which does not count here. The last line is one JSON document.
 """
 
 from __future__ import annotations
