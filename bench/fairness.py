@@ -139,8 +139,7 @@ def _quantile(values: Sequence[float], share: float) -> float:
 
 @contextlib.asynccontextmanager
 async def _repeated(attack: Attack, scene: Scene) -> AsyncIterator[None]:
-    """The attack again and again while the block runs. That the server refuses it is no reason to
-    stop."""
+    """Repeat the attack while the block runs, also when the server refuses it."""
 
     async def run() -> None:
         while True:

@@ -41,7 +41,7 @@ def queries() -> list[str]:
 
 
 async def ask(folder: Path) -> dict[str, Any]:
-    """Milliseconds of each query, and the memory of this process when all are done."""
+    """The milliseconds of each query, and this process's memory after the last one."""
     store = SqliteStore(folder, Vocabulary.built_in())
     took: list[float] = []
     try:
@@ -56,7 +56,7 @@ async def ask(folder: Path) -> dict[str, Any]:
 
 
 def own_memory() -> int | None:
-    """Bytes of memory that belong to this process alone; None where the system does not tell."""
+    """Bytes of memory that belong only to this process; None if the system does not say."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:
@@ -65,6 +65,7 @@ def own_memory() -> int | None:
 
 
 def in_a_process(folder: Path) -> dict[str, Any]:
+    """What `ask` returns in a new process."""
     command = [sys.executable, "-m", "bench.subject", "--ask", str(folder)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     answer: dict[str, Any] = json.loads(done.stdout)
@@ -72,7 +73,7 @@ def in_a_process(folder: Path) -> dict[str, Any]:
 
 
 def load(folder: Path, *arguments: str) -> Path:
-    """A store in `folder`, filled by the command that people type."""
+    """A store in `folder`, filled with the command that users type."""
     command = [sys.executable, "-m", "kgload", *arguments, "--data", str(folder)]
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
     return folder
