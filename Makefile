@@ -79,10 +79,10 @@ proto: $(STAMP) ## regenerate kgt/v1 from proto/
 train: model ## train the adapter (about an hour on 2 cores); DATA is the folder of the reference data
 	$(RUN) -m training train --data '$(DATA)'
 
-train-report: model ## write docs/model.md: the base model compared with itself and the adapter
-	$(RUN) -m training report --data '$(DATA)'
+train-report: model ## write docs/model.md: the base model with and without the adapter
+	$(RUN) -m evaluation report --data '$(DATA)'
 
-bench: model ## measure: BENCH=engine, service, personalize, generation, store, load or subject; the last line is JSON
+bench: model ## measure: BENCH=engine, service, personalize, generation, store, load or subject; its last line is JSON
 	$(RUN) -m bench.$(BENCH)
 
 picture: ## draw the pictures in docs/ from their texts (needs graphviz)

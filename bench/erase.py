@@ -1,9 +1,8 @@
-"""python -m bench.erase: what it costs that an erased user leaves no byte in the embedded store's
-file.
+"""python -m bench.erase: times removing an erased user's last byte from the embedded store.
 
-Fills overlay files of several sizes with the edits of many users in random order, erases one of
+It fills overlay files of several sizes with the edits of many users in random order, erases one of
 them, and times zeroing the gaps of all pages (`server/stores/sqlite/scrub.py`), the same again, and
-SQLite's VACUUM. `left` counts the places where the erased user's name still stood before. The last
+SQLite's VACUUM. `left` counts the places that still held the erased user's name before. The last
 line is JSON.
 """
 

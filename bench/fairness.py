@@ -1,13 +1,12 @@
-"""python -m bench.fairness: how long one user's Answer and write take while another user attacks
-the server.
+"""python -m bench.fairness: times one user's calls while another user attacks the server.
 
-A process `python -m server` on the embedded store over loopback, with the model that the settings
-name. A bystander asks a question and adds a fact, again and again: first while nothing else
-happens, then during each attack. Every attack is bounded in count and time, and runs again from its
-start until the bystander has asked enough. The last line is JSON: for each attack the bystander's
-p50 and p99 in ms and the ratio of each p99 to the quiet one's.
+The server is a process `python -m server` on the embedded store over loopback, with the model that
+the settings name. A bystander asks a question and adds a fact, again and again: first while nothing
+else happens, then during each attack. Every attack is bounded in count and time, and starts again
+until the bystander has asked enough. The last line is JSON: the bystander's p50 and p99 in ms for
+each attack, and the ratio of each p99 to the quiet one's.
 
-`--checkout FOLDER` measures the server of another version's source, from the same client.
+`--checkout FOLDER` measures another version's server, from the same client.
 """
 
 from __future__ import annotations
@@ -30,14 +29,13 @@ from bench.service import served, until_serving
 from kgt.client import AsyncClient
 from kgt.errors import CallError
 from kgt.v1 import personalization_pb2 as pb
-from testbed.bases import BaseTriple, build_base
 
 SUBJECTS = 20
 TRIPLES_EACH = 12
 FACTS = 10_000
-"""Of the user who reads a large overlay."""
+"""Facts of the user who reads a large overlay."""
 HISTORY = 5_000
-"""Edits of the export that is imported."""
+"""Edits in the export that is imported."""
 UNDONE = 200
 """How often one edit is undone and redone."""
 TIMEOUT_S = 300.0
@@ -47,7 +45,7 @@ ATTACKER_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What an attack has: a channel of its own to the server, and the folder of the server's store."""
+    """What an attack works with: its own channel to the server, and the store's folder."""
 
     client: AsyncClient
     data: Path
@@ -79,12 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = given.only.split(",") if given.only else list(ATTACKS)
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
-        triples = [
-            z for s in workload.subjects(SUBJECTS) for z in workload.triples(s, TRIPLES_EACH)
-        ]
-        build_base(
-            data, [BaseTriple(z, 1 + n % 7) for n, z in enumerate(triples)], workload.VOCABULARY
-        )
+        workload.build_graph(data, SUBJECTS, TRIPLES_EACH)
         with served(data, checkout=given.checkout) as address:
             print(json.dumps(asyncio.run(_measured(address, data, names, given.asks))))
 
@@ -146,8 +139,7 @@ def _quantile(values: Sequence[float], share: float) -> float:
 
 @contextlib.asynccontextmanager
 async def _repeated(attack: Attack, scene: Scene) -> AsyncIterator[None]:
-    """The attack again and again while the block runs. That the server refuses it is no reason to
-    stop."""
+    """Repeat the attack while the block runs, also when the server refuses it."""
 
     async def run() -> None:
         while True:

@@ -1,9 +1,10 @@
-"""python -m bench.generation: several generations at once, by this engine and by transformers'
-continuous batching.
+"""python -m bench.generation: compares this engine with transformers at generating.
 
-The same prompts, greedy, the same number of tokens each, the default model in the format that the
-service takes. Also transformers' `generate`, one prompt after the other. The last line is JSON: a
-list of {"model","device","streams","tokens","seconds":{"engine","continuous_batching","generate"}}.
+All continue the same prompts greedily, by the same number of tokens, with the default model in the
+number format that the service uses: the engine, transformers' continuous batching, and its
+`generate`, one prompt after the other. `--checkout FOLDER` compares with another version. The last
+line is JSON: a list of {"model","device","streams","tokens","seconds"}, where "seconds" has
+"engine", "continuous_batching" and "generate".
 """
 
 from __future__ import annotations
@@ -18,25 +19,31 @@ from typing import Any
 import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
 
-from bench import workload
-from bench.engine import SHAPES, model_under_test
+from bench import against, workload
+from bench.models import SHAPES, load_measured
 from server.lm.attention import BLOCKS
 from server.lm.tokens import Tokenizer
 from server.lm.transformers_model import TransformersModel
 from server.tuning.ports import GenerateRequest
-
-PROMPT = "Answer the query considering the user's personalized facts. <question>: {query} <facts>: {facts} <answer>:"
+from server.tuning.templates import reasoning_prompt
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.generation", description=__doc__.splitlines()[0]
+        prog="python -m bench.generation",
+        description=(__doc__ or "").partition("\n")[0],
+        parents=[against.options()],
     )
     parser.add_argument("--model", default="default", choices=["default", *SHAPES])
-    parser.add_argument("--streams", default="1,8,32")
-    parser.add_argument("--tokens", type=int, default=32)
-    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--streams", default="1,8,32", help="numbers of generations at once")
+    parser.add_argument("--tokens", type=int, default=32, help="tokens of each generation")
+    parser.add_argument(
+        "--threads", type=int, default=0, help="processor threads; 0 is torch's choice"
+    )
     given = parser.parse_args(arguments)
+    if given.checkout:
+        against.compare("bench.generation", arguments)
+        return
     if given.threads:
         torch.set_num_threads(given.threads)
     results = [
@@ -46,16 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _measured(name: str, streams: int, tokens: int) -> dict[str, Any]:
-    subject = model_under_test(name, "auto", "auto")
+    subject = load_measured(name, "auto", "auto")
     model = subject.model
     tokenizer = Tokenizer(subject.loaded.tokenizer, subject.loaded.context_tokens)
-    prompts = [
-        PROMPT.format(
-            query=workload.query(s),
-            facts="; ".join(str(z.tail.text) for z in workload.triples(s, 3)),
-        )
-        for s in workload.subjects(streams)
-    ]
+    prompts = [_prompt(s) for s in workload.subjects(streams)]
     inputs = [tokenizer.prompt(prompt) for prompt in prompts]
     asked = GenerationConfig(
         max_new_tokens=tokens, do_sample=False, eos_token_id=-1, pad_token_id=0
@@ -98,17 +99,21 @@ def _measured(name: str, streams: int, tokens: int) -> dict[str, Any]:
     return line
 
 
+def _prompt(subject: str) -> str:
+    facts = [z.tail.text for z in workload.triples(subject, 3)]
+    return reasoning_prompt(workload.query(subject), facts)
+
+
 async def _all(engine: TransformersModel, prompts: Sequence[str], tokens: int) -> list[str]:
     async def one(prompt: str) -> str:
-        return "".join(
-            [p.text async for p in engine.generate(GenerateRequest(prompt, tokens, stop=()))]
-        )
+        request = GenerateRequest(prompt, tokens, stop=())
+        return "".join([piece.text async for piece in engine.generate(request)])
 
     return await asyncio.gather(*(one(prompt) for prompt in prompts))
 
 
 def _best(name: str, work: Callable[[], object]) -> float | None:
-    """Seconds, the best of two after a first; None where it does not run."""
+    """The seconds of the better of two runs, after a first one; None if it does not run here."""
     took = []
     for _ in range(3):
         started = time.perf_counter()

@@ -1,8 +1,8 @@
-"""python -m bench.personalize: one whole Personalize at a time, without generation: relations
-ranked, answer before given.
+"""python -m bench.personalize: times whole Personalize calls, one at a time, without generation.
 
-The use case as the service runs it, on the embedded store, each query by a user that was never
-seen. Printed are the passes and tokens of one, too. The last line is JSON:
+Relations are ranked and the answer before is given. The use case runs as in the service, on the
+embedded store, each query by a new user. The passes and tokens of one call are printed too. The
+last line is JSON:
 {"model","device","n","forward_passes","tokens","p50_ms","p99_ms","peak_bytes","weight_bytes"}.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import workload
-from bench.engine import SHAPES, device_name, model_under_test, peak_bytes, reset_peak
+from bench.models import SHAPES, device_name, load_measured, peak_bytes, reset_peak
 from server import assemble
 from server.lm.transformers_model import TransformersModel
 from server.settings import read_settings
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 async def _measured(name: str, n: int, queries: int, most: int) -> dict[str, Any]:
-    subject = model_under_test(name, "auto", "auto")
+    subject = load_measured(name, "auto", "auto")
     subjects = workload.subjects(queries + 2)
     outcomes: list[PersonalizeOutcome] = []
     took_ms = []
@@ -77,9 +77,8 @@ async def _measured(name: str, n: int, queries: int, most: int) -> dict[str, Any
         await store.close()
     ordered = sorted(took_ms[2:])  # the first two warm up
     cost = outcomes[-1].cost
-    print(
-        f"passes by request {[o.cost.model.forward_passes for o in outcomes]}; stages of the last {cost.stages_ms}"
-    )
+    passes = [outcome.cost.model.forward_passes for outcome in outcomes]
+    print(f"passes by request {passes}; stages of the last {cost.stages_ms}")
     return {
         "model": name,
         "device": device_name(subject.model.device),

@@ -1,10 +1,11 @@
-"""python -m bench.service: a whole server on this machine, and clients that personalize and ask,
-one to four.
+"""python -m bench.service: measures a whole server on this machine, with clients at once.
 
-A process `python -m server` on the embedded store over loopback, with the model that the settings
-name (KGT_MODEL and the others apply). Each client is a user of its own and sends its next request
-when the last is answered. A client's queries go round the concepts in an order of its own. Printed
-are also the mean times of the stages that the server tells, and the tokens. The last line is JSON.
+The server is a process `python -m server` on the embedded store over loopback, with the model that
+the settings name (KGT_MODEL and the others apply). Each client is a user of its own, sends its next
+request when the last one is answered, and personalizes once for every four questions. It goes
+through the concepts in an order of its own. The mean times of the stages, as the server reports
+them, and the tokens are printed too. `--checkout FOLDER` compares with another version. The last
+line is JSON.
 """
 
 from __future__ import annotations
@@ -26,11 +27,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bench import workload
+from bench import against, workload
 from kgt.client import AsyncClient
 from kgt.errors import CallError
 from kgt.v1 import personalization_pb2 as pb
-from testbed.bases import BaseTriple, build_base
 
 CONCEPTS = 100
 TRIPLES_EACH = 12
@@ -40,12 +40,12 @@ TIMEOUT_S = 600.0
 
 @dataclass(slots=True)
 class Tally:
-    """What the clients of one run saw."""
+    """The results of one run's clients."""
 
     took_s: list[float] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
     costs: dict[str, list[pb.Cost]] = field(default_factory=lambda: defaultdict(list))
-    """What the server says of each request, by kind."""
+    """The cost that the server reports for each request, by kind."""
 
     def stages(self) -> str:
         """The mean cost of a request of each kind."""
@@ -56,28 +56,28 @@ class Tally:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.service", description=__doc__.splitlines()[0]
+        prog="python -m bench.service",
+        description=(__doc__ or "").partition("\n")[0],
+        parents=[against.options()],
     )
     parser.add_argument("--clients", default="1,8,32,128", help="numbers of concurrent clients")
     parser.add_argument(
-        "--each", type=int, default=5, help="requests a client sends; a multiple of 5 keeps 1:4"
+        "--each", type=int, default=5, help="requests of each client; a multiple of 5 keeps 1:4"
     )
-    parser.add_argument("--least", type=int, default=40, help="requests in a run at least")
+    parser.add_argument("--least", type=int, default=40, help="the fewest requests in a run")
     parser.add_argument(
         "--no-verify", action="store_true", help="Personalize without generating the answers"
     )
     parser.add_argument(
-        "--address", default="", help="a server that runs already, over the bench's graph"
+        "--address", default="", help="a server that is already running, on this benchmark's graph"
     )
     given = parser.parse_args(arguments)
+    if given.checkout:
+        against.compare("bench.service", arguments)
+        return
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder)
-        triples = [
-            z for s in workload.subjects(CONCEPTS) for z in workload.triples(s, TRIPLES_EACH)
-        ]
-        build_base(
-            data, [BaseTriple(z, 1 + n % 7) for n, z in enumerate(triples)], workload.VOCABULARY
-        )
+        workload.build_graph(data, CONCEPTS, TRIPLES_EACH)
         with served(data, given.address) as address:
             print(json.dumps(asyncio.run(_runs(address, given))))
 
@@ -116,7 +116,8 @@ async def _client(
         query = workload.query(subject)
         started = time.perf_counter()
         try:
-            # The clients do not personalize all at once: each begins at another place of the round
+            # Each client begins at another place of the round, so they do not all personalize at
+            # once
             if (turn + number) % (ANSWERS_PER_PERSONALIZE + 1) == 0:
                 feedback = workload.triples(subject, TRIPLES_EACH * 2)[-1].tail.text
                 personalized = await client.personalize(
@@ -136,10 +137,8 @@ def _mean_cost(costs: Sequence[pb.Cost]) -> str:
     for cost in costs:
         stages.update({s.stage: s.duration_ms for s in cost.stages})
     told = ", ".join(f"{stage} {total / len(costs):.0f}" for stage, total in stages.items())
-    read, generated = (
-        sum(getattr(c, name) for c in costs) / len(costs)
-        for name in ("tokens_read", "tokens_generated")
-    )
+    read = sum(cost.tokens_read for cost in costs) / len(costs)
+    generated = sum(cost.tokens_generated for cost in costs) / len(costs)
     return f"{len(costs)} requests, {read:.0f} tokens read, {generated:.1f} generated; ms: {told}"
 
 
@@ -155,7 +154,7 @@ def _line(clients: int, tally: Tally, elapsed_s: float) -> dict[str, Any]:
 
 
 async def until_serving(client: AsyncClient) -> None:
-    """A first answer; the server says UNAVAILABLE until its model is ready."""
+    """Wait for a first answer. The server says UNAVAILABLE until its model is ready."""
     deadline = time.monotonic() + TIMEOUT_S
     while True:
         try:
@@ -169,9 +168,9 @@ async def until_serving(client: AsyncClient) -> None:
 
 @contextmanager
 def served(data: Path, address: str = "", checkout: Path | None = None) -> Iterator[str]:
-    """The address of a running server: the given one, or a process that ends with the block.
+    """The address of a running server: the given one, or of a process that ends with the block.
 
-    `checkout` is a folder of another version's source, which the process then runs.
+    `checkout` is the folder with another version's source, for the process to run.
     """
     if address:
         yield address

@@ -1,12 +1,13 @@
-"""python -m bench.store: what reads and commits cost on both stores, side by side.
+"""python -m bench.store: measures reads and commits on both stores, next to each other.
 
 Reads: the neighborhood of a hub with 100 base triples, by a user with one added and one removed
 triple, while other users have 0 to 10^6 overlay edges on the same hub. Writes: an edit of two added
-triples with its response, by 1, 8 and 64 writers of a user each, beside the plainest
-single-statement Cypher write of the same two edges. The last line is JSON.
+triples with its response, by 1, 8 and 64 writers at once, compared with the plainest Cypher write
+of the same two edges in a single statement. `--checkout FOLDER` compares with another version. The
+last line is JSON.
 
-Without --neo4j it makes one from Maven artifacts, with the memory that docker-compose.yml gives it;
-the numbers of one run are from one machine, one after the other.
+Without --neo4j it makes a Neo4j from Maven artifacts, with the memory that docker-compose.yml gives
+it. Both stores are measured on the same machine, one after the other.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from typing import Any
 
 import neo4j
 
+from bench import against
+from bench.statements import FOREIGN, FOREIGN_SQL, FORGET_MARKS, FORGET_NODES, PLAIN_WRITE
 from server.graph.concept import Concept
 from server.graph.edit import Change, Edit, EditKind
 from server.graph.relation import Vocabulary
@@ -51,39 +54,20 @@ VOCABULARY = Vocabulary.built_in()
 HUB = Concept.of("hub")
 LIMIT = 74
 LEAVES = 20_000
-"""Concepts to write edges between; enough that no writer meets the same two twice."""
+"""Concepts to write edges between: so many that no writer meets the same two twice."""
 BASE = [BaseTriple(Triple.of("hub", "HasA", f"thing {n}"), float(100 - n)) for n in range(100)] + [
     BaseTriple(Triple.of(f"leaf {n}", "IsA", "leaf")) for n in range(LEAVES)
 ]
 BATCH = 5_000
 PATIENCE_S = 120.0
 
-FOREIGN = """
-MATCH (hub:Concept {uri: 'hub'})
-UNWIND range($start, $start + $count - 1) AS n
-MATCH (leaf:Concept {uri: 'leaf ' + toString(n % $leaves)})
-CREATE (hub)-[:ADDED {owner: 'other ' + toString(n), head: 'hub of ' + toString(n), tail: leaf.uri + toString(n),
-  triple: 'triple ' + toString(n), age: '1', user: 'other ' + toString(n), subject: 'hub', relation: 'HasA',
-  object: leaf.uri, subject_text: 'hub', object_text: leaf.uri, revision: 1, position: 0}]->(leaf)
-"""
-FOREIGN_SQL = """
-INSERT INTO overlay (user, head, relation, tail, head_text, tail_text, origin, stamp_revision, stamp_position)
-VALUES (?, 'hub', 'HasA', ?, 'hub', ?, 'added', 1, 0)
-"""
-PLAIN_WRITE = """
-UNWIND $rows AS row
-MATCH (s:Concept {uri: row.subject})
-MATCH (o:Concept {uri: row.object})
-CREATE (s)-[m:ADDED]->(o) SET m = row
-"""
-FORGET_MARKS = "MATCH ()-[m:ADDED|DELETED]->() WITH m LIMIT $count DELETE m RETURN count(*) AS gone"
-FORGET_NODES = "MATCH (n:User|Edit|PersonalConcept|Response|ErasedRequest|Erasures) WITH n LIMIT $count DETACH DELETE n RETURN count(*) AS gone"
-
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A neighborhood's cost with `foreign` edges of other users on the hub. `db_hits` is Neo4j's
-    count."""
+    """The cost of a neighborhood with `foreign` edges of other users on the hub.
+
+    `db_hits` is Neo4j's own count.
+    """
 
     store: str
     foreign: int
@@ -94,7 +78,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Commits by so many writers at once, and the plainest write of the same edges."""
+    """Commits by several writers at once, and the plainest write of the same edges."""
 
     store: str
     writers: int
@@ -107,6 +91,9 @@ class Written:
 def main() -> int:
     """The command line; returns the exit status."""
     options = _options()
+    if options.checkout:
+        against.compare("bench.store", None)
+        return 0
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as folder,
         _login(options, Path(folder)) as login,
@@ -118,7 +105,9 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.store", description=__doc__.partition("\n")[0]
+        prog="python -m bench.store",
+        description=(__doc__ or "").partition("\n")[0],
+        parents=[against.options()],
     )
     parser.add_argument(
         "--foreign",
@@ -134,7 +123,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=10.0, help="how long writers write")
     parser.add_argument(
         "--neo4j",
-        help="a Neo4j's address, of which ALL CONTENTS ARE REPLACED; its login is in KGT_NEO4J_USER and _PASSWORD",
+        help="the address of a Neo4j, ALL OF WHOSE CONTENTS ARE REPLACED;"
+        " its login is in KGT_NEO4J_USER and KGT_NEO4J_PASSWORD",
     )
     return parser.parse_args()
 
@@ -153,7 +143,7 @@ def _login(options: argparse.Namespace, folder: Path) -> Iterator[Neo4jLogin]:
 async def measure(
     options: argparse.Namespace, login: Neo4jLogin, folder: Path
 ) -> tuple[Sequence[Read], Sequence[Written]]:
-    """All of it, SQLite first."""
+    """Measure everything, SQLite first."""
     reads: list[Read] = []
     writes: list[Written] = []
     build_base(folder, BASE, VOCABULARY)
@@ -240,7 +230,7 @@ async def _read(name: str, store: GraphStore, foreign: int, count: int, hits: in
 
 
 async def _db_hits(connection: Connection) -> int:
-    """Of the two statements that a neighborhood takes."""
+    """The database hits of the two statements that read a neighborhood."""
     who = {"owner": owner_of("ann"), "bucket": erasure_bucket("ann"), "uris": ["hub"]}
     triples = asked_rows([Triple.of("hub", "HasA", o) for o in ("leaf 1", "thing 0")], ())
     mine = {
@@ -295,7 +285,7 @@ async def _write(
 
 
 async def _plain(login: Neo4jLogin, writers: int, seconds: float) -> float:
-    """The plainest write of the same edges: one statement that commits by itself. Per second."""
+    """Commits per second of the plainest write: one statement in a transaction of its own."""
     driver = neo4j.AsyncGraphDatabase.driver(login.url, auth=(login.user, login.password))
     prefix = f"plain {secrets.token_hex(4)}"
 
@@ -321,7 +311,7 @@ async def _plain(login: Neo4jLogin, writers: int, seconds: float) -> float:
 
 
 def _two(writer: int, number: int) -> tuple[Triple, Triple]:
-    """Two triples of a writer's own, no two writers on the same head at the same time."""
+    """Two triples for one writer. No two writers use the same head at the same time."""
     head = f"leaf {writer % LEAVES}"
     return (
         Triple.of(head, "HasA", f"leaf {(writer + 2 * number + 1) % LEAVES}"),
@@ -332,7 +322,7 @@ def _two(writer: int, number: int) -> tuple[Triple, Triple]:
 async def _by_writers(
     commit: Callable[[int, int], Awaitable[None]], writers: int, seconds: float
 ) -> tuple[list[float], float]:
-    """(what each commit took in ms, commits per second), after a second of warming up."""
+    """(how long each commit took in ms, commits per second), after a second of warming up."""
     took: list[float] = []
 
     async def writer(number: int) -> None:

@@ -1,11 +1,10 @@
-"""python -m bench.subject: what finding a query's subject costs on a large graph, and what memory
-the store takes.
+"""python -m bench.subject: measures finding a query's subject on a large graph: time and memory.
 
-200 queries of 40 words, all words of the starter graph, each followed by a read of its subject's
-neighborhood: first over the starter graph, then over a generated dump of --edges lines (or the
-store in --data), in a process each, so that memory can be compared. Memory is what the process has
-of its own at the end (RssAnon): SQLite reads its files with read(), so pages of the base are in the
-system's cache, of which nothing counts here. The last line is one JSON document.
+It asks 200 queries of 40 words from the starter graph, and reads the neighborhood of each subject:
+first over the starter graph, then over a generated dump of --edges lines (or the store in --data).
+Each runs in a process of its own, so that memory can be compared. Memory is the process's own at
+the end (RssAnon). SQLite reads its files with read(), so the base's pages are in the system's
+cache, which does not count here. The last line is one JSON document.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ def queries() -> list[str]:
 
 
 async def ask(folder: Path) -> dict[str, Any]:
-    """Milliseconds of each query, and the memory of this process when all are done."""
+    """The milliseconds of each query, and this process's memory after the last one."""
     store = SqliteStore(folder, Vocabulary.built_in())
     took: list[float] = []
     try:
@@ -57,7 +56,7 @@ async def ask(folder: Path) -> dict[str, Any]:
 
 
 def own_memory() -> int | None:
-    """Bytes of memory that belong to this process alone; None where the system does not tell."""
+    """Bytes of memory that belong only to this process; None if the system does not say."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii")
     except OSError:
@@ -66,6 +65,7 @@ def own_memory() -> int | None:
 
 
 def in_a_process(folder: Path) -> dict[str, Any]:
+    """What `ask` returns in a new process."""
     command = [sys.executable, "-m", "bench.subject", "--ask", str(folder)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     answer: dict[str, Any] = json.loads(done.stdout)
@@ -73,7 +73,7 @@ def in_a_process(folder: Path) -> dict[str, Any]:
 
 
 def load(folder: Path, *arguments: str) -> Path:
-    """A store in `folder`, filled by the command that people type."""
+    """A store in `folder`, filled with the command that users type."""
     command = [sys.executable, "-m", "kgload", *arguments, "--data", str(folder)]
     subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
     return folder

@@ -1,14 +1,16 @@
-"""What the measurements ask: invented triples of everyday concepts, the same in every run."""
+"""What the benchmarks ask about: invented triples of everyday concepts, the same in every run."""
 
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 from server.graph.concept import Concept
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple, verbalize
 from server.tuning.ports import Branch
 from server.tuning.templates import reasoning_prompt, retrieval_prompt
+from testbed.bases import BaseTriple, build_base
 
 _SUBJECTS = [
     "dog",
@@ -71,12 +73,15 @@ def subjects(count: int) -> list[str]:
 
 
 def query(subject: str) -> str:
+    """What a user asks about `subject`."""
     return f"What does a {subject} {_VERBS[len(subject) % len(_VERBS)]}?"
 
 
 def triples(subject: str, count: int) -> list[Triple]:
-    """`count` triples that start at `subject`, over ten relations, with tails of one to three
-    words."""
+    """`count` triples that start at `subject`.
+
+    They have ten relations, and tails of one to three words.
+    """
     rng = random.Random(f"{subject}-{count}")
     relations = [r.name for r in VOCABULARY.retrievable()][:10]
     tails = [
@@ -93,8 +98,10 @@ def triples(subject: str, count: int) -> list[Triple]:
 
 
 def questions(subject: str, count: int) -> list[Branch]:
-    """What a Personalize asks about `count` triples: p(r) of their relations; of each triple P of
-    two answers."""
+    """What a Personalize asks about `count` triples.
+
+    That is p(r) of their relations, and for each triple the probability of two answers.
+    """
     given = triples(subject, count)
     relations = list(dict.fromkeys(z.relation for z in given))
     phrases = tuple(f" {VOCABULARY.phrase(r)}" for r in relations)
@@ -106,3 +113,9 @@ def questions(subject: str, count: int) -> list[Branch]:
             for z in given
         ),
     ]
+
+
+def build_graph(folder: Path, concepts: int, triples_each: int) -> None:
+    """Build a base graph in `folder` that the queries about its concepts are asked on."""
+    every = [z for s in subjects(concepts) for z in triples(s, triples_each)]
+    build_base(folder, [BaseTriple(z, 1 + n % 7) for n, z in enumerate(every)], VOCABULARY)

@@ -1,5 +1,7 @@
-"""python -m evaluation COMMAND: measurements of quality; the last line of output is one JSON
-document."""
+"""python -m evaluation COMMAND: measures quality.
+
+The last line of output is one JSON document, except of `report`, which writes docs/model.md.
+"""
 
 from __future__ import annotations
 
@@ -9,16 +11,21 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from evaluation import everyday, subjects
 from server import assemble
 from server.errors import StartupError
+from server.lm.folders import cache_folder, default_model_folder
 from server.settings import read_settings
 from server.tuning.personalize.command import RelationSource
 
+DATA = Path("../shared/data")
+ADAPTER = Path("server/lm/adapter")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status: 2 when a file of the data is missing."""
+    """The command line; returns the exit status, 2 if a file of the data is missing."""
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
@@ -29,29 +36,66 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m evaluation", description=__doc__.partition("\n")[0]
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_subjects(commands)
+    _add_everyday(commands)
+    _add_report(commands)
+    return parser
+
+
+def _add_subjects(commands: Any) -> None:
     one = commands.add_parser(
         "subjects",
         help="how often the subject of a query is found",
         epilog="example: python -m evaluation subjects --data ../shared/data --limit 2000",
     )
     one.set_defaults(run=_subjects)
-    one.add_argument(
-        "--data", type=Path, default=Path("../shared/data"), help="folder of the reference data"
-    )
-    one.add_argument("--limit", type=int, help="cases of each set; all when not given")
-    one.add_argument("--misses", action="store_true", help="show some of what was not found")
+    one.add_argument("--data", type=Path, default=DATA, help="folder of the reference data")
+    one.add_argument("--limit", type=int, help="cases of each set (default: all)")
+    one.add_argument("--misses", action="store_true", help="show some of the misses")
+
+
+def _add_everyday(commands: Any) -> None:
     one = commands.add_parser(
         "everyday",
-        help="how often a correction is followed, in other words too, and nothing else changed",
-        epilog="example: python -m evaluation everyday --cases 60 --relations ranked (KGT_* as for the server)",
+        help="how often a correction is followed, also in other words, and nothing else changes",
+        epilog="example: python -m evaluation everyday --cases 60 --relations ranked"
+        " (KGT_* settings apply as for the server)",
     )
     one.set_defaults(run=_everyday)
     one.add_argument("--first", type=int, default=0, help="cases to leave out at the start")
-    one.add_argument("--cases", type=int, help="cases after those; all when not given")
+    one.add_argument("--cases", type=int, help="cases after those (default: all)")
     one.add_argument("--relations", choices=[s.value for s in RelationSource], default="generated")
-    return parser
+
+
+def _add_report(commands: Any) -> None:
+    one = commands.add_parser(
+        "report",
+        help="write docs/model.md: the base model with and without the adapter, on unseen cases",
+    )
+    one.set_defaults(run=_report)
+    one.add_argument("--data", type=Path, default=DATA, help="folder of the reference data")
+    one.add_argument(
+        "--model",
+        type=Path,
+        default=default_model_folder(cache_folder()),
+        help="folder of the converted base model (python -m server.lm.fetch)",
+    )
+    one.add_argument("--adapter", type=Path, default=ADAPTER, help="folder of the adapter")
+    one.add_argument("--cases", type=int, default=30, help="questions in each held-out split")
+    one.add_argument(
+        "--everyday", type=int, default=150, help="everyday corrections, of the 150 that exist"
+    )
+    one.add_argument(
+        "--base-everyday", type=int, default=50, help="how many of them the slow base model gets"
+    )
+    one.add_argument("--out", type=Path, default=Path("docs/model.md"), help="file to write")
+    one.add_argument(
+        "--kept", type=Path, default=Path("build/report"), help="folder that keeps the figures"
+    )
 
 
 def _everyday(options: argparse.Namespace) -> None:
@@ -63,9 +107,8 @@ def _everyday(options: argparse.Namespace) -> None:
     )
     for result in results:
         if not (result.followed and all(result.paraphrases_followed)):
-            print(
-                f"{result.case.id}: {result.case.answer!r}, got {result.answer!r}, {result.paraphrase_answers}"
-            )
+            case = result.case
+            print(f"{case.id}: {case.answer!r}, got {result.answer!r}, {result.paraphrase_answers}")
     print(json.dumps({"relations": options.relations, **everyday.counts(results)}))
 
 
@@ -75,6 +118,20 @@ def _subjects(options: argparse.Namespace) -> None:
         print(subjects.misses(results) + "\n")
     print(subjects.table(results))
     print(subjects.as_json(results))
+
+
+def _report(options: argparse.Namespace) -> None:
+    from evaluation import report  # imports torch
+
+    def measured(adapter: Path | None, everyday_cases: int) -> report.Measured:
+        print(f"measuring {'the base' if adapter is None else adapter} ...", flush=True)
+        return report.measure(
+            options.model, adapter, options.data, options.cases, everyday_cases, options.kept
+        )
+
+    base = measured(None, options.base_everyday)
+    report.write(base, measured(options.adapter, options.everyday), options.out)
+    print(f"written to {options.out}")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
-"""Everyday corrections through the whole service: is the correction followed, in other words too,
-and nothing else changed?
+"""Everyday corrections through the whole service.
 
-The cases (data/everyday.jsonl) were written for this project and are never trained on. All of their
-base facts make one graph; each case is a user of its own, who corrects once and asks again.
+Is a correction followed, also in other words, and does everything else stay as it was? The cases
+(data/everyday.jsonl) were written for this project and are never trained on. All of their base
+facts make one graph. Each case is a user of its own, who corrects once and asks again.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from kgload.small import BaseTriple, build_base
 from server import assemble
@@ -32,8 +33,10 @@ ANSWER_TOKENS = 16
 
 @dataclass(frozen=True, slots=True)
 class EverydayCase:
-    """A query, the answer that its user wants, two paraphrases, and a query that must be answered
-    as before."""
+    """A query, the answer that its user wants, and how else the same is asked.
+
+    `unrelated` is a query that must be answered as before.
+    """
 
     id: int
     topic: str
@@ -47,7 +50,7 @@ class EverydayCase:
 
 @dataclass(frozen=True, slots=True)
 class EverydayResult:
-    """What the service answered after the correction."""
+    """What the service answered, before and after the correction."""
 
     case: EverydayCase
     found_subject: bool
@@ -75,34 +78,31 @@ class EverydayResult:
 
 
 def read_cases(path: Path = CASES) -> list[EverydayCase]:
-    """The cases in a JSON-lines file."""
-    rows = (json.loads(line) for line in path.read_text(encoding="utf-8").splitlines())
-    return [
-        EverydayCase(
-            r["id"],
-            r["topic"],
-            r["query"],
-            r["subject"],
-            r["answer"],
-            tuple(r["paraphrases"]),
-            r["unrelated"],
-            tuple((h, rel, t) for h, rel, t in r["base_facts"]),
-        )
-        for r in rows
-    ]
+    """Read the cases in a JSON-lines file."""
+    return [_case(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def build_graph(folder: Path, cases: Iterable[EverydayCase], vocabulary: Vocabulary) -> None:
-    """The base graph of all the cases' facts in `folder`."""
-    build_base(
-        folder,
-        [BaseTriple(Triple.of(*fact)) for case in cases for fact in case.base_facts],
-        vocabulary,
+def _case(row: Mapping[str, Any]) -> EverydayCase:
+    return EverydayCase(
+        row["id"],
+        row["topic"],
+        row["query"],
+        row["subject"],
+        row["answer"],
+        tuple(row["paraphrases"]),
+        row["unrelated"],
+        tuple((head, relation, tail) for head, relation, tail in row["base_facts"]),
     )
 
 
+def build_graph(folder: Path, cases: Iterable[EverydayCase], vocabulary: Vocabulary) -> None:
+    """Build the base graph of all the cases' facts in `folder`."""
+    triples = [BaseTriple(Triple.of(*fact)) for case in cases for fact in case.base_facts]
+    build_base(folder, triples, vocabulary)
+
+
 async def run(use: UseCases, cases: Sequence[EverydayCase]) -> list[EverydayResult]:
-    """Each case in turn."""
+    """Run each case in turn."""
     return [await _run_one(use, case) for case in cases]
 
 
@@ -137,8 +137,10 @@ async def measure(
     asked: Sequence[EverydayCase],
     source: RelationSource,
 ) -> list[EverydayResult]:
-    """The cases `asked`, in the graph of all cases, with the relations of a correction from
-    `source`."""
+    """Run the cases `asked`, in the graph of all cases.
+
+    The relations of a correction come from `source`.
+    """
     vocabulary = await assemble.vocabulary(settings)
     with tempfile.TemporaryDirectory() as folder:
         build_graph(Path(folder), read_cases(), vocabulary)
@@ -152,7 +154,7 @@ async def measure(
 
 
 def counts(results: Sequence[EverydayResult]) -> dict[str, int]:
-    """How many of the cases: numbers that add up over parts of them."""
+    """How many of the cases are what. The numbers of parts of the cases add up."""
     return {
         "cases": len(results),
         "followed": sum(r.followed for r in results),

@@ -1,11 +1,9 @@
-"""How often the subject of a query is found (server/tuning/subject/), on questions about concepts
-that people named.
+"""Measures how often the subject of a query is found, on concepts that people named.
 
-Two sets, over one base graph of ConceptNet's 100,000 triples: the graph's own heads, asked about in
-two wordings of training/wordings.toml each, and CounterFact's prompts and paraphrases, whose
-subjects are labelled. A hit is the labelled concept and no other, up to a leading article or
-possessive. What a correction rests on is that both wordings land on the same concept, so that is
-counted too.
+There are two sets, over one base graph of ConceptNet's 100,000 triples: the graph's own heads, each
+asked about in two wordings of training/wordings.toml, and CounterFact's prompts and paraphrases,
+whose subjects are labelled. A hit is exactly the labelled concept, except for a leading article or
+possessive. A correction needs both wordings to lead to the same concept, so that is counted too.
 """
 
 from __future__ import annotations
@@ -30,8 +28,8 @@ from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import GraphStore
 from server.tuning.subject.choice import find_subject
 from server.tuning.subject.words import query_words
-from training.examples import fill
 from training.sources import HERE, DataMissing
+from training.wordings import fill
 
 CONCEPTNET = ("conceptnet100k.tsv", "Li et al. 2016, conceptnet train100k")
 COUNTERFACT = ("counterfact.jsonl", "Meng et al. 2022 (ROME), counterfact.json")
@@ -40,7 +38,7 @@ CLEAN_HEADS = "... without edges that are function words"
 SEED = 11
 _DETERMINERS = ("a", "the", "my", "our", "")
 _COMMON_VERB = 3
-"""Heads of relations between actions that must start with a word before it counts as a verb."""
+"""A word counts as a verb if so many heads of relations between actions start with it."""
 _MISSES_SHOWN = 20
 
 
@@ -61,12 +59,12 @@ class Found:
     by_query: int = 0
     by_paraphrase: int = 0
     same: int = 0
-    """How often both wordings land on the same concept, the labelled one or another."""
+    """How often both wordings lead to the same concept, labelled or not."""
     misses: list[tuple[str, str, str]] = field(default_factory=list)
-    """(query, labelled, found), some."""
+    """(query, labelled, found)."""
 
     def rates(self) -> dict[str, float | int]:
-        """Shares of the cases."""
+        """The counts as shares of the cases."""
         n = max(self.cases, 1)
         return {
             "cases": self.cases,
@@ -80,7 +78,7 @@ class Found:
 
 
 def read_triples(folder: Path) -> list[tuple[str, str, str]]:
-    """(relation, head, tail) of ConceptNet's 100,000. Raises DataMissing."""
+    """Read (relation, head, tail) of ConceptNet's 100,000 triples. Raises DataMissing."""
     path = _path(folder, *CONCEPTNET)
     rows = (
         line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
@@ -89,8 +87,7 @@ def read_triples(folder: Path) -> list[tuple[str, str, str]]:
 
 
 def ask_about_heads(triples: Iterable[tuple[str, str, str]], rng: random.Random) -> Iterator[Asked]:
-    """Each head once, in two wordings of one of its relations, with the determiners that people
-    use."""
+    """Ask about each head once, in two wordings of one of its relations."""
     with (HERE / "wordings.toml").open("rb") as file:
         wordings: Mapping[str, Mapping[str, Any]] = tomllib.load(file)["conceptnet"]
     relations: dict[str, list[str]] = defaultdict(list)
@@ -101,27 +98,22 @@ def ask_about_heads(triples: Iterable[tuple[str, str, str]], rng: random.Random)
     for head, named in relations.items():
         forms, is_noun = _forms(wordings[rng.choice(named)], head, verbs)
         query, paraphrase = rng.sample(forms, 2)
-        yield Asked(
-            head, *(fill(form, head, _said(head, is_noun, rng)) for form in (query, paraphrase))
-        )
+        texts = [fill(form, head, _said(head, is_noun, rng)) for form in (query, paraphrase)]
+        yield Asked(head, *texts)
 
 
 def _verbs(
     relations: Mapping[str, Sequence[str]], wordings: Mapping[str, Mapping[str, Any]]
 ) -> frozenset[str]:
-    """Words that actions start with: what heads start with of the relations that are asked of
-    actions alone."""
-    first = Counter(
-        head.split()[0]
-        for head, named in relations.items()
-        for r in named
-        if "nouns" not in wordings[r]
-    )
+    """Words that actions start with, judging by the relations that only actions have."""
+    first: Counter[str] = Counter()
+    for head, named in relations.items():
+        first[head.split()[0]] += sum("nouns" not in wordings[relation] for relation in named)
     return frozenset(word for word, count in first.items() if count >= _COMMON_VERB)
 
 
 def _forms(wording: Mapping[str, Any], head: str, verbs: frozenset[str]) -> tuple[list[str], bool]:
-    """The forms to ask with, and whether the head is named as a thing in them."""
+    """The forms to ask with, and whether they name the head as a thing."""
     is_action = "nouns" not in wording or ("verbs" in wording and head.split()[0] in verbs)
     forms = [*wording["verbs" if is_action else "nouns"], *wording.get("held_out", ())]
     if is_action:
@@ -139,8 +131,10 @@ def _said(head: str, is_noun: bool, rng: random.Random) -> str:
 
 
 def read_counterfact(folder: Path) -> list[Asked]:
-    """CounterFact's subjects with prompt and first paraphrase, of its public form or of the model
-    editors'."""
+    """Read CounterFact's subjects with prompt and first paraphrase.
+
+    The file may have CounterFact's public form or the model editors'.
+    """
     path = _path(folder, *COUNTERFACT)
     text = path.read_text(encoding="utf-8")
     rows = (
@@ -195,8 +189,10 @@ async def _found(store: SqliteStore, sets: Mapping[str, Sequence[Asked]]) -> dic
 
 
 def _with_clean_heads(sets: Mapping[str, Sequence[Asked]]) -> dict[str, Sequence[Asked]]:
-    """The sets, and of the heads those that people would recognise: many are cut out of the middle
-    of sentences."""
+    """The sets, and one more with only the heads that people would recognise.
+
+    Many heads are cut out of the middle of sentences.
+    """
     return {
         HEADS: sets[HEADS],
         CLEAN_HEADS: [a for a in sets[HEADS] if _is_clean(a.concept)],
@@ -239,13 +235,14 @@ def table(results: Mapping[str, Found]) -> str:
     for name, found in results.items():
         r = found.rates()
         lines.append(
-            f"{name:42} {r['cases']:7} {r['query']:8.1%} {r['paraphrase']:11.1%} {r['same_concept']:13.1%}"
+            f"{name:42} {r['cases']:7} {r['query']:8.1%} {r['paraphrase']:11.1%}"
+            f" {r['same_concept']:13.1%}"
         )
     return "\n".join(lines)
 
 
 def misses(results: Mapping[str, Found]) -> str:
-    """Some of what was not found, to learn from."""
+    """Some of the misses, to learn from."""
     rng = random.Random(SEED)
     lines = []
     for name, found in results.items():

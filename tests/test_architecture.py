@@ -59,3 +59,9 @@ def test_the_packages_of_the_server_have_tests() -> None:
 
 def test_every_folder_that_mirrors_nothing_is_there() -> None:
     assert NO_MIRRORS.keys() <= {folder.parts[0] for folder in folders_of_tests()}
+
+
+def test_every_top_level_package_is_under_the_contracts() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert set(settings["tool"]["importlinter"]["root_packages"]) == packages

@@ -1,9 +1,8 @@
-"""Texts that the base model wrote itself, with what it thought at each token: what keeps the
-adapter from forgetting.
+"""Texts that the base model wrote, with its next-token probabilities: they prevent forgetting.
 
-The cross-entropy between the base's next-token distribution (its `TOP` most probable tokens and
-their rest) and the adapted model's, on these texts, is added to the training loss. Fresh texts for
-each step: a few texts repeated are learned by heart and protect nothing.
+The training loss includes a cross-entropy on these texts: between the base's next-token
+distribution (its `TOP` most probable tokens, and the rest as one) and the adapted model's. Each
+step has fresh texts. A few texts that are repeated would be learned by heart and protect nothing.
 """
 
 from __future__ import annotations
@@ -21,11 +20,10 @@ _BATCH = 64
 def sample_base_texts(
     model: PreTrainedModel, start_id: int, count: int, tokens: int, seed: int
 ) -> dict[str, torch.Tensor]:
-    """`count` texts of `tokens` tokens, drawn from `model` among its 100 likeliest tokens, from an
-    empty document.
+    """Draw `count` texts of `tokens` tokens from `model`, from its 100 most probable tokens.
 
-    Returns ids (texts, tokens + 1), top_ids and top_probs (texts, tokens, TOP): the distribution
-    after ids[:, :-1].
+    Each starts as an empty document. Returns ids (texts, tokens + 1), and the distributions after
+    ids[:, :-1] as top_ids and top_probs (texts, tokens, TOP).
     """
     torch.manual_seed(seed)
     batches = []
@@ -44,7 +42,7 @@ def sample_base_texts(
             hidden = model.model(
                 input_ids=ids[:, :-1], use_cache=False
             ).last_hidden_state  # (batch, tokens, width)
-            # A text at a time: the whole batch's logits in float32 would take a gigabyte.
+            # One text at a time: the whole batch's logits in float32 would take a gigabyte
             likeliest = [
                 model.lm_head(text).float().softmax(-1).topk(TOP, dim=-1) for text in hidden
             ]
@@ -59,7 +57,7 @@ def sample_base_texts(
 def load_or_sample(
     path: Path, model: PreTrainedModel, start_id: int, count: int, tokens: int, seed: int
 ) -> dict[str, torch.Tensor]:
-    """The texts in `path`; sampled and stored there first when it does not hold as many."""
+    """The texts in `path`, which are sampled and stored there first if it has fewer."""
     from safetensors.torch import load_file, save_file
 
     if path.exists() and (stored := load_file(path))["ids"].shape[0] >= count:
@@ -73,11 +71,10 @@ def load_or_sample(
 def forgetting_loss(
     log_probs: torch.Tensor, top_ids: torch.Tensor, top_probs: torch.Tensor
 ) -> torch.Tensor:
-    """Cross-entropy of the adapted model against the base, on the base's most probable tokens and
-    on the rest as one.
+    """The cross-entropy between the base and the adapted model, as a mean over positions.
 
-    log_probs (positions, vocabulary) float32; top_ids, top_probs (positions, TOP). Returns the mean
-    over positions.
+    It is taken over the base's most probable tokens, with all others as one. log_probs (positions,
+    vocabulary) is float32; top_ids and top_probs are (positions, TOP).
     """
     kept = log_probs.gather(-1, top_ids.long())  # (positions, TOP)
     rest = torch.log1p(-kept.exp().sum(-1).clamp(max=1 - 1e-6))  # (positions,)

@@ -1,7 +1,6 @@
-"""The reference data that the adapter is trained and reported on, read by path, and how it is
-split.
+"""Reads the reference data that the adapter is trained on, and tells what is held out from it.
 
-Nothing of it is copied into this project; see NOTICE for names and licences.
+The data is read by path; none of it is copied into this project. See NOTICE for names and licences.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ import json
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -35,7 +34,7 @@ HELD_OUT_RELATIONS = frozenset(
         "plays the sport",
     }
 )
-"""Relations that the adapter never sees: in the report they are "relations never seen"."""
+"""Relations that the adapter never sees. The report calls them "relations never seen"."""
 
 _UNWANTED = re.compile(
     r"sex|masturb|porn|fuck|shit|rape|nigg|penis|vagina|whore|kill|murder|drug|nazi", re.I
@@ -43,7 +42,7 @@ _UNWANTED = re.compile(
 
 
 class DataMissing(StartupError):
-    """A file of the reference data is not where it was said to be."""
+    """A file of the reference data is missing."""
 
     def __init__(self, path: Path, origin: str) -> None:
         super().__init__(
@@ -52,8 +51,7 @@ class DataMissing(StartupError):
 
 
 def is_held_out(text: str, fraction: float = HELD_OUT_SUBJECTS) -> bool:
-    """Whether `text` falls into the part that is kept from training: by its hash, so never by
-    chance."""
+    """Whether `text` is in the part that is kept from training. Its hash decides, not chance."""
     digest = hashlib.sha256(text.casefold().encode()).digest()
     return int.from_bytes(digest[:4], "big") < fraction * 2**32
 
@@ -69,7 +67,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class CounterFactCase:
-    """One CounterFact case whose prompt is one of ParaRel's patterns, hence of a known relation."""
+    """A CounterFact case with a known relation, because its prompt is one of ParaRel's patterns."""
 
     relation: str
     subject: str
@@ -81,7 +79,7 @@ class CounterFactCase:
 
 @dataclass(frozen=True, slots=True)
 class Everyday:
-    """One intent of wordings.toml with the lists it draws from."""
+    """One intent of wordings.toml, and the lists that it draws from."""
 
     relation: str
     subjects: tuple[str, ...]
@@ -92,7 +90,7 @@ class Everyday:
 
 @dataclass(frozen=True, slots=True)
 class SubjectList:
-    """Subjects of one kind, and the determiners that they are said with."""
+    """Subjects of one kind, and the determiners that people use with them."""
 
     determiners: tuple[str, ...]
     seen: tuple[str, ...]
@@ -100,8 +98,7 @@ class SubjectList:
 
 
 class Sources:
-    """All of the training data under one folder (`--data`), and the project's own wordings and
-    lists."""
+    """The training data in one folder (`--data`), and the project's own wordings and lists."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -118,8 +115,10 @@ class Sources:
 
     @cached_property
     def conceptnet(self) -> dict[str, dict[str, list[str]]]:
-        """head -> relation -> tails: 100,000 English triples, texts of one to five plain words, and
-        the starter graph."""
+        """ConceptNet's 100,000 English triples and the starter graph: head -> relation -> tails.
+
+        Only texts of one to five plain words are kept.
+        """
         path = self._open("conceptnet100k.tsv", "Li et al. 2016, conceptnet train100k")
         graph: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for line in path.read_text().splitlines():
@@ -137,41 +136,34 @@ class Sources:
         path = self._open(
             "pararel/query_pairs.json", "Elazar et al. 2021 (ParaRel), pairs of Dai et al. 2022"
         )
-        raw = json.loads(path.read_text())
-        return {
-            r: [Pair(r, s, o) for s, o in pairs]
-            for r, pairs in raw.items()
-            if r in self.wordings["pararel"]
-        }
+        pairs = {}
+        for relation, rows in json.loads(path.read_text()).items():
+            if relation in self.wordings["pararel"]:
+                pairs[relation] = [Pair(relation, subject, object_) for subject, object_ in rows]
+        return pairs
 
     @cached_property
     def patterns(self) -> dict[str, list[str]]:
-        """Cloze forms by ParaRel relation, with {X} for the subject, cut before an object that ends
-        them."""
+        """Cloze forms by ParaRel relation, with {X} for the subject and the object left out."""
         folder = self._open("pararel/patterns", "Elazar et al. 2021 (ParaRel), patterns")
-        return {
-            path.stem: [
-                form
-                for line in path.read_text().splitlines()
-                if (form := _cloze(json.loads(line)["pattern"]))
-            ]
-            for path in sorted(folder.glob("P*.jsonl"))
-            if path.stem in self.wordings["pararel"]
-        }
+        patterns = {}
+        for path in sorted(folder.glob("P*.jsonl")):
+            if path.stem in self.wordings["pararel"]:
+                forms = (_cloze(json.loads(line)["pattern"]) for line in _lines(path))
+                patterns[path.stem] = [form for form in forms if form]
+        return patterns
 
     @cached_property
     def counterfact(self) -> list[CounterFactCase]:
-        """The CounterFact cases whose relation is known by their prompt."""
+        """The CounterFact cases whose prompt tells their relation."""
         path = self._open("counterfact.jsonl", "Meng et al. 2022 (ROME), counterfact.json")
         relation_of = {form: r for r, forms in self.patterns.items() for form in forms}
-        return [
-            case
-            for line in path.read_text().splitlines()
-            if (case := _case(json.loads(line), relation_of))
-        ]
+        cases = (_case(json.loads(line), relation_of) for line in _lines(path))
+        return [case for case in cases if case]
 
     @cached_property
     def everyday(self) -> list[Everyday]:
+        """What people ask about their own things, from wordings.toml."""
         return [
             Everyday(
                 e["relation"],
@@ -185,17 +177,12 @@ class Sources:
 
     @cached_property
     def subject_lists(self) -> dict[str, SubjectList]:
-        return {
-            name: SubjectList(
-                tuple(entry["determiners"]),
-                tuple(w for w in _entries(entry["words"]) if not w.startswith("*")),
-                tuple(w[1:] for w in _entries(entry["words"]) if w.startswith("*")),
-            )
-            for name, entry in self.lists["subjects"].items()
-        }
+        """Subjects by kind, from lists.toml."""
+        return {name: _subject_list(entry) for name, entry in self.lists["subjects"].items()}
 
     @cached_property
     def value_lists(self) -> dict[str, tuple[str, ...]]:
+        """Values by kind, from lists.toml."""
         return {name: tuple(_entries(text)) for name, text in self.lists["values"].items()}
 
 
@@ -207,6 +194,20 @@ def _starter() -> Iterator[tuple[str, str, str]]:
             relation.removeprefix("/r/"),
             tail.removeprefix("/c/en/").replace("_", " "),
         )
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+def _subject_list(entry: Mapping[str, Any]) -> SubjectList:
+    """A list in which a star marks the words that are never trained on."""
+    words = list(_entries(entry["words"]))
+    return SubjectList(
+        tuple(entry["determiners"]),
+        tuple(word for word in words if not word.startswith("*")),
+        tuple(word[1:] for word in words if word.startswith("*")),
+    )
 
 
 def _entries(text: str) -> Iterator[str]:

@@ -1,12 +1,11 @@
-"""How `server/lm/adapter` is made: a LoRA adapter that teaches the default model the three
-templates.
+"""Trains `server/lm/adapter`, a LoRA adapter that teaches the default model the three templates.
 
     python -m training train --data PATH --model FOLDER --out server/lm/adapter
 
 Recipe: LoRA on all linear layers, AdamW with warm-up and cosine decay, loss on the answer's tokens
 only (the mean over each example, then over the batch), plus the forgetting loss on fresh texts of
-the base model itself (base_texts.py). Base weights stay in bfloat16; the adapter trains in float32
-under autocast and is stored in bfloat16.
+the base model (base_texts.py). The base weights stay in bfloat16; the adapter trains in float32
+under autocast, and is stored in bfloat16.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ _LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj"
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Everything that the result depends on besides the data."""
+    """Everything that the result depends on, apart from the data."""
 
     examples: int = 16_000
     rank: int = 16
@@ -96,9 +95,10 @@ def train(
             smooth[name] = value if step == 0 else 0.97 * smooth[name] + 0.03 * value
         if step % 25 == 0 or step + 1 == len(batches):
             elapsed = time.monotonic() - started
+            left = elapsed / (step + 1) * (len(batches) - step - 1)
             print(
-                f"  step {step + 1}/{len(batches)}  answer {smooth['answer']:.4f}  forgetting {smooth['forgetting']:.4f}"
-                f"  {elapsed:.0f} s  {elapsed / (step + 1) * (len(batches) - step - 1):.0f} s left",
+                f"  step {step + 1}/{len(batches)}  answer {smooth['answer']:.4f}"
+                f"  forgetting {smooth['forgetting']:.4f}  {elapsed:.0f} s  {left:.0f} s left",
                 flush=True,
             )
         if step % 400 == 399:
@@ -125,8 +125,10 @@ def _row(tokenizer: PreTrainedTokenizerBase, example: Example) -> _Row:
 
 
 def _batches(rows: list[_Row], budget: int, rng: random.Random) -> list[list[_Row]]:
-    """Batches of rows of about the same length, within `budget` tokens with padding, in random
-    order."""
+    """Batches of rows of similar length, in random order.
+
+    A batch has at most `budget` tokens, padding included.
+    """
     rows = [row for row in rows if len(row.ids) <= 400]
     rng.shuffle(rows)
     batches: list[list[_Row]] = []
@@ -172,8 +174,10 @@ def _forgetting(model: PeftModel, texts: dict[str, torch.Tensor]) -> torch.Tenso
 def _logits(
     model: PeftModel, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor
 ) -> torch.Tensor:
-    """Float32 logits at flat `positions` only: the vocabulary's matrix is a fifth of the model.
-    (positions, vocabulary)"""
+    """Float32 logits at flat `positions` only: (positions, vocabulary).
+
+    The vocabulary's matrix is a fifth of the model, so the other positions are left out.
+    """
     causal = model.get_base_model()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden = causal.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
@@ -189,8 +193,7 @@ def _rate(step: int, steps: int, warmup: float) -> float:
 
 
 def _save(model: PeftModel, out: Path) -> None:
-    """The adapter in bfloat16: half the bytes, and what the service computes in where the processor
-    can."""
+    """Store the adapter in bfloat16: half the bytes, and the service's format where possible."""
     from safetensors.torch import load_file, save_file
 
     model.save_pretrained(out)

@@ -51,7 +51,7 @@ def merged(model: PreTrainedModel, folder: Path) -> PreTrainedModel:
 
     try:
         with warnings.catch_warnings():
-            # PEFT uses a name that transformers has changed. What is missing is told below.
+            # PEFT uses a name that transformers has changed. Missing keys are reported below.
             warnings.simplefilter("ignore")
             config = PeftConfig.from_pretrained(str(folder))
             config.inference_mode = True

@@ -59,14 +59,14 @@ def convert(gguf: Path, folder: Path, number_format: torch.dtype, progress: Prog
     """
     from transformers import AutoTokenizer
 
-    with tempfile.TemporaryDirectory() as alone:
+    with tempfile.TemporaryDirectory() as work:
         # Under a name that transformers recognises, and away from other files next to it
-        alias = Path(alone) / "model.gguf"
+        alias = Path(work) / "model.gguf"
         alias.symlink_to(gguf.resolve())
         with progress.step(f"converting {gguf.name}, once"), counting_tensors(progress):
             _save_model(alias, gguf, folder, number_format)
         with progress.step(f"converting the tokenizer of {gguf.name}"):
-            AutoTokenizer.from_pretrained(alone, gguf_file=alias.name).save_pretrained(folder)
+            AutoTokenizer.from_pretrained(work, gguf_file=alias.name).save_pretrained(folder)
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
     (folder / _MANIFEST).write_text(json.dumps(sizes, indent=1, sort_keys=True))
 

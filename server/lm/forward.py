@@ -1,6 +1,6 @@
 """Forward passes over trees and generations together.
 
-They share a pass, with attention in blocks, where the model allows it. Otherwise each runs alone.
+They share a pass, with attention in blocks, where the model allows it. Otherwise each has its own.
 """
 
 from __future__ import annotations

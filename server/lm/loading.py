@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -168,7 +169,7 @@ def _whole_model(source: Source, number_format: torch.dtype) -> PreTrainedModel:
     return model
 
 
-def _mismatch(model: PreTrainedModel, report: dict[str, Collection[str]]) -> str | None:
+def _mismatch(model: PreTrainedModel, report: Mapping[str, Any]) -> str | None:
     """How the weights differ from what the configuration says; None where they do not."""
     if missing := report["missing_keys"]:
         return f"{named_few(missing)} missing"

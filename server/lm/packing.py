@@ -36,7 +36,7 @@ class Tree:
 
     tokens, positions, ends: (length,). `ends[i]` is where the branch below token i ends: token j
     sees token i exactly when i <= j < ends[i]. `paths` gives, for each sequence in the tree, its
-    index in the request and where its tokens stand, all but the last.
+    index in the request and the places of its tokens, all but the last.
     """
 
     tokens: Indices

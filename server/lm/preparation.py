@@ -58,8 +58,10 @@ class Preparation:
         self._give_turn(lane, (work, work.prepare()))
 
     def close(self) -> None:
-        """End the threads after the step that each is in. What is left is neither started nor
-        refused."""
+        """End the threads after the step that each is in.
+
+        What is left is neither started nor refused; closing the model's worker ends it.
+        """
         with self._changed:
             self._closed = True
             self._short.clear()

@@ -33,9 +33,9 @@ STOPPING = "the server is stopping; try another one, or try again later"
 class Work(Protocol):
     """What the schedule knows about a request's work: how much it would read, and whether it may.
 
-    `stream` is the number under which the model keeps what the work has read; None where each pass
-    stands on its own. `ready` is false while the texts are still being tokenized. `deadline` counts
-    until the first pass, in seconds of the monotonic clock.
+    `stream` is the number under which the model keeps what the work has read; None if each pass is
+    independent of the others. `ready` is false while the texts are still being tokenized.
+    `deadline` counts until the first pass, in seconds of the monotonic clock.
     """
 
     @property
@@ -151,7 +151,7 @@ class Schedule(Generic[Item]):
         self._waiting.append(work)
 
     def remove(self, work: Item) -> None:
-        """Take out `work`, wherever it stands, if it is still here."""
+        """Take out `work`, whether it waits or is under way. Does nothing if it has left."""
         for place in (self._waiting, self._scoring, self._streams):
             if work in place:
                 place.remove(work)

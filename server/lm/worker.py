@@ -148,7 +148,7 @@ class ModelWorker:
             work.complete()
 
     def _halve(self, reads: Sequence[_Read]) -> None:
-        """Allow smaller passes from now on. What did not fit is cut anew and runs again.
+        """Allow smaller passes from now on. What did not fit is cut again and runs again.
 
         It fails as ModelBusy if passes cannot be any smaller.
         """

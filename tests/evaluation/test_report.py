@@ -1,3 +1,5 @@
+"""The report keeps what people wrote, and shows the base model next to the adapter."""
+
 from __future__ import annotations
 
 import re
@@ -5,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from training.report import MARKER, Measured, Share, write
+from evaluation.report import MARKER, Measured, Share, write
 
 
 @pytest.fixture
@@ -31,17 +33,12 @@ def adapted() -> Measured:
 
 def cells(text: str, name: str) -> list[list[str]]:
     """The rows of the tables that start with `name`."""
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in text.splitlines()
-        if line.startswith("|")
-    ]
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    rows = [re.split(r" *\| *", line.strip("| ")) for line in lines]
     return [row[1:] for row in rows if row[0] == name]
 
 
-def test_the_base_stands_beside_the_adapter(
-    base: Measured, adapted: Measured, tmp_path: Path
-) -> None:
+def test_the_base_is_next_to_the_adapter(base: Measured, adapted: Measured, tmp_path: Path) -> None:
     path = tmp_path / "docs" / "model.md"
     write(base, adapted, path)
     text = path.read_text(encoding="utf-8")

@@ -1,0 +1,122 @@
+"""Models to be measured, and the clocks and memory of their devices."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    LlamaConfig,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+
+from server.lm.attention import BLOCKS
+from server.lm.device import Device, NumberFormat, choose_device, choose_number_format
+from server.lm.folders import cache_folder
+from server.lm.loading import LoadedModel, ModelChoice, load
+
+SHAPES: dict[str, PreTrainedConfig] = {
+    "gpt2": GPT2Config(),
+    "gpt2-xl": GPT2Config(n_embd=1600, n_layer=48, n_head=25),
+    "llama-3-8b": LlamaConfig(
+        vocab_size=128_256,
+        hidden_size=4096,
+        intermediate_size=14_336,
+        num_hidden_layers=32,
+        num_attention_heads=32,
+        num_key_value_heads=8,
+        max_position_embeddings=8192,
+        rope_parameters={"rope_type": "default", "rope_theta": 5e5},
+    ),
+}
+"""Shapes of known models, measured with random weights."""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredModel:
+    """A model under measurement."""
+
+    name: str
+    loaded: LoadedModel
+
+    @property
+    def model(self) -> PreTrainedModel:
+        return self.loaded.model
+
+
+def load_measured(name: str, device_wanted: Device, format_wanted: NumberFormat) -> MeasuredModel:
+    """The default model with its adapter, or random weights in one of the known shapes.
+
+    The latter have the default model's tokenizer.
+    """
+    choice = ModelChoice(cache=cache_folder(), device=device_wanted, number_format=format_wanted)
+    if name == "default":
+        return MeasuredModel(name, load(choice))
+    tokenizer = load(replace(choice, device="cpu", adapter="none")).tokenizer
+    device = choose_device(device_wanted)
+    number_format = choose_number_format(format_wanted, device)
+    torch.manual_seed(0)
+    with torch.device(device):
+        model = AutoModelForCausalLM.from_config(SHAPES[name], dtype=number_format).eval()
+    context = model.config.max_position_embeddings
+    return MeasuredModel(name, LoadedModel(model, tokenizer, context, name, ""))
+
+
+@contextmanager
+def attention(model: PreTrainedModel, name: str) -> Iterator[None]:
+    """Run the model with the attention `name`, so that others use nothing of the engine."""
+    model.set_attn_implementation(name)
+    yield
+    model.set_attn_implementation(BLOCKS)
+
+
+def timed(work: Callable[[], object], device: torch.device) -> float:
+    """Seconds that `work` takes, the better of two runs."""
+    took = []
+    for _ in range(2):
+        started = time.perf_counter()
+        work()
+        wait(device)
+        took.append(time.perf_counter() - started)
+    return min(took)
+
+
+def wait(device: torch.device) -> None:
+    """Wait until the device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def reset_peak(device: torch.device) -> None:
+    """Start to measure the peak of memory."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif (reset := Path("/proc/self/clear_refs")).exists():
+        reset.write_text("5")
+
+
+def peak_bytes(device: torch.device) -> int | None:
+    """The peak of memory: torch's on a GPU, else the process's resident set, where it is known."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return None
+    for line in status.read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
+def device_name(device: torch.device) -> str:
+    """The device's name for a reader of the figures."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type}, {torch.get_num_threads()} threads"
