@@ -34,7 +34,7 @@ class UseCases:
     model: LanguageModel
     vocabulary: Vocabulary
     fingerprints: Callable[[], Mapping[str, str]]
-    """Of all that an answer depends on, by the contract's names."""
+    """Returns a fingerprint of each thing that an answer depends on, by the contract's names."""
     answerer: Answerer
     personalizer: Personalizer
     personalize_defaults: PersonalizeRules

@@ -91,7 +91,7 @@ class Spool:
 
     @property
     def sha256(self) -> bytes:
-        """Of all lines."""
+        """The hash of all lines."""
         return self._hash.digest()
 
     def __iter__(self) -> Iterator[str]:

@@ -108,12 +108,12 @@ class LanguageModel(Protocol):
 
     @property
     def fingerprint(self) -> str:
-        """Of the weights, the tokenizer, the kind of device and the number format."""
+        """A hash of the weights, the tokenizer, the kind of device and the number format."""
         ...
 
     @property
     def adapter_fingerprint(self) -> str:
-        """Of the adapter's weights; empty without an adapter."""
+        """A hash of the adapter's weights; empty without an adapter."""
         ...
 
     @property
@@ -244,7 +244,7 @@ class GraphStore(Protocol):
 
     @property
     def base_fingerprint(self) -> str:
-        """Of the base graph; empty if there is none."""
+        """A hash of the base graph's content; empty if there is no base."""
         ...
 
     async def snapshot(self, user: str) -> Snapshot:

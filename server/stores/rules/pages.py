@@ -16,8 +16,8 @@ def cut(
 ) -> Listing[Item]:
     """The first `size` items of `found`, which holds each with the place behind it.
 
-    Whoever reads asks for one item more than the page holds: it tells that there is another page.
-    `end` is the cursor when there is no such item.
+    The caller reads one item more than the page holds. If it is there, there is another page;
+    if not, the cursor is `end`.
     """
     more = len(found) > size
     next_cursor = cursor(found[size - 1][1]) if more else end
