@@ -21,7 +21,7 @@ from kgload.__main__ import main
 
 CODE = (f"{ROOT}{os.sep}kgload{os.sep}", f"{ROOT}{os.sep}server{os.sep}stores{os.sep}")
 TELLING = (f"{os.sep}report.py", f"{os.sep}__main__.py")
-WAITING = ("execute", "run_beside", "show", "summarize", "conceptnet_fault", "concept_text")
+WAITING = ("execute", "run_in_thread", "show", "summarize", "conceptnet_fault", "concept_text")
 """What only tells or looks how far a query is: a kill there shows nothing new, and there are many
 such points."""
 STOPPED = 130
