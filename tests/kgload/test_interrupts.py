@@ -1,4 +1,4 @@
-"""What works in a thread of its own is told of Ctrl-C, and waited for."""
+"""Work in a thread of its own is told of Ctrl-C, and the main thread waits for it."""
 
 from __future__ import annotations
 
