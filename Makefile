@@ -37,7 +37,7 @@ model: $(STAMP) ## fetch and convert the default model (93 MB, once)
 	@$(RUN) -m server.lm.fetch
 
 demo: model ## show a correction taking effect, in a minute; GRAPH=FILE on your own graph, STORE=neo4j on Neo4j
-	@KGT_STORE= $(if $(filter neo4j,$(STORE)),$(RUN) -m tests.neo4j) $(RUN) -m demo $(if $(GRAPH),--graph '$(GRAPH)')
+	@KGT_STORE= $(if $(filter neo4j,$(STORE)),$(RUN) -m testbed.neo4j) $(RUN) -m demo $(if $(GRAPH),--graph '$(GRAPH)')
 
 serve: model ## serve on 127.0.0.1:50051 (settings: README.md)
 	@exec $(RUN) -m server

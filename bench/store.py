@@ -33,9 +33,10 @@ from server.graph.edit import Change, Edit, EditKind
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.stores.neo4j import cypher
-from server.stores.neo4j.base import SqliteSource, load_base, prepare_graph
 from server.stores.neo4j.connection import Connection, Neo4jLogin, done
+from server.stores.neo4j.loading import load_base
 from server.stores.neo4j.rows import NEWEST, asked_rows, mark_row, owner_of, place_of
+from server.stores.neo4j.schema import prepare_graph
 from server.stores.neo4j.store import Neo4jStore
 from server.stores.rules.erasures import erasure_bucket
 from server.stores.settings import login_from_environment
@@ -44,6 +45,7 @@ from server.stores.sqlite.base import BASE_FILE, BaseReader
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from server.tuning.ports import GraphStore, RequestRecord, Snapshot
 from testbed.bases import BaseTriple, build_base
+from testbed.neo4j.graphs import SqliteSource
 
 VOCABULARY = Vocabulary.built_in()
 HUB = Concept.of("hub")
@@ -142,7 +144,7 @@ def _login(options: argparse.Namespace, folder: Path) -> Iterator[Neo4jLogin]:
     if options.neo4j:
         yield login_from_environment(options.neo4j)
         return
-    from tests.neo4j.database import AS_IN_COMPOSE, neo4j_process
+    from testbed.neo4j import AS_IN_COMPOSE, neo4j_process
 
     with neo4j_process(folder / "neo4j", "lts", AS_IN_COMPOSE) as database:
         yield database.login

@@ -1,7 +1,7 @@
 """python -m demo: the story of one correction, told by a real server over gRPC.
 
-Every answer printed is what the server returned in this run. Exit status 1 when one is not as it
-should be.
+Every answer printed is what the server returned in this run. The exit status is 1 if one of them is
+not as it should be.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from demo.processes import ROOT, ServerProcess
 from kgt.client import Client
 from kgt.command.telling import show_personalize
 from kgt.errors import CallError
 from kgt.output import Output
 from kgt.v1 import personalization_pb2 as pb
 from server.tuning.texts import says
+from testbed.processes import ROOT, ServerProcess
 
 ENJOY = "What does a dog enjoy?"
 FEED = "What should I feed my dog?"
@@ -39,8 +39,10 @@ class Story:
         self._output = output
 
     def asks(self, user: str, query: str, expected: str | None = None, note: str = "") -> str:
-        """The server's answer, printed with what it rests on. Raises Mismatch when it is not
-        `expected`."""
+        """Prints the server's answer with what it rests on, and returns it.
+
+        Raises Mismatch if it is not `expected`.
+        """
         response = self.client.answer(user=user, query=query)
         facts = "; ".join(
             f"{f.triple.head} {f.triple.relation} {f.triple.tail}" for f in response.facts
@@ -49,13 +51,13 @@ class Story:
         self._output.line(f"   kgt: {response.text}", "bold")
         self._output.line(f"        from: {facts}", "dim")
         if expected is None and not any(says(response.text, f.triple.tail) for f in response.facts):
-            raise Mismatch(f"{response.text!r} is none of the facts")
+            raise Mismatch(f"{response.text!r} is not one of the facts")
         if expected is not None and not says(response.text, expected):
             raise Mismatch(f"{response.text!r} is not {expected!r}")
         return response.text
 
     def corrects(self, user: str, query: str, answer: str) -> str:
-        """Sends a feedback and prints what it changed. Returns the edit's id."""
+        """Sends feedback and prints what it changed. Returns the edit's id."""
         self._output.line(f"{user:>6}: no, {answer}   (feedback to {query!r})")
         response = self.client.personalize(user=user, query=query, answer=answer)
         show_personalize(response, self._output)
@@ -76,7 +78,7 @@ class Story:
 
 
 def tell(start: Callable[[], ServerProcess], output: Output) -> None:
-    """The story. Raises Mismatch, CallError."""
+    """Tells the story. Raises Mismatch and CallError."""
     server = start()
     try:
         with Client(server.address) as client:
@@ -111,7 +113,7 @@ def tell(start: Callable[[], ServerProcess], output: Output) -> None:
 
 
 def load(graph: Path | None, data: Path) -> None:
-    """Fill the base graph. Raises CalledProcessError."""
+    """Fills the base graph. Raises CalledProcessError."""
     command = [sys.executable, "-m", "kgload"]
     if graph is None:
         command += ["starter"]
@@ -134,7 +136,7 @@ def main() -> int:
     parser.add_argument(
         "--graph",
         type=Path,
-        help="relation, head, tail (.tsv), or ConceptNet's dump; the starter graph when not given",
+        help="relation, head, tail (.tsv), or ConceptNet's dump; the starter graph by default",
     )
     arguments = parser.parse_args()
     output = Output(as_json=False)

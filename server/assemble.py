@@ -1,4 +1,4 @@
-"""The only place that picks concrete classes: from settings to a service that can be called."""
+"""The only place that picks concrete classes: from settings to the use cases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from server.errors import InvalidVocabulary
 from server.graph.relation import Vocabulary
 from server.rpc.service import UseCases
 from server.settings import Settings
-from server.stores.neo4j import base as neo4j_base
+from server.stores.neo4j import schema as neo4j_schema
 from server.stores.neo4j.store import Neo4jStore
 from server.stores.sqlite.base import declared_relations, relation_names
 from server.stores.sqlite.check import check_folder
@@ -30,19 +30,19 @@ from server.writing.writes import Writes
 
 
 async def vocabulary(settings: Settings) -> Vocabulary:
-    """The relations: the settings' file or the built-in ones, those that the base graph declares,
-    and those it uses.
+    """The relations: those of the settings' file or the built-in ones, and the base graph's.
 
-    They are read once: a base that takes this one's place while the server runs brings its own at
-    the next start. Raises InvalidVocabulary and StoreUnusable.
+    The base graph declares relations and uses relations. They are read once: if another base takes
+    its place while the server runs, its relations are read at the next start. Raises
+    InvalidVocabulary and StoreUnusable.
     """
     login = settings.neo4j_login
     if login is None:
         declared, used = declared_relations(settings.data), relation_names(settings.data)
     else:
         declared, used = (
-            await neo4j_base.declared_relations(login),
-            await neo4j_base.relation_names(login),
+            await neo4j_schema.declared_relations(login),
+            await neo4j_schema.relation_names(login),
         )
     relations = _own_vocabulary(settings)
     return (relations.extended(declared) if declared else relations).with_base_names(used)
@@ -81,8 +81,7 @@ async def checked(settings: Settings) -> tuple[list[str], StoreCounts]:
 
 
 async def loaded_model(settings: Settings) -> LanguageModel:
-    """The language model, loaded on a thread. Whoever stops waiting for it, at Ctrl-C, stops the
-    loading too."""
+    """The language model, loaded on a thread. Cancelling this stops the loading too."""
     stop = threading.Event()
     try:
         return await asyncio.to_thread(model, settings, stop)
@@ -91,12 +90,12 @@ async def loaded_model(settings: Settings) -> LanguageModel:
 
 
 def model(settings: Settings, stop: threading.Event | None = None) -> LanguageModel:
-    """The language model, its weights in memory. Raises ModelUnusable, and StartupError once `stop`
-    is set."""
-    from server.lm.loading import (
-        ModelChoice,
-        load,
-    )  # torch takes seconds to import: only where a model is loaded
+    """The language model, with its weights in memory.
+
+    Raises ModelUnusable, and StartupError once `stop` is set.
+    """
+    # torch takes seconds to import, so it is imported only where a model is loaded.
+    from server.lm.loading import ModelChoice, load
     from server.lm.transformers_model import TransformersModel
 
     choice = ModelChoice(
@@ -113,7 +112,7 @@ def model(settings: Settings, stop: threading.Event | None = None) -> LanguageMo
 def use_cases(
     settings: Settings, graph: GraphStore, language_model: LanguageModel, relations: Vocabulary
 ) -> UseCases:
-    """Everything the service calls, over a store and a model."""
+    """The use cases, over a store and a model."""
     budget = ScoringBudget(
         settings.scored_mass, settings.max_scored_triples or language_model.max_scored_triples
     )

@@ -8,7 +8,7 @@ KgtError
 │   ├── EpsilonUnreachable    a loss threshold below the smallest loss there is
 │   ├── MalformedMessage      bytes that are not the request's message
 │   ├── MalformedEdit         JSON that is not an edit (server.graph.codec)
-│   ├── MalformedExport       lines that are not an export (server.tuning.transfer)
+│   ├── MalformedExport       lines that are not an export (server.tuning.export_format)
 │   └── ResponseTooLarge      the response would not fit one message
 ├── NotFound                  unknown, or another user's
 │   ├── UnknownEdit

@@ -1,1 +1,4 @@
-"""Parts for tests, benchmarks and the demo: bases, processes, a Neo4j of one's own."""
+"""What tests, benchmarks and the demo share: small base graphs, server processes, a Neo4j to try.
+
+It may import the service and the loaders. Nothing outside `tests` imports `tests`.
+"""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.neo4j.database import Database, Unobtainable, running_neo4j
+from testbed.neo4j import Database, Unobtainable, running_neo4j
 
 # No property is about time: a busy machine must not fail it.
 settings.register_profile("kgt", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,9 +1,9 @@
-"""A language model whose every probability is known: it reads the three templates as a careful
-reader would.
+"""A language model whose probabilities are all known.
 
-`FixedModel({"What does a dog enjoy?": "likes"})` knows which relation each query needs. It finds
-that relation's phrase in the retrieval template, answers from the first fact that has it, and
-extracts it first. Its numbers are constants, so that tests can work results out by hand.
+It reads the three templates as a careful reader would. `FixedModel({"What does a dog enjoy?":
+"likes"})` knows which relation each query needs. It finds that relation's phrase in the retrieval
+template, answers from the first fact that has it, and extracts it first. Its numbers are constants,
+so that tests can work out results by hand.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _RETRIEVAL, _REASONING, _EXTRACTION = (_pattern(t) for t in (RETRIEVAL, REASONIN
 
 
 class FixedModel:
-    """A LanguageModel with known answers. Counts what it is asked in `scored` and `generated`."""
+    """A LanguageModel with known answers. `scored` and `generated` are what it was asked."""
 
     fingerprint = "fixed"
     adapter_fingerprint = ""
@@ -55,8 +55,8 @@ class FixedModel:
     def __init__(
         self, phrases: Mapping[str, str], *, says: Mapping[str, str] | None = None
     ) -> None:
-        """`phrases`: the relation phrase that a query needs. `says`: generations by prompt that
-        override the reading."""
+        """`phrases`: the relation phrase that each query needs. `says`: what to generate for a
+        prompt, whatever it says."""
         self.phrases = dict(phrases)
         self.says = dict(says or {})
         self.scored: list[Branch] = []
@@ -72,7 +72,7 @@ class FixedModel:
         ]
         await self._begin(texts)
         self.scored.extend(branches)
-        rows = tuple(tuple(self._logprob(b.prompt, c) for c in b.continuations) for b in branches)
+        rows = tuple(map(self._row, branches))
         return Scores(rows, ModelCost(1, sum(len(b.prompt.split()) for b in branches)))
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Piece]:
@@ -87,9 +87,14 @@ class FixedModel:
     def close(self) -> None:
         pass
 
+    def _row(self, branch: Branch) -> tuple[ContinuationLogprob, ...]:
+        return tuple(self._logprob(branch.prompt, text) for text in branch.continuations)
+
     async def _begin(self, texts: Sequence[tuple[str, str]]) -> None:
-        """Wait for the gate, and refuse what comes too late or is too long. `texts` with the fields
-        to shorten."""
+        """Wait for the gate, and refuse what comes too late or is too long.
+
+        `texts` come with the fields to shorten.
+        """
         deadline = call_deadline.get()
         await self.gate.wait()
         if deadline is not None and time.monotonic() >= deadline:
@@ -101,7 +106,7 @@ class FixedModel:
                 raise TextTooLong(field, words, CONTEXT_TOKENS)
 
     def _logprob(self, prompt: str, continuation: str) -> ContinuationLogprob:
-        """One logarithm for each word, so that exp of the mean is the constant."""
+        """The constant's logarithm for each word, so that exp of the mean is the constant."""
         words = len(continuation.split())
         return ContinuationLogprob(
             math.log(self._probability(prompt, continuation.strip())) * words, words

@@ -9,9 +9,9 @@ from kgload.errors import LoadError
 from kgload.interrupts import run_async
 from kgload.targets.protocol import HUBS, PresentBase, Sampled, Stats, described, difference
 from server.stores.neo4j import cypher
-from server.stores.neo4j.base import PATIENCE_S, Tx, present_graph
-from server.stores.neo4j.connection import Connection, Neo4jLogin
+from server.stores.neo4j.connection import Connection, Neo4jLogin, Tx
 from server.stores.neo4j.rows import uri_of
+from server.stores.neo4j.schema import PATIENCE_S, present_graph
 
 WholeEdge = tuple[float, str, str, int, str | None]
 """weight, dataset, license, number of merged lines, surface text"""

@@ -23,17 +23,11 @@ from kgload.targets.protocol import Choice, Plan, Stats, StoredBase
 from kgload.workspace import Workspace
 from server.graph.relation import Vocabulary
 from server.stores.neo4j import cypher
-from server.stores.neo4j.base import (
-    BaseConcept,
-    LoadedBase,
-    RankedEdge,
-    load_base,
-    meetings,
-    prepare_graph,
-    present_graph,
-)
+from server.stores.neo4j.base import PlacedConcept, RankedEdge, meetings
 from server.stores.neo4j.connection import Connection, Neo4jLogin
+from server.stores.neo4j.loading import LoadedBase, load_base
 from server.stores.neo4j.rows import LONGEST_URI_BYTES, uri_of
+from server.stores.neo4j.schema import prepare_graph, present_graph
 from server.stores.rules.base_graph import BaseCounts
 from server.stores.settings import login_from_environment
 
@@ -135,11 +129,11 @@ class WorkspaceSource:
         """Stop the statement that is running, from another thread."""
         self._db.interrupt()
 
-    def concepts(self, lane: int, start: int) -> Iterator[BaseConcept]:
+    def concepts(self, lane: int, start: int) -> Iterator[PlacedConcept]:
         query = queries.LIVE_CONCEPTS.format(
             file=quoted(self._workspace.concepts_file), longest=LONGEST_URI_BYTES
         )
-        return map(BaseConcept._make, self._rows(query, [self.lanes, lane, start]))
+        return map(PlacedConcept._make, self._rows(query, [self.lanes, lane, start]))
 
     def edges(self, round: int, lane: int, start: int) -> Iterator[RankedEdge]:
         query = queries.LIVE_EDGES.format(file=quoted(self._ordered_edges()))

@@ -1,4 +1,4 @@
-"""What a request may hold, checked where it comes in. Every refusal names the field."""
+"""What a request may hold. Every refusal names the field."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ MAX_TEMPERATURE = 2.0
 DEFAULT_PAGE = 50
 MAX_PAGE = 500
 MAX_MESSAGE_BYTES = 4 << 20
-"""What a gRPC client or server takes unless told otherwise."""
+"""What a gRPC client or server takes by default."""
 MAX_RESPONSE_BYTES = 7 << 19
-"""3.5 MiB: what is answered fits every client, with room for what a page has beside its items."""
+"""3.5 MiB: every client takes it, and a page has room for more than its items."""
 
 
 def text(value: str, field: str, limit_bytes: int = MAX_TEXT_BYTES) -> str:
-    """`value` stripped; neither empty nor longer than `limit_bytes`."""
+    """`value` without outer blanks, neither empty nor longer than `limit_bytes`."""
     return checked_text(value, field, limit_bytes)
 
 
 def text_or_empty(value: str, field: str) -> str:
-    """`value` stripped and no longer than a text may be; it may be empty."""
+    """`value` without outer blanks, no longer than a text may be. It may be empty."""
     return checked_text(value, field) if value.strip() else ""
 
 
@@ -51,7 +51,7 @@ def user(value: str) -> str:
 
 
 def leaving_user(value: str) -> str:
-    """The name of a user who is to be exported or erased: any that an earlier version took."""
+    """The name of a user to export or erase: any name that an earlier version took."""
     name = value.strip()
     if not name or len(name.encode()) > MAX_USER_BYTES:
         return user(value)
@@ -59,19 +59,19 @@ def leaving_user(value: str) -> str:
 
 
 def concept(value: str, field: str) -> str:
-    """The text of a concept, which names something."""
+    """The text of a concept. It has to name something."""
     return checked_concept(value, field).text
 
 
 def relations(values: Sequence[str], field: str) -> tuple[str, ...]:
-    """Texts that are to name relations; what they name is decided where the vocabulary is."""
+    """Texts that name relations. The vocabulary decides later which ones."""
     if len(values) > MAX_RELATIONS:
         raise InvalidRequest(field, f"holds {len(values)} relations; at most {MAX_RELATIONS}")
     return tuple(checked_text(r, f"{field}[{n}]") for n, r in enumerate(values))
 
 
 def request_id(value: str) -> str | None:
-    """The request id; None where none was sent."""
+    """The request id, or None if none was sent."""
     return checked_id(value, "request_id", MAX_REQUEST_ID_BYTES) if value else None
 
 
@@ -81,28 +81,28 @@ def edit_id(value: str) -> str:
 
 
 def whole(value: int, field: str, least: int, most: int) -> int:
-    """`value` within its bounds."""
+    """`value`, if it is from `least` to `most`."""
     if not least <= value <= most:
         raise InvalidRequest(field, f"is {value}; it must be from {least} to {most}")
     return value
 
 
 def number(value: float, field: str, least: float, most: float) -> float:
-    """`value` within its bounds (NaN is not)."""
+    """`value`, if it is from `least` to `most`. NaN is not."""
     if not least <= value <= most:
         raise InvalidRequest(field, f"is {value:g}; it must be from {least:g} to {most:g}")
     return value
 
 
 def page_size(value: int) -> int:
-    """0 is the default; more than the most is the most (AIP-158)."""
+    """The size of a page: 0 means the default, and too much means the most (AIP-158)."""
     if value < 0:
         raise InvalidRequest("page_size", "is negative")
     return min(value or DEFAULT_PAGE, MAX_PAGE)
 
 
 def triples(values: Iterable[pb.Triple], field: str, vocabulary: Vocabulary) -> list[Triple]:
-    """Triples with their relations named as the vocabulary does."""
+    """Triples whose relations have the vocabulary's names."""
     return [
         checked_triple(v.head, v.relation, v.tail, f"{field}[{n}]", vocabulary)
         for n, v in enumerate(values)

@@ -1,4 +1,4 @@
-"""A server's port, or in a line why it cannot have it."""
+"""The server's port, or one line that says why it cannot have it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from server.errors import StartupError
 
 
 def listen(server: grpc.aio.Server, address: Address) -> int:
-    """Give `server` its port; returns it. Raises StartupError."""
+    """Give `server` its port and return it. Raises StartupError."""
     _require_free(address)
     try:
         return server.add_insecure_port(address.text)
-    except RuntimeError as error:  # somebody was faster
+    except RuntimeError as error:  # another server was faster
         raise StartupError(_TAKEN.format(address.text)) from error
 
 
@@ -26,10 +26,10 @@ _TAKEN = "cannot listen on {}: another server is there (KGT_ADDRESS)"
 
 
 def _require_free(address: Address) -> None:
-    """Raises StartupError unless all that the host names can be had.
+    """Raise StartupError unless every address of the host is free.
 
-    gRPC is content with one: a second server on localhost would get ::1 where the first one has
-    127.0.0.1 only.
+    gRPC is content with one of them. A second server on localhost would get ::1 if the first one
+    has only 127.0.0.1.
     """
     try:
         found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
@@ -51,10 +51,10 @@ def _require_free(address: Address) -> None:
 
 
 def _refusal(family: int, at: Any) -> int | None:
-    """Why a socket cannot be bound there, as an errno; None if it can."""
+    """Why a socket cannot be bound to this address, as an errno; None if it can."""
     try:
         with contextlib.closing(socket.socket(family, socket.SOCK_STREAM)) as probe:
-            # What gRPC sets, too: connections of a server that has just ended are in nobody's way.
+            # gRPC sets this too, so that connections of a server that has just ended do not matter.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(at)
     except OSError as error:

@@ -73,7 +73,7 @@ class Listings:
         binding: tuple[str, ...],
         revision: int | None = None,
     ) -> Position:
-        """Where a listing starts or goes on. Its first page pins it to a revision of the overlay."""
+        """Where a listing starts or goes on. The first page pins it to a revision."""
         snapshot = await store.snapshot(user)
         if not token:
             revision = snapshot.revision if revision is None else revision

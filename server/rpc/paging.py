@@ -1,5 +1,7 @@
-"""Page tokens: where a listing goes on, at the first page's revision, for the same user, overlay
-and request only."""
+"""Page tokens: where a listing goes on.
+
+A token keeps to the first page's revision. It is good only for the same user, overlay and request.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ _MAC_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The revision that the first page was read at, of which overlay, and the store's cursor."""
+    """The overlay and the revision that the first page was read at, and the store's cursor."""
 
     revision: int
     overlay_id: str
@@ -26,10 +28,10 @@ class Position:
 
 
 class PageTokens:
-    """Makes and reads the tokens of one server process: nobody else can make one that it takes.
+    """Makes and reads the tokens of one server process. Nobody else can make one that it takes.
 
-    The key is the process's own and not kept, so a token is good until the server restarts. A
-    caller then starts the listing again, as after any other UnknownPageToken.
+    The key belongs to the process and is not stored, so a token is good until the server restarts.
+    Then the caller starts the listing again, as after any other UnknownPageToken.
     """
 
     def __init__(self) -> None:
@@ -43,8 +45,10 @@ class PageTokens:
         return base64.urlsafe_b64encode(self._mac(body, user, request) + body).decode().rstrip("=")
 
     def position(self, token: str, user: str, *request: str) -> Position:
-        """Where a listing goes on. Raises UnknownPageToken for any token that was not made for this
-        user and request."""
+        """Where a listing goes on.
+
+        Raises UnknownPageToken for a token that was not made for this user and request.
+        """
         try:
             data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
         except (binascii.Error, ValueError):

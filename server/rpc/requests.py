@@ -25,7 +25,7 @@ Choice = TypeVar("Choice")
 Response = TypeVar("Response", bound=Message)
 
 _MOST_REVISION = (1 << 53) - 1
-"""Every language's numbers hold it exactly."""
+"""The largest that a number holds exactly in every language."""
 
 
 class WriteRequest(Protocol):
@@ -42,7 +42,7 @@ def kept(
 ) -> Kept[Response] | None:
     """How the response to a write is kept; None where the request has no id.
 
-    `content` is what tells it apart from other requests with this id: by default, all its fields.
+    `content` distinguishes the request from others with this id. By default, it is all its fields.
     """
     request_id = limits.request_id(request.request_id)
     if request_id is None:
@@ -66,7 +66,7 @@ def _content(request: Any) -> bytes:
 def kept_import(
     first: pb.ImportOverlayRequest, lines_sha256: bytes
 ) -> Kept[pb.ImportOverlayResponse] | None:
-    """How the response to an import is kept. How its lines were split into messages is no matter."""
+    """How the response to an import is kept, however its lines were split into messages."""
     content = hashlib.sha256(f"{first.merge}\n".encode() + lines_sha256).digest()
     return kept(first, pb.ImportOverlayResponse, content)
 

@@ -1,4 +1,4 @@
-"""A gRPC server with everything that a stranger's client expects: the service, health, reflection."""
+"""A gRPC server with all that a client may expect: the service, health and reflection."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
 class Probes:
-    """What the standard health service answers, for the server as a whole and for the service by
-    name."""
+    """What the standard health service answers, for the whole server and for the service."""
 
     def __init__(self) -> None:
-        # grpc-stubs knows the blocking servicer alone.
+        # grpc-stubs only knows the blocking servicer.
         self.servicer: Any = health.aio.HealthServicer()  # type: ignore[attr-defined]
 
     async def set(self, *, serving: bool) -> None:
@@ -37,12 +36,12 @@ class Probes:
             await self.servicer.set(service, status)
 
     async def stop(self) -> None:
-        """NOT_SERVING from now on, whatever is set."""
+        """Answer NOT_SERVING from now on, whatever is set later."""
         await self.servicer.enter_graceful_shutdown()
 
 
 def new_server(use_cases: UseCases, load: Load | None = None) -> tuple[grpc.aio.Server, Probes]:
-    """A server without a port yet, and its probes, which answer UNKNOWN until set."""
+    """A server that has no port yet, and its probes, which answer UNKNOWN until they are set."""
     load = load or Load()
     return server_of(PersonalizationService(use_cases, load), load)
 
@@ -52,8 +51,8 @@ def server_of(service: PersonalizationService, load: Load) -> tuple[grpc.aio.Ser
     server = grpc.aio.server(
         interceptors=[Boundary("kgt.v1", load)],
         options=_options(load),
-        # The boundary refuses calls before this does, with details; the rest is for probes, which
-        # pass it.
+        # The boundary refuses calls before gRPC does, and says why. The rest is for probes, which
+        # the boundary lets through.
         maximum_concurrent_rpcs=load.calls + load.probes,
     )
     probes = Probes()
@@ -65,25 +64,25 @@ def server_of(service: PersonalizationService, load: Load) -> tuple[grpc.aio.Ser
 
 def _options(load: Load) -> list[tuple[str, int]]:
     return [
-        # A second server on the same port is an error and not a silent rival.
+        # A second server on the same port is an error, not a silent rival.
         ("grpc.so_reuseport", 0),
         ("grpc.max_concurrent_streams", load.connection_calls),
-        # What a message may take; gRPC's default, said here because the contract promises it.
+        # The size of a message. It is gRPC's default, but the contract promises it.
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        # Names and values of a request's metadata; nothing of it is read.
+        # The names and values of a request's metadata, none of which are read.
         ("grpc.max_metadata_size", 8 << 10),
         ("grpc.absolute_max_metadata_size", 16 << 10),
-        # A caller's machine that is gone without a word is noticed after 80 s, and its calls end.
+        # If a caller's machine disappears, its calls end after 80 s.
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.keepalive_permit_without_calls", 1),
-        # Callers may ping as often themselves, also without a call.
+        # Callers may ping too, even without a call.
         ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
-        # Connections that say nothing: those without a call, and those that never say they speak
-        # HTTP/2.
+        # A connection without a call is closed, as is one that never speaks HTTP/2 (handshake,
+        # below).
         ("grpc.max_connection_idle_ms", 15 * 60_000),
-        # The longest that a caller who stopped reading can hold a connection. Others open a new one
-        # without a word.
+        # A caller that stopped reading can hold a connection no longer than this. Clients open a
+        # new one without noticing.
         ("grpc.max_connection_age_ms", 60 * 60_000),
         ("grpc.max_connection_age_grace_ms", 15 * 60_000),
         ("grpc.server_handshake_timeout_ms", 20_000),

@@ -19,7 +19,7 @@ DOMAIN = "kgt"
 _RETRYABLE_MOST_S = 30.0
 _MOST_TEXT_BYTES = 1024
 _MOST_STATUS_BYTES = 3500
-"""In base64, and next to a message of 1 KiB, this is under 6 KiB. Clients take 8 KiB of trailers."""
+"""In base64 and with a message of 1 KiB, this is under 6 KiB. Clients take 8 KiB of trailers."""
 
 STATUS_OF: dict[type[errors.KgtError], grpc.StatusCode] = {
     errors.InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,

@@ -1,7 +1,7 @@
-"""Algorithm 1, line by line, and the default mode that stops when Answer would say the feedback.
+"""Algorithm 1, line by line, and the default mode, which stops when Answer would say the feedback.
 
-Both are pure: from a view and the model's probabilities to the view after, with no further model
-call. Where a probability is needed that the model was not asked for, MissingProbabilities names it.
+Both are pure: they go from a view and the model's probabilities to the view after, without asking
+the model. MissingProbabilities names what it would have to be asked first.
 """
 
 from __future__ import annotations
@@ -26,28 +26,29 @@ from server.tuning.texts import same_answer, says
 
 
 class Stopping(Enum):
-    """When enough is changed: Answer's facts favour the feedback, or Eq. 7 is at most epsilon."""
+    """When to stop: once Answer's facts favour the feedback, or once Eq. 7 is at most epsilon."""
 
     ANSWER = "answer"
     LITERAL = "literal"
 
 
 class Removal(Enum):
-    """What may be removed: what conflicts, the lowest reasoning probability in turns (Algorithm 1),
-    or nothing."""
+    """What may be removed."""
 
     CONFLICTING = "conflicting"
+    """Facts that conflict with the feedback."""
     LITERAL = "literal"
+    """As in Algorithm 1: one triple for each added, the lowest reasoning probability first."""
     NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One query and its feedback, all that the algorithm decides from."""
+    """One query and its feedback, with all that the algorithm decides from."""
 
     view: Neighborhood
     personalized: tuple[Triple, ...]
-    """H, in the order that the relations were found in."""
+    """H, in the order in which the relations were found."""
     feedback: str
     answer_before: str | None
     probabilities: Probabilities
@@ -60,7 +61,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """The view that was reached, and what was done to get there, in order."""
+    """The view that was reached, and the changes that led there, in order."""
 
     view: Neighborhood
     added: tuple[Triple, ...]
@@ -71,14 +72,14 @@ class Solution:
 
 
 Facts = tuple[Triple, ...]
-"""What an answer rests on: with the same facts in the same order the model says the same."""
+"""The facts that an answer rests on. Given the same ones in the same order, it stays the same."""
 
 
 def solve(problem: Problem, rejected: Collection[Facts] = ()) -> Solution:
-    """The view after the feedback.
+    """The view after the feedback. Raises MissingProbabilities.
 
-    States whose facts are among `rejected` do not count as solutions: the model was asked, and
-    answered otherwise. Raises MissingProbabilities.
+    A state whose facts are among `rejected` is not a solution: with them, the model answered
+    otherwise.
     """
     if problem.removal is Removal.LITERAL:
         return _in_turns(problem, rejected)
@@ -92,8 +93,7 @@ def facts_of(problem: Problem, view: Neighborhood) -> Facts:
 
 
 def margin(problem: Problem, solution: Solution) -> float:
-    """By how much the feedback leads in a solution (Eq. 1 over the facts), to tell the best of
-    several."""
+    """By how much the feedback leads in a solution (Eq. 1 over the facts)."""
     return _lead(problem, solution.view, solution.added)
 
 
@@ -101,18 +101,19 @@ def margin(problem: Problem, solution: Solution) -> float:
 
 
 def _in_turns(problem: Problem, rejected: Collection[Facts]) -> Solution:
-    """Lines 4 to 24: add the best of H, remove the worst of G_q, in turns, until the stop condition
-    holds."""
+    """Lines 4 to 24: in turns, add the best of H and remove the worst of G_q."""
     p, feedback = problem.probabilities, problem.feedback
-    to_add = sorted(
-        problem.personalized, key=lambda z: -comparable(p.reasoning_of(z, feedback))
-    )  # lines 4-5
+
+    def reasoning(z: Triple) -> float:
+        return comparable(p.reasoning_of(z, feedback))
+
+    to_add = sorted(problem.personalized, key=lambda z: -reasoning(z))  # lines 4-5
     scored = [
         v.triple
         for v in problem.view
         if v.triple not in problem.personalized and (v.triple, feedback) in p.reasoning
     ]
-    to_remove = sorted(scored, key=lambda z: comparable(p.reasoning_of(z, feedback)))  # lines 6-7
+    to_remove = sorted(scored, key=reasoning)  # lines 6-7
     state = _State(problem)
     if _solves(problem, state, rejected):  # line 8
         return state.solution(_reason(problem), holds=True)
@@ -132,25 +133,28 @@ def _in_turns(problem: Problem, rejected: Collection[Facts]) -> Solution:
 
 
 def _add_then_remove(problem: Problem, rejected: Collection[Facts]) -> Solution:
+    """The first state that solves the problem, made minimal; else the one with the best lead."""
+
+    def lead(state: _State) -> float:
+        return round(_lead(problem, state.view, state.added), 4)
+
     visited = []
     for state in _states(problem):
         if _solves(problem, state, rejected):
             return _minimal(problem, state, rejected).solution(_reason(problem), holds=True)
         visited.append(state)
-    best = max(visited, key=lambda state: round(_lead(problem, state.view, state.added), 4))
-    return best.solution(StopReason.EXHAUSTED, holds=False)
+    return max(visited, key=lead).solution(StopReason.EXHAUSTED, holds=False)
 
 
 def _states(problem: Problem) -> Iterator[_State]:
-    """The states in the order they are tried: one more of H each time, then one conflicting fact
-    less each time."""
+    """The states to try, in order: one more of H each time, then one conflicting fact less."""
     p = problem.probabilities
     state = _State(problem)
 
     def gain(z: Triple) -> float:
-        return -comparable(p.reasoning_of(z, problem.feedback) * p.relations[z.relation])
+        return comparable(p.reasoning_of(z, problem.feedback) * p.relations[z.relation])
 
-    for triple in sorted(problem.personalized, key=gain):
+    for triple in sorted(problem.personalized, key=lambda z: -gain(z)):
         state = state.adding(triple)
         if problem.removal is Removal.CONFLICTING:
             state = state.refuting(triple)
@@ -166,23 +170,25 @@ def _states(problem: Problem) -> Iterator[_State]:
 
 
 def _most_conflicting(problem: Problem, state: _State) -> Triple | None:
-    """The fact to remove next: it raises the strongest wrong answer and holds the feedback below
-    its Eq. 1.
+    """The fact to remove next; None where no fact conflicts.
 
-    Of those the one with the largest P(z|q) P(wrong|q,z). The wrong answer is the answer before, or
-    the tail among the facts that is ahead of it.
+    A fact conflicts if it holds the feedback below its Eq. 1 and raises the strongest wrong answer.
+    Among several, the one with the largest P(z|q) P(wrong|q,z).
     """
     p = problem.probabilities
     facts = facts_of(problem, state.view)
     rivals = _rivals(problem, facts)
     if not rivals:
         return None
-    ahead = {r: answer_probability(r, facts, p) for r in rivals}
+    ahead = {rival: answer_probability(rival, facts, p) for rival in rivals}
     feedback = answer_probability(problem.feedback, facts, p)
-    wrong = max(
-        rivals,
-        key=lambda r: (r == problem.answer_before and ahead[r] >= feedback, comparable(ahead[r])),
-    )
+
+    # The strongest wrong answer: the answer before as long as it is ahead, else the first by Eq. 1.
+    def strength(rival: str) -> tuple[bool, float]:
+        still_given = rival == problem.answer_before and ahead[rival] >= feedback
+        return still_given, comparable(ahead[rival])
+
+    wrong = max(rivals, key=strength)
     conflicting = [
         z
         for z in facts
@@ -190,16 +196,18 @@ def _most_conflicting(problem: Problem, state: _State) -> Triple | None:
         and p.reasoning_of(z, problem.feedback) < feedback
         and p.reasoning_of(z, wrong) >= ahead[wrong]
     ]
-    if not conflicting:
-        return None
-    return max(
-        conflicting, key=lambda z: comparable(p.relations[z.relation] * p.reasoning_of(z, wrong))
-    )
+
+    def share(z: Triple) -> float:
+        return comparable(p.relations[z.relation] * p.reasoning_of(z, wrong))
+
+    return max(conflicting, key=share, default=None)
 
 
 def _minimal(problem: Problem, state: _State, rejected: Collection[Facts]) -> _State:
-    """`state` without any change whose undoing keeps the stop condition, newest first. What was
-    refuted stays out."""
+    """`state` without the changes that the stop condition does not need, the newest undone first.
+
+    What was refuted stays out.
+    """
     undone = True
     while undone:
         undone = False
@@ -217,7 +225,7 @@ def _minimal(problem: Problem, state: _State, rejected: Collection[Facts]) -> _S
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """One thing done. A refuted triple goes with the added one that refutes it."""
+    """One change. A refuted triple belongs to the added one that refutes it."""
 
     triple: Triple
     adds: bool
@@ -226,6 +234,8 @@ class _Done:
 
 @dataclass(frozen=True, slots=True)
 class _State:
+    """A problem and the changes made so far, in order."""
+
     problem: Problem
     changes: tuple[_Done, ...] = ()
 
@@ -236,8 +246,7 @@ class _State:
         return replace(self, changes=(*self.changes, _Done(triple, adds=False)))
 
     def refuting(self, added: Triple) -> _State:
-        """Without the triples of `added`'s relation whose tail is the answer before: the feedback
-        contradicts them."""
+        """Without the triples that `added` contradicts: its relation's, with the answer before."""
         before = self.problem.answer_before
         if before is None:
             return self
@@ -251,6 +260,7 @@ class _State:
         return replace(self, changes=self.changes + refuted)
 
     def undoing(self, change: _Done) -> _State:
+        """Without `change` and, if it added a triple, without what that refuted."""
         kept = (
             c
             for c in self.changes
@@ -269,11 +279,10 @@ class _State:
     @property
     def view(self) -> Neighborhood:
         view = self.problem.view
+        revision = view.revision + 1
         for position, change in enumerate(self.changes):
             if change.adds:
-                view = view.with_added(
-                    change.triple, Stamp(self.problem.view.revision + 1, position)
-                )
+                view = view.with_added(change.triple, Stamp(revision, position))
             else:
                 view = view.without(change.triple)
         return view
@@ -288,9 +297,9 @@ def _reason(problem: Problem) -> StopReason:
 
 def _solves(problem: Problem, state: _State, rejected: Collection[Facts]) -> bool:
     """Whether the stop condition holds in a state that was not rejected."""
-    return _holds(problem, state) and (
-        not rejected or facts_of(problem, state.view) not in rejected
-    )
+    if not _holds(problem, state):
+        return False
+    return not rejected or facts_of(problem, state.view) not in rejected
 
 
 def _holds(problem: Problem, state: _State) -> bool:
@@ -301,32 +310,27 @@ def _holds(problem: Problem, state: _State) -> bool:
 def _lead(problem: Problem, view: Neighborhood, added: Sequence[Triple]) -> float:
     """How far beyond the stop condition a view is; below zero where it fails.
 
-    By how much Eq. 1 over the facts puts the feedback above every other answer (-1 when no added
-    triple is a fact), or with literal stopping by how much the loss is below epsilon.
+    With literal stopping, by how much the loss is below epsilon. Else by how much Eq. 1 over the
+    facts puts the feedback above every other answer, or -1 if no added triple is a fact.
     """
+    p, feedback = problem.probabilities, problem.feedback
     if problem.stopping is Stopping.LITERAL:
-        return round(
-            problem.epsilon
-            - loss(problem.personalized, problem.feedback, view, problem.probabilities),
-            9,
-        )
+        return round(problem.epsilon - loss(problem.personalized, feedback, view, p), 9)
     facts = facts_of(problem, view)
     if not set(added) & set(facts):
         return -1.0
     rivals = _rivals(problem, facts)
-    _require(problem.probabilities, [(z, a) for z in facts for a in (problem.feedback, *rivals)])
-    feedback = answer_probability(problem.feedback, facts, problem.probabilities)
-    ahead = max((answer_probability(r, facts, problem.probabilities) for r in rivals), default=0.0)
-    return 0.0 if comparable(feedback) == comparable(ahead) else feedback - ahead
+    _require(p, [(z, answer) for z in facts for answer in (feedback, *rivals)])
+    reached = answer_probability(feedback, facts, p)
+    ahead = max((answer_probability(rival, facts, p) for rival in rivals), default=0.0)
+    return 0.0 if comparable(reached) == comparable(ahead) else reached - ahead
 
 
 def _rivals(problem: Problem, facts: Facts) -> list[str]:
-    """The answers that the feedback must overtake: the answer before, and every other tail among
-    the facts.
+    """The answers that the feedback must overtake: the answer before, and the facts' other tails.
 
-    An answer before that the feedback begins with, and that no fact says any more, is not one of
-    them: its probability is that of every answer beginning so, the feedback's own among them ("C"
-    counts "C++").
+    The answer before is left out if the feedback begins with it and no fact says it any more. Its
+    probability is that of every answer that begins so, and the feedback is one ("C" counts "C++").
     """
     rivals = [z.tail.text for z in facts]
     before = problem.answer_before
@@ -336,6 +340,7 @@ def _rivals(problem: Problem, facts: Facts) -> list[str]:
 
 
 def _require(probabilities: Probabilities, pairs: Sequence[tuple[Triple, str]]) -> None:
+    """Raise MissingProbabilities for all of `pairs` at once, rather than one after the other."""
     missing = [pair for pair in dict.fromkeys(pairs) if pair not in probabilities.reasoning]
     if missing:
         raise MissingProbabilities(missing)

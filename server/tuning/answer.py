@@ -1,4 +1,4 @@
-"""The use case Answer: retrieve facts from the user's view, and answer from them."""
+"""The use case Answer: retrieve facts from the user's view and answer from them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from server.tuning.templates import reasoning_prompt
 
 
 class RevisionNotReached(Unavailable):
-    """The overlay has not reached the revision that the caller wants to see."""
+    """The overlay has not yet reached the revision that the caller wants to see."""
 
     reason = "REVISION_NOT_REACHED"
 
@@ -52,7 +52,7 @@ class RetrievedFact:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What an answer rests on, known before its text, and the prompt that the text continues."""
+    """What an answer rests on. Its text is generated from this."""
 
     subject: Match
     alternatives: tuple[Match, ...]
@@ -61,7 +61,7 @@ class Evidence:
     """Each candidate's text and ln P(a|q)."""
     revision: int
     generation: GenerateRequest
-    """What the model is asked for the text."""
+    """The prompt that the text continues, and how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,12 @@ class AnswerRules:
     normalization: Normalization = "mean"
     max_tokens: int = 64
     neighborhood_limit: int = 80
-    """Of each relation at most this many of the base's triples are read."""
+    """At most this many of the base's triples are read for each relation."""
 
 
 @dataclass(frozen=True, slots=True)
 class Retrieval:
-    """A view, what the model said about its relations, and the facts that follow."""
+    """A view, what the model says about its relations, and the facts that follow."""
 
     view: Neighborhood
     probabilities: Probabilities
@@ -106,7 +106,7 @@ class Answerer:
         self.memories = Memories()
 
     async def answer(self, query: AnswerQuery) -> Answer:
-        """The whole answer at once."""
+        """The evidence and the whole text."""
         meter = CostMeter()
         evidence = await self.evidence(query, meter)
         text = "".join([piece async for piece in self.text(evidence, meter)])
@@ -149,7 +149,7 @@ class Answerer:
         )
 
     async def text(self, evidence: Evidence, meter: CostMeter) -> AsyncIterator[str]:
-        """The answer's characters as they come; joined they are the answer."""
+        """The answer in pieces, as they are generated. Without blanks at its ends."""
         with meter.stage("generate"):
             stripper = _Stripper()
             async for piece in self.model.generate(evidence.generation):
@@ -170,8 +170,10 @@ class Answerer:
         return SubjectChoice(Match(known.concept, personal=not known.in_base), ())
 
     async def retrieve(self, scorer: Scorer, view: Neighborhood) -> Retrieval:
-        """The facts for the query in `view`. One question to the model, none where there is only
-        one relation."""
+        """The facts for the query in `view`.
+
+        The model is asked once, or not at all if there is only one relation.
+        """
         names = [s.relation for s in view.slices]
         relations = dict.fromkeys(names, 1.0) if len(names) < 2 else await scorer.relations(names)
         return Retrieval(
@@ -179,8 +181,8 @@ class Answerer:
         )
 
     def prompt(self, query: str, facts: Sequence[ViewedTriple]) -> str:
-        """What the model reads: the reasoning template over the facts, or the query alone where
-        there are none."""
+        """What the model reads: the reasoning template over the facts, or only the query if there
+        are none."""
         if not facts:
             return query
         return reasoning_prompt(query, [verbalize(v.triple, self.vocabulary) for v in facts])
@@ -193,7 +195,7 @@ class Answerer:
         meter: CostMeter,
         fields: Mapping[str, str],
     ) -> Scorer:
-        """What asks the model for this request. `fields`: the request's fields by their texts."""
+        """What asks the model for one request. `fields`: the request's fields by their texts."""
         memory, normalization = self.memories.of(user), self.rules.normalization
         return Scorer(
             self.model,
@@ -226,7 +228,7 @@ class Answerer:
 
 
 def _fields(query: AnswerQuery) -> dict[str, str]:
-    """The candidates' fields by their texts; a text that is named twice has the first."""
+    """The candidates' fields by their texts. A text that is sent twice has the first field."""
     numbered = reversed(list(enumerate(query.candidates)))
     return {text: f"candidates[{number}]" for number, text in numbered}
 
@@ -248,13 +250,14 @@ async def _weighed(
 
 
 class _Stripper:
-    """Takes the blanks off both ends of a text that arrives in pieces."""
+    """Strips the blanks off both ends of a text that arrives in pieces."""
 
     def __init__(self) -> None:
         self._held = ""
         self._begun = False
 
     def feed(self, text: str) -> str:
+        """The part that is known to be within the text."""
         text = self._held + (text if self._begun else text.lstrip())
         self._begun = self._begun or bool(text)
         ready = text.rstrip()

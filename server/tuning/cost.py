@@ -1,4 +1,4 @@
-"""What a request took from the model, and where its time went."""
+"""What a request cost: the model's work, and where the time went."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Cost:
 
 
 class CostMeter:
-    """Adds up one request's cost."""
+    """Adds up the cost of one request."""
 
     def __init__(self) -> None:
         self._model = ModelCost()
@@ -30,7 +30,7 @@ class CostMeter:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time what happens inside as part of `name`."""
+        """Count the time spent inside as part of stage `name`."""
         started = time.monotonic()
         self._stages_ms.setdefault(name, 0.0)
         try:

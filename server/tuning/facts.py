@@ -1,4 +1,4 @@
-"""Which triples an answer rests on."""
+"""The facts that an answer rests on, and their order."""
 
 from __future__ import annotations
 
@@ -12,23 +12,20 @@ from server.tuning.objective import comparable
 
 @dataclass(frozen=True, slots=True)
 class RetrievalRules:
-    """How facts are chosen for an answer.
-
-    A relation with personal triples counts `personal_weight` times (1 is the paper); an answer
-    rests on at most `facts` triples.
-    """
+    """How facts are chosen for an answer."""
 
     personal_weight: float = 2.0
+    """How much more a relation with personal triples counts. The paper's method has 1."""
     facts: int = 3
+    """An answer rests on at most this many triples."""
 
 
 def retrievable_view(
     view: Neighborhood, vocabulary: Vocabulary, asked_for: Collection[str] = ()
 ) -> Neighborhood:
-    """`view` without the base's triples of relations that are no facts (FormOf, Synonym, ...)
-    unless asked for.
+    """`view` without the base's triples of relations that are not facts (FormOf, Synonym, ...).
 
-    What a user added is asked for by having been added.
+    Those of relations in `asked_for` stay, and so does everything that the user added.
     """
 
     def kept(part: RelationSlice) -> RelationSlice:
@@ -42,10 +39,9 @@ def retrievable_view(
 def retrieval_order(
     view: Neighborhood, relations: Mapping[str, float], rules: RetrievalRules
 ) -> tuple[RelationSlice, ...]:
-    """The view's relations, the most probably needed first: p(r), times personal_weight where the
-    user has triples.
+    """The view's relations, the most probably needed first.
 
-    Equal ones in the order of their names.
+    By p(r), times `personal_weight` where the user has triples. Ties go by name.
     """
 
     def key(part: RelationSlice) -> tuple[float, str]:
@@ -60,8 +56,8 @@ def facts_for_answer(
 ) -> tuple[ViewedTriple, ...]:
     """The triples that Answer reads, in order of precedence.
 
-    Down the relations in retrieval order; one with personal triples gives those alone (newest
-    first), any other the base's (heaviest first); until there are `rules.facts`.
+    Relations give them in retrieval order until there are `rules.facts`. A relation with personal
+    triples gives only those, newest first; any other gives the base's, heaviest first.
     """
     facts: list[ViewedTriple] = []
     for part in retrieval_order(view, relations, rules):
@@ -74,13 +70,16 @@ def facts_for_answer(
 def possible_companions(
     view: Neighborhood, relations: Mapping[str, float] | None, rules: RetrievalRules
 ) -> tuple[ViewedTriple, ...]:
-    """The triples that can stand beside an added one among an answer's facts, as long as nothing is
-    removed.
+    """The triples that may be facts next to an added one, as long as nothing is removed.
 
-    With the relations' probabilities they are few; without (None) every relation may come first.
+    Few if the relations' probabilities are known. Without them (None) any relation may come first.
     """
-    beside = rules.facts - 1
+    others = rules.facts - 1
     slices = view.slices if relations is None else retrieval_order(view, relations, rules)
-    first = [viewed for part in slices for viewed in (part.personal or part.base)[:beside]]
-    # The added triple takes the place of its relation's base triples: so many more can move up
-    return tuple(first if relations is None else first[: 2 * beside])
+    first: list[ViewedTriple] = []
+    for part in slices:
+        first.extend((part.personal or part.base)[:others])
+    if relations is None:
+        return tuple(first)
+    # The added triple replaces its relation's base triples, and as many more can move up.
+    return tuple(first[: 2 * others])

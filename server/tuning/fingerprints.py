@@ -1,4 +1,4 @@
-"""What an answer depends on, besides the user's overlay, each part as a hash."""
+"""Fingerprints of all that an answer depends on, besides the user's overlay."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from server.tuning.ports import GraphStore, LanguageModel
 
 
 def fingerprints(store: GraphStore, model: LanguageModel, vocabulary: Vocabulary) -> dict[str, str]:
-    """The fingerprints by the names that the contract gives them."""
+    """The fingerprints, by their names in the contract."""
     return {
         "model": model.fingerprint,
         "adapter": model.adapter_fingerprint,

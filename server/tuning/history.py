@@ -1,4 +1,4 @@
-"""Edits without the model: direct ones, and undoing."""
+"""The use cases that need no model: direct edits, and reverting an edit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from server.tuning.ports import GraphStore, Snapshot
 
 @dataclass(frozen=True, slots=True)
 class EditFactsCommand:
-    """Canonical triples to add and to remove."""
+    """The triples to add and to remove, in canonical form."""
 
     user: str
     add: tuple[Triple, ...]
@@ -31,9 +31,9 @@ class EditFactsCommand:
         add: Iterable[Triple] = (),
         remove: Iterable[Triple] = (),
     ) -> EditFactsCommand:
-        """The command for these triples, each of them once.
+        """The command for these triples, without duplicates.
 
-        Raises InvalidRequest when a triple is to be both added and removed.
+        Raises InvalidRequest if a triple is to be both added and removed.
         """
         adding = tuple(dict.fromkeys(canonical(triple, vocabulary) for triple in add))
         removing = tuple(dict.fromkeys(canonical(triple, vocabulary) for triple in remove))
@@ -44,7 +44,7 @@ class EditFactsCommand:
 
 @dataclass(frozen=True, slots=True)
 class EditFactsOutcome:
-    """The edit that adds and removes. It has no id where nothing changes."""
+    """The edit that adds and removes. It has no id if nothing changes."""
 
     edit: Edit
 
@@ -56,7 +56,7 @@ class EditFactsOutcome:
 
 @dataclass(frozen=True, slots=True)
 class RevertCommand:
-    """The edit to revert, and whether to leave out the triples that later edits rest on."""
+    """The edit to revert, and whether to skip the triples that later edits changed or relied on."""
 
     user: str
     edit_id: str
@@ -65,7 +65,7 @@ class RevertCommand:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A triple that a revert leaves as it is, and the edits that are the reason."""
+    """A triple that a revert leaves as it is, and the edits that stand in the way."""
 
     triple: Triple
     edit_ids: tuple[str, ...]
@@ -73,9 +73,9 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Reverted:
-    """The edit that reverts, and what it leaves out. It has no id where it leaves out everything.
+    """The edit that reverts, and what it skips. It has no id if it skips everything.
 
-    `is_earlier`: the edit is an earlier revert, which still stands.
+    `is_earlier`: the edit had been reverted before, and this is that revert.
     """
 
     edit: Edit
@@ -95,7 +95,7 @@ class Historian:
         self._store = store
 
     async def propose_edit(self, command: EditFactsCommand, snapshot: Snapshot) -> EditFactsOutcome:
-        """Add and remove triples. Those that are as wanted already stay as they are."""
+        """Add and remove triples. Nothing changes for those that are already as wanted."""
         wanted = [
             *((triple, Origin.ADDED) for triple in command.add),
             *((triple, Origin.REMOVED) for triple in command.remove),
@@ -105,10 +105,10 @@ class Historian:
         return EditFactsOutcome(_edit(snapshot, EditKind.FACTS, changes))
 
     async def propose_revert(self, command: RevertCommand, snapshot: Snapshot) -> Reverted:
-        """Restore the state that each of the edit's triples had before it, its age included.
+        """Restore the state that each of the edit's triples had before it, including its age.
 
         An edit that is reverted already is not reverted again. Raises UnknownEdit, and
-        RevertBlocked when later edits changed or relied on its triples and `skip_conflicts` is not
+        RevertBlocked if later edits changed or relied on its triples and `skip_conflicts` is not
         set.
         """
         user = command.user
@@ -129,8 +129,10 @@ class Historian:
         return Reverted(revert, tuple(skipped))
 
     async def _conflicts(self, user: str, edit: Edit, reverted: Container[str]) -> list[Skipped]:
-        """The edit's triples that later edits changed, unless they were put back, or that standing
-        ones rely on."""
+        """The edit's triples that are in the way of a revert.
+
+        Later edits changed them and did not put them back, or edits that still stand rely on them.
+        """
         triples = [c.triple for c in edit.changes]
         later = await self._store.edits_since(user, edit.revision, triples)
         touching = _ids_by_triple(later, lambda e: (*(c.triple for c in e.changes), *e.relied_on))
@@ -146,11 +148,10 @@ class Historian:
 
 
 def standing_reverts(reverts: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Of each edit that is reverted now the id of the revert, from (revert, reverted) pairs, oldest
-    first.
+    """The reverts that stand, by the id of the edit that each of them reverted.
 
-    A revert stands unless a standing one reverts it. Those are later, so going backwards each is
-    decided when it is met.
+    `reverts` are (revert, reverted) pairs, oldest first. A revert stands unless a later one that
+    stands reverts it. So going backwards, each pair is decided when it is met.
     """
     standing: dict[str, str] = {}
     for revert, reverted in reversed(reverts):
@@ -162,7 +163,7 @@ def standing_reverts(reverts: Sequence[tuple[str, str]]) -> dict[str, str]:
 def _ids_by_triple(
     edits: Iterable[Edit], triples_of: Callable[[Edit], Iterable[Triple]]
 ) -> dict[Triple, list[str]]:
-    """Of each triple the ids of the edits that have it, in their order."""
+    """The ids of the edits that have a triple, by triple, in the order of `edits`."""
     ids: dict[Triple, list[str]] = {}
     for edit in edits:
         for triple in dict.fromkeys(triples_of(edit)):

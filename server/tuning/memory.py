@@ -1,9 +1,8 @@
-"""What the model said, for as long as it is likely to be asked again: after Answer, Personalize
-asks the same question.
+"""What the model said, for as long as it is likely to be asked again.
 
-Kept for each user alone and forgotten with the user: neither an answer nor its timing tells one
-user what another asked. A log-probability depends on the texts alone, so nothing here is ever out
-of date.
+Personalize often asks what Answer has just asked. Each user's answers are kept apart and are
+forgotten with the user, so that neither an answer nor its timing tells one user what another asked.
+A log-probability depends on nothing but the texts, so nothing here is ever out of date.
 """
 
 from __future__ import annotations
@@ -15,13 +14,13 @@ from sys import getsizeof
 from server.tuning.ports import Branch, ContinuationLogprob, Scores
 
 _PROMPT_BYTES = 256
-"""A dictionary and its entry in another, about."""
+"""About what a dictionary takes, and its entry in another."""
 _CONTINUATION_BYTES = 112
-"""A dictionary's entry and a ContinuationLogprob, about."""
+"""About what a dictionary's entry and a ContinuationLogprob take."""
 
 
 class UserMemory:
-    """One user's questions to the model and their answers, the least lately asked forgotten first."""
+    """One user's questions to the model and the answers. The oldest questions are dropped first."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -29,6 +28,7 @@ class UserMemory:
         self.bytes = 0
 
     def of(self, prompt: str, continuation: str) -> ContinuationLogprob | None:
+        """The answer, if it is still known."""
         return self._prompts.get(prompt, {}).get(continuation)
 
     def learn(self, branches: Sequence[Branch], scores: Scores) -> None:
@@ -45,9 +45,9 @@ class UserMemory:
 
 
 class Memories:
-    """The memories of the last `users` users, `bytes_each` at most."""
+    """The memories of the last `users` users, each of at most `bytes_each`."""
 
-    # All that one request asks ahead must find room, or it would be asked again: 1,400
+    # There has to be room for all that one request asks ahead, or it would be asked again: 1,400
     # continuations take 260 KB.
     def __init__(self, users: int = 128, bytes_each: int = 512 << 10) -> None:
         self._most_users = users
@@ -55,8 +55,10 @@ class Memories:
         self._users: OrderedDict[str, UserMemory] = OrderedDict()
 
     def of(self, user: str) -> UserMemory:
-        """The user's memory. A request that still holds it after `forget` writes into what nobody
-        finds again."""
+        """The user's memory.
+
+        A request may still hold it after `forget`. What it then writes, nobody reads.
+        """
         memory = self._users.setdefault(user, UserMemory(self._bytes_each))
         self._users.move_to_end(user)
         if len(self._users) > self._most_users:
@@ -64,7 +66,7 @@ class Memories:
         return memory
 
     def forget(self, user: str) -> None:
-        """Drop what is kept of `user`."""
+        """Drop the user's memory."""
         self._users.pop(user, None)
 
 

@@ -1,7 +1,7 @@
-"""The paper's Equations 1 to 7, on probabilities that the model gave. Pure arithmetic, in nats.
+"""The paper's Equations 1 to 7 on probabilities that the model gave. Pure arithmetic, in nats.
 
 Symbols: q query, a feedback, z a triple that starts at e_q, G the user's view, H the personalized
-triple set. See docs/algorithm.md for the table of symbols and a worked example.
+triple set. docs/algorithm.md has the table of symbols and a worked example.
 """
 
 from __future__ import annotations
@@ -16,8 +16,7 @@ from server.tuning.ports import ContinuationLogprob, Normalization
 
 
 class MissingProbabilities(Exception):
-    """A quantity that the model was not asked for yet: P(a|q,z) for each of these (triple, answer)
-    pairs.
+    """The model has not been asked for P(a|q,z) of these (triple, answer) pairs yet.
 
     Not an error of the request: the use case asks the model and computes again.
     """
@@ -27,14 +26,18 @@ class MissingProbabilities(Exception):
         super().__init__(f"{len(self.pairs)} reasoning probabilities are missing")
 
 
-def comparable(p: float) -> float:
-    """ln P to four decimals: what decisions compare, so that a tie is broken by their rule and not
-    by noise.
+def ln(p: float) -> float:
+    """ln P, minus infinity for 0."""
+    return math.log(p) if p > 0 else -math.inf
 
-    What else runs in the same forward pass may change how the hardware rounds; two numbers that it
-    could have swapped are equal here, and the order that they came in decides.
+
+def comparable(p: float) -> float:
+    """ln P to four decimals, for decisions: ties are broken by their rule and not by noise.
+
+    The hardware may round differently depending on what else runs in the same forward pass. Numbers
+    that it could have swapped are equal here, and the order in which they came decides.
     """
-    return round(math.log(p), 4) if p > 0 else -math.inf
+    return round(ln(p), 4)
 
 
 def probability(logprob: ContinuationLogprob, normalization: Normalization = "mean") -> float:
@@ -67,22 +70,21 @@ class Probabilities:
 
 
 def retrieval_normalizer(view: Neighborhood, probabilities: Probabilities) -> float:
-    """The denominator of Eq. 5: the sum of p(r) over the triples of the view that start at e_q,
-    each counted."""
+    """The denominator of Eq. 5: the sum of p(r) over all triples of the view, each counted."""
     return math.fsum(s.count * probabilities.relations[s.relation] for s in view.slices)
 
 
 def retrieval_probability(
     triple: Triple, view: Neighborhood, probabilities: Probabilities
 ) -> float:
-    """P(z|q), Eq. 5: p(r) / sum p(r'); 0 for a triple outside of the view."""
+    """P(z|q), Eq. 5: p(r) / sum p(r'); 0 for a triple outside the view."""
     if view.find(triple) is None:
         return 0.0
     return probabilities.relations[triple.relation] / retrieval_normalizer(view, probabilities)
 
 
 def posterior(personalized: Sequence[Triple]) -> dict[Triple, float]:
-    """Q(z|q,a), Eq. 3: uniform over H. With fewer than K triples in H, over those."""
+    """Q(z|q,a), Eq. 3: uniform over H, however many triples it has."""
     return {z: 1 / len(personalized) for z in personalized}
 
 
@@ -91,10 +93,10 @@ def retrieval_loss(
 ) -> float:
     """L_retrieve, Eq. 4: -(1/|H|) sum over H of ln P(z|q), without the constant -ln|H| of Eq. 8.
 
-    Infinite while one of H is outside of the view.
+    Infinite as long as a triple of H is outside the view.
     """
     return -math.fsum(
-        q * _log(retrieval_probability(z, view, probabilities))
+        q * ln(retrieval_probability(z, view, probabilities))
         for z, q in posterior(personalized).items()
     )
 
@@ -104,8 +106,7 @@ def reasoning_loss(
 ) -> float:
     """L_reasoning, Eq. 6: -(1/|H|) sum over H of ln P(a|q,z)."""
     return -math.fsum(
-        q * _log(probabilities.reasoning_of(z, feedback))
-        for z, q in posterior(personalized).items()
+        q * ln(probabilities.reasoning_of(z, feedback)) for z, q in posterior(personalized).items()
     )
 
 
@@ -113,55 +114,47 @@ def loss(
     personalized: Sequence[Triple], feedback: str, view: Neighborhood, probabilities: Probabilities
 ) -> float:
     """L, Eq. 7: Eq. 4 plus Eq. 6."""
-    return retrieval_loss(personalized, view, probabilities) + reasoning_loss(
-        personalized, feedback, probabilities
-    )
+    retrieval = retrieval_loss(personalized, view, probabilities)
+    return retrieval + reasoning_loss(personalized, feedback, probabilities)
 
 
 def minimal_loss(
     personalized: Sequence[Triple], feedback: str, probabilities: Probabilities
 ) -> float:
-    """L_min: the smallest Eq. 7 can get, with all retrieval mass on H in equal parts: L_reasoning +
-    ln|H|."""
+    """L_min, the smallest possible Eq. 7: L_reasoning + ln|H|.
+
+    It is reached when all retrieval mass is on H, in equal parts.
+    """
     return reasoning_loss(personalized, feedback, probabilities) + math.log(len(personalized))
 
 
 def evidence_lower_bound(
     personalized: Sequence[Triple], feedback: str, view: Neighborhood, probabilities: Probabilities
 ) -> float:
-    """The right side of Eq. 2: E_Q[ln P(a|q,z)] - KL(Q || P(z|q)). It is -(Eq. 7) + ln|H|, and at
-    most ln P(a|q)."""
+    """The right side of Eq. 2: E_Q[ln P(a|q,z)] - KL(Q || P(z|q)).
+
+    It is -(Eq. 7) + ln|H|, and at most ln P(a|q).
+    """
     divergence = math.fsum(
-        q * (math.log(q) - _log(retrieval_probability(z, view, probabilities)))
+        q * (math.log(q) - ln(retrieval_probability(z, view, probabilities)))
         for z, q in posterior(personalized).items()
     )
     return -reasoning_loss(personalized, feedback, probabilities) - divergence
 
 
 def answer_probability(
-    answer: str,
-    triples: Sequence[Triple],
-    probabilities: Probabilities,
-    normalizer: float | None = None,
+    answer: str, triples: Sequence[Triple], probabilities: Probabilities
 ) -> float:
-    """P(a|q), Eq. 1, over `triples`: sum of P(a|q,z) P(z|q).
+    """P(a|q), Eq. 1, over the facts that an answer rests on: the sum of P(a|q,z) P(z|q).
 
-    Without a normalizer P(z|q) is renormalised over `triples` (the facts that an answer rests on).
-    0 without triples.
+    P(z|q) is renormalised over `triples`. 0 without triples.
     """
-    if not triples:
-        return 0.0
     weights = [probabilities.relations[z.relation] for z in triples]
-    total = math.fsum(weights) if normalizer is None else normalizer
+    total = math.fsum(weights)
     if total == 0:
         return 0.0
-    return (
-        math.fsum(
-            w * probabilities.reasoning_of(z, answer) for w, z in zip(weights, triples, strict=True)
-        )
-        / total
+    weighted = (
+        weight * probabilities.reasoning_of(z, answer)
+        for weight, z in zip(weights, triples, strict=True)
     )
-
-
-def _log(p: float) -> float:
-    return math.log(p) if p > 0 else -math.inf
+    return math.fsum(weighted) / total

@@ -1,5 +1,7 @@
-"""What the method needs from outside: a graph store and a language model. Values in, values out, no
-engine named."""
+"""The ports: what the method needs from a graph store and from a language model.
+
+Values go in and come out. No engine is named.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,11 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A prompt and the continuations whose probability after it is asked for. Each starts with a
-    space.
+    """A prompt, and the continuations whose probability after it is asked for.
 
-    `field` names the request's field that the prompt is made of, `fields` those of the
-    continuations where they come from the request too: what the caller is told to shorten.
+    Each continuation starts with a space. `field` is the field of the request that the prompt is
+    made of. `fields` are those of the continuations, if they come from the request too. If a text
+    is too long, the caller is told to shorten its field.
     """
 
     prompt: str
@@ -32,7 +34,7 @@ class Branch:
     fields: tuple[str, ...] = ()
 
     def field_to_shorten(self, number: int) -> str:
-        """The field that takes the most of the prompt and its continuation `number`."""
+        """The field that takes up most of the prompt and its continuation `number`."""
         if self.fields and len(self.continuations[number]) > len(self.prompt):
             return self.fields[number]
         return self.field
@@ -40,7 +42,7 @@ class Branch:
 
 @dataclass(frozen=True, slots=True)
 class ContinuationLogprob:
-    """ln P(continuation | prompt): the sum over its tokens, and how many they are."""
+    """ln P(continuation | prompt): the sum over its tokens, and their number."""
 
     total: float
     tokens: int
@@ -48,7 +50,7 @@ class ContinuationLogprob:
 
 @dataclass(frozen=True, slots=True)
 class ModelCost:
-    """What a call took: forward passes, tokens that went into the model, tokens generated."""
+    """What a call cost: forward passes, tokens that went into the model, tokens generated."""
 
     forward_passes: int = 0
     tokens_read: int = 0
@@ -64,7 +66,7 @@ class ModelCost:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The log-probabilities of a request's continuations, in its order, and their cost."""
+    """The log-probabilities of a request's continuations, in the same order, and their cost."""
 
     logprobs: tuple[tuple[ContinuationLogprob, ...], ...]
     cost: ModelCost
@@ -72,11 +74,10 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """A prompt to be continued until the model ends, a stop text appears, or `max_tokens` are
-    written.
+    """A prompt to continue until the model ends, a stop text appears, or `max_tokens` are written.
 
-    Greedy without a temperature. `seed` makes a draw repeatable. `field` is the request's field to
-    shorten when the prompt is too long.
+    Without a temperature, the most probable token is always taken. `seed` makes a draw repeatable.
+    `field` is the field of the request to shorten if the prompt is too long.
     """
 
     prompt: str
@@ -89,33 +90,35 @@ class GenerateRequest:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The next characters of a generation, whole ones, and what they cost."""
+    """The next whole characters of a generation, and what they cost."""
 
     text: str
     cost: ModelCost
 
 
 class LanguageModel(Protocol):
-    """A causal language model. It keeps to the call's deadline (`server.tuning.deadline`).
+    """A causal language model.
 
-    Errors: TextTooLong when a text does not fit, RequestTooLarge when all of them together ask too
-    much, ModelBusy when the queue is full, DeadlinePassed when the work was dropped before it
-    reached the model.
+    Work that has not reached the model by the call's deadline (`server.tuning.deadline`) is
+    dropped.
+
+    Errors: TextTooLong if a text does not fit, RequestTooLarge if all texts together ask too much,
+    ModelBusy if the queue is full, DeadlinePassed for work that was dropped.
     """
 
     @property
     def fingerprint(self) -> str:
-        """Weights, tokenizer, device kind and number format."""
+        """Of the weights, the tokenizer, the kind of device and the number format."""
         ...
 
     @property
     def adapter_fingerprint(self) -> str:
-        """The adapter's weights; empty without one."""
+        """Of the adapter's weights; empty without an adapter."""
         ...
 
     @property
     def max_scored_triples(self) -> int:
-        """How many triples a Personalize should score at most on this device."""
+        """The most triples that one Personalize should score on this device."""
         ...
 
     async def score(self, branches: Sequence[Branch]) -> Scores:
@@ -127,7 +130,7 @@ class LanguageModel(Protocol):
         ...
 
     def close(self) -> None:
-        """Finish what is under way, and refuse everything after it."""
+        """Finish the work under way and refuse any other."""
         ...
 
 
@@ -136,10 +139,10 @@ class LanguageModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Where a user's overlay stands. A commit names the snapshot that it was computed on.
+    """Where a user's overlay stands. A commit names the snapshot that it is based on.
 
-    `overlay_id` is random and new after an erase, so that no request begun before it can bring
-    anything back.
+    `overlay_id` is random and changes with an erase, so that no request begun before the erase can
+    bring anything back.
     """
 
     revision: int
@@ -148,21 +151,21 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class ConceptEntry:
-    """What is known of a concept when a query is matched against it, as one user sees it."""
+    """What is known of a concept that a query may be about, as one user sees it."""
 
     concept: Concept
     in_base: bool
     retrievable_triples: int
-    """Base triples of retrievable relations that start here."""
+    """The base triples of retrievable relations that start here."""
     personal_triples: int
-    """Triples that this user added here."""
+    """The triples that this user added here."""
     forms_of: tuple[str, ...] = ()
-    """Keys of the concepts that this word is an inflected form of."""
+    """The keys of the concepts that this word is an inflected form of."""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """A write's identity: its id, a hash of its content, and the response that a repetition gets."""
+    """A write's id, a hash of its content, and the response that a repetition gets."""
 
     request_id: str
     content_hash: str
@@ -171,9 +174,10 @@ class RequestRecord:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A piece of a listing: at most `size` items from behind `cursor` (empty: from the start).
+    """Which piece of a listing to read: at most `size` items after `cursor`.
 
-    It ends before the item that would take it past `max_bytes` as stored, but holds at least one.
+    An empty cursor is the start. The page ends before the item with which its stored form would
+    exceed `max_bytes`, but it holds at least one item.
     """
 
     size: int
@@ -183,7 +187,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Listing(Generic[Item]):
-    """One page of items and the cursor of the next one; empty at the end."""
+    """One page of items, and the cursor of the next page; empty at the end."""
 
     items: tuple[Item, ...]
     next_cursor: str
@@ -191,7 +195,7 @@ class Listing(Generic[Item]):
 
 @dataclass(frozen=True, slots=True)
 class PersonalFact:
-    """A triple that a user added or removed, and by which edit."""
+    """A triple that a user added or removed, and the edit that did it."""
 
     triple: Triple
     mark: Mark
@@ -221,25 +225,26 @@ class StoreCounts:
 
 
 KEPT_RESPONSES = 1_000
-"""Responses of requests that changed nothing, a user: the newest are kept."""
+"""How many responses to requests that changed nothing are kept for each user: the newest."""
 KEPT_ERASURES_S = 30 * 24 * 3600
-"""How long an erase's request id is known: by a hash of user and id, which names neither."""
+"""How long an erase's request id is known. What is kept is a hash that names neither user nor
+id."""
 
 
 class GraphStore(Protocol):
     """A base graph shared by all, and each user's overlay with its history.
 
     The log of edits is the truth; each commit appends one edit with the next revision.
-    `at_revision` is None for the latest, 0 for the base alone. Errors: UnknownRevision, StoreBusy,
+    `at_revision` is None for the latest, 0 for only the base. Errors: UnknownRevision, StoreBusy,
     StoreFull, DataLoss.
 
-    A stored edit that cannot be read fails alone: listings show it as an UnreadableEdit and go on;
-    what needs its content raises UnreadableRecord.
+    A stored edit that cannot be read does no harm to others. Listings show it as an UnreadableEdit
+    and go on; whatever needs its content raises UnreadableRecord.
     """
 
     @property
     def base_fingerprint(self) -> str:
-        """Of the base graph; empty while there is none."""
+        """Of the base graph; empty if there is none."""
         ...
 
     async def snapshot(self, user: str) -> Snapshot:
@@ -255,34 +260,37 @@ class GraphStore(Protocol):
     async def neighborhood(
         self, user: str, head: Concept, limit: int, at_revision: int | None = None
     ) -> Neighborhood:
-        """The triples that start at `head` in the user's view; of each relation at most `limit` of
-        the base's."""
+        """The triples that start at `head` in the user's view.
+
+        At most `limit` of the base's triples are read for each relation.
+        """
         ...
 
     async def page_neighborhood(
         self, user: str, head: Concept, page: Page, at_revision: int
     ) -> Listing[ViewedTriple]:
-        """All triples that start at `head`, the user's added and removed ones first (newest first),
-        then the base's."""
+        """All triples that start at `head`.
+
+        Those that the user added or removed come first, newest first, then the base's.
+        """
         ...
 
     async def find(
         self, user: str, triples: Sequence[Triple]
     ) -> Mapping[Triple, tuple[bool, Mark | None]]:
-        """Of each triple whether the base has it, and the mark that the user's overlay puts on it."""
+        """Whether the base has each triple, and the mark that the user's overlay puts on it."""
         ...
 
     async def personal_facts(
         self, user: str, page: Page, at_revision: int
     ) -> Listing[PersonalFact]:
-        """All that the user added or removed, newest first."""
+        """Everything that the user added or removed, newest first."""
         ...
 
     async def edits(
         self, user: str, page: Page, at_revision: int
     ) -> Listing[Edit | UnreadableEdit]:
-        """The user's edits up to a revision, newest first; `page.max_bytes` is applied to their
-        stored form."""
+        """The user's edits up to a revision, newest first."""
         ...
 
     async def edit(self, user: str, edit_id: str) -> Edit:
@@ -294,17 +302,16 @@ class GraphStore(Protocol):
     ) -> Sequence[Edit]:
         """The edits after `revision` that changed or relied on one of `triples`, oldest first.
 
-        Raises UnreadableRecord when one of them cannot be read.
+        Raises UnreadableRecord if one of them cannot be read.
         """
         ...
 
     async def reverts(self, user: str) -> Sequence[tuple[str, str]]:
-        """(id of an edit that reverts, id of the edit that it reverted) of all the user's reverts,
-        oldest first."""
+        """All the user's reverts, oldest first: (id of the revert, id of the edit it reverted)."""
         ...
 
     async def history(self, user: str) -> Sequence[Edit | UnreadableEdit]:
-        """All of the user's edits, oldest first, of one moment."""
+        """All of the user's edits at one moment, oldest first."""
         ...
 
     async def overlay(self, user: str) -> Overlay:
@@ -312,27 +319,27 @@ class GraphStore(Protocol):
         ...
 
     async def response(self, user: str, request_id: str) -> RequestRecord | None:
-        """What a request with this id was answered, if it committed, with edits or without."""
+        """The response to the request with this id, if it was committed."""
         ...
 
     async def commit(
         self, user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None
     ) -> None:
-        """Append `edits`, whose revisions follow the snapshot's, and the response, all or nothing.
+        """Append `edits`, whose revisions follow the snapshot's, and the response: all or nothing.
 
-        Without edits, only the response is kept (the newest KEPT_RESPONSES a user), and neither an
-        overlay nor a revision comes of it. Raises RevisionMoved when the overlay is not at the
-        snapshot any more, OverlayErased when it was erased since, StoreBusy when the request's id
-        was taken meanwhile, and Internal, with nothing written, for an edit that could not be read
-        back.
+        Without edits, only the response is kept (the newest KEPT_RESPONSES for each user); that
+        makes neither an overlay nor a revision. Raises RevisionMoved if the overlay is no longer at
+        the snapshot, OverlayErased if it was erased since, StoreBusy if another request with this
+        id was committed meanwhile, and Internal for an edit that could not be read back. Then
+        nothing is written.
         """
         ...
 
     async def erase(self, user: str, request_id: str | None = None) -> Erased:
         """Remove everything that is kept about the user, on disk too.
 
-        A repeated `request_id` removes nothing and returns what the first erase removed, for
-        KEPT_ERASURES_S. Raises StoreBusy when the user is erased but traces are still on disk; a
+        For KEPT_ERASURES_S, a repeated `request_id` removes nothing and returns what the first
+        erase removed. Raises StoreBusy if the user is erased but traces are still on disk; a
         repetition finishes the work.
         """
         ...
@@ -349,11 +356,13 @@ class GraphStore(Protocol):
         ...
 
     async def health(self) -> None:
-        """Return when the store answers; raise what hinders it."""
+        """Return if the store can serve requests. Raises the reason if it cannot."""
         ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Finish the work under way and let go of files and connections."""
+        ...
 
 
 Normalization = Literal["mean", "sum"]
-"""How a continuation's token log-probabilities become one: P = exp(mean) (default) or exp(sum)."""
+"""How a continuation's probability is made of its tokens': P = exp(mean) (default) or exp(sum)."""

@@ -1,4 +1,4 @@
-"""The relations between subject and object that make the personalized triple set H (section 4.2)."""
+"""The relations from subject to object that make up the personalized triple set H (section 4.2)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from server.graph.triple import Triple
 from server.tuning.templates import SEPARATOR
 
 TOKENS_PER_RELATION = 12
-"""How many tokens a generated relation may take, its separator with it."""
+"""How many tokens a generated relation may take, with its separator."""
 
 
 def parse_relations(generated: str, vocabulary: Vocabulary, k: int) -> tuple[str, ...]:
     """The first `k` distinct relations in the text `r_1 <sep> r_2 <sep> ...`.
 
-    A text that is one of a relation's phrases is that relation; any other becomes a personal
-    relation.
+    A phrase of a known relation becomes that relation. Any other text becomes a personal relation.
     """
     names = []
     for text in generated.split(SEPARATOR):
@@ -29,7 +28,7 @@ def parse_relations(generated: str, vocabulary: Vocabulary, k: int) -> tuple[str
 
 
 def filled_up(names: Sequence[str], ranked: Iterable[str], k: int) -> tuple[str, ...]:
-    """`names`, followed by the best of `ranked` that are not among them, `k` in all."""
+    """`names`, followed by the best of `ranked` that are not among them; at most `k`."""
     return tuple(dict.fromkeys([*names, *ranked]))[:k]
 
 

@@ -1,7 +1,7 @@
-"""From what the method wants to know to what the model is asked, and back.
+"""Turns what the method wants to know into questions to the model, and the answers into numbers.
 
-Every question is a branch: a prompt and the continuations whose probability counts. Asked together,
-they share their common beginnings (server.lm.packing).
+Every question is a branch: a prompt and the continuations whose probability counts. Branches that
+are asked together share their common beginnings (server.lm.packing).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.graph.concept import Concept
-from server.graph.neighborhood import Neighborhood
+from server.graph.neighborhood import Neighborhood, RelationSlice
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple, verbalize
 from server.tuning.cost import CostMeter
@@ -20,7 +20,7 @@ from server.tuning.ports import Branch, ContinuationLogprob, LanguageModel, Norm
 from server.tuning.templates import extraction_prompt, reasoning_prompt, retrieval_prompt
 
 _ROUNDING = 1e-9
-"""Below this a mass is what rounding left of nothing."""
+"""A smaller mass is floating-point residue, treated as 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +38,26 @@ class Scorer:
     """The request's fields, by their text: what a caller can shorten."""
 
     async def relations(self, relations: Collection[str]) -> dict[str, float]:
-        """p(r) = P(r | T_retrieve(q)) of each relation (Eq. 5)."""
+        """p(r) = P(r | T_retrieve(q)) for each relation (Eq. 5)."""
         return dict((await self.both(relations, {})).relations)
 
     async def reasoning(
         self, wanted: Mapping[Triple, Sequence[str]]
     ) -> dict[tuple[Triple, str], float]:
-        """P(a|q,z) of each triple and each of its answers (Eq. 6)."""
+        """P(a|q,z) for each triple and each of its answers (Eq. 6)."""
         return dict((await self.both((), wanted)).reasoning)
 
     async def both(
         self, relations: Collection[str], wanted: Mapping[Triple, Sequence[str]]
     ) -> Probabilities:
-        """p(r) of `relations` and P(a|q,z) of `wanted`, asked at once."""
-        names, triples = list(dict.fromkeys(relations)), list(wanted)
+        """p(r) of `relations` and P(a|q,z) of `wanted`, asked as one question."""
+        names = list(dict.fromkeys(relations))
         rows = iter(await self.ask(self._branches(names, wanted)))
         of_relations = dict(zip(names, next(rows), strict=True)) if names else {}
-        of_answers = {
-            (z, a): p for z in triples for a, p in zip(wanted[z], next(rows), strict=True)
-        }
+        of_answers = {}
+        for z, answers in wanted.items():
+            for answer, p in zip(answers, next(rows), strict=True):
+                of_answers[z, answer] = p
         return Probabilities(of_relations, of_answers)
 
     async def foresee(
@@ -65,12 +66,11 @@ class Scorer:
         wanted: Mapping[Triple, Sequence[str]],
         ranking: Branch | None,
     ) -> None:
-        """Ask now, as one question, for what is likely to be asked one by one: it is in memory
-        then."""
+        """Ask in one question what is likely to be asked piece by piece: memory has it then."""
         await self.ask([*self._branches(relations, wanted), *([ranking] if ranking else [])])
 
     def remembered(self, relations: Sequence[str]) -> dict[str, float] | None:
-        """p(r) of `relations` where all of them are in memory."""
+        """p(r) of `relations`; None unless all of them are in memory."""
         prompt = retrieval_prompt(self.query, self.subject.text)
         known = {r: self.memory.of(prompt, f" {self.vocabulary.phrase(r)}") for r in relations}
         if None in known.values():
@@ -80,8 +80,7 @@ class Scorer:
     def _branches(
         self, relations: Sequence[str], wanted: Mapping[Triple, Sequence[str]]
     ) -> list[Branch]:
-        """The questions for p(r) of `relations` and for P(a|q,z) of `wanted`: one, and one for each
-        triple."""
+        """The questions for p(r) and P(a|q,z): one for all relations, and one for each triple."""
         branches = []
         if relations:
             phrases = tuple(f" {self.vocabulary.phrase(name)}" for name in relations)
@@ -92,9 +91,11 @@ class Scorer:
         return branches
 
     async def ranked_relations(self, answer: str, object: Concept, k: int) -> list[str]:
-        """The vocabulary's retrievable relations, the most probable under the extraction template
-        first."""
-        row = (await self.ask([self.ranking(answer, object, k)]))[0]
+        """The vocabulary's retrievable relations, the most probable first.
+
+        Their probability is that under the extraction template.
+        """
+        [row] = await self.ask([self.ranking(answer, object, k)])
         relations = self.vocabulary.retrievable()
         order = sorted(range(len(relations)), key=lambda n: (-comparable(row[n]), n))
         return [relations[n].name for n in order]
@@ -106,34 +107,52 @@ class Scorer:
         return Branch(prompt, phrases, field=longest_field({"query": self.query, "answer": answer}))
 
     async def plain(self, answers: Sequence[str]) -> list[float]:
-        """P(a | q) by the query alone: what counts where there are no facts."""
-        return (await self.ask([Branch(self.query, tuple(f" {a}" for a in answers))]))[0]
+        """P(a | q) after the query only, for answers without facts."""
+        [row] = await self.ask([Branch(self.query, tuple(f" {a}" for a in answers))])
+        return row
 
     async def ask(self, branches: Sequence[Branch]) -> list[list[float]]:
-        """The probabilities of all continuations, by branch."""
-        known = {
-            (b.prompt, c): self.memory.of(b.prompt, c) for b in branches for c in b.continuations
-        }
-        unknown: dict[str, list[str]] = {}
-        for (prompt, continuation), logprob in known.items():
-            if logprob is None:
-                unknown.setdefault(prompt, []).append(continuation)
-        if unknown:
-            field_of = {b.prompt: b.field for b in branches}
-            asked = [
-                Branch(
-                    prompt, tuple(continuations), field_of[prompt], self._fields_of(continuations)
-                )
-                for prompt, continuations in unknown.items()
-            ]
+        """The probabilities of all continuations, by branch. The model is asked for new ones."""
+        known = self._remembered(branches)
+        asked = self._unknown(branches, known)
+        if asked:
             scores = await self.model.score(asked)
             self.meter.add(scores.cost)
             self.memory.learn(asked, scores)
             for branch, row in zip(asked, scores.logprobs, strict=True):
-                known.update(
-                    zip(((branch.prompt, c) for c in branch.continuations), row, strict=True)
-                )
-        return [[self._probability(known[b.prompt, c]) for c in b.continuations] for b in branches]
+                for continuation, logprob in zip(branch.continuations, row, strict=True):
+                    known[branch.prompt, continuation] = logprob
+        rows = []
+        for branch in branches:
+            logprobs = [known[branch.prompt, c] for c in branch.continuations]
+            rows.append([self._probability(logprob) for logprob in logprobs])
+        return rows
+
+    def _remembered(
+        self, branches: Sequence[Branch]
+    ) -> dict[tuple[str, str], ContinuationLogprob | None]:
+        """What memory has of each (prompt, continuation); None where it has nothing."""
+        return {
+            (branch.prompt, continuation): self.memory.of(branch.prompt, continuation)
+            for branch in branches
+            for continuation in branch.continuations
+        }
+
+    def _unknown(
+        self,
+        branches: Sequence[Branch],
+        known: Mapping[tuple[str, str], ContinuationLogprob | None],
+    ) -> list[Branch]:
+        """One branch for each prompt, with the continuations that are not in memory."""
+        unknown: dict[str, list[str]] = {}
+        for (prompt, continuation), logprob in known.items():
+            if logprob is None:
+                unknown.setdefault(prompt, []).append(continuation)
+        field_of = {branch.prompt: branch.field for branch in branches}
+        return [
+            Branch(prompt, tuple(new), field_of[prompt], self._fields_of(new))
+            for prompt, new in unknown.items()
+        ]
 
     def _fields_of(self, continuations: Sequence[str]) -> tuple[str, ...]:
         return tuple(self.fields.get(c.removeprefix(" "), "query") for c in continuations)
@@ -144,14 +163,17 @@ class Scorer:
 
 
 def longest_field(texts: Mapping[str, str]) -> str:
-    """The field, of texts by field, that takes the most of a prompt made of them."""
+    """The field whose text takes the most of a prompt, given the texts by field."""
     return max(texts, key=lambda name: len(texts[name]))
 
 
 @dataclass(frozen=True, slots=True)
 class ScoringBudget:
-    """How much of a neighborhood is scored: triples by P(z|q) until `mass`, at most `triples`;
-    personal ones always."""
+    """How much of a neighborhood is scored.
+
+    The base's triples in the order of P(z|q) until they hold `mass` of it, at most `triples` of
+    them; personal triples always.
+    """
 
     mass: float = 0.99
     triples: int = 64
@@ -160,9 +182,10 @@ class ScoringBudget:
 def triples_to_score(
     view: Neighborhood, probabilities: Probabilities, budget: ScoringBudget
 ) -> list[Triple]:
-    """The triples of the view that are worth a question, the most probably retrieved first.
+    """The triples of the view that are worth a question.
 
-    Within a relation all have the same P(z|q): the user's own come first, then the heaviest.
+    The user's own come first, then the base's, the most probably retrieved first. Within a
+    relation all have the same P(z|q), and the heaviest come first.
     """
     chosen = [v.triple for s in view.slices for v in s.personal]
     normalizer = retrieval_normalizer(view, probabilities)
@@ -170,9 +193,11 @@ def triples_to_score(
         return chosen
     mass = sum(probabilities.relations[z.relation] for z in chosen) / normalizer
     taken = 0
-    for part in sorted(
-        view.slices, key=lambda s: (-comparable(probabilities.relations[s.relation]), s.relation)
-    ):
+
+    def order(part: RelationSlice) -> tuple[float, str]:
+        return -comparable(probabilities.relations[part.relation]), part.relation
+
+    for part in sorted(view.slices, key=order):
         share = probabilities.relations[part.relation] / normalizer
         for viewed in part.base:
             if mass >= budget.mass - _ROUNDING or taken >= budget.triples:
@@ -184,8 +209,7 @@ def triples_to_score(
 
 
 def unscored_mass(view: Neighborhood, probabilities: Probabilities, feedback: str) -> float:
-    """The retrieval mass of the view's triples whose P(a|q,z) is unknown: Eq. 1 is uncertain by at
-    most this."""
+    """The retrieval mass of the triples whose P(a|q,z) is unknown: the most that Eq. 1 misses."""
     normalizer = retrieval_normalizer(view, probabilities)
     if normalizer == 0:
         return 0.0
@@ -199,7 +223,7 @@ def unscored_mass(view: Neighborhood, probabilities: Probabilities, feedback: st
 
 
 def grouped(pairs: Iterable[tuple[Triple, str]]) -> dict[Triple, list[str]]:
-    """Pairs of a triple and an answer, by triple."""
+    """The distinct answers in `pairs`, by triple."""
     answers: dict[Triple, list[str]] = {}
     for triple, answer in pairs:
         if answer not in answers.setdefault(triple, []):

@@ -1,8 +1,7 @@
-"""The paper's three templates, to the byte (sections 4.2 "Knowledge Retrieval" and
-"Knowledge-enhanced Reasoning").
+"""The paper's three templates, to the byte.
 
-A prompt ends without a space; the continuation that is scored or generated after it starts with
-one.
+They are in sections 4.2, "Knowledge Retrieval" and "Knowledge-enhanced Reasoning". A prompt ends
+without a space; the continuation that is scored or generated after it starts with one.
 """
 
 from __future__ import annotations
@@ -11,10 +10,13 @@ import hashlib
 from collections.abc import Sequence
 
 RETRIEVAL = "To answer the query: {query}, I need information {subject}"
-REASONING = "Answer the query considering the user's personalized facts. <question>: {query} <facts>: {facts} <answer>:"
+REASONING = (
+    "Answer the query considering the user's personalized facts."
+    " <question>: {query} <facts>: {facts} <answer>:"
+)
 EXTRACTION = (
-    "Based on the provided query and answer, identify {k} types of relationships between the subject <subject> and the"
-    " object <object>, considering the context of the query and answer."
+    "Based on the provided query and answer, identify {k} types of relationships between the"
+    " subject <subject> and the object <object>, considering the context of the query and answer."
     " <query>: {query} <answer>: {answer} <subject>: {subject} <object>: {object} <relation>:"
 )
 SEPARATOR = "<sep>"
@@ -31,12 +33,16 @@ def retrieval_prompt(query: str, subject: str) -> str:
 
 
 def reasoning_prompt(query: str, facts: Sequence[str]) -> str:
-    """T_reasoning(q, z): the next words are the answer, given the verbalised `facts` (Eq. 6). Needs
-    one fact or more."""
+    """T_reasoning(q, z): the next words are the answer, given verbalised facts (Eq. 6).
+
+    There must be at least one fact.
+    """
     return REASONING.format(query=query, facts=FACT_SEPARATOR.join(facts))
 
 
 def extraction_prompt(query: str, answer: str, subject: str, object: str, k: int) -> str:
-    """The instruction whose continuation is `r_1 <sep> r_2 <sep> ... <sep> r_K`, relations from
-    subject to object."""
+    """The extraction template: the next words are K relations from subject to object.
+
+    They have the form `r_1 <sep> r_2 <sep> ... <sep> r_K`.
+    """
     return EXTRACTION.format(query=query, answer=answer, subject=subject, object=object, k=k)

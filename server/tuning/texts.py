@@ -1,11 +1,13 @@
-"""When an answer says what was expected, and what a feedback names.
+"""Whether an answer says what was expected, and which concept a feedback names.
 
-Equal means equal: two answers are one if they differ only in case, in outer blanks and quotes, in a
-final stop, or in a leading article. Signs count ("C" is not "C++", "2.5" is not "2", "AB-123" is
-not "AB 123"), and so do further words: "Porto Alegre" is not "Porto", nor is "Porto, Portugal", as
-"Paris, Texas" is not "Paris". Forms of one sign do not count, as they do not in keys
-(server.graph.concept): a minus may be U+2212. An answer may go on after what it says, where what
-follows opens a new clause: "vegetables, because they are healthy".
+Two answers are the same if they differ only in case, outer blanks and quotes, a final stop, or a
+leading article. Signs count: "C" is not "C++", "2.5" is not "2", "AB-123" is not "AB 123". So do
+further words: "Porto Alegre" is not "Porto", nor is "Porto, Portugal", just as "Paris, Texas" is
+not "Paris". Different forms of one sign do not count, as in keys (server.graph.concept): a minus
+may be U+2212.
+
+An answer may go on after what it says, if a new clause opens there: "vegetables, because they are
+healthy".
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ _QUOTED = re.compile(
 )
 _STOPS = ".。．｡।۔።։။"
 _MARKS = "!?;:,！？；：，、،؛؟"
-"""What may end a sentence or a name: "vegetables!", "Yahoo!"."""
+"""Marks that may end a sentence or a name: "vegetables!", "Yahoo!"."""
 _RAISED = re.compile("(?<=\\d)([⁰¹²³⁴-⁹]+)")
 _FRACTION = re.compile("(?<=\\d)([¼-¾⅐-⅞↉])")
 _ABBREVIATION_STOP = re.compile(r"(?<=\w)\.(?=\s)")
@@ -34,28 +36,33 @@ def _words(text: str) -> frozenset[str]:
 
 _ABBREVIATIONS = _words(
     """
-    adm ave blvd bros capt cie co col corp cpl dept dr est ft gen gov hon inc jr lt ltd maj messrs mlle mme mr mrs ms mt
-    mts nr pres prof rd rep rev sen sgt sr st ste univ vs
+    adm ave blvd bros capt cie co col corp cpl dept dr est ft gen gov hon inc jr lt ltd maj messrs
+    mlle mme mr mrs ms mt mts nr pres prof rd rep rev sen sgt sr st ste univ vs
     """
 )
 _NUMBERED = _words("ch fig no nr op p pp vol")
-"""Shortened only where a figure follows: "No. 5"."""
+"""Abbreviations only before a figure: "No. 5"."""
 
 _PRONOUNS = _words("he i it she that there these they this those we you")
 _CAUSES = _words(
     """
     although because since though
-    çünkü denn eftersom fordi omdat parce perché poiché porque puisque weil क्योंकि لأن поскольку потому
+    çünkü denn eftersom fordi omdat parce perché poiché porque puisque weil
+    क्योंकि لأن поскольку потому
     """
 )
-"""What opens a clause with no comma before it."""
+"""Words that open a clause without a comma before them."""
 _JOINED_CAUSES = ("因为", "因為", "由于", "由於", "なぜなら", "というのも", "왜냐하면")
 _OPENERS = _PRONOUNS | _words(
     """
-    according especially however including instead not rather such thanks where whereas which while who whom whose
+    according especially however including instead not rather such thanks where whereas which while
+    who whom whose
     """
 )
-"""What opens a clause after a comma, a dash or a bracket. Articles do where no list goes on."""
+"""Words that open a clause after a comma, a dash or a bracket.
+
+Articles do so too, unless a list goes on.
+"""
 _OPENING_PAIRS = {
     ("of", "course"),
     ("in", "fact"),
@@ -72,19 +79,21 @@ _LIST_GOES_ON = re.compile(
     r"[,;、،]|\b(?:and|or) (?:an?|the|my|your|his|her|its|our|their)\b", re.IGNORECASE
 )
 _COPULA = re.compile("(?:です|でした|である|입니다|이에요|예요|ครับ|ค่ะ|คะ)$")
-"""What makes a sentence of a word where no blank stands between: 緑茶です."""
+"""Endings that make a sentence of a word without a blank between them: 緑茶です."""
 
 _BOUNDARY = re.compile(
     r"(?P<mark>(?:\.\.\.|[.,;:!?])(?=\s|[^\x00-\x7f])|[。、।۔።။،؛؟]|\s[-–(](?=\s|\w)|\s?—)\s*|\s+"
     r"|(?=" + "|".join(_JOINED_CAUSES) + ")"
 )
 _MAX_TRIMMINGS = 48
-"""By how many characters the clause that says it may differ from what is expected: quotes,
-articles, a copula."""
+"""How many characters a clause may have more or less than the expected answer.
+
+They are its quotes, articles and copula.
+"""
 
 
 def normalized_answer(text: str) -> str:
-    """`text` in the form in which answers are compared: equal where they say the same."""
+    """`text` in the form in which answers are compared."""
     text = _one_form(text)
     text = _unquoted(_without_stop(_unquoted(text)))
     words = _ABBREVIATION_STOP.sub("", text).split()
@@ -97,8 +106,9 @@ def normalized_answer(text: str) -> str:
 def same_answer(answer: str, expected: str) -> bool:
     """Whether the whole of `answer` is what was expected.
 
-    Beyond normalized_answer: a name keeps its article ("Who" is not "The Who") and its final mark
-    ("Yahoo" is not "Yahoo!"), and what `object_text` makes of the feedback is the feedback.
+    That is more than equality by `normalized_answer`. A name keeps its article ("Who" is not "The
+    Who") and its final mark ("Yahoo" is not "Yahoo!"). The `object_text` of the feedback is the
+    feedback.
     """
     given, wanted = normalized_answer(answer), normalized_answer(expected)
     if not wanted:
@@ -112,27 +122,26 @@ def same_answer(answer: str, expected: str) -> bool:
 
 
 def says(answer: str, expected: str, others: Collection[str] = ()) -> bool:
-    """Whether `answer` says what was expected: the whole of it, or all of it before a new clause
-    opens.
+    """Whether `answer`, or all of it up to a new clause, is what was expected.
 
-    `others` are values that something else is known by: an answer that is one of them whole says
-    that one.
+    `others` are other known values. An answer that as a whole is one of them says that one.
     """
-    if same_answer(answer, expected) or _same_with_copula(answer, expected):
+    if _is_said(answer, expected):
         return True
-    if not any(
-        same_answer(head, expected) or _same_with_copula(head, expected)
-        for head in _clauses(answer, expected)
-    ):
+    if not any(_is_said(head, expected) for head in _clauses(answer, expected)):
         return False
     return not any(same_answer(answer, other) for other in others)
 
 
-def object_text(answer: str) -> str:
-    """The concept that a feedback names where the caller names none.
+def _is_said(answer: str, expected: str) -> bool:
+    return same_answer(answer, expected) or _same_with_copula(answer, expected)
 
-    The answer without outer quotes, final stop, and articles or possessives before a small letter.
-    Names keep theirs: "The Who", "D.C.", "Yahoo!".
+
+def object_text(answer: str) -> str:
+    """The text of the concept that a feedback names, if the caller names none.
+
+    It is the answer without outer quotes, a final stop, and articles or possessives before a small
+    letter. Names keep theirs: "The Who", "D.C.", "Yahoo!".
     """
     text, trimmed = "", answer.strip()
     while trimmed != text:
@@ -145,13 +154,12 @@ def object_text(answer: str) -> str:
 
 
 def _one_form(text: str) -> str:
-    """`text` as keys have it, but for its case; figures that are raised or a fraction stay apart
-    from those before."""
-    return one_form(
-        _FRACTION.sub(r" \1", _RAISED.sub(r"^\1", text))
-        .replace("\u2012", "-")
-        .replace("\u2013", "-")
-    )
+    """`text` with one form for each sign, as in keys, but in its own case.
+
+    Raised figures and fractions stay apart from the figures before them.
+    """
+    apart = _FRACTION.sub(r" \1", _RAISED.sub(r"^\1", text))
+    return one_form(apart.replace("\u2012", "-").replace("\u2013", "-"))
 
 
 def _unquoted(text: str) -> str:
@@ -165,13 +173,14 @@ def _unquoted(text: str) -> str:
 
 
 def _without_stop(text: str) -> str:
-    """`text` without one final stop. An ellipsis is none, nor is a stop that is all there is."""
+    """`text` without a final stop. An ellipsis stays, and so does a stop that is all there is."""
     bare = text[:-1].rstrip()
-    return bare if bare and text[-1] in _STOPS and bare[-1] not in _STOPS else text
+    has_stop = bool(bare) and text[-1] in _STOPS and bare[-1] not in _STOPS
+    return bare if has_stop else text
 
 
 def _without_final_mark(text: str) -> str:
-    """`text` without the mark that ends it as a sentence, but with one that may belong to a name."""
+    """`text` without the mark that ends a sentence; a name keeps one that may be its own."""
     bare = text[:-1].rstrip()
     if not any(character.isalnum() for character in bare):
         return text
@@ -208,13 +217,14 @@ def _lacks_article(answer: str, expected: str) -> bool:
 
 
 def _is_plain(text: str, bare: str) -> bool:
-    """Whether `text`, `bare` without its final marks, is of ordinary words, so that a mark ends no
-    name."""
+    """Whether `text` consists of ordinary words, so that its final mark is not part of a name.
+
+    `bare` is `text` without its final marks.
+    """
     words = _one_form(text).split()
-    is_small = all(not word[0].isupper() for word in words) or (
-        len(words) > 1 and words[0].casefold() in ARTICLES
-    )
-    return is_small and all(character.isalpha() or character in " '-" for character in bare)
+    begins_with_article = len(words) > 1 and words[0].casefold() in ARTICLES
+    is_ordinary = begins_with_article or not any(word[0].isupper() for word in words)
+    return is_ordinary and all(character.isalpha() or character in " '-" for character in bare)
 
 
 # Clauses
@@ -227,11 +237,14 @@ def _same_with_copula(answer: str, expected: str) -> bool:
 
 
 def _clauses(answer: str, expected: str) -> Iterator[str]:
-    """What `answer` begins with, up to each place near the length of `expected` where a new clause
-    opens."""
+    """The beginnings of `answer`, up to each place where a new clause opens.
+
+    Only places near the length of `expected` count.
+    """
     text = _one_form(re.sub(r"\s*[\r\n]+\s*", "; ", answer.strip()))
     length = len(_one_form(expected))
-    for found in _BOUNDARY.finditer(text, max(0, length - _MAX_TRIMMINGS), length + _MAX_TRIMMINGS):
+    first, last = max(0, length - _MAX_TRIMMINGS), length + _MAX_TRIMMINGS
+    for found in _BOUNDARY.finditer(text, first, last):
         head, rest = text[: found.start()], text[found.end() :]
         if head and rest and _opens_clause(head, (found["mark"] or "").strip(), rest):
             yield head
@@ -239,6 +252,7 @@ def _clauses(answer: str, expected: str) -> Iterator[str]:
 
 def _opens_clause(head: str, mark: str, rest: str) -> bool:
     """Whether `rest` is a clause of its own, rather than more of the value that `head` begins."""
+    # A cause or a sentence's end opens one by itself.
     if rest.startswith(_JOINED_CAUSES):
         return True
     if mark in (".", "..."):
@@ -247,9 +261,13 @@ def _opens_clause(head: str, mark: str, rest: str) -> bool:
         return True
     if mark in ("!", "?") and not rest[0].isascii():
         return True
+
+    # A capital goes on with a title: "Alien: Covenant", "Yes, Minister".
     words = _first_words(rest)
     if mark not in ("!", "?", ";") and rest[0].isupper() and words[0].partition("'")[0] != "i":
-        return False  # more of a title: "Alien: Covenant", "Yes, Minister"
+        return False
+
+    # Otherwise its first words decide, and after a semicolon or a colon its length.
     if _opens_with(words, mark):
         return True
     if mark in (",", "-", "—", "(") and words[0] in ARTICLES:
@@ -261,36 +279,38 @@ def _opens_clause(head: str, mark: str, rest: str) -> bool:
 
 
 def _first_words(text: str) -> list[str]:
-    """The first words of `text`, in small letters and without the marks around them."""
+    """The first four words of `text`, in small letters and without the marks around them."""
     return [word.strip("\"'().,;:!?،").casefold() for word in text.split(maxsplit=4)[:4]]
 
 
 def _opens_with(words: list[str], mark: str) -> bool:
-    """Whether words like these open a clause behind `mark`, or behind a blank where it is empty."""
+    """Whether these words open a clause after `mark`, or after a blank if `mark` is empty."""
     first, second = words[0], words[1] if len(words) > 1 else ""
-    subject = first.partition("'")[0]
-    if first in _CAUSES or (first in ("as", "for") and second.partition("'")[0] in _PRONOUNS):
+    subject, second_subject = first.partition("'")[0], second.partition("'")[0]
+    if first in _CAUSES or (first in ("as", "for") and second_subject in _PRONOUNS):
         return True
     if first in _COORDINATORS:
-        has_subject = second.partition("'")[0] in _PRONOUNS and (len(words) > 2 or "'" in second)
+        has_subject = second_subject in _PRONOUNS and (len(words) > 2 or "'" in second)
         return has_subject or (bool(mark) and first == "but" and second == "not")
     if not mark:
         return False
     if subject in _PRONOUNS:
         return "'" in first or (bool(second) and second not in _COORDINATORS)
-    return (
-        first in _OPENERS or (first, second) in _OPENING_PAIRS or (first in _ADVERBS and not second)
-    )
+    if first in _ADVERBS and not second:
+        return True
+    return first in _OPENERS or (first, second) in _OPENING_PAIRS
 
 
 def _is_shortened(word: str, rest: str) -> bool:
-    """Whether the stop after `word` shortens it rather than ends a sentence: "Dr. Lee", "No. 5",
-    "J. K."."""
+    """Whether `word` is an abbreviation, so that the stop after it does not end a sentence.
+
+    It is in "Dr. Lee", "No. 5" and "J. K.".
+    """
     bare = word.casefold().strip("\"'(")
-    if (
-        bare[-1:].isdigit() or "." in bare
-    ):  # "2. Bundesliga", "U.S. Steel", but "D.C. He was born there."
+    # "2. Bundesliga", "U.S. Steel", but "D.C. He was born there."
+    if bare[-1:].isdigit() or "." in bare:
         return not _opens_with(_first_words(rest), ".")
     if bare in _NUMBERED and rest[0].isdigit():
         return True
-    return (len(bare) == 1 and bare.isascii() and bare.isalpha()) or bare in _ABBREVIATIONS
+    is_initial = len(bare) == 1 and bare.isascii() and bare.isalpha()
+    return is_initial or bare in _ABBREVIATIONS

@@ -1,4 +1,4 @@
-"""The use case Erase: everything that this service keeps about a user goes."""
+"""The use case Erase: remove everything that this service keeps about a user."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from server.writing.turns import UserTurns, uncut
 
 
 class Erasing:
-    """Erases users: what the store keeps of them, and what the model said about their queries."""
+    """Erases users: what the store holds, and what is remembered of the model's answers."""
 
     def __init__(self, store: GraphStore, turns: UserTurns, memories: Memories) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Turns: one user's writes follow one another, and none of them is cut in the middle."""
+"""Turns: a user's writes follow one another, and none is cut off in the middle."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 class UserTurns:
     """A queue for each user's writes within this process.
 
-    Writes of other processes are noticed at the commit, by the revision.
+    Writes by other processes are noticed at the commit, by the revision.
     """
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class UserTurns:
 async def uncut(work: Awaitable[T]) -> T:
     """Finish `work` even if the caller is cancelled; the cancellation is raised afterwards."""
     task = asyncio.ensure_future(work)
-    # After a cancellation nobody awaits the task. asyncio logs an exception that nobody looked at.
+    # After a cancellation nobody awaits the task. asyncio would log an exception nobody looked at.
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         return await asyncio.shield(task)

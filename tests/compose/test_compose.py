@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from demo.processes import ROOT
 from kgt.addresses import for_client
 from server.health import SERVING, status_of
-from tests.neo4j.database import docker_answers, free_port, new_password, until
+from testbed.neo4j import docker_answers, new_password
+from testbed.processes import ROOT, free_port, until
 
 pytestmark = pytest.mark.story
 
@@ -27,7 +27,7 @@ BUILD_S, READY_S = 3_000, 180
 
 
 class Compose:
-    """The compose file under a project name and on ports of its own."""
+    """The compose file, with a project name and ports of its own."""
 
     def __init__(self, command: list[str], password: str) -> None:
         self._command = [*command, "-p", f"kgt-test-{secrets.token_hex(3)}"]
@@ -44,15 +44,20 @@ class Compose:
     def run(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [*self._command, *arguments],
-            cwd=ROOT, env=self._environment, capture_output=True, text=True, timeout=BUILD_S, check=False,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=BUILD_S,
+            check=False,
+        )
         assert done.returncode == 0 or not check, (
             f"{arguments}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
         )
         return done
 
     def kgt(self, *arguments: str) -> dict[str, Any]:
-        """The `kgt` command, as JSON."""
+        """What the `kgt` command prints, as JSON."""
         command = [sys.executable, "-m", "kgt", *arguments, "--server", self.address, "--json"]
         done = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
@@ -62,8 +67,10 @@ class Compose:
         return document
 
     def up(self) -> None:
-        """As `make up` does: built first, for compose 1 would pull the loader's image, which is the
-        server's."""
+        """Build and start everything, as `make up` does.
+
+        Without the build, compose 1 would try to pull the loader's image, which is the server's.
+        """
         self.run("build")
         with self._logs_when_it_fails():
             self.run("up", "-d")
@@ -107,7 +114,7 @@ def command() -> list[str]:
 
 @contextlib.contextmanager
 def project(command: list[str]) -> Iterator[Compose]:
-    """A project of its own, of which nothing stays."""
+    """A project of its own. Nothing of it stays."""
     compose = Compose(command, new_password())
     try:
         yield compose
@@ -124,9 +131,8 @@ def compose(command: list[str]) -> Iterator[Compose]:
 
 def test_without_a_password_it_stops_and_says_so(command: list[str], tmp_path: Path) -> None:
     (tmp_path / "empty.env").write_text("")
-    refused = Compose([*command, "--env-file", str(tmp_path / "empty.env")], "").run(
-        "config", check=False
-    )
+    without = Compose([*command, "--env-file", str(tmp_path / "empty.env")], "")
+    refused = without.run("config", check=False)
     assert refused.returncode != 0
     assert "make up" in refused.stderr
 
@@ -144,11 +150,8 @@ def test_what_was_personalized_is_there_after_a_restart(compose: Compose) -> Non
 def test_the_server_is_nobody_and_writes_nothing(compose: Compose) -> None:
     assert compose.run("exec", "-T", "server", "id", "-u").stdout.strip() == "10001"
     assert compose.run("exec", "-T", "server", "touch", "/opt/kgt/x", check=False).returncode != 0
-    assert (
-        compose.run("exec", "-T", "server", "python", "-m", "server.health")
-        .stdout.strip()
-        .endswith("SERVING")
-    )
+    health = compose.run("exec", "-T", "server", "python", "-m", "server.health")
+    assert health.stdout.strip().endswith("SERVING")
 
 
 def test_an_empty_graph_is_filled_by_neo4j_admin_once(command: list[str]) -> None:
@@ -156,12 +159,10 @@ def test_an_empty_graph_is_filled_by_neo4j_admin_once(command: list[str]) -> Non
         compose.run("build")
         compose.run("--profile", "offline", "up", "offline")
         compose.up()
-        assert compose.run("logs", "--no-color", "loader").stdout.splitlines()[1:] == [], (
-            "the loader found it there"
-        )
+        log = compose.run("logs", "--no-color", "loader")
+        assert log.stdout.splitlines()[1:] == [], "the loader found it there"
         assert compose.kgt("answer", "-u", "alice", ENJOY)["text"]
         again = compose.run("--profile", "offline", "up", "offline", check=False)
         assert again.returncode != 0
-        assert (
-            "holds a database already" in compose.run("logs", "--no-color", "offline-files").stdout
-        )
+        log = compose.run("logs", "--no-color", "offline-files")
+        assert "holds a database already" in log.stdout

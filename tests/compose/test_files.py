@@ -1,4 +1,4 @@
-"""The image's and compose's files, as far as they can be read without an engine."""
+"""The files of the image and of compose, as far as they can be read without an engine."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
-from demo.processes import ROOT
 from kgload.targets.neo4j_offline import SCRIPT
+from testbed.processes import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 
 
-def test_everything_is_published_on_loopback_alone() -> None:
+def test_everything_is_published_on_loopback_only() -> None:
     ports = [port for service in COMPOSE["services"].values() for port in service.get("ports", [])]
     assert len(ports) == 3
     assert all(port.startswith("127.0.0.1:") for port in ports)
@@ -32,7 +32,7 @@ def test_the_password_has_no_default() -> None:
     assert all(use.startswith(":?") for use in uses)
 
 
-def test_server_and_loader_run_with_nothing_to_write_and_nothing_to_gain() -> None:
+def test_server_and_loader_can_write_nothing_and_gain_no_rights() -> None:
     for name in ("server", "loader"):
         service = COMPOSE["services"][name]
         assert service["read_only"] is True
@@ -44,9 +44,7 @@ def test_server_and_loader_run_with_nothing_to_write_and_nothing_to_gain() -> No
     assert re.search(r"^USER \d+:\d+$", DOCKERFILE, re.MULTILINE)
 
 
-def test_the_offline_route_is_two_steps_that_run_when_asked_for_and_find_each_other_s_files() -> (
-    None
-):
+def test_the_offline_steps_run_when_asked_for_and_find_each_other_s_files() -> None:
     files, importing = COMPOSE["services"]["offline-files"], COMPOSE["services"]["offline"]
     for service in (files, importing):
         assert service["profiles"] == ["offline"]
@@ -67,7 +65,7 @@ CAPABILITIES = {
     "neo4j": {"CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETGID", "SETUID"},
     "offline": {"CHOWN", "DAC_OVERRIDE", "FOWNER"},
 }
-"""What a service that begins as root needs of root's rights."""
+"""Which of root's rights a service that begins as root needs."""
 
 
 @pytest.mark.parametrize("name", COMPOSE["services"])
@@ -84,7 +82,7 @@ def test_each_service_has_few_rights_and_bounds(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OURS)
-def test_what_is_of_this_project_writes_nothing_but_a_bounded_tmp(name: str) -> None:
+def test_this_project_s_services_write_only_a_bounded_tmp(name: str) -> None:
     service = COMPOSE["services"][name]
     assert service["read_only"] is True
     assert service["tmpfs"] == ["/tmp:size=1g"]
@@ -106,37 +104,36 @@ def test_the_image_listens_on_its_own_loopback_unless_it_is_told() -> None:
 
 def test_each_base_image_is_named_by_a_variable_that_can_hold_a_digest() -> None:
     assert {line for line in DOCKERFILE.splitlines() if line.startswith("FROM")} == {
-        "FROM ${PYTHON} AS packages", "FROM packages AS model", "FROM packages AS code", "FROM ${PYTHON}",
-    }  # fmt: skip
+        "FROM ${PYTHON} AS packages",
+        "FROM packages AS model",
+        "FROM packages AS code",
+        "FROM ${PYTHON}",
+    }
     (default,) = re.findall(r"^ARG PYTHON=(.*)$", DOCKERFILE, re.MULTILINE)
-    assert (
-        COMPOSE["services"]["server"]["build"]["args"]["PYTHON"]
-        == f"${{KGT_PYTHON_IMAGE:-{default}}}"
-    )
+    arguments = COMPOSE["services"]["server"]["build"]["args"]
+    assert arguments["PYTHON"] == f"${{KGT_PYTHON_IMAGE:-{default}}}"
     images = {service["image"] for service in COMPOSE["services"].values()}
     assert images == {"${KGT_IMAGE:-kgt:latest}", "${KGT_NEO4J_IMAGE:-neo4j:5.26.30-community}"}
 
 
 def pin_images(folder: Path, inspected: str) -> subprocess.CompletedProcess[str]:
-    """Pins with an engine that knows for each image what `inspected` says, over an .env with a
-    password."""
+    """Pin the images, with an .env that has a password.
+
+    The engine is a script that prints `inspected` for each image.
+    """
     engine = folder / "docker"
     engine.write_text(f'#!/bin/sh\n[ "$1" = pull ] || printf "{inspected}"\n')
     engine.chmod(0o700)
     (folder / ".env").write_text("KGT_NEO4J_PASSWORD=secret\nKGT_NEO4J_IMAGE=old\n")
-    command = [
-        "sh",
-        str(ROOT / "docker" / "pin-images.sh"),
-        str(ROOT / "docker-compose.yml"),
-        str(folder / ".env"),
-    ]
+    script, compose = ROOT / "docker" / "pin-images.sh", ROOT / "docker-compose.yml"
+    command = ["sh", str(script), str(compose), str(folder / ".env")]
     environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=60, check=False
     )
 
 
-def test_pinned_images_are_in_the_environment_beside_the_password(tmp_path: Path) -> None:
+def test_pinned_images_are_in_the_environment_next_to_the_password(tmp_path: Path) -> None:
     digest = f"sha256:{'0' * 64}"
     done = pin_images(tmp_path, f"somewhere/image@{digest}\\n")
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,5 +1,7 @@
-"""One suite that every LanguageModel passes. A model's own tests subclass it and provide
-`language_model`."""
+"""The suite that every LanguageModel passes.
+
+A model's own tests subclass it and provide the fixture `language_model`.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,7 @@ FACTS = [
 
 
 class LanguageModelConformance:
-    """What any model does. Subclasses provide the fixture `language_model`."""
+    """What every model does."""
 
     async def test_each_continuation_of_each_branch_has_a_logprob_in_order(
         self, language_model: LanguageModel

@@ -1,7 +1,6 @@
-"""python -m tests.fuzz: the fuzzer with other draws in every round, until the time is up or it
-finds something.
+"""python -m tests.fuzz: run the fuzzer with new draws until the time is up or it finds something.
 
-What it finds is printed as hypothesis prints it: the shortest list of calls that does it.
+Hypothesis prints what it finds: the shortest list of calls that shows it.
 """
 
 from __future__ import annotations

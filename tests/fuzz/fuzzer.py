@@ -1,7 +1,7 @@
 """A client that sends anything to a real server, and what has to hold whatever it sends.
 
-No answer is INTERNAL or UNKNOWN, none shows a stack trace, the log holds neither a stack trace nor
-what users wrote, and a witness who has nothing to do with it reads their own writes all the while.
+No answer is INTERNAL or UNKNOWN, and none shows a stack trace. The log holds neither a stack trace
+nor what users wrote. A witness, who has nothing to do with all this, can read their own writes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _WITNESS = "witness"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call: an RPC and the messages sent (several for a stream), or raw bytes in their place."""
+    """One call of an RPC, with messages (several for a stream) or with raw bytes."""
 
     method: str
     messages: Sequence[Message] = ()
@@ -45,7 +45,7 @@ class Call:
 
 @dataclass(slots=True)
 class Fuzzer:
-    """Sends calls over one channel and remembers what the server answered, to be sent back to it."""
+    """Sends calls over one channel, and remembers the answers in order to send them back."""
 
     channel: grpc.Channel
     log: _Log
@@ -66,7 +66,8 @@ class Fuzzer:
                 self._remember(response)
             code, details = grpc.StatusCode.OK, ""
             if call.method not in LEAVING:
-                self.users |= {message.user for message in call.messages[:1]}  # type: ignore[attr-defined]
+                first: Sequence[Any] = call.messages[:1]
+                self.users |= {message.user for message in first}
         except grpc.RpcError as error:
             code, details = error.code(), error.details() or ""
         self.outcomes[call.method, code.name] += 1
@@ -82,7 +83,7 @@ class Fuzzer:
         assert CANARY not in text, [line for line in text.splitlines() if CANARY in line][:3]
 
     def check_witness(self) -> None:
-        """Somebody else's write is acknowledged, and read back at once. Raises AssertionError."""
+        """Another user's write is acknowledged and can be read at once. Raises AssertionError."""
         self.witnessed += 1
         tail = f"thing {self.witnessed}"
         triple = {"head": "witness box", "relation": "holds", "tail": tail}
@@ -164,7 +165,7 @@ def _request_class(method: str) -> Any:
 
 
 class _Log(logging.Handler):
-    """All that is logged by this process."""
+    """Everything that this process logs."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -179,7 +180,7 @@ class _Log(logging.Handler):
 
 @contextlib.contextmanager
 def fuzzing(folder: Path) -> Iterator[tuple[Fuzzer, Running]]:
-    """A fuzzer of a server of its own over the store in `folder`, with the fixed model."""
+    """A fuzzer and its own server, over the store in `folder` and the fixed model."""
     log = _Log()
     loggers = [logging.getLogger(name) for name in ("", "kgt")]
     levels = [logger.level for logger in loggers]
@@ -196,7 +197,7 @@ def fuzzing(folder: Path) -> Iterator[tuple[Fuzzer, Running]]:
 
 @contextlib.contextmanager
 def _served(folder: Path) -> Iterator[Running]:
-    """The service on an event loop in a thread of its own, so that a blocking client can call it."""
+    """The service, on an event loop in its own thread, so that a blocking client can call it."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="fuzzed server")
     thread.start()

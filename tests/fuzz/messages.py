@@ -1,7 +1,7 @@
-"""Strategies for whatever a client may send: every RPC's request, drawn from the contract itself.
+"""Strategies for whatever a client may send: the requests of every RPC, drawn from the contract.
 
-A new field or RPC is drawn without a line here. What depends on earlier answers (an edit's id, a
-page token) is drawn as a placeholder, which the fuzzer replaces before it sends.
+A new field or RPC needs no line here. What depends on earlier answers (an edit's id, a page token)
+is drawn as a placeholder, which the fuzzer replaces before it sends the request.
 """
 
 from __future__ import annotations
@@ -18,13 +18,12 @@ from kgt.v1 import personalization_pb2 as pb
 SERVICE = pb.DESCRIPTOR.services_by_name["PersonalizationService"]
 METHODS: dict[str, MethodDescriptor] = {method.name: method for method in SERVICE.methods}
 CANARY = "Xq7canary"
-"""Stands in many of the texts that are sent, and may stand in no line of the log."""
+"""Part of many of the texts that are sent. No line of the log may hold it."""
 USERS = ("alice", "bob", "Zoë", "o’hara", f"{CANARY}-user")
 KNOWN = "known:"
-"""A text that begins so, and goes on with a number, stands for something that the server has
-answered before."""
+"""With a number after it, this stands for something from an earlier answer of the server."""
 EXPORT = "export:"
-"""A line that begins so stands for all lines of an export; what follows says how it is spoilt."""
+"""A line with this stands for all lines of an export. What follows says how it is spoilt."""
 
 _PLAIN = (
     *(
@@ -179,8 +178,7 @@ def mostly(usual: st.SearchStrategy[Any], rare: st.SearchStrategy[Any]) -> st.Se
 
 
 def _message(descriptor: Descriptor) -> st.SearchStrategy[Message]:
-    """Mostly with all that an RPC asks for, so that calls get past the first check; now and then
-    without."""
+    """Mostly with all that an RPC asks for, so that calls get past the first check."""
     fields = {field.name: _field(field) for field in descriptor.fields}
     asked = {name: fields.pop(name) for name in _ASKED_FOR if name in fields}
     others = st.sets(st.sampled_from(sorted(fields)), max_size=2) if fields else st.just(set())
@@ -204,8 +202,8 @@ def _field(field: FieldDescriptor) -> st.SearchStrategy[Any]:
 
 
 def _exports() -> st.SearchStrategy[list[str]]:
-    """A placeholder for an export that the server gave, as it was or with a line left out, doubled
-    or changed."""
+    """A placeholder for an earlier export: as it was, or with one line left out, doubled or
+    changed."""
     spoilt = st.tuples(st.sampled_from(("without", "twice", "changed")), st.integers(0, 9)).map(
         lambda drawn: [f"{EXPORT}{drawn[0]}:{drawn[1]}"]
     )

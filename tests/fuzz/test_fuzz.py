@@ -34,7 +34,7 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Fuzzer,
 
 
 def calls() -> st.SearchStrategy[Call]:
-    """A call of any RPC: a message of its kind (several for a stream), or bytes that are not one."""
+    """A call of any RPC, with its message (several for a stream) or with bytes that are not one."""
 
     def of(method: str) -> st.SearchStrategy[Call]:
         most = 3 if METHODS[method].client_streaming else 1
@@ -60,8 +60,8 @@ def test_nothing_that_is_sent_hurts_anybody(
 def test_what_was_accepted_can_be_listed_exported_taken_back_and_erased(
     attacked: tuple[Fuzzer, Running], tmp_path: Path
 ) -> None:
-    """After all of the above: every user's overlay is whole, leaves and comes back, and goes
-    without a trace."""
+    """After all of the above, every user's overlay is whole. It can be exported and imported, and
+    it is erased without a trace."""
     fuzzer, service = attacked
     assert asyncio.run(service.store.check()) == []
     for method in METHODS:  # a fuzzer that gets nowhere would find nothing

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from server.stores.neo4j.base import PATIENCE_S, Tx
-from server.stores.neo4j.connection import Connection, Neo4jLogin
+from server.stores.neo4j.connection import Connection, Neo4jLogin, Tx
+from server.stores.neo4j.schema import PATIENCE_S
 from tests.kgload.dumps import dump, line
 
 _CONCEPTS = """

@@ -15,8 +15,8 @@ import sys
 import threading
 from types import FrameType
 
-from demo.processes import ROOT
 from kgload.__main__ import main
+from testbed.processes import ROOT
 
 CODE = (f"{ROOT}{os.sep}kgload{os.sep}", f"{ROOT}{os.sep}server{os.sep}stores{os.sep}")
 TELLING = (f"{os.sep}report.py", f"{os.sep}__main__.py")

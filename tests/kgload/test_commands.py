@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from demo.processes import ROOT
 from kgload.__main__ import main
 from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.store import SqliteStore
+from testbed.processes import ROOT
 from tests.conformance.graph_store import VOCABULARY, add, t
 from tests.kgload.dumps import GOOD, content, dump, edges, line, load
 

@@ -14,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.generate import generate
-from demo.processes import ROOT
 from kgload import queries
 from kgload.formats.conceptnet_lines import EXTERNAL, concept_text, conceptnet_fault, link_text
 from kgload.lines import NoTriple, checked_concept
@@ -22,6 +21,7 @@ from kgload.merging import key_or_nothing, text_of
 from server.graph.concept import Concept, concept_key
 from server.graph.triple import Triple
 from testbed.bases import BaseTriple
+from testbed.processes import ROOT
 from tests.conformance.graph_store import VOCABULARY
 from tests.kgload.dumps import content, dump, line, load
 from tests.kgload.reference import Rows, content_of

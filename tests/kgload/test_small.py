@@ -36,6 +36,8 @@ TRIPLES = st.lists(
     max_size=30,
 )
 
+MEAT, CARROTS = Triple.of("dog", "Desires", "meat"), Triple.of("dog", "Desires", "carrots")
+
 
 def without_indexes(folder: Path) -> dict[str, list[tuple[object, ...]]]:
     return {name: rows for name, rows in content(folder).items() if name != "indexes"}
@@ -108,3 +110,43 @@ def test_a_base_for_tests_is_built_once_and_copied(
     assert stat.S_IMODE((tmp_path / "b" / BASE_FILE).stat().st_mode) == 0o600
     with pytest.raises(pytest.fail.Exception):
         bases.build_base(tmp_path / "c", [*triples, *triples], VOCABULARY)
+
+
+def test_the_same_triples_make_the_same_fingerprint_in_any_order(tmp_path: Path) -> None:
+    triples = [BaseTriple(MEAT, 4.0), BaseTriple(Triple.of("hot", "Antonym", "cold"), 1.0)]
+    first = build_base(tmp_path / "a", triples, VOCABULARY)
+    second = build_base(tmp_path / "b", reversed(triples), VOCABULARY)
+    other = build_base(tmp_path / "c", [BaseTriple(MEAT, 3.0)], VOCABULARY)
+    assert first.fingerprint == second.fingerprint != other.fingerprint
+
+
+def test_triples_given_twice_are_one_with_the_highest_weight(tmp_path: Path) -> None:
+    counts = build_base(
+        tmp_path,
+        [
+            BaseTriple(MEAT, 1.0),
+            BaseTriple(Triple.of("Dog", "Desires", "MEAT"), 5.0),
+            BaseTriple(Triple.of("hot", "Antonym", "cold")),
+            BaseTriple(Triple.of("cold", "Antonym", "hot")),
+        ],
+        VOCABULARY,
+    )
+    assert (counts.edges, counts.concepts, counts.by_relation) == (
+        2,
+        4,
+        {"Antonym": 1, "Desires": 1},
+    )
+
+
+def test_a_build_that_fails_leaves_the_old_base(tmp_path: Path) -> None:
+    build_base(tmp_path, [BaseTriple(MEAT)], VOCABULARY)
+    before = (tmp_path / BASE_FILE).read_bytes()
+
+    def failing() -> object:
+        yield BaseTriple(CARROTS)
+        raise OSError("the reader broke")
+
+    with pytest.raises(OSError, match="the reader broke"):
+        build_base(tmp_path, failing(), VOCABULARY)  # type: ignore[arg-type]
+    assert (tmp_path / BASE_FILE).read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == [BASE_FILE]

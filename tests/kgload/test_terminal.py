@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from bench.generate import generate
-from demo.processes import ROOT
 from kgload.report import Report
+from testbed.processes import ROOT
 
 
 def on_a_terminal(*command: str) -> str:

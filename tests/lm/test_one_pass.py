@@ -1,4 +1,4 @@
-"""A whole Personalize over a real model, its forward passes counted at the model itself."""
+"""A whole Personalize with a real model, whose forward passes are counted at the model."""
 
 from __future__ import annotations
 
@@ -75,8 +75,7 @@ async def test_with_the_callers_relations_too(use: UseCases, loaded: LoadedModel
 
 
 async def test_what_has_to_be_generated_comes_on_top(use: UseCases, loaded: LoadedModel) -> None:
-    """The counter can count: each generated token is a pass, and the answer before is one
-    generation."""
+    """Each generated token is a pass, and the answer before is generated. (The counter works.)"""
     with Passes(loaded) as passes:
         cost = await personalized(use, ranked(use, answer_before=None, verify=True))
     assert len(passes.lengths) == cost.model.forward_passes > cost.model.tokens_generated > 0

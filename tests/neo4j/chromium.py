@@ -1,7 +1,7 @@
-"""Neo4j Browser in headless Chromium, used as docs/browser/guide.md says: files are dropped on it,
-titles and buttons clicked.
+"""Neo4j Browser in headless Chromium, used as docs/browser/guide.md says.
 
-Every wait is bounded, and leaving `neo4j_browser` ends Chromium.
+Files are dropped on it, titles and buttons are clicked. Every wait is bounded, and leaving
+`neo4j_browser` ends Chromium.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.neo4j.database import Database, Unobtainable, until
+from testbed.neo4j import Database, Unobtainable
+from testbed.processes import until
 
 NEEDED = "drawing in Neo4j Browser needs Chromium (apt install chromium chromium-driver)"
 LIMIT_S = 120.0
@@ -29,25 +30,28 @@ RUN = '[data-testid="editor-Run"]'
 FAVORITES = '[data-testid="navigationFavorites"]'
 SAVE = ".filedrop-save-to-favorites"
 
-# Chromium gives a page no path to the machine's files, so what a drag would carry is put together
-# in the page.
+# A page cannot reach the machine's files, so what a drag would carry is put together in the page.
 _DROP = """
 const [name, text] = arguments, carried = new DataTransfer();
 carried.items.add(new File([text], name));
 document.querySelector('[data-testid="main"]')
   .dispatchEvent(new DragEvent('drop', {bubbles: true, cancelable: true, dataTransfer: carried}));
 """
-# What D3 bound to the elements, and how these look.
+# What D3 bound to the elements, and how they look.
 _DRAWN = """
-const frame = document.querySelector('[data-testid="frame"]'), all = s => [...(frame ? frame.querySelectorAll(s) : [])];
-const words = e => [...e.querySelectorAll('text')].map(t => t.textContent.trim()).filter(t => t).join(' ');
+const frame = document.querySelector('[data-testid="frame"]');
+const all = s => [...(frame ? frame.querySelectorAll(s) : [])];
+const texts = e => [...e.querySelectorAll('text')].map(t => t.textContent.trim());
+const words = e => texts(e).filter(t => t).join(' ');
 return [
   all('g.node').map(e => {
     const c = e.querySelector('circle.b-outline'), m = e.getScreenCTM();
     return [e.__data__.labels[0], words(e), c.getAttribute('fill'), c.getAttribute('stroke-width'),
             [m.a, m.e, m.f].map(x => x.toFixed(1)).join(' ')];
   }),
-  all('g.relationship').map(e => [e.__data__.type, words(e), e.querySelector('path.b-outline').getAttribute('fill')]),
+  all('g.relationship').map(e => {
+    return [e.__data__.type, words(e), e.querySelector('path.b-outline').getAttribute('fill')];
+  }),
 ];
 """
 
@@ -70,7 +74,7 @@ class Arrow:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """The newest frame's graph as it stands on the screen."""
+    """The newest frame's graph, as it is on the screen."""
 
     circles: tuple[Circle, ...]
     arrows: tuple[Arrow, ...]
@@ -78,20 +82,19 @@ class Drawing:
 
 @contextlib.contextmanager
 def neo4j_browser(database: Database, width: int = 1500, height: int = 1100) -> Iterator[Browser]:
-    """Browser, signed in. Raises Unobtainable."""
+    """Neo4j Browser, signed in. Raises Unobtainable."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
         raise Unobtainable(NEEDED)
     if os.environ.get("KGT_TEST_NEO4J_RELEASE") == "calendar":
-        raise Unobtainable("the artifacts of Neo4j's calendar release bring no Browser")
+        raise Unobtainable("the artifacts of Neo4j's calendar release have no Browser")
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 
     options = webdriver.ChromeOptions()
     options.binary_location = chromium
-    options.page_load_strategy = (
-        "none"  # the page asks for fonts elsewhere, and there may be no network
-    )
+    # The page asks for fonts elsewhere, and there may be no network.
+    options.page_load_strategy = "none"
     for flag in (
         "--headless=new",
         "--no-sandbox",
@@ -116,7 +119,7 @@ class Browser:
         self._window = window
 
     def sign_in(self, database: Database) -> None:
-        """Fill in the form; the address comes with the link, as from http://HOST:7474."""
+        """Fill in the form. The link has the address, as one from http://HOST:7474 does."""
         login = database.login
         self._window.get(f"{database.browser}?dbms={login.url.replace('://', f'://{login.user}@')}")
         pressed = 0.0
@@ -124,9 +127,8 @@ class Browser:
         def connected() -> bool:
             nonlocal pressed
             fields = self._all(PASSWORD)
-            if (
-                fields and time.monotonic() > pressed + PATIENCE_S
-            ):  # a press while the form is still moving gets lost
+            # A press while the form is still moving gets lost, so it is repeated.
+            if fields and time.monotonic() > pressed + PATIENCE_S:
                 with self._moving():
                     fields[0].clear()
                     fields[0].send_keys(login.password)
@@ -137,13 +139,13 @@ class Browser:
         self._until(connected, "Browser to connect")
 
     def type(self, command: str) -> None:
-        """A command into the editor, and the button that runs it."""
+        """Type a command into the editor, and click the button that runs it."""
         self._click("#monaco-main-editor")
         self._window.execute_cdp_cmd("Input.insertText", {"text": command})
         self._run(command)
 
     def drop(self, file: Path) -> None:
-        """Drag a file onto the window; a query is then saved to the favorites."""
+        """Drag a file onto the window. A query is then saved to the favorites."""
         self._wait_for('[data-testid="main"]')
         frames = self._newest()
         self._window.execute_script(_DROP, file.name, file.read_text())
@@ -164,23 +166,23 @@ class Browser:
         self._run(title)
 
     def enlarge(self) -> None:
-        """The newest frame over the whole window, its graph fitted to it."""
+        """Show the newest frame over the whole window, with its graph fitted to it."""
         self._click(f'{FRAME} [title="Fullscreen"]')
         self._wait_for('[title="Close fullscreen"]')
         self.drawn()
         self._click('[aria-label="zoom-to-fit"]')
 
     def errors(self) -> list[str]:
-        """What went wrong in frames that are on the screen."""
+        """The errors in the frames that are on the screen."""
         return [e.text for e in self._all(ERROR)]
 
     def text(self) -> str:
-        """The newest frame's."""
+        """The newest frame's text."""
         frames = self._all(FRAME)
         return str(frames[0].text) if frames else ""
 
     def drawn(self) -> Drawing:
-        """The newest frame's graph when it has come to rest; empty where there is an error instead."""
+        """The newest frame's graph, once it has come to rest; empty if there is an error."""
         seen: list[Drawing] = []
 
         def rests() -> bool:
@@ -193,7 +195,7 @@ class Browser:
         return seen[-1]
 
     def keep(self, file: Path) -> None:
-        """A picture of the window."""
+        """Save a picture of the window."""
         assert self._window.save_screenshot(str(file))
 
     def _drawing(self) -> Drawing:
@@ -214,7 +216,7 @@ class Browser:
         return self._all(selector)[0]
 
     def _click(self, selector: str) -> None:
-        """Click it as soon as nothing is before it."""
+        """Click it as soon as nothing covers it."""
 
         def clicked() -> bool:
             with self._moving():
@@ -226,7 +228,7 @@ class Browser:
 
     @staticmethod
     def _moving() -> contextlib.suppress:
-        """A page that is being drawn: what was found there a moment ago may be covered, or gone."""
+        """Ignore that what was found on a page a moment ago may be covered or gone by now."""
         from selenium.common import exceptions
 
         return contextlib.suppress(

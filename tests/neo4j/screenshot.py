@@ -1,5 +1,7 @@
-"""python -m tests.neo4j.screenshot [FILE]: a picture of alice's view in Neo4j Browser,
-docs/browser/browser.png if not said."""
+"""python -m tests.neo4j.screenshot [FILE]: a picture of alice's view in Neo4j Browser.
+
+FILE is docs/browser/browser.png by default.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from demo.processes import ROOT
+from testbed.neo4j import Unobtainable, running_neo4j
+from testbed.processes import ROOT, until
 from tests.neo4j.chromium import Browser, neo4j_browser
-from tests.neo4j.database import Unobtainable, running_neo4j, until
 from tests.neo4j.story import tell
 
 DOCS = ROOT / "docs" / "browser"
@@ -23,12 +25,12 @@ SETTINGS = (
 
 
 def title(query: Path) -> str:
-    """What Browser calls a saved query: its first line."""
+    """Browser's name for a saved query: its first line."""
     return query.read_text().splitlines()[0].removeprefix("// ")
 
 
 def follow_the_guide(browser: Browser) -> None:
-    """Its first two steps: the style, the setting, the saved queries and their parameters."""
+    """Take the guide's first two steps: style, setting, saved queries and their parameters."""
     browser.drop(DOCS / "kgt.grass")
     for query in sorted(DOCS.glob("*.cypher")):
         browser.drop(query)
@@ -39,7 +41,7 @@ def follow_the_guide(browser: Browser) -> None:
 
 
 def main(file: Path) -> int:
-    """The command's exit status; 3 where there is no Neo4j or no Chromium."""
+    """The command's exit status; 3 if there is no Neo4j or no Chromium."""
     with tempfile.TemporaryDirectory(prefix="kgt-neo4j-") as folder:
         try:
             with running_neo4j(Path(folder) / "neo4j") as database:

@@ -1,5 +1,7 @@
-"""A graph for people to look at: everyday facts of dogs and cats, alice's changes, and two who
-disagree."""
+"""A graph for people to look at.
+
+It has everyday facts about dogs and cats, alice's changes, and two users who disagree.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ from server.graph.triple import Mark, Origin, Stamp
 from server.stores.neo4j.connection import Neo4jLogin
 from server.stores.neo4j.store import Neo4jStore
 from testbed.bases import BaseTriple
+from testbed.neo4j.graphs import fill, forget_users
 from tests.conformance.graph_store import BONES, CARROTS, MEAT, add, remove, t
-from tests.neo4j.graphs import fill, forget_users
 from tests.rpc.running import BASE
 
 VOCABULARY = Vocabulary.built_in()
@@ -32,8 +34,10 @@ EVERYDAY = [
 
 
 async def tell(login: Neo4jLogin, folder: Path) -> None:
-    """Fill the graph: alice was personalized and edited facts herself, bob and carol disagree about
-    bones."""
+    """Fill the graph.
+
+    alice was personalized and edited facts herself; bob and carol disagree about bones.
+    """
     await fill(login, EVERYDAY, VOCABULARY, folder)
     await forget_users(login)
     store = await Neo4jStore.open(login, VOCABULARY)
@@ -51,15 +55,21 @@ async def tell(login: Neo4jLogin, folder: Path) -> None:
 def personalized() -> Edit:
     """What a dog enjoys: carrots, not meat."""
     account = Account(
-        "What does a dog enjoy?", "carrots", "dog", "carrots", ("Desires",), 3.0, 1.0, StopReason.OVERTOOK, True,
-        "meat", "carrots",
-    )  # fmt: skip
+        query="What does a dog enjoy?",
+        answer="carrots",
+        subject="dog",
+        object="carrots",
+        relations=("Desires",),
+        loss_before=3.0,
+        loss_after=1.0,
+        stop_reason=StopReason.OVERTOOK,
+        converged=True,
+        answer_before="meat",
+        answer_after="carrots",
+    )
+    carrots, meat = Mark(Origin.ADDED, Stamp(1, 0)), Mark(Origin.REMOVED, Stamp(1, 1))
     changes = (
-        Change(
-            CARROTS, None, Mark(Origin.ADDED, Stamp(1, 0)), TripleProbabilities(0.0, 0.4, 0.9, 0.1)
-        ),
-        Change(
-            MEAT, None, Mark(Origin.REMOVED, Stamp(1, 1)), TripleProbabilities(0.3, 0.0, 0.1, 0.9)
-        ),
+        Change(CARROTS, None, carrots, TripleProbabilities(0.0, 0.4, 0.9, 0.1)),
+        Change(MEAT, None, meat, TripleProbabilities(0.3, 0.0, 0.1, 0.9)),
     )
     return Edit("e-1", 1, EditKind.PERSONALIZE, 1_700_000_000_000, changes, account)

@@ -1,5 +1,4 @@
-"""docs/browser in Neo4j Browser itself, in headless Chromium: the guide's steps work and the graph
-is drawn in its style."""
+"""docs/browser in Neo4j Browser itself: the guide's steps work, and its style is drawn."""
 
 from __future__ import annotations
 
@@ -11,8 +10,9 @@ import pytest
 from neo4j import Driver, GraphDatabase, Result
 from neo4j.graph import Graph
 
+from testbed.neo4j import Database, Unobtainable
+from testbed.processes import until
 from tests.neo4j.chromium import Browser, Drawing, neo4j_browser
-from tests.neo4j.database import Database, Unobtainable, until
 from tests.neo4j.screenshot import follow_the_guide, title
 from tests.neo4j.test_browser import DOCS, PARAMETERS, QUERIES, connection
 
@@ -42,9 +42,8 @@ def driver(neo4j_database: Database) -> Iterator[Driver]:
 
 
 def rule(element: str, name: str, key: str) -> str:
-    """What the style says of a label or a type; what it says of any where it has no rule for that
-    one."""
-    body = RULES[f"{element}.{name}"] if f"{element}.{name}" in RULES else RULES[element]
+    """What the style says about a label or a type, or about all if it has no rule for that one."""
+    body = RULES.get(f"{element}.{name}", RULES[element])
     found = re.search(rf"(?<![\w-]){key}: (.+?);", body)
     assert found, (element, name, key)
     return found.group(1)
@@ -69,7 +68,7 @@ def test_the_saved_queries_are_drawn_in_the_style(browser: Browser, driver: Driv
 
 
 def assert_whole(drawing: Drawing, returned: Graph) -> None:
-    """All that the query returns, nothing else, and each caption to its last letter."""
+    """The drawing has what the query returns and nothing else, with each caption complete."""
     assert sorted(c.caption for c in drawing.circles) == sorted(n["text"] for n in returned.nodes)
     types = Counter((r.type, r.get("relation") or r.type) for r in returned.relationships)
     assert Counter((a.type, a.caption) for a in drawing.arrows) == types

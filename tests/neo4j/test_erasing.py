@@ -1,5 +1,7 @@
-"""What the files of a real Neo4j hold of users who were erased, with the settings of
-docker/neo4j.conf but its clock."""
+"""The files of a real Neo4j hold nothing about erased users.
+
+It has the settings of docker/neo4j.conf, except for its clock.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +19,9 @@ from server.stores.neo4j.blanks import advice_on_logs, log_settings
 from server.stores.neo4j.connection import Connection
 from server.stores.neo4j.store import Neo4jStore
 from server.tuning.ports import RequestRecord
+from testbed.neo4j import ProcessNeo4j, Unobtainable, neo4j_process
+from testbed.processes import until
 from tests.conformance.graph_store import CARROTS, VOCABULARY, add, added, t
-from tests.neo4j.database import ProcessNeo4j, Unobtainable, neo4j_process, until
 
 pytestmark = pytest.mark.story
 
@@ -32,7 +35,7 @@ EDITS = 25
 
 @pytest.fixture(scope="module")
 def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProcessNeo4j]:
-    """A Neo4j that looks every few seconds whether a checkpoint is due."""
+    """A Neo4j that checks every few seconds whether a checkpoint is due."""
     settings = (*AS_IN_COMPOSE, "db.checkpoint.interval.time=2s")
     try:
         with neo4j_process(
@@ -50,28 +53,28 @@ async def store(database: ProcessNeo4j) -> AsyncIterator[Neo4jStore]:
     await opened.close()
 
 
-async def test_of_erased_users_the_files_hold_nothing_that_can_be_read(
+async def test_the_files_hold_nothing_about_erased_users_that_can_be_read(
     store: Neo4jStore, database: ProcessNeo4j
 ) -> None:
     for number, user in enumerate(USERS):
         await fill(store, user, number)
         assert "transactions" in kinds(found(database.data, number))
-    until(
-        lambda: all(found(database.data, n) for n in range(len(USERS))), "the pages to be written"
+    numbers = range(len(USERS))
+    until(lambda: all(found(database.data, n) for n in numbers), "the pages to be written")
+    stores = {"propertystore.db", "propertystore.db.strings", "propertystore.db.arrays"}
+    assert stores <= kinds(found(database.data, 0)), (
+        "the search sees each form in which Neo4j keeps texts"
     )
-    assert {"propertystore.db", "propertystore.db.strings", "propertystore.db.arrays"} <= kinds(
-        found(database.data, 0)
-    ), "the search sees each form in which Neo4j keeps texts"
     for number, user in enumerate(USERS[:-1]):
         await store.erase(user)
-        until(
-            lambda number=number: found(database.data, number) == {},
-            "the erased texts to be gone",
-            60,
-        )  # type: ignore[misc]
+
+        def is_gone(number: int = number) -> bool:
+            return found(database.data, number) == {}
+
+        until(is_gone, "the erased texts to be gone", 60)
         if number % 2 == 0:  # others go on meanwhile
             await add(store, USERS[-1], t("dog", "HasA", f"idea {number}"))
-    assert found(database.data, len(USERS) - 1), "who is not erased is there"
+    assert found(database.data, len(USERS) - 1), "the user who is not erased is still there"
     assert await store.check() == []
     database.stop()
     left = [found(database.data, number) for number in range(len(USERS) - 1)]
@@ -80,7 +83,7 @@ async def test_of_erased_users_the_files_hold_nothing_that_can_be_read(
 
 
 async def fill(store: Neo4jStore, user: str, number: int) -> None:
-    """A user's history in which every text says whose it is; short and long ones."""
+    """Write a user's history, in which every text says whose it is, short and long ones."""
     for made in range(EDITS):
         snapshot = await store.snapshot(user)
         revision = snapshot.revision + 1
@@ -92,9 +95,18 @@ async def fill(store: Neo4jStore, user: str, number: int) -> None:
         triples.append(t("dog", "HasA", f"{mark} {made} " + "a longer text of this user " * 9))
         changes = tuple(_change(triple, revision, place) for place, triple in enumerate(triples))
         why = Account(
-            f"What is {mark} {made}? " * 5, mark, mark, mark, (f"{FIRST[number]}rel+",), 1.0, 0.5, StopReason.LOSS, True,
-            mark * 9, mark * 90,
-        )  # fmt: skip
+            query=f"What is {mark} {made}? " * 5,
+            answer=mark,
+            subject=mark,
+            object=mark,
+            relations=(f"{FIRST[number]}rel+",),
+            loss_before=1.0,
+            loss_after=0.5,
+            stop_reason=StopReason.LOSS,
+            converged=True,
+            answer_before=mark * 9,
+            answer_after=mark * 90,
+        )
         edit = Edit(uuid.uuid4().hex, revision, EditKind.PERSONALIZE, 1, changes, why)
         record = RequestRecord(f"{mark} request {made}", "hash", f"{mark} response".encode() * 20)
         await store.commit(user, snapshot, [edit], record)
@@ -107,8 +119,10 @@ def _change(triple: Triple, revision: int, position: int) -> Change:
 
 
 def found(data: Path, number: int) -> dict[str, int]:
-    """File -> how often it holds a text of the user: in UTF-8, and in the form of short texts
-    within a record."""
+    """File -> how often it holds a text of the user.
+
+    Texts are looked for in UTF-8, and in the form that short texts have within a record.
+    """
     words = [FIRST[number] + rest for rest in ("own+", "rel+", "rsula")]
     texts = [*words, *(word.lower() for word in words)]
     counts = {}
@@ -125,8 +139,10 @@ def found(data: Path, number: int) -> dict[str, int]:
 
 
 def unpacked(content: bytes) -> bytes:
-    """The short texts of a file of property records: Latin-1 in big-endian words, behind a header
-    of 39 bits."""
+    """The short texts of a file of property records.
+
+    They are Latin-1 in big-endian words, behind a header of 39 bits.
+    """
     payloads = []
     for page in range(0, len(content), PAGE_BYTES):
         for start in range(page, page + PAGE_BYTES - RECORD_BYTES, RECORD_BYTES):
@@ -137,7 +153,7 @@ def unpacked(content: bytes) -> bytes:
 
 
 def kinds(counts: dict[str, int]) -> set[str]:
-    """What kinds of files these are."""
+    """The kinds of these files."""
     return {
         "transactions" if "transactions" in name else Path(name).name.removeprefix("neostore.")
         for name in counts
@@ -167,9 +183,8 @@ async def test_logs_that_keep_erased_texts_are_told(database: ProcessNeo4j) -> N
         "db.tx_log.rotation.size": "256.00MiB",
     }
     assert "keep_none" in advice_on_logs(by_default)
-    assert "rotation.size=1m" in advice_on_logs(
-        {**settings, "db.tx_log.rotation.size": "256.00MiB"}
-    )
+    large = {**settings, "db.tx_log.rotation.size": "256.00MiB"}
+    assert "rotation.size=1m" in advice_on_logs(large)
 
 
 async def test_a_database_that_takes_no_writes_is_not_well(database: ProcessNeo4j) -> None:

@@ -1,5 +1,7 @@
-"""A real server over a real Neo4j, either of them killed or stopped: nothing acknowledged is lost,
-nothing is half done."""
+"""A real server over a real Neo4j, of which either is killed or stopped.
+
+Nothing acknowledged is lost, and nothing is half done.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from demo.processes import ServerProcess, server_process
 from kgt.addresses import for_client
 from kgt.client import AsyncClient, Client
 from kgt.errors import Aborted, CallError, Unavailable
@@ -21,8 +22,9 @@ from server.graph.relation import Vocabulary
 from server.health import SERVING, status_of
 from server.stores.neo4j.connection import Neo4jLogin
 from server.stores.neo4j.store import Neo4jStore
-from tests.neo4j.database import Database, until
-from tests.neo4j.graphs import fill, forget_users
+from testbed.neo4j import Database
+from testbed.neo4j.graphs import fill, forget_users
+from testbed.processes import ServerProcess, server_process, until
 from tests.rpc.running import BASE, ENJOY, WHERE
 
 pytestmark = pytest.mark.story
@@ -55,9 +57,12 @@ def twins(n: int) -> list[tuple[str, str, str]]:
     return [("dog", "has a", f"left {n}"), ("dog", "has a", f"right {n}")]
 
 
+def tails_of(n: int) -> list[str]:
+    return [tail for _, _, tail in twins(n)]
+
+
 async def revision_of(login: Neo4jLogin, user: str) -> int:
-    """The user's revision, after a look at whether the graph is what the log makes, and each edit
-    whole."""
+    """The user's revision, once the graph is what the log makes and each edit is whole."""
     store = await Neo4jStore.open(login, VOCABULARY)
     try:
         assert await store.check() == []
@@ -82,16 +87,17 @@ async def test_the_service_killed_during_200_commits(login: Neo4jLogin, serve: S
 
 
 def write_until_killed(server: ServerProcess, acknowledged: int, rng: random.Random) -> int:
-    """Write as fast as it goes; some commits later the server is killed, at any point of the next
-    ones."""
+    """Write as fast as possible, until the server is killed at any point of a commit.
+
+    Returns what was acknowledged.
+    """
     killer = threading.Timer(rng.uniform(0.0, 0.03), server.process.kill)
     fatal = acknowledged + rng.randrange(1, 25)
     try:
         with Client(server.address, timeout_s=5) as client:
             while True:
-                acknowledged = client.edit_facts(
-                    user="alice", add=twins(acknowledged + 1)
-                ).edit.revision
+                made = client.edit_facts(user="alice", add=twins(acknowledged + 1))
+                acknowledged = made.edit.revision
                 if acknowledged == fatal:
                     killer.start()
     except CallError:
@@ -108,22 +114,16 @@ async def test_neo4j_killed_during_50_commits(
     with serve() as server:
         with Client(server.address, timeout_s=60) as client:
             for fatal in (9, 24, 41):
+                delay_s = rng.uniform(0.0, 0.03)
                 acknowledged, in_doubt = await asyncio.to_thread(
-                    write_until_neo4j_is_gone,
-                    client,
-                    acknowledged,
-                    fatal,
-                    neo4j_database,
-                    rng.uniform(0.0, 0.03),
+                    write_until_neo4j_is_gone, client, acknowledged, fatal, neo4j_database, delay_s
                 )
                 await asyncio.to_thread(neo4j_database.start)
                 assert await revision_of(login, "alice") in (acknowledged, acknowledged + 1)
                 # The same request again is answered once, whether it had been made or not.
                 acknowledged += 1
-                assert (
-                    await asyncio.to_thread(recovered, client, acknowledged, in_doubt)
-                    == acknowledged
-                )
+                revision = await asyncio.to_thread(recovered, client, acknowledged, in_doubt)
+                assert revision == acknowledged
             while acknowledged < 50:
                 acknowledged = await asyncio.to_thread(
                     write, client, acknowledged + 1, uuid.uuid4().hex
@@ -135,8 +135,10 @@ async def test_neo4j_killed_during_50_commits(
 def write_until_neo4j_is_gone(
     client: Client, acknowledged: int, fatal: int, database: Database, delay_s: float
 ) -> tuple[int, str]:
-    """Write; soon after revision `fatal` Neo4j is killed. (what was acknowledged, the request id
-    that failed)."""
+    """Write until Neo4j is killed, soon after revision `fatal`.
+
+    Returns (what was acknowledged, the request id that failed).
+    """
     killer = threading.Timer(delay_s, database.kill)
     while True:
         request_id = uuid.uuid4().hex
@@ -150,13 +152,15 @@ def write_until_neo4j_is_gone(
 
 
 def write(client: Client, n: int, request_id: str) -> int:
-    """Make one edit; its revision."""
+    """Make one edit, and return its revision."""
     return client.edit_facts(user="alice", add=twins(n), request_id=request_id).edit.revision
 
 
 def recovered(client: Client, n: int, request_id: str) -> int:
-    """The same while the service is Unavailable for a while; the client itself waits between its
-    tries."""
+    """Do the same, although the service is Unavailable for a while.
+
+    The client itself waits between its tries.
+    """
     for _ in range(60):
         try:
             return write(client, n, request_id)
@@ -190,12 +194,11 @@ async def test_16_writers_to_one_user_over_two_servers_lose_nothing(
     store = await Neo4jStore.open(login, VOCABULARY)
     tails = {t.tail.text for t in (await store.overlay("alice")).marks}
     await store.close()
-    assert tails == {
-        tail for n in range(16) for made in range(3) for _, _, tail in twins(n * 100 + made)
-    }
+    expected = {tail for n in range(16) for made in range(3) for tail in tails_of(n * 100 + made)}
+    assert tails == expected
 
 
-async def test_64_users_at_once_get_each_their_own(login: Neo4jLogin, serve: Serve) -> None:
+async def test_64_users_at_once_each_get_their_own(login: Neo4jLogin, serve: Serve) -> None:
     with serve() as server:
         async with AsyncClient(server.address, timeout_s=120) as client:
 
@@ -208,7 +211,7 @@ async def test_64_users_at_once_get_each_their_own(login: Neo4jLogin, serve: Ser
     assert await store.check() == []
     for n in range(64):
         overlay = await store.overlay(f"user {n}")
-        expected = {tail for made in range(3) for _, _, tail in twins(n * 100 + made)}
+        expected = {tail for made in range(3) for tail in tails_of(n * 100 + made)}
         assert (overlay.revision, {t.tail.text for t in overlay.marks}) == (3, expected)
     await store.close()
 

@@ -1,5 +1,4 @@
-"""The service over Neo4j on a real channel: the main job, and what callers are told while the base
-is loaded."""
+"""The service over Neo4j on a real channel: its main job, and a base that is being loaded."""
 
 from __future__ import annotations
 
@@ -16,9 +15,9 @@ from server import assemble
 from server.rpc.serving import new_server
 from server.settings import Settings
 from server.stores.neo4j.connection import Neo4jLogin
+from testbed.neo4j import Database
+from testbed.neo4j.graphs import fill, forget_users, run
 from tests.fixed_model import FixedModel
-from tests.neo4j.database import Database
-from tests.neo4j.graphs import fill, forget_users, run
 from tests.rpc.running import BASE, ENJOY, FEED, PHRASES, VOCABULARY, WHERE
 
 

@@ -1,4 +1,4 @@
-"""Calls below the client: bytes instead of messages, and streams that go on as a test says."""
+"""Calls below the client: bytes instead of messages, and streams that a test controls."""
 
 from __future__ import annotations
 
@@ -21,13 +21,15 @@ END: Any = grpc.aio.EOF  # type: ignore[attr-defined]
 METHODS = pb.DESCRIPTOR.services_by_name["PersonalizationService"].methods
 RPCS = [method.name for method in METHODS]
 WAIT_S = 10
-"""Longer than anything here takes; a call that is not answered ends as DEADLINE_EXCEEDED without a
+"""Longer than anything here takes. A call that is not answered ends as DEADLINE_EXCEEDED without a
 reason."""
 
 
 async def store_large_edit(service: Running, user: str, triples: int, tail_bytes: int) -> Edit:
-    """Put an edit into the user's overlay as large as versions before this one took, and this one
-    takes by no RPC."""
+    """Put an edit into the user's overlay that is larger than RPCs take today.
+
+    Earlier versions took it.
+    """
     snapshot = await service.store.snapshot(user)
     revision = snapshot.revision + 1
     edit = Edit(
@@ -86,7 +88,7 @@ async def failure(call: Any) -> CallError:
 
 
 async def refusal(call: Callable[[], Awaitable[object]]) -> ResourceExhausted:
-    """What a call is refused with, which is made again and again until it is."""
+    """Make a call again and again until it is refused, and return the refusal."""
     for _ in range(5000):
         try:
             await call()

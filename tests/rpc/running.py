@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from kgt.client import AsyncClient
+from kgt.v1 import personalization_pb2 as pb
 from server import assemble
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
@@ -66,7 +67,8 @@ async def running(
         build_base(folder, BASE, VOCABULARY)
     model = model or FixedModel(PHRASES)
     store = SqliteStore(folder, vocabulary)
-    use_cases = assemble.use_cases(Settings(**settings), store, model, vocabulary)  # type: ignore[arg-type]
+    options: Any = settings
+    use_cases = assemble.use_cases(Settings(**options), store, model, vocabulary)
     server, probes = new_server(use_cases, load)
     port = server.add_insecure_port("127.0.0.1:0")
     await probes.set(serving=True)
@@ -77,3 +79,13 @@ async def running(
     finally:
         await server.stop(None)
         await store.close()
+
+
+async def say(client: AsyncClient, query: str, user: str = "alice", **arguments: Any) -> str:
+    """The text of the answer to `query`."""
+    return str((await client.answer(user=user, query=query, **arguments)).text)
+
+
+def triples(changes: Iterable[pb.TripleChange]) -> list[tuple[str, str, str]]:
+    """The triples of an edit's changes as (head, relation, tail)."""
+    return [(c.triple.head, c.triple.relation, c.triple.tail) for c in changes]

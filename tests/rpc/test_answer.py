@@ -54,9 +54,11 @@ async def test_without_facts_the_plain_query_is_asked(service: Running) -> None:
 async def test_at_revision_is_an_earlier_overlay_and_0_is_none(client: AsyncClient) -> None:
     await client.personalize(user="alice", query=ENJOY, answer="vegetables")
     await client.personalize(user="alice", query=ENJOY, answer="fish")
-    assert [(await client.answer(user="alice", query=ENJOY, at_revision=n)).text for n in (0, 1, 2)] == [
-        "meat", "vegetables", "fish",
-    ]  # fmt: skip
+    told = [
+        (await client.answer(user="alice", query=ENJOY, at_revision=revision)).text
+        for revision in (0, 1, 2)
+    ]
+    assert told == ["meat", "vegetables", "fish"]
     with pytest.raises(NotFound) as unknown:
         await client.answer(user="alice", query=ENJOY, at_revision=3)
     assert unknown.value.reason == "UNKNOWN_REVISION"

@@ -1,5 +1,4 @@
-"""What happens around every call: statuses with details, deadlines, cancellation, queues, health,
-reflection, the log."""
+"""What happens around every call: statuses, deadlines, cancellation, queues, health, the log."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""What callers may do to a server: bytes that are no messages, calls without any, silence, too many
-at once."""
+"""What callers may do to a server: send bytes, nothing, or too much, or stay silent."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The largest hubs, asked and corrected: what is read and scored keeps to the budget, from either
-end."""
+"""The largest hubs, asked and corrected: what is read and scored keeps to the budget."""
 
 from __future__ import annotations
 

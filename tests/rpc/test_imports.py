@@ -1,5 +1,4 @@
-"""Imports while they come in: bounded for a user, for all, in time; read from disk, in pieces, with
-or without a mark."""
+"""Imports that are coming in: bounded for each user, in all and in time, and read from disk."""
 
 from __future__ import annotations
 

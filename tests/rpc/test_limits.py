@@ -12,8 +12,8 @@ from server.graph.checks import MAX_CONCEPT_BYTES, MAX_RELATION_BYTES, MAX_TEXT_
 from server.graph.codec import MAX_EDIT_BYTES
 from server.rpc import limits, responses
 from server.rpc.load import Load
+from server.tuning.export_format import MAX_TRIPLES
 from server.tuning.ports import KEPT_ERASURES_S, KEPT_RESPONSES, Page
-from server.tuning.transfer import MAX_TRIPLES
 
 CONTRACT = (Path(__file__).parents[2] / "proto" / "kgt" / "v1" / "personalization.proto").read_text(
     encoding="utf-8"
@@ -57,15 +57,10 @@ def test_the_contracts_table_has_nothing_else() -> None:
 
 
 def comments(field: str) -> list[str]:
-    """What stands above each field of this name."""
-    return [
-        " ".join(line.strip().removeprefix("//").strip() for line in comment.splitlines())
-        for comment in re.findall(
-            rf"((?:^ *//[^\n]*\n)*)^ *(?:optional |repeated )?\w+ {field} = \d+;",
-            CONTRACT,
-            re.MULTILINE,
-        )
-    ]
+    """The comment above each field with this name, on one line."""
+    field_with_comment = rf"((?:^ *//[^\n]*\n)*)^ *(?:optional |repeated )?\w+ {field} = \d+;"
+    found = re.findall(field_with_comment, CONTRACT, re.MULTILINE)
+    return [re.sub(r"\s*\n?\s*// ?", " ", comment).strip() for comment in found]
 
 
 @pytest.mark.parametrize(

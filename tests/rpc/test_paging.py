@@ -1,4 +1,4 @@
-"""Page tokens: good for what they were made for, and nobody else can make one."""
+"""Page tokens are good only for what they were made for, and nobody else can make one."""
 
 from __future__ import annotations
 

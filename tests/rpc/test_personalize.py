@@ -1,30 +1,18 @@
-"""Personalize and Answer over a real channel: corrections that correct, for that user only,
-explained, at known cost."""
+"""Personalize over a real channel: what a correction changes, for whom, why and at what cost."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from kgt.client import AsyncClient
-from kgt.errors import Aborted, AlreadyExists, InvalidArgument
+from kgt.errors import InvalidArgument
 from kgt.v1 import personalization_pb2 as pb
-from server.graph.edit import Change
-from server.tuning.templates import reasoning_prompt
-from tests.conformance.graph_store import added, edit, t
 from tests.fixed_model import FixedModel
-from tests.rpc.running import ENJOY, FEED, NAME, PHRASES, WHERE, Running, running
-
-
-async def say(client: AsyncClient, query: str, user: str = "alice", **arguments: Any) -> str:
-    return str((await client.answer(user=user, query=query, **arguments)).text)
-
-
-def triples(changes: object) -> list[tuple[str, str, str]]:
-    return [(c.triple.head, c.triple.relation, c.triple.tail) for c in changes]  # type: ignore[attr-defined]
+from tests.rpc.running import ENJOY, FEED, NAME, PHRASES, WHERE, Running, running, say, triples
 
 
 async def test_a_correction_changes_that_users_answers_and_nobody_elses(
@@ -184,53 +172,6 @@ async def test_a_preview_tells_the_same_and_commits_nothing(client: AsyncClient)
     assert preview == real
 
 
-async def test_a_repeated_request_id_gets_the_first_response(service: Running) -> None:
-    arguments: dict[str, Any] = {
-        "user": "alice",
-        "query": ENJOY,
-        "answer": "vegetables",
-        "request_id": "r-1",
-    }
-    first = await service.client.personalize(**arguments)
-    asked = len(service.model.generated)
-    assert await service.client.personalize(**arguments) == first
-    assert len(service.model.generated) == asked
-    with pytest.raises(AlreadyExists) as reused:
-        await service.client.personalize(**arguments | {"answer": "fish"})
-    assert reused.value.reason == "REQUEST_ID_REUSED"
-    assert (await service.client.list_edits(user="alice")).revision == 1
-
-
-async def test_expected_revision_is_a_condition(client: AsyncClient) -> None:
-    await client.personalize(user="alice", query=ENJOY, answer="vegetables", expected_revision=0)
-    with pytest.raises(Aborted) as moved:
-        await client.personalize(user="alice", query=ENJOY, answer="fish", expected_revision=0)
-    assert moved.value.metadata == {"expected_revision": "0", "revision": "1"}
-    assert await say(client, ENJOY) == "vegetables"
-
-
-async def test_a_lost_race_is_computed_anew_once(service: Running) -> None:
-    store, real = service.store, service.store.commit
-    rivals = 0
-
-    async def racing(user: str, snapshot: object, edits: object, request: object) -> None:
-        nonlocal rivals
-        if rivals == 0:
-            rivals += 1
-            with_other = await store.snapshot(user)
-            # another process writes first
-
-            await real(
-                user, with_other, [edit(1, Change(t("dog", "HasA", "hat"), None, added(1)))], None
-            )
-        await real(user, snapshot, edits, request)  # type: ignore[arg-type]
-
-    store.commit = racing  # type: ignore[method-assign, assignment]
-    r = await service.client.personalize(user="alice", query=ENJOY, answer="vegetables")
-    assert r.edit.revision == 2
-    assert await say(service.client, ENJOY) == "vegetables"
-
-
 async def test_a_model_that_does_not_listen_is_told_more_and_then_given_up_on(
     service: Running,
 ) -> None:
@@ -342,78 +283,6 @@ async def test_the_explanation_does_not_blame_the_model_for_an_answer_that_is_th
     assert "still answers" not in r.explanation
 
 
-async def test_the_loop_goes_on_until_the_model_says_it(service: Running) -> None:
-    first_facts = ["dog likes vegetables", "dog is located in kennel", "dog is located in park"]
-    service.model.says[reasoning_prompt(ENJOY, first_facts)] = "a bone"
-    r = await service.client.personalize(user="alice", query=ENJOY, answer="vegetables")
-    assert r.converged
-    assert len(r.edit.added) + len(r.edit.removed) > 2
-    assert await say(service.client, ENJOY) == "vegetables"
-
-
-async def test_literal_mode_is_the_papers(client: AsyncClient) -> None:
-    """k = 1: H is (dog, Desires, vegetables). Default epsilon: half of the retrieval mass, L_min +
-    ln 2 = ln 2 - ln 0.9.
-
-    Ties in P(a|q,z) keep the graph's order: the locations go first, then likes until 0.8 / (0.8 +
-    rest) >= 0.5.
-    """
-    options = pb.PersonalizeOptions(stopping=pb.STOPPING_LITERAL, removal=pb.REMOVAL_LITERAL, k=1)
-    r = await client.personalize(
-        user="alice", query=ENJOY, answer="vegetables", options=options, verify=False
-    )
-    assert r.stop_reason == pb.STOP_REASON_LOSS
-    assert triples(r.edit.added) == [("dog", "Desires", "vegetables")]
-    assert [t[2] for t in triples(r.edit.removed)] == [
-        "kennel",
-        "park",
-        "sofa",
-        "meat",
-        "bones",
-        "long walks",
-    ]
-    assert r.loss_before == math.inf
-    assert r.loss_after == pytest.approx(-math.log(0.9 * 0.8 / 0.85))
-    assert not r.approximate
-    assert r.unscored_mass_before == pytest.approx(0)
-
-
-async def test_an_epsilon_out_of_reach_names_the_minimum(client: AsyncClient) -> None:
-    options = pb.PersonalizeOptions(
-        stopping=pb.STOPPING_LITERAL, removal=pb.REMOVAL_LITERAL, epsilon=0.01
-    )
-    with pytest.raises(InvalidArgument) as refused:
-        await client.personalize(user="alice", query=ENJOY, answer="vegetables", options=options)
-    assert refused.value.reason == "EPSILON_UNREACHABLE"
-    assert "L_min" in str(refused.value)
-    assert float(refused.value.metadata["minimum"]) > 0.01
-
-
-async def test_unscored_mass_is_reported(client: AsyncClient) -> None:
-    options = pb.PersonalizeOptions(
-        max_scored_triples=1, stopping=pb.STOPPING_LITERAL, removal=pb.REMOVAL_LITERAL, epsilon=50
-    )
-    r = await client.personalize(
-        user="alice", query=ENJOY, answer="vegetables", options=options, verify=False
-    )
-    assert r.approximate
-    # The facts of the answers before (3 likes) and after (2 locations) are scored whatever the
-    # budget: 2.5 of 2.6.
-    assert r.unscored_mass_before == pytest.approx(0.1 / 2.6)
-
-
-async def test_removal_none_lets_both_hold(client: AsyncClient) -> None:
-    options = pb.PersonalizeOptions(removal=pb.REMOVAL_NONE)
-    r = await client.personalize(user="alice", query=ENJOY, answer="fish", options=options)
-    assert list(r.edit.removed) == []
-    assert await say(client, ENJOY) == "fish"
-    assert "meat" in [
-        v.triple.tail
-        for v in (await client.get_neighborhood(user="alice", concept="dog")).triples
-        if v.origin == pb.ORIGIN_BASE
-    ]
-
-
 async def test_subject_object_and_relation_may_be_given(client: AsyncClient) -> None:
     r = await client.personalize(
         user="alice",
@@ -464,7 +333,7 @@ async def test_a_relation_between_words_is_a_fact_once_a_user_adds_it(client: As
         ({"options": pb.PersonalizeOptions(scored_mass=math.nan)}, "options.scored_mass"),
         ({"options": pb.PersonalizeOptions(max_scored_triples=5000)}, "options.max_scored_triples"),
         ({"options": pb.PersonalizeOptions(epsilon=math.inf)}, "options.epsilon"),
-        ({"options": pb.PersonalizeOptions(stopping=9)}, "options.stopping"),  # type: ignore[arg-type]
+        ({"options": pb.PersonalizeOptions(stopping=cast(Any, 9))}, "options.stopping"),
         ({"query": "What is it to the and?"}, "query"),
     ],
 )

@@ -15,7 +15,6 @@ from typing import Any, cast
 import grpc
 import pytest
 
-from demo.processes import ROOT, server_process
 from kgt.addresses import channel_options, for_client
 from kgt.client import AsyncClient, Client
 from kgt.errors import CallError, Unavailable, from_rpc_error
@@ -30,8 +29,8 @@ from server.settings import Settings
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import LanguageModel
 from testbed.bases import build_base
+from testbed.processes import ROOT, free_port, server_process
 from tests.fixed_model import FixedModel
-from tests.neo4j.database import free_port
 from tests.rpc.running import BASE, ENJOY, PHRASES, VOCABULARY
 
 FIXED = "tests.rpc.fixed_server"

@@ -1,5 +1,4 @@
-"""Everything accepted can be read, listed, exported and undone by a client that takes what gRPC
-takes by default."""
+"""Everything accepted can be read, listed, exported and undone with gRPC's default limits."""
 
 from __future__ import annotations
 
@@ -171,7 +170,8 @@ probabilities = st.one_of(
 losses = st.one_of(numbers, st.just(math.inf))
 evidences = st.builds(
     Account,
-    texts, texts, texts, texts, st.tuples(texts), losses, losses, st.sampled_from(StopReason), st.booleans(), texts, texts,
+    texts, texts, texts, texts, st.tuples(texts), losses, losses,
+    st.sampled_from(StopReason), st.booleans(), texts, texts,
 )  # fmt: skip
 edits = st.builds(
     Edit,

@@ -1,4 +1,4 @@
-"""The demo, with the default model: what a user sees first."""
+"""The demo with the default model: what a user sees first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.processes import ROOT
+from testbed.processes import ROOT
 
 pytestmark = [pytest.mark.story, pytest.mark.usefixtures("default_model")]
 
@@ -68,7 +68,7 @@ def test_ctrl_c_leaves_no_process_behind() -> None:
     )
     assert running.stdout is not None
     for line in running.stdout:
-        if "alice" in line:  # the server runs, and has been asked
+        if "alice" in line:  # the server runs, and was asked
             break
     os.killpg(running.pid, signal.SIGINT)
     _, complaint = running.communicate(timeout=120)

@@ -1,4 +1,4 @@
-"""The service works without a network and tries to reach nobody."""
+"""The service works without a network, and tries to reach nobody."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from demo.__main__ import ENJOY, load
-from demo.processes import server_process
 from kgt.client import Client
+from testbed.processes import server_process
 
 pytestmark = [pytest.mark.story, pytest.mark.usefixtures("default_model")]
 
@@ -20,7 +20,8 @@ import os, socket
 def watched(name):
     real = getattr(socket.socket, name)
     def call(self, address, *rest):
-        if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(("127.", "::1")):
+        is_ip = self.family in (socket.AF_INET, socket.AF_INET6)
+        if is_ip and not str(address[0]).startswith(("127.", "::1")):
             with open(os.environ["REACHED"], "a") as file:
                 print(address, file=file)
             raise OSError("no network here")
@@ -39,6 +40,15 @@ def getaddrinfo(host, *rest, **named):
     return real_lookup(host, *rest, **named)
 
 socket.getaddrinfo = getaddrinfo
+"""
+
+_CALL = """
+import urllib.request
+
+try:
+    urllib.request.urlopen("http://example.org", timeout=5)
+except OSError:
+    pass
 """
 
 
@@ -62,6 +72,5 @@ def test_a_correction_without_a_network_and_nobody_was_called(tmp_path: Path) ->
 def test_the_watch_would_have_seen_a_call(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(_WATCH)
     env = {"PYTHONPATH": str(tmp_path), "REACHED": str(tmp_path / "reached")}
-    calls = "import urllib.request\ntry: urllib.request.urlopen('http://example.org', timeout=5)\nexcept OSError: pass"
-    subprocess.run([sys.executable, "-c", calls], env=env, check=True)
+    subprocess.run([sys.executable, "-c", _CALL], env=env, check=True)
     assert "example.org" in (tmp_path / "reached").read_text()

@@ -1,4 +1,4 @@
-"""The default mode: what counts is what Answer will do."""
+"""The default mode, which stops when Answer would say the feedback."""
 
 from __future__ import annotations
 
@@ -115,8 +115,10 @@ def test_the_answer_before_is_refuted_by_what_it_says_not_by_its_spelling() -> N
 def test_facts_of_other_relations_that_raise_the_answer_before_are_removed_only_while_needed() -> (
     None
 ):
-    """p(AtLocation) alone keeps 'kennel' ahead: Eq. 1 over (Desires fish, AtLocation kennel,
-    AtLocation park)."""
+    """Only p(AtLocation) keeps 'kennel' ahead in Eq. 1.
+
+    The facts are (Desires fish, AtLocation kennel, AtLocation hut).
+    """
     base = {"AtLocation": ["kennel", "hut"]}
     seen, h = view(base), (z("Desires", "fish"),)
     known = probabilities(
@@ -199,15 +201,12 @@ def problems(draw: st.DrawFn) -> Problem:
         if (t := draw(st.lists(st.sampled_from(["p", "q"]), unique=True, max_size=2)))
     }
     seen = view(base, personal)
-    h = tuple(
-        z(r, "fish") for r in draw(st.lists(st.sampled_from(relations), unique=True, min_size=1))
-    )
+    chosen = draw(st.lists(st.sampled_from(relations), unique=True, min_size=1))
+    h = tuple(z(r, "fish") for r in chosen)
     before = draw(st.sampled_from(["a", "b", "p", "other"]))
-    known = {
-        (t, a): draw(shares)
-        for t in {*(v.triple for v in seen), *h}
-        for a in ("a", "b", "c", "d", "p", "q", "fish", "other")
-    }
+    triples = {v.triple for v in seen}.union(h)
+    answers = ("a", "b", "c", "d", "p", "q", "fish", "other")
+    known = {(t, a): draw(shares) for t in triples for a in answers}
     removal = draw(st.sampled_from([Removal.CONFLICTING, Removal.NONE]))
     return Problem(
         seen,
@@ -220,7 +219,7 @@ def problems(draw: st.DrawFn) -> Problem:
 
 
 def favours_feedback(given_: Problem, view_: Neighborhood, added: tuple[Triple, ...]) -> bool:
-    """The stop condition, written out again from its definition."""
+    """The stop condition, written out once more from its definition."""
     triples = [
         v.triple for v in facts_for_answer(view_, given_.probabilities.relations, given_.retrieval)
     ]
@@ -253,11 +252,8 @@ def test_every_solution_satisfies_the_stop_condition_and_no_change_in_it_is_need
     refuted = _refuted(given_, solution)
     for triple in solution.added:
         others = [t for t in solution.added if t != triple]
-        kept = [
-            t
-            for t in solution.removed
-            if t not in refuted or any(t.relation == o.relation for o in others)
-        ]
+        refuting = {t.relation for t in others}
+        kept = [t for t in solution.removed if t not in refuted or t.relation in refuting]
         assert not favours_feedback(given_, rebuilt(given_, others, kept), tuple(others))
     for triple in set(solution.removed) - refuted:
         kept = [t for t in solution.removed if t != triple]

@@ -1,5 +1,7 @@
-"""Literal mode against a transcription of Algorithm 1 that follows the paper line by line and knows
-nothing of ours."""
+"""Literal mode, compared with Algorithm 1 as the paper prints it.
+
+The transcription follows the paper line by line and shares no code with the service.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,10 @@ def algorithm_1(
     p_answer: dict[Triple, float],
     epsilon: float,
 ) -> tuple[list[Triple], str]:
-    """Algorithm 1 of the paper. `g` is the graph's triples that start at e_q. Returns them at the
-    end, and why."""
+    """Algorithm 1 of the paper: the triples that start at e_q at the end, and why it ended.
+
+    `g` are those triples at the start.
+    """
 
     def loss() -> float:  # Eq. 7, with Eq. 5 for P(z|q)
         normalizer = sum(p_relation[x.relation] for x in g)
@@ -38,9 +42,8 @@ def algorithm_1(
             total += math.log(p_answer[x] * retrieval) if retrieval > 0 else -math.inf
         return -total / len(h)
 
-    def in_order(
-        x: Triple,
-    ) -> float:  # probabilities that are equal to four decimals of ln P stay as they stand
+    def in_order(x: Triple) -> float:
+        # Probabilities that are equal to four decimals of ln P keep their order.
         return round(math.log(p_answer[x]), 4)
 
     g = list(g)
@@ -75,19 +78,15 @@ def problems(draw: st.DrawFn) -> tuple[Problem, dict[str, float], dict[Triple, f
         r: draw(st.lists(st.sampled_from("abcdef"), unique=True, max_size=4)) for r in RELATIONS
     }
     seen = view({r: tails for r, tails in base.items() if tails})
-    h = tuple(
-        z(r, FEEDBACK) for r in draw(st.lists(st.sampled_from(RELATIONS), unique=True, min_size=1))
-    )
+    chosen = draw(st.lists(st.sampled_from(RELATIONS), unique=True, min_size=1))
+    h = tuple(z(r, FEEDBACK) for r in chosen)
     if draw(st.booleans()):  # one of H is in the base already
-        seen = view(
-            {
-                r: tails
-                for r, tails in (base | {h[0].relation: [*base[h[0].relation], FEEDBACK]}).items()
-                if tails
-            }
-        )
+        base[h[0].relation].append(FEEDBACK)
+        seen = view({r: tails for r, tails in base.items() if tails})
     p_relation = {r: draw(shares) for r in RELATIONS}
-    p_answer = {t: draw(shares) for t in [*(v.triple for v in seen), *h]}
+    triples = [v.triple for v in seen]
+    triples.extend(h)
+    p_answer = {t: draw(shares) for t in triples}
     known = Probabilities(p_relation, {(t, FEEDBACK): p for t, p in p_answer.items()})
     slack = draw(st.floats(0, 3))
     problem = Problem(
@@ -147,11 +146,12 @@ def _dog(epsilon: float) -> Problem:
 
 
 def test_the_order_is_add_best_remove_worst_in_turns() -> None:
-    """By hand. After both additions and both removals the graph is H: P = 2/3 and 1/3.
+    """Worked out by hand.
 
-    L = -(ln(0.8 * 2/3) + ln(0.4 * 1/3)) / 2 = 1.3217; one step earlier IsA pet is still there: P =
-    0.5 and 0.25, L = -(ln 0.4 + ln 0.1) / 2 = 1.6094. L_min = -(ln 0.8 + ln 0.4) / 2 + ln 2 =
-    1.2629.
+    After both additions and both removals the graph is H, with P = 2/3 and 1/3:
+    L = -(ln(0.8 * 2/3) + ln(0.4 * 1/3)) / 2 = 1.3217. One step earlier IsA pet is still there, so
+    P = 0.5 and 0.25: L = -(ln 0.4 + ln 0.1) / 2 = 1.6094.
+    L_min = -(ln 0.8 + ln 0.4) / 2 + ln 2 = 1.2629.
     """
     last = solve(_dog(1.33))
     assert last.added == (z("Desires", "fish"), z("HasA", "fish"))

@@ -1,3 +1,4 @@
+from server.graph.neighborhood import Neighborhood
 from server.graph.relation import Vocabulary
 from server.tuning.facts import RetrievalRules, facts_for_answer, retrievable_view
 from tests.tuning.views import view
@@ -5,8 +6,9 @@ from tests.tuning.views import view
 RELATIONS = {"Desires": 0.5, "AtLocation": 0.3, "IsA": 0.2, "Synonym": 0.9}
 
 
-def tails(seen: object, rules: RetrievalRules = RetrievalRules()) -> list[str]:  # noqa: B008 - frozen
-    return [v.triple.tail.text for v in facts_for_answer(seen, RELATIONS, rules)]  # type: ignore[arg-type]
+def tails(seen: Neighborhood, rules: RetrievalRules | None = None) -> list[str]:
+    facts = facts_for_answer(seen, RELATIONS, rules or RetrievalRules())
+    return [v.triple.tail.text for v in facts]
 
 
 def test_facts_go_down_the_relations_heaviest_first_up_to_three() -> None:
@@ -17,7 +19,7 @@ def test_facts_go_down_the_relations_heaviest_first_up_to_three() -> None:
     ]
 
 
-def test_a_relation_with_personal_triples_gives_those_alone_newest_first() -> None:
+def test_a_relation_with_personal_triples_gives_only_those_newest_first() -> None:
     seen = view(
         {"Desires": ["meat", "bones"], "AtLocation": ["kennel"]}, {"Desires": ["carrots", "fish"]}
     )
@@ -39,7 +41,7 @@ def test_equal_relations_come_in_the_order_of_their_names() -> None:
     ]
 
 
-def test_relations_between_words_are_no_facts_unless_asked_for_or_added() -> None:
+def test_relations_between_words_are_not_facts_unless_asked_for_or_added() -> None:
     vocabulary = Vocabulary.built_in()
     seen = view({"Synonym": ["hound"], "IsA": ["pet"]})
     assert [s.relation for s in retrievable_view(seen, vocabulary).slices] == ["IsA"]

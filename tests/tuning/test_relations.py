@@ -7,7 +7,10 @@ VOCABULARY = Vocabulary.built_in()
 
 
 def test_generated_text_is_split_cleaned_mapped_and_deduplicated() -> None:
-    text = " likes <sep> 2. enjoys. <sep> is allergic to <sep><sep> 42 <sep> Is Located In; <sep> has a"
+    text = (
+        " likes <sep> 2. enjoys. <sep> is allergic to <sep><sep> 42"
+        " <sep> Is Located In; <sep> has a"
+    )
     assert parse_relations(text, VOCABULARY, 5) == (
         "Desires",
         "is allergic to",

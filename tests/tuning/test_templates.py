@@ -22,8 +22,9 @@ def test_reasoning_template_with_one_and_several_facts() -> None:
 
 def test_extraction_template() -> None:
     assert extraction_prompt("What does a dog enjoy?", "vegetables", "dog", "vegetables", 5) == (
-        "Based on the provided query and answer, identify 5 types of relationships between the subject <subject> and the"
-        " object <object>, considering the context of the query and answer. <query>: What does a dog enjoy?"
+        "Based on the provided query and answer, identify 5 types of relationships between the"
+        " subject <subject> and the object <object>, considering the context of the query and"
+        " answer. <query>: What does a dog enjoy?"
         " <answer>: vegetables <subject>: dog <object>: vegetables <relation>:"
     )
 

@@ -1,5 +1,7 @@
-"""No decision hangs on the last digits of a probability: what hardware may round either way is a
-tie, broken by a rule."""
+"""No decision depends on the last digits of a probability.
+
+Numbers that the hardware may round either way are a tie, and a rule breaks it.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,7 @@ from server.tuning.objective import Probabilities
 from tests.tuning.views import view, z
 
 NOISE = 2e-6
-"""Of a probability, relatively: more than float32 gave here between any two forward passes
-(server.lm)."""
+"""The relative noise of a probability: more than any two forward passes differed by in float32."""
 
 DOG = {
     "AtLocation": ["kennel", "park"],
@@ -25,7 +26,7 @@ H = tuple(z(r, "fish") for r in ("IsA", "Desires", "HasA"))
 
 
 @given(st.lists(st.floats(1 - NOISE, 1 + NOISE), min_size=80, max_size=80))
-def test_noise_flips_no_tie(noise: list[float]) -> None:
+def test_noise_does_not_flip_a_tie(noise: list[float]) -> None:
     seen, answers = view(DOG), ["fish", "meat", "bones", "tail", "pet", "kennel", "park"]
     wobble = iter(noise)
     triples = [*(v.triple for v in seen), *H]

@@ -1,11 +1,11 @@
 """Blanks over what was erased.
 
 Neo4j does not clear a record that it deletes: the texts stay in its store files until the record's
-place is used again. So the service uses the places itself, for nodes full of blanks, and keeps
-these nodes: what they hold is not given out again, and the places that the next erase frees are the
-only free ones. How much was erased and is not covered yet stands in the graph, so that a service
-that was killed goes on when it starts again. The decision and what was measured:
-docs/decisions/0014-erasing-in-neo4j.md.
+place is used again. So the service uses these places itself, for nodes full of blanks, and keeps
+the nodes. Their places are not given out again, and the only free places are those that the next
+erase frees. The graph says how much was erased and is not covered yet, so a service that was killed
+goes on when it starts again. docs/decisions/0014-erasing-in-neo4j.md has the decision and the
+measurements.
 """
 
 from __future__ import annotations
@@ -20,32 +20,29 @@ import neo4j
 
 from server.errors import KgtError
 from server.stores.neo4j import cypher
-from server.stores.neo4j.connection import Connection, done, one
+from server.stores.neo4j.connection import Connection, Tx, done, one
 
 _log = logging.getLogger(__name__)
 
 _REUSABLE_AFTER_S = 2.0
-"""When Neo4j gives a freed place out again: its own round for that comes once a second."""
+"""When Neo4j gives out a freed place again. It looks for freed places once a second."""
 _PATIENCE_S = 60.0
 _BATCH = 50
 _RECORD_TEXT_CHARACTERS = 27
-"""So many characters of Latin-1 fill the whole of a property record."""
+"""How many characters of Latin-1 fill a whole property record."""
 _HALF_RECORD_CHARACTERS = 11
 _RECORDS = 20
 _BLOCK_BYTES = 120
-"""What a block of a long text or of an array holds."""
+"""How much a block of a long text or of an array holds."""
 _BLOCKS = 20
 _ARRAY_HEADER_BYTES = 3
 _SLACK = 1.5
-"""How much more is filled than was erased: earlier commits free places too."""
+"""How much more is filled than was erased. Earlier commits free places too."""
 _LEAST = 64
-"""Blanks that are there in any case, to be written again and again where the transaction log is to
-be moved on."""
+"""How many blanks there are at least. They are rewritten to move the transaction log on."""
 _SMALL_LOG_BYTES = 4 << 20
 _REWRITES = 12
-"""Writing the least number of blanks anew so often takes more than 1 MiB of transaction log."""
-
-Tx = neo4j.AsyncManagedTransaction
+"""How often the least number of blanks is rewritten. It takes over 1 MiB of transaction log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +61,10 @@ class Freed:
 
 
 def freed_by(record: neo4j.Record) -> Freed:
-    """What erasing the user of a COUNT_OF_USER frees: each thing has about so many property
-    records."""
+    """What erasing a user frees, from a row of COUNT_OF_USER.
+
+    The factors are about how many property records each thing has.
+    """
     records = (
         30 * record["edits"]
         + 14 * (record["added"] + record["deleted"])
@@ -77,7 +76,7 @@ def freed_by(record: neo4j.Record) -> Freed:
 
 
 class Blanks:
-    """Puts blanks over what was erased, for all who erase at the same time in one round."""
+    """Puts blanks over what was erased. Users who erase at the same time share a round."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -86,7 +85,7 @@ class Blanks:
         self._turn = asyncio.Lock()
 
     def start(self) -> asyncio.Task[None]:
-        """A round that covers all that was erased by now."""
+        """A round that covers everything erased by now."""
         if self._collecting is None:
             self._collecting = asyncio.create_task(self._round())
             self._rounds.add(self._collecting)
@@ -102,12 +101,14 @@ class Blanks:
             )
 
     async def cover(self) -> None:
-        """Return when all that was erased by now is covered. The round goes on where the caller
-        leaves."""
+        """Return when everything erased by now is covered.
+
+        The round goes on if the caller leaves.
+        """
         await asyncio.shield(self.start())
 
     async def cover_earlier(self) -> None:
-        """Begin to cover what a service that was stopped has left."""
+        """Begin to cover what a service left when it was stopped."""
         if (await self._due()).records:
             self.start()
 
@@ -119,7 +120,7 @@ class Blanks:
 
     async def _round(self) -> None:
         async with self._turn:
-            self._collecting = None  # who erases from now on waits for the next round
+            self._collecting = None  # an erase from now on waits for the next round
             due = await self._due()
             if not due.records:
                 return
@@ -128,7 +129,7 @@ class Blanks:
 
     async def _due(self) -> Freed:
         async def work(tx: Tx) -> Freed:
-            record = await one(tx, cypher.DUE, owner="", bucket=0)
+            record = await one(tx, cypher.DUE)
             return Freed(record["texts"], record["records"])
 
         return await self._connection.read(work, _PATIENCE_S)
@@ -147,11 +148,10 @@ class Blanks:
         await self._connection.write(work, _PATIENCE_S)
 
     async def _move_log(self) -> None:
-        """Write so much that Neo4j begins a new transaction log, where it is set to keep small
-        ones.
+        """Make Neo4j begin a new transaction log, if it is set to keep small ones.
 
-        It deletes the old ones at its next checkpoint, which Community Edition makes by its own
-        clock alone.
+        It deletes the old ones at its next checkpoint, which Community Edition makes only by its
+        own clock.
         """
         if await self._log_bytes() > _SMALL_LOG_BYTES:
             return
@@ -165,7 +165,7 @@ class Blanks:
 
 
 async def log_settings(connection: Connection) -> dict[str, str]:
-    """What Neo4j's transaction logs are set to; empty where this user may not see it."""
+    """How Neo4j's transaction logs are set; empty if this user may not see it."""
 
     async def work(tx: Tx) -> dict[str, str]:
         return {
@@ -179,8 +179,7 @@ async def log_settings(connection: Connection) -> dict[str, str]:
 
 
 def advice_on_logs(settings: dict[str, str]) -> str:
-    """What keeps erased texts in transaction logs for longer than need be; empty where nothing
-    does."""
+    """What to change so that transaction logs do not keep erased texts; empty if all is well."""
     kept = settings.get("db.tx_log.rotation.retention_policy", "keep_none")
     if (
         kept == "keep_none"
@@ -195,7 +194,7 @@ def advice_on_logs(settings: dict[str, str]) -> str:
 
 
 def _bytes_of(size: str) -> int:
-    """A size in Neo4j's notation (256.00MiB, 1m); one that cannot be read is large."""
+    """A size in Neo4j's notation (256.00MiB, 1m). One that cannot be read counts as large."""
     number = size.rstrip("BKMGTikmgtb")
     unit = size[len(number) :].upper()[:1]
     try:
@@ -205,15 +204,16 @@ def _bytes_of(size: str) -> int:
 
 
 def _blank(character: str, *, whole: bool) -> dict[str, object]:
-    """A blank's properties: each fills a record of its own; the whole ones have blocks of text and
-    arrays too."""
+    """A blank's properties, each of which fills a record of its own.
+
+    A whole blank has blocks of text and of an array too.
+    """
     filled: dict[str, object] = {
         f"fill_{n}": character * _RECORD_TEXT_CHARACTERS for n in range(_RECORDS)
     }
     if whole:
-        filled["tail"] = (
-            character * _HALF_RECORD_CHARACTERS
-        )  # text and array take the record's other half
+        # Text and array take the other half of the record of `tail`.
+        filled["tail"] = character * _HALF_RECORD_CHARACTERS
         filled["text"] = " " * (_BLOCKS * _BLOCK_BYTES)
         filled["array"] = bytes(_BLOCKS * _BLOCK_BYTES - _ARRAY_HEADER_BYTES)
     return filled

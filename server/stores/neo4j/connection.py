@@ -1,5 +1,4 @@
-"""The way to a Neo4j: where it is, transactions that are retried in time, and its errors as this
-service's."""
+"""The connection to a Neo4j: its login, its transactions, and its errors as this service's."""
 
 from __future__ import annotations
 
@@ -47,12 +46,12 @@ DEFAULT_DATABASE = "neo4j"
 CONNECTIONS = 64
 """How many transactions are under way at most."""
 CONNECTIONS_A_USER = CONNECTIONS // 2
-"""How many of them are one user's, so that no user takes all."""
+"""How many of them one user may have, so that no user takes all."""
 _CONNECT_S = 3.0
 _GRACE_S = 1.0
-"""By how much the database's own limit on a transaction is longer than this service's patience."""
+"""How much longer the database's own limit on a transaction is than this service's patience."""
 _MOST_S = 15.0
-"""How long one read or write may take and be retried where the call has no earlier deadline."""
+"""How long one read or write may take, retries included, if the call has no earlier deadline."""
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.005, 0.5
 _SCHEMA_TRIES = 20
 _NOT_UP = (
@@ -60,29 +59,25 @@ _NOT_UP = (
     "Neo.TransientError.Database.DatabaseUnavailable",
 )
 _READ_ONLY = ("ForbiddenOnReadOnlyDatabase", "WriteOnReadOnlyAccessDatabase", "ReadOnly")
-"""How the codes end of a database that takes no writes."""
+"""The ends of the error codes of a database that takes no writes."""
 _FULL = (
     "Neo.TransientError.General.TransactionOutOfMemoryError",
     "Neo.TransientError.General.OutOfMemoryError",
 )
 
+Tx = neo4j.AsyncManagedTransaction
 R = TypeVar("R")
-Work = Callable[[neo4j.AsyncManagedTransaction], Awaitable[R]]
+Work = Callable[[Tx], Awaitable[R]]
 
 
 @dataclass(frozen=True, slots=True)
 class Neo4jLogin:
-    """Where a Neo4j is, and who the service is there. The password is not shown."""
+    """Where a Neo4j is, and how the service signs in. The password is not shown."""
 
     url: str
     user: str
     password: str = field(repr=False)
     database: str = DEFAULT_DATABASE
-
-
-def is_neo4j(store: str) -> bool:
-    """Whether a KGT_STORE names a Neo4j."""
-    return urlsplit(store).scheme in SCHEMES
 
 
 def checked_login(store: str, user: str, password: str, database: str) -> Neo4jLogin:
@@ -103,8 +98,10 @@ def checked_login(store: str, user: str, password: str, database: str) -> Neo4jL
 
 
 class Shares:
-    """At most so many at a time under one name; the others wait until one of their own name is
-    done."""
+    """A limit on how many run at a time under one name.
+
+    The others wait until one with their own name is done.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -126,14 +123,13 @@ class Shares:
 class Connection:
     """A driver, and transactions over it.
 
-    No session or transaction outlives its call: each is closed on the way out, also by an error or
-    a cancellation, and the database itself ends one that takes longer than its caller waits, with
-    the locks that it holds or waits for.
+    No session or transaction outlives its call. Each is closed on the way out, even after an error
+    or a cancellation. If one takes longer than its caller waits, the database itself ends it, along
+    with the locks that it holds or waits for.
     """
 
     def __init__(self, login: Neo4jLogin) -> None:
-        # The driver's own log shows statements, parameters and messages, and with them what users
-        # wrote.
+        # The driver's own log shows statements and parameters, and so what users wrote.
         logging.getLogger("neo4j").setLevel(logging.CRITICAL)
         self._login = login
         self._shares = Shares(CONNECTIONS_A_USER)
@@ -149,7 +145,7 @@ class Connection:
                 telemetry_disabled=True,
             )
         except (ConfigurationError, ValueError) as error:
-            raise InvalidSetting(f"KGT_STORE: {login.url} is no address of a Neo4j") from error
+            raise InvalidSetting(f"KGT_STORE: {login.url} is not an address of a Neo4j") from error
 
     async def __aenter__(self) -> Self:
         return self
@@ -166,26 +162,29 @@ class Connection:
         await self._driver.close()
 
     async def require_usable(self) -> None:
-        """Return when the database takes this login. Raises StoreUnusable with what to do."""
+        """Return if the database takes this login. Raises StoreUnusable, which says what to do."""
         try:
             async with self._session() as session:
                 await (await session.run("RETURN 1")).consume()
         except AuthError as error:
             raise StoreUnusable(
-                f"the Neo4j at {self._login.url} refuses this user or password;"
-                " check KGT_NEO4J_USER and KGT_NEO4J_PASSWORD (after many wrong ones it also refuses right ones a while)"
+                f"the Neo4j at {self._login.url} refuses this user or password; check"
+                " KGT_NEO4J_USER and KGT_NEO4J_PASSWORD (after many wrong ones, it refuses right"
+                " ones too for a while)"
             ) from error
         except ClientError as error:
             if "DatabaseNotFound" in (error.code or ""):
                 raise StoreUnusable(
-                    f"the Neo4j at {self._login.url} has no database {self._login.database!r}; check KGT_NEO4J_DATABASE"
+                    f"the Neo4j at {self._login.url} has no database {self._login.database!r};"
+                    " check KGT_NEO4J_DATABASE"
                 ) from error
             raise StoreUnusable(
                 f"the Neo4j at {self._login.url} refuses to work: {error.code}"
             ) from error
         except (DriverError, Neo4jError, OSError) as error:
             raise StoreUnusable(
-                f"no Neo4j answers at {self._login.url}; start it, or correct KGT_STORE ({type(error).__name__})"
+                f"no Neo4j answers at {self._login.url}; start it, or correct KGT_STORE"
+                f" ({type(error).__name__})"
             ) from error
 
     async def run_schema(self, statement: LiteralString) -> None:
@@ -203,8 +202,8 @@ class Connection:
                     made_meanwhile or isinstance(error, TransientError)
                 ):
                     raise self._no_schema(statement, error) from error
-            # Servers that start together meet at each other's schema: one of two that deadlock has
-            # to try again, and IF NOT EXISTS does not see what is made at the same moment.
+            # Servers that start together make the same schema. One of two that deadlock has to try
+            # again, and IF NOT EXISTS does not see what is made at the same moment.
             await asyncio.sleep(_LONGEST_DELAY_S * random.uniform(0.5, 1.0))
 
     def _no_schema(
@@ -212,8 +211,9 @@ class Connection:
     ) -> StoreUnusable:
         code = error.code if isinstance(error, Neo4jError) else type(error).__name__
         return StoreUnusable(
-            f"the schema cannot be made in the Neo4j at {self._login.url} ({code}); use a database of its own"
-            f" for this service, and a user who may change its schema. Failed: {statement}"
+            f"the schema cannot be made in the Neo4j at {self._login.url} ({code}); use a database"
+            " of its own for this service, and a user who may change its schema."
+            f" Failed: {statement}"
         )
 
     async def read(self, work: Work[R], limit_s: float = _MOST_S, *, user: str = "") -> R:
@@ -221,16 +221,18 @@ class Connection:
         return await self._retried(work, limit_s, user, writing=False)
 
     async def write(self, work: Work[R], limit_s: float = _MOST_S, *, user: str = "") -> R:
-        """Run `work` for `user` in a write transaction; it may run more than once, also after a
-        commit whose outcome got lost.
+        """Run `work` for `user` in a write transaction.
 
-        Raises StoreUnreachable when time runs out before the outcome is known.
+        It may run more than once, even after a commit whose outcome was lost. Raises
+        StoreUnreachable if time runs out before the outcome is known.
         """
         return await self._retried(work, limit_s, user, writing=True)
 
     async def try_write(self, statement: LiteralString, limit_s: float) -> None:
-        """Run a statement that writes and take it back. Raises Unavailable when nothing can be
-        written now."""
+        """Run a statement that writes, and roll it back.
+
+        Raises Unavailable if nothing can be written now.
+        """
         try:
             async with (
                 asyncio.timeout(limit_s),
@@ -285,7 +287,7 @@ class Connection:
 
 
 def _is_lost(error: BaseException) -> bool:
-    """Whether the connection was lost or could not be made."""
+    """Whether the connection was lost, or could not be made."""
     return (
         isinstance(error, ServiceUnavailable | SessionExpired | OSError)
         or getattr(error, "code", "") in _NOT_UP
@@ -293,22 +295,28 @@ def _is_lost(error: BaseException) -> bool:
 
 
 def _is_worth_a_retry(error: BaseException, lost: int) -> bool:
-    """Deadlocks and the like until time is up; a lost connection twice, as pooled ones may be
-    stale."""
+    """Whether to try again: after a deadlock until time is up, after a lost connection twice.
+
+    Pooled connections may be stale.
+    """
     if _is_lost(error):
         return lost <= 2
     if isinstance(error, Neo4jError) and error.code in _FULL:
         return False
     if isinstance(error, Neo4jError) and "EntityNotFound" in (error.code or ""):
-        return True  # an erase took away what this transaction waited for
+        return True  # an erase removed what this transaction waited for
     return isinstance(error, TransientError) or (
         isinstance(error, Neo4jError) and error.is_retryable()
     )
 
 
 def _translation(error: BaseException, *, unknown: bool) -> KgtError:
-    """A driver's error as this service's, without its message: it may hold what a user wrote."""
+    """A driver's error as this service's. Its message is left out: it may hold what a user wrote.
+
+    `unknown` says that a commit's outcome is not known.
+    """
     code = (getattr(error, "code", "") or type(error).__name__).rpartition(".")[2]
+    # The connection: lost during a commit, lost before, or not to be had.
     if unknown:
         return StoreUnreachable(
             "the graph database went away during the commit; repeat with the same request_id"
@@ -317,18 +325,20 @@ def _translation(error: BaseException, *, unknown: bool) -> KgtError:
         return StoreUnreachable("the graph database cannot be reached now; try again")
     if isinstance(error, ConnectionAcquisitionTimeoutError):
         return StoreBusy("all connections to the graph database are in use; try again")
+    # What the database refuses: writes, time, this login, memory.
     if code.endswith(_READ_ONLY):
         return StoreUnreachable("the graph database takes no writes now; its log says why", 10.0)
     if code.startswith("TransactionTimedOut"):
         return StoreBusy("the graph database took too long; try again")
     if isinstance(error, AuthError):
         return StoreUnreachable(
-            f"the graph database refuses this service ({code}); its password was changed?", 10.0
+            f"the graph database refuses this service ({code}); was its password changed?", 10.0
         )
     if isinstance(error, Neo4jError) and error.code in _FULL:
         return StoreFull(
-            "the graph database has no memory for this; try a smaller request, or later", 10.0
+            "the graph database has no memory for this; try a smaller request, or try later", 10.0
         )
+    # Everything else, by whether it may pass.
     if isinstance(error, TransientError) or getattr(error, "is_retryable", bool)():
         return StoreBusy(f"the graph database is busy ({code}); try again")
     if isinstance(error, DatabaseError):
@@ -337,7 +347,7 @@ def _translation(error: BaseException, *, unknown: bool) -> KgtError:
 
 
 async def one(
-    tx: neo4j.AsyncManagedTransaction | neo4j.AsyncTransaction,
+    tx: Tx | neo4j.AsyncTransaction,
     statement: LiteralString,
     **parameters: Any,
 ) -> neo4j.Record:
@@ -346,7 +356,7 @@ async def one(
 
 
 async def done(
-    tx: neo4j.AsyncManagedTransaction | neo4j.AsyncTransaction,
+    tx: Tx | neo4j.AsyncTransaction,
     statement: LiteralString,
     **parameters: Any,
 ) -> None:

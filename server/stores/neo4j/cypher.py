@@ -1,86 +1,107 @@
-"""The graph's schema and every Cypher string, named. Nothing here is built from text that comes
-from outside.
+"""The graph's schema, and every Cypher statement by name.
 
-    (:Concept {uri, text, language, retrievable, generation})        the base's; uri unique
-    (:Concept)-[:IsA|UsedFor|... {weight, dataset, license, surface_text, merged, rank, back_rank}]->(:Concept)
-    (:Concept)-[:CUSTOM {relation, ...the same}]->(:Concept)         a relation outside BASE_TYPES
-    (:PersonalConcept {owner, key, user, uri, text})                 one user's own; key unique
-    ()-[:ADDED|DELETED {owner, head, tail, triple, age, user, subject, relation, object, subject_text, object_text, edit,
-        revision, position, time_ms, retrieval_before, retrieval_after, reasoning, reasoning_answer_before}]->()
-    (:User {owner, id, revision, overlay_id})                        owner unique; without overlay_id before the first edit
-    (:Edit {owner, revision, key, id, kind, time_ms, body, ...})     the truth; see server.stores.neo4j.rows
-    (:Response {owner, number, request, request_id, content_hash, response})   of a request that changed nothing
-    (:ErasedRequest {digest, time_ms, ...})                          what an erase with a request id removed
-    (:Due {id: 1, texts, records})                                   how much was erased and has no blanks over it yet
-    (:Blank {...})                                                   over what was erased; see server.stores.neo4j.blanks
-    (:Erasures {bucket, epoch})                                      counts erasures by a hash of the user
-    (:Graph {id: 1, schema_version, state, fingerprint, ...})        what the base is, and whether it is being loaded
-    (:Lane {number, generation, stage, position, put})               while it is: how far each lane of the load is
+No statement is built from text that comes from outside.
+
+    (:Concept {uri, text, language, retrievable, generation})
+        the base's concepts; uri is unique
+    (:Concept)-[:IsA|UsedFor|... {weight, dataset, license, surface_text, merged, rank,
+        back_rank}]->(:Concept)
+        an edge of the base
+    (:Concept)-[:CUSTOM {relation, ...the same}]->(:Concept)
+        a relation outside BASE_TYPES
+    (:PersonalConcept {owner, key, user, uri, text})
+        one user's own; key is unique
+    ()-[:ADDED|DELETED {owner, head, tail, triple, age, user, subject, relation, object,
+        subject_text, object_text, edit, revision, position, time_ms, retrieval_before,
+        retrieval_after, reasoning, reasoning_answer_before}]->()
+        one mark of a user's overlay
+    (:User {owner, id, revision, overlay_id})
+        owner is unique; without overlay_id before the first edit
+    (:Edit {owner, revision, key, id, kind, time_ms, body, ...})
+        the truth; see server.stores.neo4j.rows
+    (:Response {owner, number, request, request_id, content_hash, response})
+        of a request that changed nothing
+    (:ErasedRequest {digest, time_ms, ...})
+        what an erase with a request id removed
+    (:Due {id: 1, texts, records})
+        how much was erased and has no blanks over it yet
+    (:Blank {...})
+        over what was erased; see server.stores.neo4j.blanks
+    (:Erasures {bucket, epoch})
+        counts erasures by a hash of the user
+    (:Graph {id: 1, schema_version, state, fingerprint, ...})
+        what the base is, and whether it is being loaded
+    (:Lane {number, generation, stage, position, put})
+        how far each lane of a load is, as long as it runs
 
 Neo4j never clears an index's entry that is deleted, so indexes hold nothing of a user that can be
 read: `owner`, `head`, `tail`, `triple`, `key` and `request` are digests (server.stores.neo4j.rows),
-`age` is a mark's stamp in digits. The texts beside them are for people who look, and for the
+and `age` is a mark's stamp in digits. The texts next to them are for people who look, and for the
 answer.
 
-A concept's `uri` is its key (server.graph.concept); one too long for an index is cut and ends in
-its hash. The properties of an overlay edge are the truth; its end nodes are there for people who
-look. `rank` is a base edge's place among its head's edges of the relation, the heaviest 0, without
-gaps; `back_rank` the same at its tail, on the edges of symmetric relations alone, which are stored
-once and read from both ends. `surface_text` is what the heaviest of the `merged` lines of the file
-that became the edge says in words, where it says anything.
+A concept's `uri` is its key (server.graph.concept). One that is too long for an index is cut and
+ends in its hash. The properties of an overlay edge are the truth; its end nodes are there for
+people who look. `rank` is a base edge's place among its head's edges of the relation: the heaviest
+has 0, and there are no gaps. `back_rank` is the same at its tail. Only edges of symmetric relations
+have it: they are stored once and read from both ends. `surface_text` is what the heaviest of the
+`merged` lines that became the edge says in words, if it says anything.
 """
 
 from __future__ import annotations
 
+from server.stores.rules.revisions import UNNAMED
+
 SCHEMA_VERSION = 2
-"""1 had users' texts in its indexes, and neither responses without an edit nor erased requests."""
+"""Version 1 had users' texts in its indexes. It had neither responses without an edit nor erased
+requests."""
 
 DIRECTED_TYPES = (
-    "Desires", "NotDesires", "AtLocation", "IsA", "NotIsA", "InstanceOf", "HasProperty", "NotHasProperty", "HasA",
-    "NotHasA", "PartOf", "MadeOf", "NotMadeOf", "UsedFor", "NotUsedFor", "CapableOf", "NotCapableOf", "ReceivesAction",
-    "CreatedBy", "Causes", "CausesDesire", "MotivatedByGoal", "HasPrerequisite", "HasSubevent", "HasFirstSubevent",
-    "HasLastSubevent", "Entails", "MannerOf", "ObstructedBy", "DefinedAs", "SymbolOf", "HasContext", "FormOf",
-    "DerivedFrom", "EtymologicallyDerivedFrom", "ExternalURL", "dbpedia/capital", "dbpedia/field", "dbpedia/genre",
-    "dbpedia/genus", "dbpedia/influencedBy", "dbpedia/knownFor", "dbpedia/language", "dbpedia/leader",
-    "dbpedia/occupation", "dbpedia/product",
+    "Desires", "NotDesires", "AtLocation", "IsA", "NotIsA", "InstanceOf", "HasProperty",
+    "NotHasProperty", "HasA", "NotHasA", "PartOf", "MadeOf", "NotMadeOf", "UsedFor", "NotUsedFor",
+    "CapableOf", "NotCapableOf", "ReceivesAction", "CreatedBy", "Causes", "CausesDesire",
+    "MotivatedByGoal", "HasPrerequisite", "HasSubevent", "HasFirstSubevent", "HasLastSubevent",
+    "Entails", "MannerOf", "ObstructedBy", "DefinedAs", "SymbolOf", "HasContext", "FormOf",
+    "DerivedFrom", "EtymologicallyDerivedFrom", "ExternalURL", "dbpedia/capital", "dbpedia/field",
+    "dbpedia/genre", "dbpedia/genus", "dbpedia/influencedBy", "dbpedia/knownFor",
+    "dbpedia/language", "dbpedia/leader", "dbpedia/occupation", "dbpedia/product",
 )  # fmt: skip
 SYMMETRIC_TYPES = (
-    "LocatedNear", "SimilarTo", "Antonym", "DistinctFrom", "RelatedTo", "Synonym", "EtymologicallyRelatedTo",
+    "LocatedNear", "SimilarTo", "Antonym", "DistinctFrom", "RelatedTo", "Synonym",
+    "EtymologicallyRelatedTo",
 )  # fmt: skip
 CUSTOM = "CUSTOM"
 ADDED = "ADDED"
 DELETED = "DELETED"
 BASE_TYPES = (*DIRECTED_TYPES, *SYMMETRIC_TYPES, CUSTOM)
-"""The closed list of what base edges may be; a test holds it against the vocabulary."""
+"""The closed list of types of base edges. A test compares it with the vocabulary."""
 
 LOADING, READY = "loading", "ready"
-UNNAMED = "none:"
-"""With the number of erasures after it: the overlay id of a user without any edit, who has no node
-yet."""
 
-# Types are joined from the lists above alone; a name with a slash needs its backticks.
+# Types are joined only from the lists above. A name with a slash needs its backticks.
 _BASE = "|".join(f"`{name}`" for name in BASE_TYPES)
 _BOTH_WAYS = "|".join(f"`{name}`" for name in (*SYMMETRIC_TYPES, CUSTOM))
 
-# The schema. IF NOT EXISTS: servers that start together all run it.
+# The schema. Servers that start together all run it, hence IF NOT EXISTS.
 
 BASE_SCHEMA = (
     "CREATE CONSTRAINT concept_uri IF NOT EXISTS FOR (c:Concept) REQUIRE c.uri IS UNIQUE",
     "CREATE CONSTRAINT graph_id IF NOT EXISTS FOR (g:Graph) REQUIRE g.id IS UNIQUE",
 )
-"""What a base needs: a loader makes this alone, and the server the rest when it first starts."""
+"""What a base needs. A loader makes only this; the server makes the rest when it first starts."""
 SCHEMA = (
     *BASE_SCHEMA,
     "CREATE CONSTRAINT user_owner IF NOT EXISTS FOR (u:User) REQUIRE u.owner IS UNIQUE",
     "CREATE CONSTRAINT personal_key IF NOT EXISTS FOR (c:PersonalConcept) REQUIRE c.key IS UNIQUE",
     "CREATE INDEX personal_owner IF NOT EXISTS FOR (c:PersonalConcept) ON (c.owner)",
-    "CREATE CONSTRAINT edit_owner IF NOT EXISTS FOR (e:Edit) REQUIRE (e.owner, e.revision) IS UNIQUE",
+    "CREATE CONSTRAINT edit_owner IF NOT EXISTS"
+    " FOR (e:Edit) REQUIRE (e.owner, e.revision) IS UNIQUE",
     "CREATE CONSTRAINT edit_key IF NOT EXISTS FOR (e:Edit) REQUIRE e.key IS UNIQUE",
     "CREATE CONSTRAINT edit_answered IF NOT EXISTS FOR (e:Edit) REQUIRE e.request IS UNIQUE",
     "CREATE INDEX edit_undoing IF NOT EXISTS FOR (e:Edit) ON (e.owner, e.undoing)",
     "CREATE CONSTRAINT response_request IF NOT EXISTS FOR (r:Response) REQUIRE r.request IS UNIQUE",
     "CREATE INDEX response_number IF NOT EXISTS FOR (r:Response) ON (r.owner, r.number)",
-    "CREATE CONSTRAINT erased_request IF NOT EXISTS FOR (r:ErasedRequest) REQUIRE r.digest IS UNIQUE",
+    "CREATE CONSTRAINT erased_request IF NOT EXISTS"
+    " FOR (r:ErasedRequest) REQUIRE r.digest IS UNIQUE",
     "CREATE INDEX erased_time IF NOT EXISTS FOR (r:ErasedRequest) ON (r.time_ms)",
     "CREATE CONSTRAINT due_id IF NOT EXISTS FOR (d:Due) REQUIRE d.id IS UNIQUE",
     "CREATE CONSTRAINT erasures_bucket IF NOT EXISTS FOR (b:Erasures) REQUIRE b.bucket IS UNIQUE",
@@ -107,17 +128,18 @@ OLD_SCHEMA = (
     "DROP INDEX deleted_subject IF EXISTS",
     "DROP INDEX deleted_object IF EXISTS",
 )
-"""What version 1 had besides; dropped when all its users are brought to version 2."""
+"""What else version 1 had. It is dropped when all users are at version 2."""
 AWAIT_INDEXES = "CALL db.awaitIndexes(120)"
 CLAIM_GRAPH = """
-MERGE (g:Graph {id: 1}) ON CREATE SET g.schema_version = $version, g.state = 'ready', g.fingerprint = ''
+MERGE (g:Graph {id: 1})
+ON CREATE SET g.schema_version = $version, g.state = 'ready', g.fingerprint = ''
 RETURN g.schema_version AS schema_version
 """
 RELATIONSHIP_TYPES = (
     "CALL db.relationshipTypes() YIELD relationshipType RETURN collect(relationshipType) AS types"
 )
 
-# Where things stand: first in every read and write, and last in every read.
+# Where things stand. Every statement of a read says so (server.stores.neo4j.reading).
 
 STAND = """
 OPTIONAL MATCH (u:User {owner: $owner})
@@ -129,29 +151,40 @@ WITH coalesce(u.revision, 0) AS latest, u.overlay_id AS overlay_id, coalesce(b.e
 STAND_COLUMNS = "latest, overlay_id, epoch, state, fingerprint"
 WHERE_IT_STANDS = f"{STAND} RETURN {STAND_COLUMNS}"
 
-# What an overlay says. Each finds overlay edges by an index on their own properties and never
-# expands a concept.
+# What an overlay says. Each statement finds overlay edges by an index on their own properties, and
+# never expands a concept.
 
 _MARK = (
-    "m {.age, .subject, .relation, .object, .subject_text, .object_text, .revision, .position, .edit, .time_ms,"
-    " type: type(m)}"
+    "m {.age, .subject, .relation, .object, .subject_text, .object_text, .revision, .position,"
+    " .edit, .time_ms, type: type(m)}"
 )
 
 
 def _marks(subquery: str) -> str:
-    """A read of where things stand with the marks that `subquery` (a constant of this file) yields
-    as `m`."""
-    return f"{STAND} CALL () {{ CALL () {{ {subquery} }} RETURN collect({_MARK}) AS marks }}\nRETURN {STAND_COLUMNS}, marks"
+    """Reads where things stand, and the marks that `subquery` yields as `m`.
+
+    `subquery` is a constant of this file.
+    """
+    return f"""
+{STAND}
+CALL () {{
+  CALL () {{ {subquery} }}
+  RETURN collect({_MARK}) AS marks
+}}
+RETURN {STAND_COLUMNS}, marks
+"""
 
 
-# A concept's own marks: those of triples that start there, and symmetric ones that end there. An
-# index gives them in order, and is read no further than is asked for, where the order names all its
-# properties.
+# A concept's own marks: those of triples that start there, and symmetric ones that end there. If
+# the order names all properties of an index, the index gives them in order and is read no further
+# than asked.
 
 
 def _at(type: str, *, newest: bool = False) -> str:
-    """The marks of one overlay type (a constant of this file), all of them or the newest `count` at
-    each end."""
+    """The marks of one overlay type at a concept: all of them, or the newest `count` at each end.
+
+    `type` is a constant of this file.
+    """
     first = "ORDER BY m.{0} DESC, m.age DESC LIMIT $count" if newest else ""
     return f"""
   MATCH ()-[m:{type}]->() USING INDEX m:{type}(head, age) WHERE m.head = $key AND m.age < $before
@@ -174,16 +207,20 @@ MARKS_ON = _marks("""
   MATCH ()-[m:DELETED {triple: triple}]->() USING INDEX m:DELETED(triple) RETURN m
 """)
 FACTS_PAGE = _marks("""
-  MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(owner, age) WHERE m.owner = $owner AND m.age < $before
+  MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(owner, age)
+  WHERE m.owner = $owner AND m.age < $before
   RETURN m ORDER BY m.owner DESC, m.age DESC LIMIT $count
   UNION ALL
-  MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(owner, age) WHERE m.owner = $owner AND m.age < $before
+  MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(owner, age)
+  WHERE m.owner = $owner AND m.age < $before
   RETURN m ORDER BY m.owner DESC, m.age DESC LIMIT $count
 """)
 ALL_MARKS = _marks("""
-  MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(owner, age) WHERE m.owner = $owner AND m.age > '' RETURN m
+  MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(owner, age)
+  WHERE m.owner = $owner AND m.age > '' RETURN m
   UNION ALL
-  MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(owner, age) WHERE m.owner = $owner AND m.age > '' RETURN m
+  MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(owner, age)
+  WHERE m.owner = $owner AND m.age > '' RETURN m
 """)
 PERSONAL_AMONG = f"""
 {STAND}
@@ -202,8 +239,8 @@ CALL () {{
 RETURN {STAND_COLUMNS}, heads, tails
 """
 
-# The base. `uris` are the spellings of one concept's key, the likeliest first; a triple is asked
-# for `at` its place.
+# The base. `uris` are the spellings of one concept's key, the likeliest first. Triples are asked
+# for by rows, and `at` is a triple's place among them.
 
 _EXPAND = f"""
   UNWIND $uris AS spelling
@@ -211,14 +248,17 @@ _EXPAND = f"""
   WITH c LIMIT 1
   CALL (c) {{
     MATCH (c)-[r:{_BASE}]->()
-    RETURN r, CASE type(r) WHEN 'CUSTOM' THEN r.relation ELSE type(r) END AS relation, 0 AS side, r.rank AS rank
+    RETURN r, CASE type(r) WHEN 'CUSTOM' THEN r.relation ELSE type(r) END AS relation,
+           0 AS side, r.rank AS rank
     UNION ALL
     MATCH (c)<-[r:{_BOTH_WAYS}]-() WHERE r.back_rank IS NOT NULL
-    RETURN r, CASE type(r) WHEN 'CUSTOM' THEN r.relation ELSE type(r) END AS relation, 1 AS side, r.back_rank AS rank
+    RETURN r, CASE type(r) WHEN 'CUSTOM' THEN r.relation ELSE type(r) END AS relation,
+           1 AS side, r.back_rank AS rank
   }}
 """
 _AS_ROW = """{
-    relation: relation, side: side, rank: rank, weight: r.weight, dataset: r.dataset, license: r.license,
+    relation: relation, side: side, rank: rank,
+    weight: r.weight, dataset: r.dataset, license: r.license,
     uri: CASE side WHEN 0 THEN endNode(r).uri ELSE startNode(r).uri END,
     text: CASE side WHEN 0 THEN endNode(r).text ELSE startNode(r).text END
   }"""
@@ -254,7 +294,8 @@ BASE_PAGE = f"""
 CALL () {{
   {_EXPAND}
   WITH r, relation, side, rank
-  WHERE relation > $relation OR (relation = $relation AND (side > $side OR (side = $side AND rank >= $rank)))
+  WHERE relation > $relation
+    OR (relation = $relation AND (side > $side OR (side = $side AND rank >= $rank)))
   WITH r, relation, side, rank ORDER BY relation, side, rank LIMIT $count
   RETURN collect({_AS_ROW}) AS edges
 }}
@@ -278,8 +319,10 @@ RETURN {STAND_COLUMNS}, concepts
 
 
 def _edits(subquery: str) -> str:
-    """A read of where things stand with the edits `e` that `subquery` (a constant of this file)
-    matches and orders."""
+    """Reads where things stand, and the edits `e` that `subquery` matches and orders.
+
+    `subquery` is a constant of this file.
+    """
     return f"""{STAND} CALL () {{ {subquery}
   RETURN collect(e {{.body, .id, .revision, .time_ms}}) AS edits }}
 RETURN {STAND_COLUMNS}, edits"""
@@ -292,7 +335,8 @@ EDITS_PAGE = _edits(f"""
 """)
 EDITS_ALL = _edits(f"{_OF_OWNER} e.revision >= 0 WITH e ORDER BY e.revision")
 EDITS_UP_TO = _edits(f"""
-  {_OF_OWNER} e.revision <= $revision AND ($uris IS NULL OR any(uri IN e.concepts WHERE uri IN $uris))
+  {_OF_OWNER} e.revision <= $revision
+    AND ($uris IS NULL OR any(uri IN e.concepts WHERE uri IN $uris))
   WITH e ORDER BY e.revision
 """)
 EDITS_TOUCHING = _edits(f"""
@@ -329,8 +373,8 @@ RETURN {STAND_COLUMNS}, kept IS NOT NULL AS answered, kept.request_id AS request
        kept.content_hash AS content_hash, kept.response AS response
 """
 
-# Writing. The lock is a write that comes before the reading, so that what is compared after it
-# cannot move.
+# Writing. The lock is a write and comes before the reading, so what is compared after it cannot
+# move.
 
 _LOCKED = """
 MERGE (u:User {owner: $owner}) ON CREATE SET u.id = $user, u.revision = 0
@@ -347,8 +391,10 @@ RETURN {STAND_COLUMNS}
 
 
 def _delete(kind: str) -> str:
-    """The part of COMMIT that takes the marks of one overlay type (a constant of this file) off the
-    changed triples."""
+    """The part of COMMIT that takes the marks of one overlay type off the changed triples.
+
+    `kind` is a constant of this file.
+    """
     return f"""CALL () {{
   UNWIND $changed AS triple
   MATCH ()-[m:{kind} {{triple: triple}}]->() USING INDEX m:{kind}(triple) DELETE m
@@ -357,8 +403,10 @@ def _delete(kind: str) -> str:
 
 
 def _create(kind: str, marks: str) -> str:
-    """The part of COMMIT that puts new marks of one overlay type there, between base or personal
-    concepts."""
+    """The part of COMMIT that puts new marks of one overlay type between base or personal concepts.
+
+    `kind` and `marks` are constants of this file.
+    """
     return f"""CALL () {{
   UNWIND {marks} AS mark
   OPTIONAL MATCH (sb:Concept {{uri: mark.subject}})
@@ -376,7 +424,8 @@ _PUT_CONCEPTS = """CALL () {
   UNWIND $concepts AS concept
   OPTIONAL MATCH (c:Concept {uri: concept.uri})
   WITH concept WHERE c IS NULL
-  MERGE (p:PersonalConcept {key: concept.key}) ON CREATE SET p.owner = $owner, p.user = $user, p.uri = concept.uri
+  MERGE (p:PersonalConcept {key: concept.key})
+  ON CREATE SET p.owner = $owner, p.user = $user, p.uri = concept.uri
   SET p.text = concept.text
 }
 """
@@ -384,7 +433,8 @@ _ON_SNAPSHOT = f"""
 WITH u, coalesce(g.fingerprint, '') AS fingerprint
 WHERE coalesce(g.state, '') <> 'loading' AND u.revision = $computed_revision
   AND $computed_overlay_id = coalesce(u.overlay_id, '{UNNAMED}' + toString(coalesce(b.epoch, 0)))
-  AND NOT EXISTS {{ MATCH (:Edit {{request: $request}}) }} AND NOT EXISTS {{ MATCH (:Response {{request: $request}}) }}
+  AND NOT EXISTS {{ MATCH (:Edit {{request: $request}}) }}
+  AND NOT EXISTS {{ MATCH (:Response {{request: $request}}) }}
 """
 COMMIT = f"""{_LOCKED}{_ON_SNAPSHOT}
 SET u.revision = $revision, u.overlay_id = coalesce(u.overlay_id, $new_overlay_id)
@@ -393,33 +443,36 @@ WITH fingerprint
 CALL () {{
   UNWIND $edits AS edit CREATE (e:Edit) SET e = edit
 }}
-{_delete("ADDED")}{_delete("DELETED")}{_PUT_CONCEPTS}{_create("ADDED", "$added")}{_create("DELETED", "$deleted")}CALL () {{
+{_delete(ADDED)}{_delete(DELETED)}
+{_PUT_CONCEPTS}{_create(ADDED, "$added")}{_create(DELETED, "$deleted")}
+CALL () {{
   UNWIND $left AS key
   MATCH (p:PersonalConcept {{key: key}}) WHERE NOT EXISTS {{ (p)--() }}
   DELETE p
 }}
 RETURN fingerprint
 """
-"""Locks, compares with what the edits were computed on, and only where that is so writes them and
-yields a row."""
+"""Locks, and compares where things stand with what the edits were computed on. It writes the edits
+and yields a row only if these are the same."""
 COMMIT_RESPONSE = f"""{_LOCKED}{_ON_SNAPSHOT}
 REMOVE u.locked
 WITH fingerprint
 CALL () {{
-  OPTIONAL MATCH (r:Response) USING INDEX r:Response(owner, number) WHERE r.owner = $owner AND r.number > 0
+  OPTIONAL MATCH (r:Response) USING INDEX r:Response(owner, number)
+  WHERE r.owner = $owner AND r.number > 0
   RETURN coalesce(max(r.number), 0) + 1 AS number
 }}
 CALL (number) {{
   CREATE (r:Response) SET r = $kept, r.owner = $owner, r.request = $request, r.number = number
 }}
 CALL (number) {{
-  MATCH (r:Response) USING INDEX r:Response(owner, number) WHERE r.owner = $owner AND r.number <= number - $most
+  MATCH (r:Response) USING INDEX r:Response(owner, number)
+  WHERE r.owner = $owner AND r.number <= number - $most
   DELETE r
 }}
 RETURN fingerprint
 """
-"""The same for a request that changed nothing: its response is kept, and the newest `most` others.
-"""
+"""The same for a request that changed nothing. Its response is kept, as are the newest `most`."""
 ERASED_REQUEST = """
 MATCH (r:ErasedRequest {digest: $digest}) WHERE r.time_ms > $oldest_ms
 RETURN r {.edits, .added_triples, .removed_triples, .personal_concepts, .stored_responses} AS erased
@@ -431,7 +484,8 @@ DROP_OLD_ERASED_REQUESTS = "MATCH (r:ErasedRequest) WHERE r.time_ms <= $oldest_m
 COUNT_OF_USER = f"""
 CALL () {{
   {_OF_OWNER} e.revision >= 0
-  RETURN count(e) AS edits, count(e.response) AS answered, sum(coalesce(toIntegerOrNull(e.bytes), 0)) AS bytes
+  RETURN count(e) AS edits, count(e.response) AS answered,
+         sum(coalesce(toIntegerOrNull(e.bytes), 0)) AS bytes
 }}
 CALL () {{
   MATCH (r:Response) USING INDEX r:Response(owner, number) WHERE r.owner = $owner AND r.number > 0
@@ -453,19 +507,28 @@ CALL (ends) {{
 RETURN edits, answered + kept AS responses, deleted, added, personal, bytes + kept_bytes AS bytes
 """
 ERASE = (
-    "MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(owner, age) WHERE m.owner = $owner AND m.age > '' DELETE m",
-    "MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(owner, age) WHERE m.owner = $owner AND m.age > '' DELETE m",
+    "MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(owner, age)"
+    " WHERE m.owner = $owner AND m.age > '' DELETE m",
+    "MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(owner, age)"
+    " WHERE m.owner = $owner AND m.age > '' DELETE m",
     "MATCH (p:PersonalConcept {owner: $owner}) USING INDEX p:PersonalConcept(owner) DELETE p",
     f"{_OF_OWNER} e.revision >= 0 DELETE e",
-    "MATCH (r:Response) USING INDEX r:Response(owner, number) WHERE r.owner = $owner AND r.number > 0 DELETE r",
+    "MATCH (r:Response) USING INDEX r:Response(owner, number)"
+    " WHERE r.owner = $owner AND r.number > 0 DELETE r",
     "MATCH (u:User {owner: $owner}) DELETE u",
-    "MERGE (b:Erasures {bucket: $bucket}) ON CREATE SET b.epoch = 1 ON MATCH SET b.epoch = b.epoch + 1",
+    "MERGE (b:Erasures {bucket: $bucket})"
+    " ON CREATE SET b.epoch = 1 ON MATCH SET b.epoch = b.epoch + 1",
 )
+
 # Over what was erased (server.stores.neo4j.blanks).
 
-DUE = f"{STAND} OPTIONAL MATCH (d:Due {{id: 1}}) RETURN {STAND_COLUMNS}, coalesce(d.texts, 0) AS texts, coalesce(d.records, 0) AS records"
+DUE = """
+OPTIONAL MATCH (d:Due {id: 1})
+RETURN coalesce(d.texts, 0) AS texts, coalesce(d.records, 0) AS records
+"""
 ADD_DUE = """
-MERGE (d:Due {id: 1}) SET d.texts = coalesce(d.texts, 0) + $texts, d.records = coalesce(d.records, 0) + $records
+MERGE (d:Due {id: 1})
+SET d.texts = coalesce(d.texts, 0) + $texts, d.records = coalesce(d.records, 0) + $records
 """
 PUT_BLANKS = "UNWIND range(1, $count) AS n CREATE (b:Blank) SET b = $blank"
 REWRITE_BLANKS = "MATCH (b:Blank) WITH b LIMIT $count SET b += $blank"
@@ -481,27 +544,33 @@ PROBE = "CREATE (:Erasures)"
 
 # Checking.
 
-ALL_USERS = "MATCH (u:User) WHERE u.overlay_id IS NOT NULL RETURN u.id AS user, u.revision AS revision ORDER BY user"
+ALL_USERS = """
+MATCH (u:User) WHERE u.overlay_id IS NOT NULL
+RETURN u.id AS user, u.revision AS revision ORDER BY user
+"""
 COUNTS = """
 MATCH (g:Graph {id: 1})
 RETURN coalesce(g.concepts, 0) AS concepts, coalesce(g.edges, 0) AS triples,
-       COUNT { MATCH (u:User) WHERE u.overlay_id IS NOT NULL } AS users, COUNT { MATCH (:Edit) } AS edits
+       COUNT { MATCH (u:User) WHERE u.overlay_id IS NOT NULL } AS users,
+       COUNT { MATCH (:Edit) } AS edits
 """
 
 # Loading the base. Each batch moves its lane's `position` in its own transaction, so that a load
-# goes on where it was stopped. Lanes load beside each other and never touch one concept at a time:
+# goes on where it was stopped. Lanes load at the same time and never touch one concept at a time:
 # server.stores.neo4j.base has their rounds.
 
 GET_GRAPH = "MATCH (g:Graph {id: 1}) RETURN g {.*} AS graph"
 GET_LANES = """
 MATCH (l:Lane)
-RETURN l.number AS number, l.generation AS generation, l.stage AS stage, l.position AS position, l.put AS put
+RETURN l.number AS number, l.generation AS generation, l.stage AS stage, l.position AS position,
+       l.put AS put
 ORDER BY number
 """
 BEGIN_LOADING = """
 MATCH (g:Graph {id: 1})
-SET g.state = 'loading', g.loading = $fingerprint, g.stage = 'clear', g.generation = coalesce(g.generation, 0) + 1,
-    g.fresh = NOT EXISTS { MATCH (:Concept) }, g.fingerprint = '', g.concepts = 0, g.edges = 0
+SET g.state = 'loading', g.loading = $fingerprint, g.stage = 'clear',
+    g.generation = coalesce(g.generation, 0) + 1, g.fresh = NOT EXISTS { MATCH (:Concept) },
+    g.fingerprint = '', g.concepts = 0, g.edges = 0
 REMOVE g.source, g.declared, g.relations
 WITH g
 CALL (g) { MATCH (l:Lane) DELETE l }
@@ -530,8 +599,8 @@ CLEAR_EDGES = (
     f"MATCH (:Concept)-[r:{_BASE}]->() WITH r LIMIT $count DELETE r RETURN count(*) AS cleared"
 )
 # Rows are lists: they are smaller on the wire than maps, and faster to write and read. Edges find
-# their ends by the nodes' ids, which hold while a base is loaded, and one statement makes edges of
-# all types: what a new statement costs to plan and to warm up is more than what many batches cost.
+# their ends by the nodes' ids, which hold while a base is loaded. One statement makes edges of all
+# types, because planning and warming up a new statement costs more than many batches.
 PUT_CONCEPTS = """
 UNWIND $rows AS row
 MERGE (c:Concept {uri: row[1]})
@@ -540,11 +609,12 @@ RETURN collect(id(c)) AS ids
 """
 CREATE_CONCEPTS = """
 UNWIND $rows AS row
-CREATE (c:Concept {uri: row[1], text: row[2], language: row[3], retrievable: row[4], generation: $generation})
+CREATE (c:Concept {
+  uri: row[1], text: row[2], language: row[3], retrievable: row[4], generation: $generation
+})
 RETURN collect(id(c)) AS ids
 """
-"""Where the load found no concepts: no batch is put twice, so that nothing needs to be looked for.
-"""
+"""For a load that found no concepts: no batch is put twice, so nothing needs to be looked for."""
 IDS_OF_CONCEPTS = """
 UNWIND $rows AS row
 MATCH (c:Concept {uri: row[1]})
@@ -555,12 +625,12 @@ UNWIND $rows AS row
 MATCH (s) WHERE id(s) = row[0]
 MATCH (o) WHERE id(o) = row[1]
 CREATE (s)-[:$($types[row[2]]) {
-  rank: row[3], weight: row[4], dataset: $sources[row[5]][0], license: $sources[row[5]][1], merged: row[6],
-  back_rank: row[7], surface_text: row[8], relation: row[9]
+  rank: row[3], weight: row[4], dataset: $sources[row[5]][0], license: $sources[row[5]][1],
+  merged: row[6], back_rank: row[7], surface_text: row[8], relation: row[9]
 }]->(o)
 RETURN count(*) AS made
 """
-"""`types` are of BASE_TYPES. What is past a row's end is null."""
+"""`types` are from BASE_TYPES. What is past a row's end is null."""
 REHOME_OVERLAYS = tuple(
     f"""
 MATCH (c:Concept) WHERE c.generation < $generation
@@ -587,20 +657,21 @@ RETURN count(*) AS moved
 """
     for name in (ADDED, DELETED)
 )
-"""Overlay edges at concepts that the new base lacks get concepts of their users' own as ends."""
+"""Overlay edges at concepts that the new base lacks get their users' own concepts as ends."""
 CLEAR_CONCEPTS = """
-MATCH (c:Concept) WHERE c.generation < $generation WITH c LIMIT $count DELETE c RETURN count(*) AS cleared
+MATCH (c:Concept) WHERE c.generation < $generation
+WITH c LIMIT $count DELETE c RETURN count(*) AS cleared
 """
 END_LOADING = """
 MATCH (g:Graph {id: 1})
-SET g.state = 'ready', g.fingerprint = $fingerprint, g.concepts = $concepts, g.edges = $edges, g.relations = $relations,
-    g.source = $source, g.declared = $declared
+SET g.state = 'ready', g.fingerprint = $fingerprint, g.concepts = $concepts, g.edges = $edges,
+    g.relations = $relations, g.source = $source, g.declared = $declared
 REMOVE g.loading, g.stage, g.fresh, g.position, g.locked
 WITH g MATCH (l:Lane) DELETE l
 """
 
-# What the base is, for people and for kgload verify. Counts come from the store of counts, but for
-# CUSTOM edges.
+# What the base is, for people and for `kgload verify`. Neo4j keeps all these counts ready, except
+# those of CUSTOM edges by relation.
 
 BASE_CONCEPTS = "MATCH (c:Concept) RETURN count(c) AS concepts"
 EDGES_BY_TYPE = "\nUNION ALL ".join(
@@ -618,23 +689,26 @@ MATCH (h:Concept {{uri: row[0]}})
 MATCH (t:Concept {{uri: row[2]}})
 MATCH (h)-[r:{_BASE}]->(t)
 WHERE CASE type(r) WHEN 'CUSTOM' THEN r.relation ELSE type(r) END = row[1]
-RETURN at, r.weight AS weight, r.dataset AS dataset, r.license AS license, r.surface_text AS surface_text,
-       r.merged AS merged
+RETURN at, r.weight AS weight, r.dataset AS dataset, r.license AS license,
+       r.surface_text AS surface_text, r.merged AS merged
 """
 BUSIEST = """
 MATCH (c:Concept)
 WITH c, COUNT { (c)-->() } + COUNT { (c)<--() } AS degree ORDER BY degree DESC LIMIT $count
 RETURN c.uri AS uri, degree
 """
-"""Concepts with the most edges of all kinds, users' too: no concept has more edges of the base."""
+"""The concepts with the most edges of all kinds, users' edges too.
+
+No other concept has more edges of the base than the least of these has in all."""
 BASE_DEGREES = f"""
 UNWIND $uris AS uri
 MATCH (c:Concept {{uri: uri}})
-RETURN c.uri AS uri, c.text AS text, COUNT {{ (c)-[:{_BASE}]->() }} + COUNT {{ (c)<-[:{_BASE}]-() }} AS edges
+RETURN c.uri AS uri, c.text AS text,
+       COUNT {{ (c)-[:{_BASE}]->() }} + COUNT {{ (c)<-[:{_BASE}]-() }} AS edges
 """
 
-# From version 1 to 2 (server.stores.neo4j.upgrade): one user's transaction at a time, while version
-# 1's indexes are there.
+# From version 1 to 2 (server.stores.neo4j.upgrade): one user's transaction at a time, as long as
+# version 1's indexes are there.
 
 USERS_BEFORE = "MATCH (u:User) WHERE u.owner IS NULL RETURN u.id AS user ORDER BY user LIMIT $count"
 LOCK_USER_BEFORE = (
@@ -649,7 +723,8 @@ RETURN type(m) AS type, properties(m) AS mark
 """
 EDITS_BEFORE = """
 MATCH (e:Edit) WHERE e.user = $user AND e.revision >= 0
-RETURN e.revision AS revision, e.id AS id, e.body AS body, e.request_id AS request_id, e.reverts AS reverts
+RETURN e.revision AS revision, e.id AS id, e.body AS body, e.request_id AS request_id,
+       e.reverts AS reverts
 ORDER BY revision
 """
 FORGET_MARKS_BEFORE = (
@@ -664,6 +739,6 @@ CALL () {{
   UNWIND $edits AS edit
   MATCH (e:Edit {{user: $user, revision: edit.revision}}) SET e += edit
 }}
-{_PUT_CONCEPTS}{_create("ADDED", "$added")}{_create("DELETED", "$deleted")}RETURN u.owner AS owner
+{_PUT_CONCEPTS}{_create(ADDED, "$added")}{_create(DELETED, "$deleted")}RETURN u.owner AS owner
 """
 SET_VERSION = "MATCH (g:Graph {id: 1}) SET g.schema_version = $version"

@@ -9,19 +9,24 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from server.errors import DataLoss, UnreadableRecord
+from server.errors import UnreadableRecord
 from server.graph.codec import require_readable
 from server.graph.concept import Concept, concept_key, legacy_spellings
 from server.graph.edit import Change, Edit, UnreadableEdit
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.stores.neo4j.cypher import ADDED
-from server.stores.rules.records import read_edit
-from server.stores.rules.view import BaseEdge, BaseSlice
-from server.tuning.ports import PersonalFact, RequestRecord
+from server.stores.rules.concepts import BaseConcept, all_concepts
+from server.stores.rules.erasures import erasure_bucket
+from server.stores.rules.records import read_edit, read_response, read_snapshot
+from server.stores.rules.revisions import snapshot_without_edits
+from server.stores.rules.view import BaseEdge, BaseSlice, base_slice
+from server.tuning.ports import PersonalFact, RequestRecord, Snapshot
 
-# An index takes 8,167 bytes for all its properties together. Keys of 512 typed bytes can be eleven
-# times as long (NFKC).
 LONGEST_URI_BYTES = 1_000
+"""How long an indexed key may be.
+
+An index takes 8,167 bytes for all its properties together. The key of a text of 512 bytes can be
+eleven times as long (NFKC)."""
 _KEPT_CHARACTERS = 200
 _CUT = "…#"
 
@@ -29,8 +34,10 @@ Row = dict[str, Any]
 
 
 def uri_of(key: str) -> str:
-    """A concept's key as an indexed property: itself, or cut and ending in its hash where no index
-    would take it."""
+    """A concept's key as an indexed property: itself, or cut and ending in its hash.
+
+    It is cut if no index would take it.
+    """
     encoded = key.encode()
     if len(encoded) <= LONGEST_URI_BYTES:
         return key
@@ -38,20 +45,25 @@ def uri_of(key: str) -> str:
 
 
 def concept_of(uri: str, text: str) -> Concept:
-    """The concept stored under `uri`. A base loaded under older rules keeps it under another key
-    than today's."""
+    """The concept stored under `uri`.
+
+    A base that was loaded under older rules keeps it under another key than today's.
+    """
     if _CUT in uri:
         return Concept(concept_key(text), text)
     return Concept(uri if uri.isascii() else concept_key(uri), text)
 
 
 def spellings(key: str) -> list[str]:
-    """Where a base may keep the concept of `key`, the likeliest place first."""
+    """The places where a base may keep the concept of `key`, the likeliest first."""
     return [uri_of(spelling) for spelling in (key, *legacy_spellings(key))]
 
 
 def asked_rows(triples: Iterable[Triple], symmetric: Collection[str]) -> list[Row]:
-    """Triples to look for in the base: each `at` its place, once for each spelling of its ends."""
+    """Triples to look for in the base: a row for each spelling of a triple's ends.
+
+    `at` is the triple's place among `triples`.
+    """
     rows = []
     for at, triple in enumerate(triples):
         pairs = list(product(spellings(triple.head.key), spellings(triple.tail.key)))
@@ -63,38 +75,42 @@ def asked_rows(triples: Iterable[Triple], symmetric: Collection[str]) -> list[Ro
     return rows
 
 
-# What is indexed of a user: digests, since Neo4j keeps the bytes of an index's entry after it is
-# deleted.
+# What is indexed about a user are digests, because Neo4j keeps the bytes of an index's entry after
+# it is deleted.
 
 
 def digest(*parts: str) -> str:
-    """A text of 32 characters that stands for `parts` in an index and from which they cannot be
-    read."""
+    """A text of 32 characters that stands for `parts` in an index and does not reveal them."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
+def who(user: str) -> Row:
+    """The parameters of every statement about a user."""
+    return {"owner": owner_of(user), "bucket": erasure_bucket(user)}
+
+
 def owner_of(user: str) -> str:
-    """What an index knows a user by."""
+    """What stands for a user in an index."""
     return digest(user)
 
 
 def place_of(user: str, key: str) -> str:
-    """What an index knows a concept of a user's overlay by."""
+    """What stands for a concept of a user's overlay in an index."""
     return digest(user, "concept", uri_of(key))
 
 
 def triple_of(user: str, triple: Triple) -> str:
-    """What an index knows a triple of a user's overlay by."""
+    """What stands for a triple of a user's overlay in an index."""
     return digest(user, "triple", *triple_row(triple).values())
 
 
 def edit_key(user: str, edit_id: str) -> str:
-    """What an index knows an edit by."""
+    """What stands for an edit in an index."""
     return digest(user, "edit", edit_id)
 
 
 def request_key(user: str, request_id: str) -> str:
-    """What an index knows a request by."""
+    """What stands for a request in an index."""
     return digest(user, "request", request_id)
 
 
@@ -103,7 +119,7 @@ NEWEST = "~"
 
 
 def age_of(user: str, triple: Triple, stamp: Stamp) -> str:
-    """A stamp as a text that sorts as stamps do; no two marks of a user have the same."""
+    """A mark's stamp as a text that sorts as stamps do. No two marks of a user have the same."""
     return f"{stamp.revision:016d}.{stamp.position:016d}.{triple_of(user, triple)[:8]}"
 
 
@@ -117,7 +133,7 @@ def triple_row(triple: Triple) -> Row:
 
 
 def concept_rows(user: str, concepts: Iterable[Concept]) -> list[Row]:
-    """Concepts that an overlay needs, in the order of their keys."""
+    """The concepts that an overlay needs, in the order of their keys."""
     return [
         {"key": place_of(user, c.key), "uri": uri_of(c.key), "text": c.text}
         for c in sorted(concepts)
@@ -125,7 +141,7 @@ def concept_rows(user: str, concepts: Iterable[Concept]) -> list[Row]:
 
 
 def mark_row(user: str, triple: Triple, mark: Mark, change: Change | None = None) -> Row:
-    """The properties of an overlay edge; those of why are there for people who look."""
+    """The properties of an overlay edge. Those about probabilities are for people who look."""
     row: Row = {
         "owner": owner_of(user),
         "head": place_of(user, triple.head.key),
@@ -150,17 +166,17 @@ def mark_row(user: str, triple: Triple, mark: Mark, change: Change | None = None
 
 
 def marks_of(rows: Iterable[Mapping[str, Any]]) -> dict[Triple, Mark]:
-    """Overlay edges as marks. Raises DataLoss for one that was damaged."""
+    """Overlay edges as marks. Raises UnreadableRecord for a damaged one."""
     return {triple: mark for triple, mark, _, _ in map(_read_mark, rows)}
 
 
 def facts_of(rows: Iterable[Mapping[str, Any]]) -> list[PersonalFact]:
-    """Overlay edges as facts. Raises DataLoss for one that was damaged."""
+    """Overlay edges as facts. Raises UnreadableRecord for a damaged one."""
     return [PersonalFact(*read) for read in map(_read_mark, rows)]
 
 
 def _read_mark(row: Mapping[str, Any]) -> tuple[Triple, Mark, str, int]:
-    """(triple, mark, the id of the edit behind it, the time of that edit)."""
+    """(triple, mark, id of the edit behind it, time of that edit). Raises UnreadableRecord."""
     texts = [row[name] for name in ("subject", "subject_text", "relation", "object", "object_text")]
     numbers = [row["revision"], row["position"]]
     edit_id, time_ms = row["edit"] or "", row["time_ms"] or 0
@@ -178,36 +194,34 @@ def _read_mark(row: Mapping[str, Any]) -> tuple[Triple, Mark, str, int]:
 
 
 def _shown(row: Mapping[str, Any]) -> tuple[str, int]:
-    """The id and revision of the edit behind a damaged edge, as far as they can be read."""
+    """(id, revision) of the edit behind a damaged edge, as far as they can be read."""
     known = read_edit(None, row["edit"], row["revision"], 0)
     return known.id, known.revision
 
 
 def response_of(row: Mapping[str, Any]) -> RequestRecord | None:
-    """The kept response that a row of RESPONSE shows. Raises DataLoss for one that was damaged."""
+    """The kept response in a row of RESPONSE, if there is one. Raises DataLoss."""
     if not row["answered"]:
         return None
-    request_id, content_hash, response = row["request_id"], row["content_hash"], row["response"]
-    if (
-        not isinstance(request_id, str)
-        or not isinstance(content_hash, str)
-        or not isinstance(response, bytes | bytearray)
-    ):
-        raise DataLoss(
-            "the record of a request was damaged; stop the server and run `python -m server check`"
-        )
-    return RequestRecord(request_id, content_hash, bytes(response))
+    return read_response(row["request_id"], row["content_hash"], row["response"])
+
+
+def standing_of(row: Mapping[str, Any]) -> Snapshot:
+    """Where a user stands, from a row that says so. Raises DataLoss."""
+    if row["overlay_id"] is None:
+        return snapshot_without_edits(row["epoch"])
+    return read_snapshot(row["overlay_id"], row["latest"])
 
 
 # Edits
 
 
 def edit_row(user: str, edit: Edit, request: RequestRecord | None) -> Row:
-    """The properties of an Edit node. `body` is the edit whole; the others find it, or tell people
-    what it is.
+    """The properties of an Edit node.
 
-    The lists are one item a change: probabilities that are not known are NaN. Raises Internal for
-    an edit that could not be read back.
+    `body` is the whole edit. The others are for finding it, or for people who look. The lists have
+    one item for each change, and a probability that is not known is NaN. Raises Internal for an
+    edit that could not be read back.
     """
     body = require_readable(edit)
     row: Row = {
@@ -257,13 +271,11 @@ def edit_row(user: str, edit: Edit, request: RequestRecord | None) -> Row:
 
 def finding_row(edit: Edit) -> Row:
     """The properties of an Edit node by which edits of a concept or a triple are found."""
+    changed = [change.triple for change in edit.changes]
+    touched = dict.fromkeys([*changed, *edit.relied_on])
     return {
-        "concepts": sorted(
-            {uri_of(c.key) for change in edit.changes for c in _ends(change.triple)}
-        ),
-        "touches": [
-            touch(t) for t in dict.fromkeys([*(c.triple for c in edit.changes), *edit.relied_on])
-        ],
+        "concepts": sorted({uri_of(concept.key) for concept in all_concepts(changed)}),
+        "touches": [touch(triple) for triple in touched],
     }
 
 
@@ -277,16 +289,10 @@ def touch(triple: Triple) -> str:
     return json.dumps(list(triple_row(triple).values()), ensure_ascii=False)
 
 
-def _ends(triple: Triple) -> tuple[Concept, Concept]:
-    return triple.head, triple.tail
-
-
 def _state(mark: Mark | None) -> str:
-    return (
-        "as in the base"
-        if mark is None
-        else f"{mark.origin.value} at {mark.stamp.revision}.{mark.stamp.position}"
-    )
+    if mark is None:
+        return "as in the base"
+    return f"{mark.origin.value} at {mark.stamp.revision}.{mark.stamp.position}"
 
 
 def _probability(change: Change, name: str) -> float:
@@ -302,21 +308,37 @@ def base_edge(head: Concept, relation: str, row: Mapping[str, Any]) -> BaseEdge:
     return BaseEdge(triple, row["weight"], row["dataset"], row["license"])
 
 
+def base_concept(row: Mapping[str, Any]) -> BaseConcept:
+    """What a row of CONCEPTS says about a concept of the base."""
+    forms = tuple(concept_of(form["uri"], form["text"]).key for form in row["forms"])
+    return BaseConcept(row["text"] or "", row["retrievable"], forms)
+
+
 def slices_of(head: Concept, rows: Sequence[Mapping[str, Any]], limit: int) -> dict[str, BaseSlice]:
-    """The base's triples at `head` by relation: stored and mirrored ones together, the heaviest
-    `limit`."""
+    """The base's triples at `head` by relation, at most `limit` of each.
+
+    A relation has up to two rows: one for the triples stored at `head`, and one for symmetric
+    triples seen from their tail.
+    """
     counts: dict[str, int] = {}
-    edges: dict[str, list[tuple[int, int, BaseEdge]]] = {}
+    sides: dict[str, tuple[list[Row], list[Row]]] = {}
     for row in rows:
         relation = row["relation"]
         counts[relation] = counts.get(relation, 0) + row["count"]
-        edges.setdefault(relation, []).extend(
-            (e["side"], e["rank"], base_edge(head, relation, e)) for e in row["edges"]
+        stored, mirrored = sides.setdefault(relation, ([], []))
+        for edge in row["edges"]:
+            (mirrored if edge["side"] else stored).append(edge)
+    return {
+        relation: base_slice(
+            counts[relation],
+            _by_rank(head, relation, stored),
+            _by_rank(head, relation, mirrored),
+            limit,
         )
-    slices = {}
-    for relation, found in edges.items():
-        found.sort(key=lambda e: e[:2])
-        if found and found[-1][0]:  # mirrored ones among them
-            found.sort(key=lambda e: (-e[2].weight, e[2].triple.tail))
-        slices[relation] = BaseSlice(counts[relation], tuple(e for _, _, e in found[:limit]))
-    return slices
+        for relation, (stored, mirrored) in sides.items()
+    }
+
+
+def _by_rank(head: Concept, relation: str, rows: list[Row]) -> list[BaseEdge]:
+    rows.sort(key=lambda row: int(row["rank"]))
+    return [base_edge(head, relation, row) for row in rows]

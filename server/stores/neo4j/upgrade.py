@@ -1,27 +1,25 @@
-"""Bringing a graph of schema version 1 to version 2: overlays get the digests that indexes hold,
-and today's keys.
+"""Bringing a graph of schema version 1 to version 2.
 
-One user's transaction at a time; what was stopped goes on with the users that are left. What makes
-two texts one concept has changed too: a log in which concepts became one is written as
-server.graph.rekeying says, and the overlay made from it. An edit that cannot be read keeps its
-properties as they are, and its user's marks are keyed anew by their texts.
+Overlays get the digests that indexes hold, and today's keys. This is done in one transaction for
+each user; what was stopped goes on with the users that are left.
+
+What makes two texts one concept has changed too. A log in which concepts became one is written as
+server.graph.rekeying says, and the overlay is made from it. An edit that cannot be read keeps its
+properties as they are, and its user's marks get new keys from their texts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
-
-import neo4j
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from server.graph.codec import edit_to_json
 from server.graph.concept import Concept, legacy_concept
-from server.graph.edit import Edit, OverlayBuilder
-from server.graph.rekeying import Rekeying
+from server.graph.edit import Edit
+from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.stores.neo4j import cypher
-from server.stores.neo4j.connection import Connection, done
+from server.stores.neo4j.connection import Connection, Tx, done
 from server.stores.neo4j.rows import (
     Row,
     concept_rows,
@@ -32,20 +30,29 @@ from server.stores.neo4j.rows import (
     request_key,
 )
 from server.stores.rules.concepts import all_concepts
+from server.stores.rules.keys import edit_today, log_today, triple_today
+from server.stores.rules.logs import replayed
 from server.stores.rules.records import read_edit
 
 _PATIENCE_S = 300.0
 _USERS = 500
 _RECORDS_OF_A_MARK = 20
-"""Property records of a mark and its concepts that are free once they are made anew, with texts in
-them."""
+"""How many property records with texts are freed when a mark and its concepts are made anew."""
 
-Tx = neo4j.AsyncManagedTransaction
+
+class _Kept(NamedTuple):
+    """A mark that stays, with the properties of its overlay edge."""
+
+    triple: Triple
+    mark: Mark
+    row: Row
 
 
 async def upgrade_overlays(connection: Connection) -> None:
-    """Bring all users to version 2, then drop version 1's indexes. The schema of version 2 must be
-    there."""
+    """Bring all users to version 2, then drop version 1's indexes.
+
+    The schema of version 2 must be there.
+    """
     while users := await _users_before(connection):
         for user in users:
             await _upgrade(connection, user)
@@ -68,7 +75,7 @@ async def _users_before(connection: Connection) -> list[str]:
 async def _upgrade(connection: Connection, user: str) -> None:
     async def work(tx: Tx) -> None:
         if await (await tx.run(cypher.LOCK_USER_BEFORE, user=user)).single() is None:
-            return  # a server that starts at the same time was faster
+            return  # another server, started at the same time, has done it
         marks = [dict(r) async for r in await tx.run(cypher.MARKS_BEFORE, user=user)]
         edits = [dict(r) async for r in await tx.run(cypher.EDITS_BEFORE, user=user)]
         log, kept = _today(user, edits, marks)
@@ -81,79 +88,54 @@ async def _upgrade(connection: Connection, user: str) -> None:
             user=user,
             owner=owner_of(user),
             edits=[_edit_row(user, *edit) for edit in zip(edits, log, strict=True)],
-            concepts=concept_rows(user, all_concepts(triple for triple, _, _ in kept)),
-            added=[row for _, origin, row in kept if origin is Origin.ADDED],
-            deleted=[row for _, origin, row in kept if origin is Origin.REMOVED],
+            concepts=concept_rows(user, all_concepts(k.triple for k in kept)),
+            added=[k.row for k in kept if k.mark.origin is Origin.ADDED],
+            deleted=[k.row for k in kept if k.mark.origin is Origin.REMOVED],
         )
 
     await connection.write(work, _PATIENCE_S, user=user)
 
 
-_Kept = list[tuple[Triple, Origin, Row]]
-
-
 def _today(
     user: str, edits: Sequence[Mapping[str, Any]], marks: Sequence[Mapping[str, Any]]
-) -> tuple[list[Edit | None], _Kept]:
-    """(the log with today's keys, None for an edit that stays as it is; the marks, as they are or
-    as that log makes).
+) -> tuple[list[Edit | None], list[_Kept]]:
+    """(the log with today's keys, where None is an edit that stays as it is; the marks).
 
-    Where an edit cannot be read, the marks are keyed anew by their texts.
+    The marks stay too if the log does, or else are those that the new log makes. If an edit cannot
+    be read, they get new keys from their texts.
     """
-    kept = _newest(user, marks)
+    vocabulary = Vocabulary.built_in()
+    kept = _newest(user, marks, vocabulary)
+    unchanged: list[Edit | None] = [None] * len(edits)
     read = [read_edit(e["body"], e["id"], e["revision"], 0, legacy_concept) for e in edits]
     written = [edit for edit in read if isinstance(edit, Edit)]
     if len(written) < len(read):
-        return [None] * len(read), kept
-    log = list(_rekeyed(written))
-    if log == [_as_today(edit) for edit in written] and len(kept) == len(marks):
-        return [None] * len(read), kept
-    overlay, by_triple = OverlayBuilder(), {triple: row for triple, _, row in kept}
-    for edit in log:
-        overlay.apply(edit)
-    rebuilt = [
-        (triple, mark.origin, by_triple.get(triple, {}) | mark_row(user, triple, mark))
-        for triple, mark in overlay.overlay().marks.items()
-    ]
+        return unchanged, kept
+    log = list(log_today(written, vocabulary))
+    each_by_itself = [edit_today(edit, vocabulary) for edit in written]
+    if log == each_by_itself and len(kept) == len(marks):
+        return unchanged, kept
+    by_triple = {k.triple: k.row for k in kept}
+    rebuilt = []
+    for triple, mark in replayed(log).marks.items():
+        row = by_triple.get(triple, {}) | mark_row(user, triple, mark)
+        rebuilt.append(_Kept(triple, mark, row))
     return list(log), rebuilt
 
 
-def _rekeyed(written: Iterable[Edit]) -> Iterator[Edit]:
-    rekeying = Rekeying()
-    for edit in written:
-        yield rekeying.rekeyed(edit, _as_today(edit))
-
-
-def _as_today(edit: Edit) -> Edit:
-    changes = tuple(replace(c, triple=_canonical(c.triple)) for c in edit.changes)
-    return replace(edit, changes=changes, relied_on=tuple(_canonical(t) for t in edit.relied_on))
-
-
-def _newest(user: str, rows: Iterable[Mapping[str, Any]]) -> _Kept:
-    """Marks with today's keys; of those that are on one triple now, the newest."""
-    kept: dict[Triple, tuple[Triple, Origin, Row]] = {}
+def _newest(user: str, rows: Iterable[Mapping[str, Any]], vocabulary: Vocabulary) -> list[_Kept]:
+    """Marks with today's keys. Where several are on one triple now, the newest stays."""
+    kept: dict[Triple, _Kept] = {}
     for row in sorted(rows, key=lambda r: (r["mark"]["revision"], r["mark"]["position"])):
         stored = row["mark"]
-        head, tail = (Concept(stored[end], stored[f"{end}_text"]) for end in ("subject", "object"))
-        triple = _canonical(Triple(head, stored["relation"], tail))
+        head = Concept(stored["subject"], stored["subject_text"])
+        tail = Concept(stored["object"], stored["object_text"])
+        triple = triple_today(Triple(head, stored["relation"], tail), vocabulary)
         origin = Origin.ADDED if row["type"] == cypher.ADDED else Origin.REMOVED
         mark = Mark(origin, Stamp(stored["revision"], stored["position"]))
         kept.pop(triple, None)
-        kept[triple] = (triple, origin, {**stored, **mark_row(user, triple, mark)})
+        kept[triple] = _Kept(triple, mark, {**stored, **mark_row(user, triple, mark)})
     return list(kept.values())
-
-
-def _canonical(stored: Triple) -> Triple:
-    """A triple as it is stored now. A concept of which nothing would be left stays as it is."""
-    triple = Triple(_concept(stored.head), stored.relation, _concept(stored.tail))
-    if stored.relation in cypher.SYMMETRIC_TYPES:
-        return min(triple, triple.mirrored())
-    return triple
-
-
-def _concept(stored: Concept) -> Concept:
-    concept = Concept.of(stored.text)
-    return concept if concept.key else stored
 
 
 def _edit_row(user: str, stored: Mapping[str, Any], today: Edit | None) -> Row:

@@ -1,4 +1,4 @@
-"""Stored records as values. A damaged one is told as damage and does not affect the others."""
+"""Stored records as values. A damaged record does not affect the others."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from server.tuning.ports import RequestRecord, Snapshot
 
 _DAMAGED = "the store is damaged; stop the server and run `python -m server check`"
 _UNDECODABLE = (InvalidRequest, ValueError, TypeError, LookupError, ArithmeticError, RecursionError)
-"""What reading a damaged record may raise: it is the record that is wrong, whatever is found first.
-"""
+"""What reading a damaged record may raise."""
 _MAX_ID = 64
 _MAX_REVISION = (1 << 63) - 1
 

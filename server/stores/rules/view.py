@@ -1,5 +1,4 @@
-"""How a user's view is put together from what a store reads: the base's edges and the overlay's
-marks."""
+"""A user's view, put together from the base's edges and the overlay's marks."""
 
 from __future__ import annotations
 
@@ -36,7 +35,7 @@ class BaseEdge:
 
 @dataclass(frozen=True, slots=True)
 class BaseSlice:
-    """The base's triples of one relation at a concept: all of them counted, the heaviest read."""
+    """The base's triples of one relation at a concept: how many there are, and the heaviest."""
 
     count: int
     edges: tuple[BaseEdge, ...]
@@ -59,7 +58,7 @@ def base_slice(
 def seen_from(
     marks: Mapping[Triple, Mark], head: Concept, vocabulary: Vocabulary
 ) -> dict[Triple, Mark]:
-    """Those of `marks` that start at `head`, symmetric ones turned to start there."""
+    """Those of `marks` that start at `head`. Symmetric triples are turned to start there."""
     turned = ((oriented(triple, head, vocabulary), mark) for triple, mark in marks.items())
     return {triple: mark for triple, mark in turned if triple.head == head}
 
@@ -72,12 +71,11 @@ def assemble_neighborhood(
     marked_in_base: Collection[Triple],
     limit: int,
 ) -> Neighborhood:
-    """The view at `head`: the base's slices without what `marks` remove, and with what they add,
-    newest first.
+    """The view at `head`: the base without what `marks` remove and with what they add.
 
-    `marked_in_base` are those of the marked triples that the base has. Of each relation at most
-    `limit` of the base's triples are kept; the base's slices must hold as many more as there are
-    marked triples of their relation in the base.
+    `marked_in_base` are the marked triples that the base has. At most `limit` of the base's triples
+    are kept of each relation, so each of its slices must hold as many more as there are marked
+    triples of that relation in the base.
     """
     by_relation: dict[str, dict[Triple, Mark]] = {relation: {} for relation in base}
     for triple, mark in marks.items():
@@ -85,35 +83,40 @@ def assemble_neighborhood(
     slices = []
     for relation, own in sorted(by_relation.items(), key=itemgetter(0)):
         part = base.get(relation, BaseSlice(0, ()))
-        weights = {e.triple: e for e in part.edges}
-        added = sorted(
-            (t for t, m in own.items() if m.origin is Origin.ADDED),
-            key=lambda t: own[t].stamp,
-            reverse=True,
-        )
-        personal = tuple(
-            weights[t].viewed(own[t])
-            if t in weights
-            else ViewedTriple(t, Origin.ADDED, in_base=t in marked_in_base, stamp=own[t].stamp)
-            for t in added
-        )
-        kept = tuple(e.viewed() for e in part.edges if e.triple not in own)[:limit]
-        count = part.count - sum(t in marked_in_base for t in own)
+        count = part.count - sum(triple in marked_in_base for triple in own)
+        personal = _personal(part, own, marked_in_base)
         if personal or count:
-            slices.append(RelationSlice(relation, personal, kept, count))
+            unmarked = (edge.viewed() for edge in part.edges if edge.triple not in own)
+            slices.append(RelationSlice(relation, personal, tuple(unmarked)[:limit], count))
     return Neighborhood(head, revision, tuple(slices))
+
+
+def _personal(
+    part: BaseSlice, own: Mapping[Triple, Mark], marked_in_base: Collection[Triple]
+) -> tuple[ViewedTriple, ...]:
+    """The triples that the user added, newest first. Those of the base keep its weight."""
+    edges = {edge.triple: edge for edge in part.edges}
+    added = [(triple, mark) for triple, mark in own.items() if mark.origin is Origin.ADDED]
+    added.sort(key=lambda item: item[1].stamp, reverse=True)
+    return tuple(
+        edges[triple].viewed(mark)
+        if triple in edges
+        else _viewed_mark(triple, mark, marked_in_base)
+        for triple, mark in added
+    )
+
+
+def _viewed_mark(triple: Triple, mark: Mark, marked_in_base: Collection[Triple]) -> ViewedTriple:
+    return ViewedTriple(triple, mark.origin, in_base=triple in marked_in_base, stamp=mark.stamp)
 
 
 def viewed_marks(
     marks: Mapping[Triple, Mark], marked_in_base: Collection[Triple]
 ) -> list[ViewedTriple]:
-    """Marks as a page of a neighborhood lists them, the removed ones too."""
-    return [
-        ViewedTriple(triple, mark.origin, in_base=triple in marked_in_base, stamp=mark.stamp)
-        for triple, mark in marks.items()
-    ]
+    """Marks as a page of a neighborhood lists them, including the removed ones."""
+    return [_viewed_mark(triple, mark, marked_in_base) for triple, mark in marks.items()]
 
 
 def newest_first(marks: Mapping[Triple, Mark]) -> list[tuple[Triple, Mark]]:
-    """Marks by age, the newest first."""
+    """Marks by age, newest first."""
     return sorted(marks.items(), key=lambda item: (item[1].stamp, item[0]), reverse=True)

@@ -1,8 +1,8 @@
-"""A base file written in batches by a loader that may be killed at any point and started again.
+"""A base file that a loader writes in batches, and that can go on wherever the loader was killed.
 
 The rows come with their integer keys and in the order of the tables' keys, so that every insert
-appends; indexes are built last. Each batch commits together with its position. The file is no base
-until `finish` has made it one and the loader has moved it into place.
+appends. Indexes are built last. Each batch commits together with its position. The file is not a
+base until `finish` has made it one and the loader has moved it into place.
 """
 
 from __future__ import annotations
@@ -30,16 +30,14 @@ _STATEMENTS: Mapping[Step, str] = {
 concepts: (id, key, text, retrievable triples). edges: (head, relation, rank, tail, weight, source,
 merged)."""
 _VALUES = 1400
-"""Of one statement: with many rows in each, inserting takes half the time that it takes with one.
-"""
+"""Values in one statement. Inserting many rows at once takes half the time of one at a time."""
 
 
 class BaseBuilder:
-    """One base file under construction. Built for `stage`, a name of the exact content; any other
-    is begun anew."""
+    """One base file under construction. `stage` names its exact content."""
 
     def __init__(self, path: Path, stage: str) -> None:
-        """Open what is there of `stage`, or begin. Raises what the disk and SQLite raise."""
+        """Open what was built of `stage`, or start over. Raises what the disk and SQLite raise."""
         self._path = path
         if path.exists() and not _is_of(path, stage):
             remove(path)
@@ -58,12 +56,12 @@ class BaseBuilder:
                 self._connection.execute(sql.PUT_USER_VERSION)
 
     def position(self, step: Step) -> int:
-        """How many rows of a step are committed."""
+        """How far a step is committed."""
         row = self._connection.execute(sql.GET_PROGRESS, (step,)).fetchone()
         return row[0] if row else 0
 
     def add(self, step: Step, rows: Sequence[tuple[object, ...]], position: int) -> None:
-        """Append a batch after which `position` rows of the step are there, in one transaction."""
+        """Append a batch and note `position`, which is how far the step is then."""
         statement = _STATEMENTS[step]
         many = max(1, self._most_values // statement.count("?"))
         with transaction(self._connection):
@@ -74,7 +72,7 @@ class BaseBuilder:
             self._connection.execute(sql.PUT_PROGRESS, (step, position))
 
     def finish(self, meta: Mapping[str, str]) -> None:
-        """Build the indexes and note `meta`; the file is a base then, and on disk."""
+        """Build the indexes and note `meta`. The file is then a base, and on disk."""
         for statement in sql.BASE_INDEXES.strip().split(";"):
             self._connection.execute(statement)
         self._connection.executescript(sql.ANALYZE_BASE)
@@ -90,8 +88,7 @@ class BaseBuilder:
 
 
 def _is_of(path: Path, stage: str) -> bool:
-    """Whether a half-built file is of this stage and can go on: not one that was finished but for
-    its move."""
+    """Whether a file is half-built of this stage. One that only had to be moved is not."""
     try:
         with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
             row = connection.execute(sql.GET_META, ("stage",)).fetchone()

@@ -1,8 +1,7 @@
-"""Whether an embedded store is whole: its files, and every user's overlay against the log that made
-it.
+"""Checks whether an embedded store is whole: its files, and each overlay against its log of edits.
 
-It reads user by user, each in one short transaction, so that a server next to it is not hindered.
-It names users by their revision alone, and goes on past all that is damaged.
+Users are read one by one, each in a short transaction, so that a running server is not held up. A
+check goes on past all damage, and names users by their revision only.
 """
 
 from __future__ import annotations
@@ -29,10 +28,9 @@ _TIMEOUT_S = 5.0
 
 
 def check_folder(folder: Path) -> tuple[list[str], StoreCounts]:
-    """What is wrong with the store in `folder`, a line each, and how much it holds.
+    """What is wrong with the store in `folder`, a line for each problem, and how much it holds.
 
-    An older store is brought up to date first. The store may be damaged so that it cannot be
-    opened.
+    An older store is brought up to date first. The store may be too damaged to be opened.
     """
     base, overlays = folder / BASE_FILE, folder / OVERLAYS_FILE
     if not folder.is_dir():
@@ -51,7 +49,7 @@ def check_folder(folder: Path) -> tuple[list[str], StoreCounts]:
 
 
 def check_base(path: Path) -> list[str]:
-    """What is wrong with a base's file, in one line; nothing where there is none."""
+    """What is wrong with a base's file, in one line. A missing file is not wrong."""
     try:
         with translated(), contextlib.closing(BaseReader(path)) as base:
             found = base.integrity()
@@ -65,7 +63,7 @@ def check_base(path: Path) -> list[str]:
 
 
 def check_overlays(path: Path) -> list[str]:
-    """What is wrong with an overlays' file, a line each. Raises StoreBusy when it is locked."""
+    """What is wrong with an overlays' file, a line for each problem. Raises StoreBusy."""
     with translated(), contextlib.closing(connect(path, _TIMEOUT_S)) as connection:
         found = connection.execute(sql.INTEGRITY).fetchone()[0]
         problems = [] if found == "ok" else [f"the file is damaged: {_one_line(found)}"]
@@ -79,7 +77,7 @@ def check_overlays(path: Path) -> list[str]:
 
 
 def counts_in(folder: Path) -> StoreCounts:
-    """How much the store in `folder` holds. A file that is missing or cannot be read counts as 0."""
+    """How much the store in `folder` holds. A missing or unreadable file counts as empty."""
     concepts, triples = _counts_of_base(folder / BASE_FILE)
     users, edits = _counts_of_overlays(folder / OVERLAYS_FILE)
     return StoreCounts(concepts, triples, users, edits)
@@ -118,8 +116,7 @@ def _user(connection: sqlite3.Connection, user: object) -> list[str]:
 
 
 class _Kept:
-    """All that is kept about a user, of one moment. `revision` is None for one who was erased
-    meanwhile."""
+    """All that is kept about a user at one moment. `revision` is None once the user is erased."""
 
     def __init__(self, connection: sqlite3.Connection, user: object) -> None:
         with reading(connection):

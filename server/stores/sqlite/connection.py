@@ -1,4 +1,4 @@
-"""Connections to the overlays' file, and SQLite's errors as this service's."""
+"""Connections to the overlays' file, transactions, and SQLite's errors as this service's."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ Identity = tuple[int, int]
 
 
 def connect(path: Path, timeout_s: float) -> sqlite3.Connection:
-    """A connection to an overlays' file that is there: it never makes one. Waits `timeout_s` for
-    locks."""
+    """A connection to an existing overlays' file. Statements wait `timeout_s` for locks."""
     connection = sqlite3.connect(
         f"{path.resolve().as_uri()}?mode=rw",
         uri=True,
@@ -67,8 +66,7 @@ def transaction(connection: sqlite3.Connection, begin: str = sql.BEGIN_WRITING) 
 
 
 def _text(stored: bytes) -> str | bytes:
-    """A text, or bytes where it is not UTF-8: whoever reads that row finds it damaged, and no
-    other."""
+    """A text, or its bytes where it is not UTF-8, so that only this row counts as damaged."""
     try:
         return stored.decode()
     except UnicodeDecodeError:
@@ -76,7 +74,7 @@ def _text(stored: bytes) -> str | bytes:
 
 
 def identity(path: Path) -> Identity | None:
-    """Which file stands at `path` now; None where there is none."""
+    """Which file is at `path` now; None where there is none."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -90,29 +88,29 @@ def log_of(path: Path) -> Path:
 
 
 class FileWatch:
-    """Whether the files that a store has open are still those at their paths.
+    """Watches whether the files that a store has open are still those at their paths.
 
-    A file that is deleted or replaced while it is open takes what is written, and loses it.
+    A file that is deleted or replaced while it is open still accepts writes, and loses them.
     """
 
     def __init__(self, *files: Path) -> None:
-        """Remember which files are at these paths, where they are open now."""
+        """Remember which files are at these paths now."""
         found = {file: identity(file) for file in files}
         self._open = {file: opened for file, opened in found.items() if opened is not None}
 
     def require_same(self) -> None:
-        """Raises DataLoss when one is not there any more, or is another."""
+        """Raise DataLoss when one of the files is gone or another is in its place."""
         for file, opened in self._open.items():
             if identity(file) != opened:
                 raise DataLoss(
-                    f"{file.name} was deleted or replaced while the server runs, and nothing is written any more; "
-                    "put it back, or restart the server to go on with what is there"
+                    f"{file.name} was deleted or replaced while the server runs, so nothing is"
+                    " written any more; put it back, or restart the server to use the file there"
                 )
 
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """SQLite's errors, and the disk's, as this service's."""
+    """Raise SQLite's errors and the disk's as this service's."""
     try:
         yield
     except KgtError:
@@ -124,7 +122,7 @@ def translated() -> Iterator[None]:
 
 
 def translation(error: sqlite3.Error) -> KgtError:
-    """What an error of SQLite means to who called."""
+    """The error of this service that one of SQLite's means to the caller."""
     code = _code(error)
     if is_locked(error):
         return StoreBusy("the store is locked by another process; try again")
@@ -143,12 +141,12 @@ def translation(error: sqlite3.Error) -> KgtError:
 
 
 def is_locked(error: sqlite3.Error) -> bool:
-    """Whether somebody else holds what was asked for."""
+    """Whether somebody else holds the lock."""
     return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Whether a file is not what SQLite wrote, or not with the tables that belong there."""
+    """Whether a file is not as SQLite wrote it, or lacks its tables."""
     if _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
         return True
     return isinstance(error, sqlite3.OperationalError) and str(error).startswith(_NOT_AS_WRITTEN)

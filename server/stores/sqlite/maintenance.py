@@ -1,5 +1,4 @@
-"""Work on the overlays' file that no write waits for: what an erase leaves behind is taken out of
-the file and its log."""
+"""Background work on the overlays' file: removing what an erase leaves in the file and its log."""
 
 from __future__ import annotations
 
@@ -18,26 +17,24 @@ from server.stores.sqlite.connection import connect, is_locked, translation
 from server.stores.sqlite.scrub import Scrubber
 
 RETRY_S = 3.0
-"""Between the tries in the background while traces of an erased user are left."""
+"""The time between background attempts while traces of an erased user are left."""
 _PATIENCE_S = 1.0
 _PAUSE_S = 0.02
 _LOCK_WAIT_S = 0.05
-"""For the lock that a writer of this process holds for a moment at a time. Other writers wait as
-long for this one."""
+"""The longest wait for the lock of a writer in this process, and of that writer for this one."""
 
 _log = logging.getLogger("kgt")
 
 
 class Maintenance:
-    """Keeps the files free of what was erased, over a connection and on a thread of its own.
+    """Keeps the files free of what was erased, on a thread and over connections of its own.
 
-    It hardly waits for a lock: somebody who reads the store, in this process or another, delays
-    nobody but the erase that wants its traces gone.
+    It hardly waits for locks. Somebody who reads the store, in this process or another, delays only
+    the erase that wants its traces gone.
     """
 
     def __init__(self, path: Path) -> None:
-        """Start, and look at once whether an earlier run left something. `path` is the overlays'
-        file."""
+        """Start on the overlays' file at `path`, with what an earlier run may have left."""
         self._path = path
         self._scrubber = Scrubber(path)
         self._asked: queue.SimpleQueue[Future[None] | None] = queue.SimpleQueue()
@@ -49,13 +46,14 @@ class Maintenance:
         self._thread.start()
 
     def owe(self) -> None:
-        """Note that something was erased: its traces are looked for until they are gone, asked or
-        not."""
+        """Note that something was erased. Its traces are removed even if nobody waits for it."""
         self._owing.set()
 
     async def after_erase(self) -> None:
-        """Return when no trace of what was erased is left in the files. Raises StoreBusy after
-        about a second."""
+        """Return when the files hold no trace of what was erased.
+
+        Raises StoreBusy after about a second.
+        """
         self.owe()
         asked: Future[None] = Future()
         self._asked.put(asked)
@@ -86,7 +84,7 @@ class Maintenance:
                 self._tidy([first, *self._waiting()], until=time.monotonic() + _PATIENCE_S)
 
     def _waiting(self) -> list[Future[None]]:
-        """All others that wait for the same: one try answers them together."""
+        """All others that wait now. One attempt answers them together."""
         waiting = []
         with contextlib.suppress(queue.Empty):
             while True:
@@ -96,15 +94,15 @@ class Maintenance:
         return waiting
 
     def _tidy(self, waiting: list[Future[None]], until: float) -> None:
-        """Try until it is done or the time is over, and tell those who wait."""
+        """Try until it is done or the time is up, and answer those who wait."""
         waiting = [asked for asked in waiting if asked.set_running_or_notify_cancel()]
-        self._owing.clear()  # an erase that comes now is looked at again
+        self._owing.clear()  # an erase from here on sets it again
         fault = self._fault(until)
         if fault is not None:
             self._owing.set()
             if not self._told:
                 _log.warning(
-                    "traces of an erased user are left on disk, to be removed later: %s", fault
+                    "traces of an erased user are still on disk and are removed later: %s", fault
                 )
         self._told = fault is not None
         for asked in waiting:
@@ -114,20 +112,20 @@ class Maintenance:
                 asked.set_exception(fault)
 
     def _fault(self, until: float) -> KgtError | None:
-        """What hinders; None when all is tidy."""
+        """What prevents tidying; None once all is tidy."""
         try:
             while not self._is_tidy():
                 if time.monotonic() >= until or self._stopped.wait(_PAUSE_S):
                     return StoreBusy(
-                        "the user is erased, but bytes of them are still in the files of a store that is in use; "
-                        "repeat this request to have them removed"
+                        "the user is erased, but traces are still in the files, which are in use;"
+                        " repeat this request to have them removed"
                     )
         except KgtError as error:
             return error
         return None
 
     def _is_tidy(self) -> bool:
-        """One try, which waits for nobody longer than a moment."""
+        """Make one attempt, which waits only a moment for locks."""
         try:
             with contextlib.closing(connect(self._path, timeout_s=_LOCK_WAIT_S)) as connection:
                 return self._scrubber.scrub(connection)

@@ -1,4 +1,4 @@
-"""Opening the overlays' file: created whole, checked, or brought up to date."""
+"""Prepares the overlays' file before it is opened: creates it, checks it, or migrates it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from server.stores.sqlite.rekeying import rekey
 _TIMEOUT_S = 10.0
 
 Migration = str | Callable[[sqlite3.Connection], None]
-"""SQL, or what works inside the open transaction."""
+"""A script, or a function that works inside the open transaction."""
 
 
 def _to_version_2(connection: sqlite3.Connection) -> None:
@@ -29,7 +29,7 @@ def _to_version_2(connection: sqlite3.Connection) -> None:
 
 
 MIGRATIONS: Mapping[int, Migration] = {1: _to_version_2}
-"""version -> what brings a file of that version to the next one."""
+"""By version: what brings a file of that version to the next."""
 
 
 def prepare_overlays(
@@ -37,8 +37,10 @@ def prepare_overlays(
     version: int = sql.OVERLAY_SCHEMA_VERSION,
     migrations: Mapping[int, Migration] = MIGRATIONS,
 ) -> None:
-    """Create the file, or bring an older one up to date. Raises StoreUnusable for a newer or
-    damaged one."""
+    """Create the file, or bring an older one up to date.
+
+    Raises StoreUnusable for a newer or damaged file.
+    """
     if not path.exists():
         _create(path, version)
     _require_not_cut(path)
@@ -53,18 +55,20 @@ def prepare_overlays(
             )
         if found > version:
             raise StoreUnusable(
-                f"{path} has schema version {found}, this service knows up to {version}; update the service"
+                f"{path} has schema version {found}, this service knows up to {version};"
+                " update the service"
             )
         if found < version:
             _migrate(connection, path, found, version, migrations)
-    for backup in _backups(path):  # of a migration that was cut off before it removed its own
+    for backup in _backups(path):  # a migration that was killed leaves its own
         backup.unlink(missing_ok=True)
 
 
 def _require_not_cut(path: Path) -> None:
-    if path.stat().st_size == 0:  # never ours: a new file comes into its place with all its tables
+    if path.stat().st_size == 0:  # not ours: a new file is put in place with all its tables
         raise StoreUnusable(
-            f"{path} is empty, and was not made so by this service; restore it, or delete it to begin anew"
+            f"{path} is empty, which this service never leaves it;"
+            " restore it, or delete it to start over"
         )
 
 
@@ -76,7 +80,7 @@ def _damage(path: Path) -> Iterator[None]:
         if is_damage(error):
             reason = " ".join(str(error).split())
             raise StoreUnusable(
-                f"{path} is damaged or no store: {reason}; restore it from a backup"
+                f"{path} is damaged or not a store: {reason}; restore it from a backup"
             ) from error
         raise
 
@@ -89,15 +93,18 @@ def _version(connection: sqlite3.Connection) -> int | None:
 
 
 def missing(path: Path) -> str | None:
-    """What is wrong, if anything, with a folder that has no overlays' file."""
+    """What is wrong with a folder that has no overlays' file; None where nothing is."""
     log = log_of(path)
     if log.exists() and log.stat().st_size:
-        return f"{path} is missing, but its log is there; restore it, or delete {log.name} to begin anew"
+        return (
+            f"{path} is missing, but its log is there;"
+            f" restore it, or delete {log.name} to start over"
+        )
     return None
 
 
 def _create(path: Path, version: int) -> None:
-    """Make the file aside and put it in its place whole, unless another server was faster."""
+    """Make the file apart and put it in place whole, unless another server was faster."""
     if problem := missing(path):
         raise StoreUnusable(problem)
     making = path.with_name(f"{path.name}.making-{os.getpid()}")
@@ -125,9 +132,9 @@ def _migrate(
     version: int,
     migrations: Mapping[int, Migration],
 ) -> None:
-    """All steps in one transaction, checked before it ends. The backup goes when that is done.
+    """Run all steps in one transaction, which is checked before it commits.
 
-    It guards the minutes of a migration, no more: an erase must not leave anybody in it.
+    A backup exists only meanwhile, since users who are erased later must not be left in it.
     """
     backup = path.with_name(f"{path.name}.v{found}.{time.strftime('%Y%m%dT%H%M%S')}.bak")
     connection.execute(sql.TRUNCATE_WAL).fetchone()
@@ -171,7 +178,8 @@ def _require_sound(connection: sqlite3.Connection, path: Path) -> None:
     if found != "ok":
         reason = " ".join(str(found).split())
         raise StoreUnusable(
-            f"{path} is damaged ({reason}) and cannot be brought up to date; restore it from a backup"
+            f"{path} is damaged ({reason}) and cannot be brought up to date;"
+            " restore it from a backup"
         )
 
 
@@ -180,6 +188,6 @@ def _backups(path: Path) -> Iterator[Path]:
 
 
 def _statements(script: str) -> list[str]:
-    """A script's statements, so that they run inside the open transaction (`executescript` would
-    commit it)."""
-    return [statement for statement in (s.strip() for s in script.split(";")) if statement]
+    """A script's statements. `executescript` would commit the open transaction."""
+    statements = [statement.strip() for statement in script.split(";")]
+    return [statement for statement in statements if statement]

@@ -1,8 +1,8 @@
-"""Keys stored before KEYS_VERSION 2 are derived anew, in the overlays' file.
+"""Derives keys that were stored before KEYS_VERSION 2 anew, in the overlays' file.
 
-The log of edits keeps texts, not keys; the index of changes and the overlay keep both. Users none
-of whose concepts has another key now are not touched. Of the others the log is written as
-server.graph.rekeying says, and what is derived from it is derived again.
+The log of edits keeps texts, not keys. The index of changes and the overlay keep both. A user is
+left alone unless a concept of theirs has another key today. Then the log is written anew, as
+server.graph.rekeying says, and so is what is derived from it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from server.stores.sqlite import rows, sql
 
 
 def rekey(connection: sqlite3.Connection) -> None:
-    """Derive the stored keys anew, inside the caller's transaction. A user whose rows are damaged
-    is left as is."""
+    """Derive the stored keys anew, inside the caller's transaction.
+
+    A user whose rows are damaged stays as is.
+    """
     vocabulary = Vocabulary.built_in()
     for user in _users_with_other_keys(connection):
         try:

@@ -1,5 +1,7 @@
-"""Rows of the overlays' file as values, and values as rows. A row that is not what was written is
-told as damage."""
+"""Rows of the overlays' file as values, and values as rows.
+
+A row that cannot have been written like that is reported as damage.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,12 @@ from server.tuning.ports import PersonalFact
 Row = Sequence[Any]
 MARK_COLUMNS = 8
 NEWEST = (b"\xff", 0)
-"""A stamp behind which all others are: SQLite sorts numbers before bytes, and so it does with what
-damage left in a number's place."""
+"""A stamp newer than all others, even damaged ones: SQLite sorts bytes last."""
 _TEXT_COLUMNS = 5
 
 
 def marked(row: Row) -> tuple[Triple, Mark]:
-    """The triple and the mark in a row's first MARK_COLUMNS. Raises DataLoss that says when it was
-    marked."""
+    """The triple and the mark in a row's first MARK_COLUMNS. Raises DataLoss."""
     head, relation, tail, head_text, tail_text, origin, revision, position = row[:MARK_COLUMNS]
     texts = all(isinstance(text, str) for text in row[:_TEXT_COLUMNS])
     if not (
@@ -47,7 +47,7 @@ def all_marked(rows: Iterable[Row]) -> dict[Triple, Mark]:
 
 
 def changed(row: Row) -> tuple[Triple, Mark | None]:
-    """A triple and the mark that a change left on it, if any. Raises DataLoss."""
+    """A triple and the mark that a change left on it, or None. Raises DataLoss."""
     if row[_TEXT_COLUMNS] is not None:
         return marked(row)
     triple, _ = marked((*row[:_TEXT_COLUMNS], Origin.REMOVED.value, 0, 0))
@@ -55,10 +55,10 @@ def changed(row: Row) -> tuple[Triple, Mark | None]:
 
 
 def indexed(edit: UnreadableEdit, touches: Iterable[Row]) -> Edit:
-    """What the index of changes says that an unreadable edit did and relied on.
+    """What an unreadable edit did and relied on, by the index of changes.
 
-    Its changes start from no mark, whatever the overlay was. Raises DataLoss where the index cannot
-    be read either.
+    Its changes start from no mark, whatever the overlay was. Raises DataLoss when the index is
+    damaged too.
     """
     changes: list[Change] = []
     relied_on: list[Triple] = []
@@ -88,7 +88,7 @@ def text(stored: object) -> str:
 
 
 def fact(row: Row) -> PersonalFact:
-    """A mark and the edit that made it. Raises DataLoss, which names the edit where that is known."""
+    """A mark and the edit that made it. Raises DataLoss, with the edit's id where it is known."""
     edit_id, time_ms = row[MARK_COLUMNS:]
     known = isinstance(edit_id, str) and isinstance(time_ms, int)
     try:
@@ -118,7 +118,7 @@ def keys(triple: Triple) -> tuple[str, str, str]:
 
 
 def keys_json(triples: Iterable[Triple]) -> str:
-    """A JSON list of [head, relation, tail], for statements that take many triples at once."""
+    """A JSON list of [head, relation, tail], for statements about many triples at once."""
     return json.dumps([keys(triple) for triple in triples])
 
 
@@ -128,8 +128,10 @@ def mark_columns(mark: Mark) -> tuple[str, int, int]:
 
 
 def touches(edit: Edit) -> list[tuple[object, ...]]:
-    """The index's rows of what an edit changed or relied on, without the user; the first of a
-    triple counts."""
+    """The index's rows for an edit, without the user: one for each triple it changed or relied on.
+
+    The first row for a triple counts.
+    """
     rows: dict[Triple, tuple[object, ...]] = {}
     for change in edit.changes:
         mark = mark_columns(change.after) if change.after else (None, None, None)

@@ -1,10 +1,10 @@
-"""Zeroing what SQLite leaves in a database file of rows that were deleted.
+"""Zeroes what deleted rows leave in a database file.
 
 `PRAGMA secure_delete` zeroes the cells and pages that a DELETE frees. It does not zero what an
-earlier insertion left: when SQLite balances a b-tree it copies cells to sibling pages, and the old
+earlier insertion left: when SQLite balances a b-tree, it copies cells to sibling pages, and the old
 copies stay in the gap between a page's cell pointers and its cells
-(https://www.sqlite.org/fileformat2.html, "B-tree Pages"). The gap is never read, so zeroing it
-changes nothing that SQLite sees, at whatever moment a process dies.
+(https://www.sqlite.org/fileformat2.html, "B-tree Pages"). SQLite never reads the gap, so zeroing it
+changes nothing, whenever a process dies.
 """
 
 from __future__ import annotations
@@ -19,26 +19,24 @@ from server.stores.sqlite import sql
 from server.stores.sqlite.connection import log_of, transaction
 
 SLICE_PAGES = 16_384
-"""Pages whose gaps are zeroed under one write lock: 64 MiB, some 50 ms."""
+"""Pages whose gaps are zeroed under one write lock: 64 MiB, which takes about 50 ms."""
 
 _FILE_HEADER_BYTES = 100
 _BTREE_KINDS = frozenset((2, 5, 10, 13))
-"""The first byte of a b-tree page. All other pages begin with the number of another page, or with
-zeros."""
+"""The first byte of a b-tree page. Other pages begin with a page number or with zeros."""
 _INTERIOR_BELOW = 8
 _AMBIGUOUS_FROM = 2 << 24
-"""From this page number on, the first byte of an overflow page may be that of a b-tree page (128
-GiB at 4 KiB a page)."""
+"""From this page number on, an overflow page may begin like a b-tree page (128 GiB of 4 KiB pages).
+"""
 
 
 class CannotScrub(Exception):
-    """The file is not one whose gaps can be told from its content."""
+    """The gaps of the file cannot be distinguished from its content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scrubbed:
-    """What a pass over some pages came to. `next_page` is where to go on, counted from 0; None at
-    the end."""
+    """The result of a pass over some pages. `next_page` counts from 0, and is None at the end."""
 
     zeroed_bytes: int
     next_page: int | None
@@ -47,8 +45,8 @@ class Scrubbed:
 class Scrubber:
     """Zeroes the gaps of one overlays' file while servers use it.
 
-    An erase notes in its own transaction that the file has to be scrubbed (`sql.OWE_SCRUB`), so
-    that a process that dies in between leaves the note to the next one.
+    An erase notes in its own transaction that the file has to be scrubbed (`sql.OWE_SCRUB`). If the
+    process dies first, the next one finds the note.
     """
 
     def __init__(self, path: Path) -> None:
@@ -57,8 +55,7 @@ class Scrubber:
         self._descriptor: int | None = None
 
     def scrub(self, connection: sqlite3.Connection) -> bool:
-        """Go on from where the note says, slice by slice; False where somebody else keeps the log
-        in use.
+        """Scrub slice by slice from where the note says. False while somebody else uses the log.
 
         Raises sqlite3.Error and OSError.
         """
@@ -70,14 +67,13 @@ class Scrubber:
                     if self._log.stat().st_size:
                         return False  # somebody wrote between the two statements
                     self._scrub_slice(connection)
-            except CannotScrub:  # SQLite makes the file anew instead, which holds up writers
+            except CannotScrub:  # then SQLite rewrites the whole file, which holds up writers
                 connection.execute(sql.VACUUM)
                 connection.execute(sql.DROP_SCRUB)
         return emptied(connection)
 
     def _scrub_slice(self, connection: sqlite3.Connection) -> None:
-        """One slice under the write lock. Its commit makes every connection forget the pages that
-        it keeps."""
+        """Scrub one slice under the write lock. The commit empties other connections' caches."""
         noted = connection.execute(sql.GET_SCRUB).fetchone()
         if noted is None:
             return  # another process was faster
@@ -90,7 +86,7 @@ class Scrubber:
     def _opened(self) -> int:
         """The file's descriptor, which stays open as long as this process uses the file.
 
-        Closing any descriptor of a file ends all of the process's locks on it, SQLite's among them
+        Closing any descriptor of a file drops all locks of the process on it, including SQLite's
         (POSIX).
         """
         if self._descriptor is None:
@@ -98,16 +94,16 @@ class Scrubber:
         return self._descriptor
 
     def close(self) -> None:
-        """Let go of the file, after every connection to it is closed. Does nothing twice."""
+        """Close the file. Every connection to it must be closed before. May be called twice."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 def emptied(connection: sqlite3.Connection) -> bool:
-    """Write the log back and empty it. False where a reader or a writer hinders it.
+    """Write the log back and empty it. False while a reader or a writer prevents it.
 
-    What a reader hinders is seen without taking the write lock, so that it delays no writer.
+    A reader is noticed without taking the write lock, so that no writer waits.
     """
     _, pages, written_back = connection.execute(sql.CHECKPOINT).fetchone()
     if pages != written_back:
@@ -117,12 +113,11 @@ def emptied(connection: sqlite3.Connection) -> bool:
 
 
 def zero_gaps(descriptor: int, first_page: int, pages: int) -> Scrubbed:
-    """Zero the gaps of up to `pages` b-tree pages from `first_page` (counted from 0) of an open
-    database file.
+    """Zero the gaps of up to `pages` b-tree pages of an open database file.
 
-    The caller holds the database's write lock, and its write-ahead log is empty: what stands in the
-    file is then the latest of every page. Connections that keep pages in memory must be told by a
-    commit afterwards, or they may write an old gap back. Raises CannotScrub and OSError.
+    `first_page` counts from 0. The caller holds the write lock, and the write-ahead log is empty,
+    so that the file has the latest version of every page. The caller has to commit afterwards, or
+    connections that keep pages in memory may write an old gap back. Raises CannotScrub and OSError.
     """
     size = os.fstat(descriptor).st_size
     page_bytes, usable_bytes = _page_bytes(descriptor)
@@ -143,7 +138,7 @@ def zero_gaps(descriptor: int, first_page: int, pages: int) -> Scrubbed:
 
 
 def _page_bytes(descriptor: int) -> tuple[int, int]:
-    """(bytes of a page, of which SQLite uses), as the file's header says."""
+    """(bytes of a page, bytes of it that SQLite uses), from the file's header."""
     header = os.pread(descriptor, _FILE_HEADER_BYTES, 0)
     if not header.startswith(b"SQLite format 3\0"):
         raise CannotScrub("the file is not an SQLite database")
@@ -153,11 +148,9 @@ def _page_bytes(descriptor: int) -> tuple[int, int]:
 
 
 def _gap(block: bytes, at: int, usable_bytes: int, *, is_first: bool) -> range | None:
-    """Where the unused middle of the page at `at` lies in `block`; None for a page that is not a
-    b-tree's."""
-    header = at + (
-        _FILE_HEADER_BYTES if is_first else 0
-    )  # the file's header stands on the first page
+    """The unused middle of the page at `at` in `block`; None for a page that is not a b-tree's."""
+    # The first page begins with the file's header
+    header = at + (_FILE_HEADER_BYTES if is_first else 0)
     kind = block[header]
     if kind not in _BTREE_KINDS:
         return None

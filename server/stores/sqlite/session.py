@@ -49,7 +49,10 @@ class Session:
     def __init__(
         self, overlays: Path, base: Path, vocabulary: Vocabulary, on_base: Callable[[str], None]
     ) -> None:
-        """Open the overlays' file, which exists. `on_base` gets the fingerprint of each base opened."""
+        """Open the overlays' file, which exists.
+
+        `on_base` is called with the fingerprint of each base that is opened.
+        """
         self.vocabulary = vocabulary
         self.symmetric = json.dumps(sorted(vocabulary.symmetric_names()))
         self._base_path = base

@@ -1,8 +1,11 @@
 """Every SQL string of the embedded store, named, with both schemas.
 
-Two files, so that a new base is built aside and swapped in whole: `base.db` is written by the
-loaders alone and never changed; `overlays.db` holds the users' logs of edits, which are the truth,
-and projections of them.
+There are two files, so that a new base can be built apart and swapped in whole. `base.db` is
+written by the loaders only and never changed. `overlays.db` holds the users' logs of edits, which
+are the truth, and what is derived from them.
+
+SQLite keeps a table's definition as it was written. A backslash joins the lines of a definition, so
+that it reads the same in every file.
 """
 
 from __future__ import annotations
@@ -11,10 +14,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 BASE_SCHEMA_VERSION = 3
-"""1 had no edges.merged; what reads a base for users does not need it. 2 had every edge in two
-indexes of tails. The queries below read all three."""
+"""Version 1 had no edges.merged, which no read for users needs. Version 2 had every edge in two
+indexes of tails. The queries below read all three versions."""
 OVERLAY_SCHEMA_VERSION = 2
-"""1 had neither `responses` nor `erased_requests`, and other indexes of marks."""
+"""Version 1 had neither `responses` nor `erased_requests`, and other indexes of marks."""
 
 BEGIN = "BEGIN"
 BEGIN_WRITING = "BEGIN IMMEDIATE"
@@ -22,15 +25,17 @@ BEGIN_EXCLUSIVE = "BEGIN EXCLUSIVE"
 COMMIT = "COMMIT"
 ROLLBACK = "ROLLBACK"
 
-# The base. Symmetric relations have negative ids and are stored once, the concept with the smaller
-# key as head.
+# The base. A symmetric relation has a negative id, and its edges are stored once: their head is the
+# concept with the smaller key.
 
 BASE_SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE relations (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, edges INTEGER NOT NULL);
-CREATE TABLE sources (id INTEGER PRIMARY KEY, dataset TEXT NOT NULL, license TEXT NOT NULL, UNIQUE (dataset, license));
+CREATE TABLE sources (id INTEGER PRIMARY KEY, dataset TEXT NOT NULL, license TEXT NOT NULL, \
+UNIQUE (dataset, license));
 CREATE TABLE concepts (
-  id INTEGER PRIMARY KEY, key TEXT NOT NULL, text TEXT NOT NULL, retrievable INTEGER NOT NULL DEFAULT 0
+  id INTEGER PRIMARY KEY, key TEXT NOT NULL, text TEXT NOT NULL, \
+retrievable INTEGER NOT NULL DEFAULT 0
 );
 -- rank: 0 for the heaviest triple of a head and relation, without gaps
 CREATE TABLE edges (
@@ -42,66 +47,16 @@ CREATE TABLE edges (
 """
 BASE_INDEXES = """
 CREATE UNIQUE INDEX IF NOT EXISTS concepts_by_key ON concepts (key);
--- an edge is found among the first of its head and relation, which lie side by side, or here
+-- an edge is found among the first of its head and relation, which lie next to each other, or here
 CREATE INDEX IF NOT EXISTS edges_of_hubs ON edges (head, relation, tail) WHERE rank >= 64;
--- symmetric edges from their other end, heaviest first: a hub's heaviest are read without sorting all of them.
--- NOT: the planner would take `relation < 0` for a range to walk, and sort
-CREATE INDEX IF NOT EXISTS edges_mirrored ON edges (tail, relation, weight DESC, head) WHERE NOT relation >= 0;
-"""
-BASE_STAGING = """
-CREATE TEMP TABLE staged (
-  head TEXT NOT NULL, relation TEXT NOT NULL, tail TEXT NOT NULL, head_text TEXT NOT NULL, tail_text TEXT NOT NULL,
-  weight REAL NOT NULL, dataset TEXT NOT NULL, license TEXT NOT NULL, line INTEGER NOT NULL
-);
-"""
-SCRATCH_PRAGMAS = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
-"""For a file that is thrown away where building it fails."""
-ANALYZE = "ANALYZE"
-STAGE = "INSERT INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
-# Weight and source are those of the heaviest, the first of equals.
-MERGE_STAGED = """
-CREATE TEMP TABLE merged AS
-SELECT head, relation, tail, weight, dataset, license, first AS line, merged FROM (
-  SELECT *, MIN(line) OVER same AS first, COUNT(*) OVER same AS merged,
-    ROW_NUMBER() OVER (PARTITION BY head, relation, tail ORDER BY weight DESC, line) AS place
-  FROM staged WINDOW same AS (PARTITION BY head, relation, tail)
-) WHERE place = 1;
-"""
-FILL_CONCEPTS = """
-INSERT INTO concepts (key, text)
-SELECT key, text FROM (
-  SELECT key, text, MIN(line) FROM (
-    SELECT head AS key, head_text AS text, line FROM staged UNION ALL SELECT tail, tail_text, line FROM staged
-  ) GROUP BY key
-) ORDER BY key;
-"""
-FILL_SOURCES = "INSERT INTO sources (dataset, license) SELECT DISTINCT dataset, license FROM merged ORDER BY 1, 2"
-INSERT_RELATION = "INSERT INTO relations (id, name, edges) VALUES (?, ?, ?)"
-COUNT_STAGED_RELATIONS = "SELECT relation, COUNT(*) FROM merged GROUP BY relation ORDER BY relation"
-FILL_EDGES = """
-INSERT INTO edges (head, relation, rank, tail, weight, source, merged)
-SELECT h.id, r.id, ROW_NUMBER() OVER (PARTITION BY h.id, r.id ORDER BY m.weight DESC, m.line) - 1, t.id, m.weight, s.id,
-  m.merged
-FROM merged m
-JOIN concepts h ON h.key = m.head JOIN concepts t ON t.key = m.tail
-JOIN relations r ON r.name = m.relation JOIN sources s ON s.dataset = m.dataset AND s.license = m.license
-ORDER BY 1, 2, 3;
-"""
-COUNT_RETRIEVABLE = """
-UPDATE concepts SET retrievable =
-  (SELECT COUNT(*) FROM edges e JOIN temp.counted c ON c.relation = e.relation WHERE e.head = concepts.id)
-  + (SELECT COUNT(*) FROM temp.counted c JOIN edges e ON e.tail = concepts.id AND e.relation = c.relation
-     WHERE c.relation < 0 AND NOT e.relation >= 0 AND e.head <> concepts.id);
-"""
-CREATE_COUNTED = "CREATE TEMP TABLE counted (relation INTEGER PRIMARY KEY)"
-INSERT_COUNTED = "INSERT INTO temp.counted VALUES (?)"
-CONCEPTS_IN_ORDER = "SELECT id, key FROM concepts ORDER BY id"
-EDGES_IN_ORDER = """
-SELECT e.head, r.name, e.rank, e.tail, e.weight FROM edges e JOIN relations r ON r.id = e.relation
+-- symmetric edges from their other end, heaviest first, so that a hub's heaviest are read without
+-- sorting. NOT, since the planner would take `relation < 0` for a range to walk, and sort
+CREATE INDEX IF NOT EXISTS edges_mirrored ON edges (tail, relation, weight DESC, head) \
+WHERE NOT relation >= 0;
 """
 
-# A base that a loader builds in batches: each commits with its position, so that a load killed at
-# any point goes on.
+# A base that a loader builds in batches. Each batch commits together with its position, so that a
+# load can go on wherever it was killed.
 
 BULK_PRAGMAS = """
 PRAGMA journal_mode = TRUNCATE;
@@ -119,9 +74,12 @@ BULK_PROGRESS = (
 GET_PROGRESS = "SELECT position FROM progress WHERE step = ?"
 PUT_PROGRESS = "INSERT OR REPLACE INTO progress (step, position) VALUES (?, ?)"
 DROP_PROGRESS = "DROP TABLE IF EXISTS progress"
+INSERT_RELATION = "INSERT INTO relations (id, name, edges) VALUES (?, ?, ?)"
 INSERT_SOURCE = "INSERT INTO sources (id, dataset, license) VALUES (?, ?, ?)"
 INSERT_CONCEPTS = "INSERT INTO concepts (id, key, text, retrievable) VALUES (?, ?, ?, ?)"
-INSERT_EDGES = "INSERT INTO edges (head, relation, rank, tail, weight, source, merged) VALUES (?, ?, ?, ?, ?, ?, ?)"
+INSERT_EDGES = """
+INSERT INTO edges (head, relation, rank, tail, weight, source, merged) VALUES (?, ?, ?, ?, ?, ?, ?)
+""".strip()
 ANALYZE_BASE = "PRAGMA analysis_limit = 1000; ANALYZE;"
 
 
@@ -137,34 +95,44 @@ GET_META = "SELECT value FROM meta WHERE key = ?"
 ALL_RELATIONS = "SELECT id, name, edges FROM relations"
 COUNT_CONCEPTS = "SELECT COUNT(*) FROM concepts"
 
-LOOK_UP_CONCEPTS = "SELECT c.key, c.id, c.text, c.retrievable FROM json_each(?) k JOIN concepts c ON c.key = k.value"
+LOOK_UP_CONCEPTS = """
+SELECT c.key, c.id, c.text, c.retrievable
+FROM json_each(?) k JOIN concepts c ON c.key = k.value
+"""
 FORMS_OF = """
 SELECT e.head, t.key FROM json_each(?1) i JOIN edges e ON e.head = i.value AND e.relation = ?2
 JOIN concepts t ON t.id = e.tail ORDER BY e.head, e.rank
 """
 COUNT_OF_RELATION = "SELECT MAX(rank) + 1 FROM edges WHERE head = ? AND relation = ?"
-COUNT_MIRRORED = "SELECT COUNT(*) FROM edges WHERE tail = ?1 AND relation = ?2 AND NOT relation >= 0 AND head <> ?1"
-# Sources by subquery, so that no plan walks the edges in another order than the index's.
-EDGES_OF_RELATION = """
-SELECT e.rank, c.key, c.text, e.weight,
-  (SELECT dataset FROM sources WHERE id = e.source), (SELECT license FROM sources WHERE id = e.source)
+COUNT_MIRRORED = """
+SELECT COUNT(*) FROM edges
+WHERE tail = ?1 AND relation = ?2 AND NOT relation >= 0 AND head <> ?1
+"""
+# Sources come by subquery, so that every plan walks the edges in the order of the index.
+_SOURCE = """
+  (SELECT dataset FROM sources WHERE id = e.source),
+  (SELECT license FROM sources WHERE id = e.source)
+"""
+EDGES_OF_RELATION = f"""
+SELECT e.rank, c.key, c.text, e.weight, {_SOURCE}
 FROM edges e CROSS JOIN concepts c ON c.id = e.tail
 WHERE e.head = ? AND e.relation = ? AND e.rank >= ? ORDER BY e.rank LIMIT ?
 """
-_MIRRORED_EDGES = """
-SELECT e.head, c.key, c.text, e.weight,
-  (SELECT dataset FROM sources WHERE id = e.source), (SELECT license FROM sources WHERE id = e.source)
-FROM edges e {hint} CROSS JOIN concepts c ON c.id = e.head
+_MIRRORED_EDGES = f"""
+SELECT e.head, c.key, c.text, e.weight, {_SOURCE}
+FROM edges e {{hint}} CROSS JOIN concepts c ON c.id = e.head
 WHERE e.tail = ?1 AND e.relation = ?2 AND NOT e.relation >= 0 AND e.head <> ?1
 ORDER BY e.weight DESC, e.head LIMIT ?3 OFFSET ?4 -- ids are in the order of keys
 """
 MIRRORED_EDGES = _MIRRORED_EDGES.format(hint="INDEXED BY edges_mirrored")
 MIRRORED_EDGES_SORTED = _MIRRORED_EDGES.format(hint="")
-"""For bases of version 1, which have no such index."""
+"""For bases of version 1, which lack the index."""
 HAS_MIRRORED_INDEX = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'edges_mirrored'"
 _FOUND = """
-SELECT {columns} FROM concepts h CROSS JOIN relations r CROSS JOIN concepts t CROSS JOIN edges e {more}
-WHERE h.key = ?1 AND r.name = ?2 AND t.key = ?3 AND e.head = h.id AND e.relation = r.id AND e.tail = t.id AND {ranks}
+SELECT {columns}
+FROM concepts h CROSS JOIN relations r CROSS JOIN concepts t CROSS JOIN edges e {more}
+WHERE h.key = ?1 AND r.name = ?2 AND t.key = ?3
+  AND e.head = h.id AND e.relation = r.id AND e.tail = t.id AND {ranks}
 """
 _RANKS = ("e.rank < 64", "e.rank >= 64")
 _FOUND_AMONG = """
@@ -175,11 +143,14 @@ CROSS JOIN concepts t ON t.key = json_extract(z.value, '$[2]')
 CROSS JOIN edges e ON e.head = h.id AND e.relation = r.id AND e.tail = t.id AND {ranks}
 """
 FIND_EDGES = " UNION ALL ".join(_FOUND_AMONG.format(ranks=ranks) for ranks in _RANKS)
-"""Places in a JSON list of [head, relation, tail] of those that are there."""
+"""The places, in a JSON list of [head, relation, tail], of the edges that the base has."""
 
-# What loaders ask of a base that is there.
+# What loaders ask an existing base.
 
-COUNT_RELATIONS = "SELECT r.name, COUNT(*) FROM edges e JOIN relations r ON r.id = e.relation GROUP BY e.relation ORDER BY r.name"
+COUNT_RELATIONS = """
+SELECT r.name, COUNT(*) FROM edges e JOIN relations r ON r.id = e.relation
+GROUP BY e.relation ORDER BY r.name
+"""
 FIND_WHOLE_EDGE = " UNION ALL ".join(
     _FOUND.format(
         columns="e.weight, s.dataset, s.license",
@@ -197,16 +168,20 @@ SELECT c.text, SUM(ends.edges) AS edges FROM ends JOIN concepts c ON c.id = ends
 GROUP BY ends.concept ORDER BY edges DESC, c.key LIMIT ?
 """
 
-# The whole base in a fixed order, to be put elsewhere. Ids are 1, 2, ... in the order of keys.
+# The whole base in a fixed order, to be copied elsewhere. Ids are 1, 2, ... in the order of keys.
 CONCEPTS_FROM = "SELECT key, text, retrievable FROM concepts WHERE id > ? ORDER BY id"
 EDGES_FROM = """
 WITH mirrored AS (
   SELECT head, relation, rank,
-    ROW_NUMBER() OVER (PARTITION BY e.tail, e.relation ORDER BY e.weight DESC, c.key) - 1 AS back_rank
+    ROW_NUMBER() OVER (PARTITION BY e.tail, e.relation ORDER BY e.weight DESC, c.key) - 1
+      AS back_rank
   FROM edges e JOIN concepts c ON c.id = e.head WHERE e.relation < 0 AND e.head <> e.tail
 )
 SELECT h.key, r.name, t.key, e.rank, m.back_rank, e.weight, s.dataset, s.license
-FROM edges e JOIN concepts h ON h.id = e.head JOIN relations r ON r.id = e.relation JOIN concepts t ON t.id = e.tail
+FROM edges e
+JOIN concepts h ON h.id = e.head
+JOIN relations r ON r.id = e.relation
+JOIN concepts t ON t.id = e.tail
 JOIN sources s ON s.id = e.source
 LEFT JOIN mirrored m ON m.head = e.head AND m.relation = e.relation AND m.rank = e.rank
 ORDER BY e.head, e.relation, e.rank LIMIT -1 OFFSET ?
@@ -216,21 +191,24 @@ ORDER BY e.head, e.relation, e.rank LIMIT -1 OFFSET ?
 
 OVERLAY_SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE users (user TEXT PRIMARY KEY, overlay_id TEXT NOT NULL, revision INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE users (user TEXT PRIMARY KEY, overlay_id TEXT NOT NULL, revision INTEGER NOT NULL) \
+WITHOUT ROWID;
 -- counts erasures by a hash of the user, so that an erased user leaves no name behind
 CREATE TABLE erasures (bucket INTEGER PRIMARY KEY, epoch INTEGER NOT NULL);
--- the truth: one row an edit, `body` whole
+-- the truth: a row for each edit, with the whole edit in `body`
 CREATE TABLE edits (
-  user TEXT NOT NULL, revision INTEGER NOT NULL, id TEXT NOT NULL, time_ms INTEGER NOT NULL, reverts TEXT,
+  user TEXT NOT NULL, revision INTEGER NOT NULL, id TEXT NOT NULL, time_ms INTEGER NOT NULL, \
+reverts TEXT,
   request_id TEXT, content_hash TEXT, response BLOB, body TEXT NOT NULL,
   PRIMARY KEY (user, revision)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX edits_by_id ON edits (user, id);
 CREATE UNIQUE INDEX edits_by_request ON edits (user, request_id) WHERE request_id IS NOT NULL;
 CREATE INDEX edits_by_reverted ON edits (user, reverts) WHERE reverts IS NOT NULL;
--- projections of the log, which `python -m server check` rebuilds and compares
+-- derived from the log. `python -m server check` rebuilds and compares it
 CREATE TABLE touches (
-  user TEXT NOT NULL, head TEXT NOT NULL, relation TEXT NOT NULL, tail TEXT NOT NULL, revision INTEGER NOT NULL,
+  user TEXT NOT NULL, head TEXT NOT NULL, relation TEXT NOT NULL, tail TEXT NOT NULL, \
+revision INTEGER NOT NULL,
   head_text TEXT NOT NULL, tail_text TEXT NOT NULL, changed INTEGER NOT NULL,
   origin TEXT, stamp_revision INTEGER, stamp_position INTEGER,
   PRIMARY KEY (user, head, relation, tail, revision)
@@ -247,7 +225,7 @@ OVERLAY_INDEXES_1 = """
 CREATE INDEX overlay_by_tail ON overlay (user, tail, relation, head);
 CREATE INDEX overlay_by_age ON overlay (user, stamp_revision DESC, stamp_position DESC);
 """
-# What version 2 put in the place of version 1's indexes, and added.
+# Version 2's indexes of marks, in place of version 1's.
 OVERLAY_INDEXES_2 = """
 DROP INDEX IF EXISTS overlay_by_tail;
 DROP INDEX IF EXISTS overlay_by_age;
@@ -263,13 +241,14 @@ CREATE INDEX touches_by_age
   WHERE origin IS NOT NULL;
 """
 RESPONSES_SCHEMA = """
--- of requests that changed nothing. `number` counts up, so that the oldest can be dropped
+-- for requests that changed nothing. `number` counts up, so that the oldest can be dropped
 CREATE TABLE responses (
-  user TEXT NOT NULL, request_id TEXT NOT NULL, number INTEGER NOT NULL, content_hash TEXT NOT NULL, response BLOB NOT NULL,
+  user TEXT NOT NULL, request_id TEXT NOT NULL, number INTEGER NOT NULL, \
+content_hash TEXT NOT NULL, response BLOB NOT NULL,
   PRIMARY KEY (user, request_id)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX responses_by_age ON responses (user, number);
--- what an erase with a request id removed, by a hash of user and id that names neither
+-- what an erase with a request id removed, by a hash that reveals neither user nor id
 CREATE TABLE erased_requests (
   digest BLOB PRIMARY KEY, time_ms INTEGER NOT NULL, edits INTEGER NOT NULL, added INTEGER NOT NULL,
   removed INTEGER NOT NULL, concepts INTEGER NOT NULL, responses INTEGER NOT NULL
@@ -283,7 +262,7 @@ PRAGMA foreign_keys = ON;
 """
 TRUNCATE_WAL = "PRAGMA wal_checkpoint(TRUNCATE)"
 CHECKPOINT = "PRAGMA wal_checkpoint(PASSIVE)"
-# That bytes of erased users may be left in the file's pages, and from which page on.
+# A note that bytes of erased users may be left in the file, and from which page on.
 OWE_SCRUB = "INSERT OR REPLACE INTO meta (key, value) VALUES ('scrub_from_page', '0')"
 PUT_SCRUB = "UPDATE meta SET value = ? WHERE key = 'scrub_from_page'"
 GET_SCRUB = "SELECT value FROM meta WHERE key = 'scrub_from_page'"
@@ -292,14 +271,17 @@ DROP_SCRUB = "DELETE FROM meta WHERE key = 'scrub_from_page'"
 
 
 def wait_for_locks(milliseconds: int) -> str:
-    """For how long statements after this one wait for what others hold."""
+    """Set how long later statements wait for locks that others hold."""
     return f"PRAGMA busy_timeout = {int(milliseconds)}"
 
 
 GET_USER = "SELECT overlay_id, revision FROM users WHERE user = ?"
 PUT_USER = "INSERT OR REPLACE INTO users (user, overlay_id, revision) VALUES (?, ?, ?)"
 GET_EPOCH = "SELECT epoch FROM erasures WHERE bucket = ?"
-NEXT_EPOCH = "INSERT INTO erasures (bucket, epoch) VALUES (?, 1) ON CONFLICT (bucket) DO UPDATE SET epoch = epoch + 1"
+NEXT_EPOCH = """
+INSERT INTO erasures (bucket, epoch) VALUES (?, 1)
+ON CONFLICT (bucket) DO UPDATE SET epoch = epoch + 1
+"""
 ALL_USERS = "SELECT user, overlay_id, revision FROM users ORDER BY user"
 ANY_USER = "SELECT 1 FROM users LIMIT 1"
 COUNT_USERS = "SELECT COUNT(*) FROM users"
@@ -310,36 +292,38 @@ INSERT INTO edits (user, revision, id, time_ms, reverts, request_id, content_has
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 INSERT_TOUCH = """
-INSERT INTO touches (user, head, relation, tail, revision, head_text, tail_text, changed, origin, stamp_revision, stamp_position)
+INSERT INTO touches (user, head, relation, tail, revision, head_text, tail_text, changed,
+  origin, stamp_revision, stamp_position)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
 PUT_MARK = """
-INSERT OR REPLACE INTO overlay (user, head, relation, tail, head_text, tail_text, origin, stamp_revision, stamp_position)
+INSERT OR REPLACE INTO overlay (user, head, relation, tail, head_text, tail_text,
+  origin, stamp_revision, stamp_position)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 DROP_MARK = "DELETE FROM overlay WHERE user = ? AND head = ? AND relation = ? AND tail = ?"
 
 
 class Timed(NamedTuple):
-    """One question about a user's marks, in two forms: of the overlay as it is, and as it was at
-    `:revision`."""
+    """One question about a user's marks in two forms: for now, and for `:revision`."""
 
     now: str
     then: str
 
 
-# As it was: of each triple its latest change up to the revision. Without an origin it was as in the
-# base.
+# How the overlay was: the latest change of each triple up to the revision. A change without an
+# origin left the triple as the base has it.
 _AS_IT_WAS = """
 o.origin IS NOT NULL AND o.revision <= :revision AND NOT EXISTS (
-  SELECT 1 FROM touches l WHERE l.user = o.user AND l.head = o.head AND l.relation = o.relation AND l.tail = o.tail
+  SELECT 1 FROM touches l
+  WHERE l.user = o.user AND l.head = o.head AND l.relation = o.relation AND l.tail = o.tail
     AND l.revision > o.revision AND l.revision <= :revision AND l.changed
 )"""
 
 
 def _timed(query: str) -> Timed:
-    # The planner cannot know how many marks a user has, nor at how many concepts: it is told which
-    # index to take
+    # The planner cannot know how many marks a user has, nor at how many concepts, so the queries
+    # name the index to use
     now = query.format(
         marks="overlay o",
         at_head="overlay o INDEXED BY overlay_at_head",
@@ -357,8 +341,10 @@ def _timed(query: str) -> Timed:
     return Timed(now, then)
 
 
-_MARK = "o.head, o.relation, o.tail, o.head_text, o.tail_text, o.origin, o.stamp_revision, o.stamp_position"
-# Marks of symmetric relations are seen from both ends.
+_MARK = """
+o.head, o.relation, o.tail, o.head_text, o.tail_text, o.origin, o.stamp_revision, o.stamp_position
+"""
+# A mark on a symmetric triple is seen from both ends.
 _AT_HEAD = f"SELECT {_MARK} FROM {{at_head}} WHERE o.user = :user AND o.head = :head AND {{so}}"
 _AT_TAIL = f"""
 SELECT {_MARK} FROM {{at_tail}} WHERE o.user = :user AND o.tail = :head AND o.head <> :head
@@ -371,7 +357,7 @@ SELECT {_MARK}, z.key FROM json_each(:triples) z CROSS JOIN {{marks}} ON o.user 
   AND o.tail = json_extract(z.value, '$[2]')
 WHERE {{so}}
 """)
-# Pages go on behind the mark that a cursor names, along an index: a page costs what it holds.
+# A page goes on along an index behind the mark that its cursor names, so it costs what it holds.
 PAGE_OF_MARKS_AT = _timed(f"""
 SELECT * FROM (
   {_AT_HEAD} AND (o.stamp_revision, o.stamp_position, o.relation, o.tail)
@@ -388,19 +374,25 @@ SELECT {_MARK}, e.id, e.time_ms
 FROM {{by_age}} LEFT JOIN edits e ON e.user = o.user AND e.revision = o.stamp_revision
 WHERE o.user = :user AND {{so}} AND (o.stamp_revision, o.stamp_position, o.head, o.relation, o.tail)
   < (:stamp_revision, :stamp_position, :head, :relation, :tail)
-ORDER BY o.stamp_revision DESC, o.stamp_position DESC, o.head DESC, o.relation DESC, o.tail DESC LIMIT :count
+ORDER BY o.stamp_revision DESC, o.stamp_position DESC, o.head DESC, o.relation DESC, o.tail DESC
+LIMIT :count
 """)
 PERSONAL_AT_HEADS = _timed("""
-SELECT o.head, o.head_text, COUNT(*) FROM json_each(:keys) k CROSS JOIN {marks} ON o.user = :user AND o.head = k.value
+SELECT o.head, o.head_text, COUNT(*)
+FROM json_each(:keys) k CROSS JOIN {marks} ON o.user = :user AND o.head = k.value
 WHERE o.origin = 'added' AND {so} GROUP BY o.head
 """)
 PERSONAL_AT_TAILS = _timed("""
-SELECT o.tail, o.tail_text FROM json_each(:keys) k CROSS JOIN {at_tail} ON o.user = :user AND o.tail = k.value
+SELECT o.tail, o.tail_text
+FROM json_each(:keys) k CROSS JOIN {at_tail} ON o.user = :user AND o.tail = k.value
 WHERE o.origin = 'added' AND {so} GROUP BY o.tail
 """)
 EDIT_COLUMNS = "CAST(e.body AS BLOB), e.id, e.revision, e.time_ms"
-"""The body as bytes: pages are counted in them."""
-EDITS_PAGE = f"SELECT {EDIT_COLUMNS} FROM edits e WHERE user = ? AND revision <= ? ORDER BY revision DESC LIMIT ?"
+"""The body comes as bytes, since pages are measured in them."""
+EDITS_PAGE = f"""
+SELECT {EDIT_COLUMNS} FROM edits e WHERE user = ? AND revision <= ?
+ORDER BY revision DESC LIMIT ?
+"""
 EDITS_ALL = f"SELECT {EDIT_COLUMNS} FROM edits e WHERE user = ? ORDER BY revision"
 EDIT_BY_ID = f"SELECT {EDIT_COLUMNS} FROM edits e WHERE user = ? AND id = ?"
 EDITS_TOUCHING = f"""
@@ -414,18 +406,21 @@ SELECT {EDIT_COLUMNS} FROM edits e WHERE e.user = ?1 AND e.revision IN (
 REVERTS = "SELECT id, reverts FROM edits WHERE user = ? AND reverts IS NOT NULL ORDER BY revision"
 RESPONSE = """
 SELECT request_id, content_hash, response FROM edits WHERE user = ?1 AND request_id = ?2
-UNION ALL SELECT request_id, content_hash, response FROM responses WHERE user = ?1 AND request_id = ?2
+UNION ALL
+SELECT request_id, content_hash, response FROM responses WHERE user = ?1 AND request_id = ?2
 """
 PUT_RESPONSE = """
 INSERT INTO responses (user, request_id, content_hash, response, number)
 SELECT ?1, ?2, ?3, ?4, COALESCE(MAX(number), 0) + 1 FROM responses WHERE user = ?1
 """
 DROP_OLD_RESPONSES = """
-DELETE FROM responses WHERE user = ?1 AND number <= (SELECT MAX(number) FROM responses WHERE user = ?1) - ?2
+DELETE FROM responses
+WHERE user = ?1 AND number <= (SELECT MAX(number) FROM responses WHERE user = ?1) - ?2
 """
 
 ERASED_REQUEST = """
-SELECT edits, added, removed, concepts, responses FROM erased_requests WHERE digest = ? AND time_ms > ?
+SELECT edits, added, removed, concepts, responses FROM erased_requests
+WHERE digest = ? AND time_ms > ?
 """
 PUT_ERASED_REQUEST = """
 INSERT OR REPLACE INTO erased_requests (digest, time_ms, edits, added, removed, concepts, responses)
@@ -433,11 +428,13 @@ VALUES (?, ?, ?, ?, ?, ?, ?)
 """
 DROP_OLD_ERASED_REQUESTS = "DELETE FROM erased_requests WHERE time_ms <= ?"
 COUNT_USER_EDITS = """
-SELECT COUNT(*), COUNT(response) + (SELECT COUNT(*) FROM responses WHERE user = ?1) FROM edits WHERE user = ?1
+SELECT COUNT(*), COUNT(response) + (SELECT COUNT(*) FROM responses WHERE user = ?1)
+FROM edits WHERE user = ?1
 """
 COUNT_USER_MARKS = "SELECT origin, COUNT(*) FROM overlay WHERE user = ? GROUP BY origin"
 USER_CONCEPTS = """
-SELECT head FROM overlay WHERE user = ?1 AND origin = 'added' UNION SELECT tail FROM overlay WHERE user = ?1 AND origin = 'added'
+SELECT head FROM overlay WHERE user = ?1 AND origin = 'added'
+UNION SELECT tail FROM overlay WHERE user = ?1 AND origin = 'added'
 """
 ERASE = (
     "DELETE FROM overlay WHERE user = ?",
@@ -447,13 +444,13 @@ ERASE = (
     "DELETE FROM users WHERE user = ?",
 )
 CHECKED_TOUCHES = """
-SELECT head, relation, tail, revision, head_text, tail_text, changed, origin, stamp_revision, stamp_position
+SELECT head, relation, tail, revision, head_text, tail_text, changed,
+  origin, stamp_revision, stamp_position
 FROM touches WHERE user = ?
 """
 INTEGRITY = "PRAGMA integrity_check(1)"
 
-# Keys derived anew (server.stores.sqlite.rekeying). A text of printable ASCII has the key that it always
-# had.
+# Keys that are derived anew (rekeying.py). A text of printable ASCII keeps its key.
 CONCEPTS_TO_REKEY = """
 SELECT DISTINCT user, head, head_text, tail, tail_text FROM touches
 WHERE head_text GLOB '*[^ -~]*' OR tail_text GLOB '*[^ -~]*'

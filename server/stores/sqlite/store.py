@@ -1,9 +1,9 @@
 """GraphStore on SQLite: the embedded default, with nothing to set up.
 
-The base is one read-only file (sqlite_base.py); this is the overlays' file. One thread writes;
-several read, each over its own connections (sqlite_session.py). Every commit is one transaction
-with `synchronous = FULL`, so that what was acknowledged is on disk. Maintenance, which may have to
-wait for other processes, has a thread of its own.
+The base is one read-only file (base.py), the overlays are another. One thread writes, and several
+read, each over connections of its own (session.py). Every commit is one transaction with
+`synchronous = FULL`, so that what was acknowledged is on disk. Maintenance, which may have to wait
+for other processes, has a thread of its own.
 """
 
 from __future__ import annotations
@@ -48,17 +48,17 @@ from server.tuning.ports import (
 )
 
 _BUSY_TIMEOUT_S = 5.0
-"""For how long a write waits for another process's, from when it was asked for."""
+"""How long a write waits for those of other processes, from when it was asked for."""
 _LEAST_WAIT_S = 0.2
 _PROBE_WAIT_S = 1.0
 _STUCK_S = 10.0
-"""A write that takes longer than this hinders all others: the store does not serve."""
+"""A write that takes longer blocks all others, so the store does not serve."""
 
 R = TypeVar("R")
 
 
 class SqliteStore:
-    """A GraphStore in one folder. `":memory:"` is a folder of its own that `close` removes."""
+    """A GraphStore in one folder. `":memory:"` is a temporary folder that `close` removes."""
 
     def __init__(self, folder: str | Path, vocabulary: Vocabulary) -> None:
         """Open or create. Raises StoreUnusable."""
@@ -84,14 +84,14 @@ class SqliteStore:
         self._maintenance = Maintenance(self._path)
 
     def _opened(self) -> FileWatch:
-        """Make the files ready, private and known."""
+        """Make the files private and ready, and return what watches them."""
         private_folder(self.folder)
         keep_private(
             p for p in self.folder.iterdir() if p.name.startswith((OVERLAYS_FILE, BASE_FILE))
         )
         prepare_overlays(self._path)
         session = self._session()
-        session.health()  # opens the log too, which is then watched
+        session.health()  # opens the log too, so that it is watched
         return FileWatch(self._path, log_of(self._path))
 
     # The port
@@ -167,7 +167,7 @@ class SqliteStore:
     async def erase(self, user: str, request_id: str | None = None) -> Erased:
         def erase(session: Session) -> Erased:
             erased = writing.erase(session, self._watch, user, request_id)
-            self._maintenance.owe()  # though the caller may be gone by now
+            self._maintenance.owe()  # the caller may be gone by now
             return erased
 
         erased = await self._write(erase)
@@ -197,7 +197,7 @@ class SqliteStore:
     # Beyond the port
 
     def close_now(self) -> None:
-        """Finish what is under way and close all files. Does nothing twice."""
+        """Finish what is under way and close all files. May be called twice."""
         self._threads.close()
         self._close_sessions()
         self._maintenance.close()
@@ -214,12 +214,11 @@ class SqliteStore:
         return await self._threads.read(user, lambda: self._on_this_thread(work))
 
     async def _write(self, work: Callable[[Session], R], patience_s: float | None = None) -> R:
-        """Do `work` on the writer's thread, waiting `patience_s` in all for what other processes
-        hold."""
+        """Do `work` on the writer's thread, waiting `patience_s` in all for other processes."""
         until = time.monotonic() + (_BUSY_TIMEOUT_S if patience_s is None else patience_s)
 
         def patiently(session: Session) -> R:
-            # What was waiting behind a write that waited for a lock has waited itself
+            # Time spent waiting behind other writes counts
             session.wait_for_locks(max(_LEAST_WAIT_S, until - time.monotonic()))
             result = work(session)
             self._last_write_s = time.monotonic()
@@ -244,7 +243,7 @@ class SqliteStore:
     def _session(self) -> Session:
         session: Session | None = getattr(self._local, "session", None)
         if session is None:
-            self._watch.require_same()  # what is at the path now may be another store
+            self._watch.require_same()  # another store may be at the path by now
             session = Session(
                 self._path, self.folder / BASE_FILE, self._vocabulary, self._note_fingerprint
             )
@@ -265,10 +264,10 @@ class SqliteStore:
             )
 
     async def _probe(self) -> None:
-        """Begin a write and drop it; after a write that failed, do one. Raises what hinders
-        writing.
+        """Begin a write and drop it. After a write that failed, make a real one.
 
-        A moment in which another process writes is no fault; a lock that stays is.
+        Raises what prevents writing. A lock that another process holds for a moment is not a fault;
+        one that stays is.
         """
         for_real = self._writes_fail
         try:

@@ -1,4 +1,4 @@
-"""The threads of the embedded store: one writes, several read, and no user holds them all."""
+"""The threads of the embedded store: one writes, several read, and no user occupies them all."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TypeVar
 
 READERS = 4
 MOST_OF_A_USER = READERS // 2
-"""How many readers one user's reads occupy at once; the others wait outside of the queue."""
+"""How many readers one user's reads occupy at once. The user's other reads wait."""
 
 R = TypeVar("R")
 
 
 class Threads:
-    """Runs a store's reads and writes. Work that was cancelled before its start is not done."""
+    """Runs a store's reads and writes. Work that is cancelled before it starts is not done."""
 
     def __init__(self) -> None:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-read")
@@ -35,7 +35,7 @@ class Threads:
             self._places.give_back(user)
             raise
 
-        # When the thread is done, not when the caller is: one who leaves does not free the thread
+        # When the thread is done, not the caller: one who leaves does not free the thread
         def give_back(_: object) -> None:
             with contextlib.suppress(RuntimeError):  # the loop is closed
                 loop.call_soon_threadsafe(self._places.give_back, user)
@@ -44,7 +44,7 @@ class Threads:
         return await asyncio.wrap_future(job)
 
     async def write(self, work: Callable[[], R]) -> R:
-        """Do `work` on the writer's thread, after all that was asked before."""
+        """Do `work` on the writer's thread, after all earlier writes."""
         asked = time.monotonic()
         job: Future[R] = self._writer.submit(work)
         self._writes[job] = asked  # type: ignore[index]
@@ -52,17 +52,17 @@ class Threads:
         return await asyncio.wrap_future(job)
 
     def oldest_write_s(self) -> float:
-        """For how long the oldest write has been waiting or under way."""
+        """How long the oldest write has been waiting or under way."""
         return time.monotonic() - min(list(self._writes.values()), default=time.monotonic())
 
     def close(self) -> None:
-        """Finish what is under way. Does nothing twice."""
+        """Finish what is under way. May be called twice."""
         self._writer.shutdown(wait=True)
         self._readers.shutdown(wait=True)
 
 
 class _Places:
-    """So many places a user; who finds none waits for one."""
+    """A number of places for each user. Those who find none wait for one."""
 
     def __init__(self, most: int) -> None:
         self._most = most

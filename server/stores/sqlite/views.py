@@ -38,11 +38,11 @@ def look_up(
     session: Session, user: str, keys: Sequence[str], at_revision: int | None
 ) -> dict[str, ConceptEntry]:
     base = session.base()
-    found = base.concept_ids(keys)
-    forms = base.forms_of([number for number, _, _ in found.values()])
+    found = base.concepts(keys)
+    forms = base.forms_of([stored.id for stored in found.values()])
     known = {
-        key: BaseConcept(text, retrievable, forms.get(number, ()))
-        for key, (number, text, retrievable) in found.items()
+        key: BaseConcept(stored.text, stored.retrievable_triples, forms.get(stored.id, ()))
+        for key, stored in found.items()
     }
     wanted = json.dumps(list(keys))
     with session.reading():
@@ -141,7 +141,7 @@ def _places(cursor: str) -> tuple[cursors.Place | None, BasePlace | None]:
 
 @dataclass(frozen=True, slots=True)
 class _PageReader:
-    """Reads pieces of one user's neighborhood at one moment, each triple with the place behind it."""
+    """Reads pieces of a user's neighborhood at one moment, each triple with the place behind it."""
 
     session: Session
     base: BaseReader
@@ -174,7 +174,7 @@ class _PageReader:
         return list(zip(viewed, places, strict=True))
 
     def of_base(self, start: BasePlace, count: int) -> tuple[_Listed, BasePlace | None]:
-        """(the base's next triples that the user did not mark, where to go on if there are more)."""
+        """(the base's next triples without those the user marked, where to go on or None)."""
         edges = list(islice(self.base.edges_from(self.head, start, count), count))
         triples = [edge.triple for edge, _ in edges]
         marked = _marks_of(self.session, self.user, self.moment, triples)

@@ -123,7 +123,7 @@ def _unknown_to_base(session: Session, keys: Sequence[str]) -> int:
     0 while the base cannot be read: that is no reason to keep a user.
     """
     try:
-        return len(keys) - len(session.base().concept_ids(keys))
+        return len(keys) - len(session.base().concepts(keys))
     except (DataLoss, OSError):
         return 0
     except sqlite3.Error as error:

@@ -1,4 +1,4 @@
-"""What is told of a Personalize: the edit, the account of why it was made, and the figures."""
+"""What Personalize reports: the edit, the account of why it was made, and the figures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from server.graph.edit import Account, Change, Edit, EditKind, StopReason, Tripl
 from server.graph.marks import changes_to
 from server.graph.triple import Origin, Triple, canonical
 from server.tuning.algorithm import Problem, Solution, Stopping, facts_of
-from server.tuning.objective import answer_probability, loss, retrieval_probability
+from server.tuning.objective import answer_probability, ln, loss, retrieval_probability
 from server.tuning.personalize.inquiry import Inquiry
 from server.tuning.personalize.outcome import PersonalizeOutcome
 from server.tuning.personalize.steps import Decided
@@ -21,7 +21,7 @@ from server.tuning.scoring import unscored_mass
 
 
 def unchanged(inquiry: Inquiry, snapshot: Snapshot, answer: str) -> PersonalizeOutcome:
-    """What is told where `answer`, which the user gets now, is the feedback already."""
+    """The report if `answer`, which the user gets now, is already the feedback."""
     account = Account(
         query=inquiry.correction.command.query,
         answer=inquiry.correction.feedback,
@@ -40,9 +40,9 @@ def unchanged(inquiry: Inquiry, snapshot: Snapshot, answer: str) -> PersonalizeO
 
 
 async def changed(inquiry: Inquiry, snapshot: Snapshot, decided: Decided) -> PersonalizeOutcome:
-    """The edit that makes the changes that were decided on, and what is told of it."""
+    """The report of a decision, with the edit that carries it out."""
     with inquiry.stage("score"):
-        problem = await _with_all_told(inquiry, decided.problem, decided.solution)
+        problem = await _with_all_reported(inquiry, decided.problem, decided.solution)
     decided = replace(decided, problem=problem)
     solution, known, feedback = decided.solution, problem.probabilities, problem.feedback
     account = _account(inquiry, decided)
@@ -64,18 +64,17 @@ async def changed(inquiry: Inquiry, snapshot: Snapshot, decided: Decided) -> Per
         unscored_mass_before=mass_before,
         unscored_mass_after=unscored_mass(solution.view, known, feedback),
         approximate=problem.stopping is Stopping.LITERAL and mass_before > 0,
-        answer_logprob_before=_ln(answer_probability(feedback, facts_before, known)),
-        answer_logprob_after=_ln(answer_probability(feedback, facts_after, known)),
+        answer_logprob_before=ln(answer_probability(feedback, facts_before, known)),
+        answer_logprob_after=ln(answer_probability(feedback, facts_after, known)),
     )
 
 
-async def _with_all_told(inquiry: Inquiry, problem: Problem, solution: Solution) -> Problem:
-    """`problem` with the probabilities that are told: of the facts before and after, and of what
-    changed."""
+async def _with_all_reported(inquiry: Inquiry, problem: Problem, solution: Solution) -> Problem:
+    """`problem` with all probabilities of the facts before and after and of what changed."""
     changes = [*solution.added, *solution.removed]
-    told = [*facts_of(problem, problem.view), *facts_of(problem, solution.view), *changes]
+    reported = [*facts_of(problem, problem.view), *facts_of(problem, solution.view), *changes]
     pairs = []
-    for z in told:
+    for z in reported:
         pairs.append((z, problem.feedback))
         if problem.answer_before is not None and z in changes:
             pairs.append((z, problem.answer_before))
@@ -84,7 +83,7 @@ async def _with_all_told(inquiry: Inquiry, problem: Problem, solution: Solution)
 
 def _account(inquiry: Inquiry, decided: Decided) -> Account:
     problem, solution, known = decided.problem, decided.solution, decided.problem.probabilities
-    # The default mode adds some of H: its loss is the loss of what it added.
+    # The default mode adds only some of H, and its loss is that of what it added.
     literal = problem.stopping is Stopping.LITERAL
     own = problem.personalized if literal else solution.added or problem.personalized
     stopped = decided.converged or not solution.holds
@@ -143,7 +142,7 @@ def _probabilities(z: Triple, decided: Decided) -> TripleProbabilities:
 
 
 def _explanation(inquiry: Inquiry, decided: Decided) -> str:
-    """Which condition failed, where a request did not converge."""
+    """Which condition failed, if the request did not converge."""
     answer = decided.answer_after
     if decided.solution.holds:
         return f"by probability the feedback leads, but the model still answers {answer!r}"
@@ -166,10 +165,6 @@ def _outcome(inquiry: Inquiry, edit: Edit, account: Account) -> PersonalizeOutco
         cost=inquiry.cost(),
         preview=inquiry.correction.command.preview,
     )
-
-
-def _ln(p: float) -> float:
-    return math.log(p) if p > 0 else -math.inf
 
 
 def _now_ms() -> int:

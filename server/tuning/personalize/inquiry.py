@@ -88,7 +88,7 @@ class Inquiry:
         relations: Iterable[str],
         wanted: Mapping[Triple, Sequence[str]],
     ) -> Probabilities:
-        """`known`, p(r) of `relations`, and P(a|q,z) of `wanted`, asked as one question."""
+        """`known`, with p(r) of `relations` and P(a|q,z) of `wanted`, asked as one question."""
         unknown = sorted(set(relations) - known.relations.keys())
         found = await self.scorer.both(unknown, wanted)
         return known.with_relations(found.relations).with_reasoning(found.reasoning)
@@ -96,7 +96,7 @@ class Inquiry:
     async def more(
         self, known: Probabilities, pairs: Iterable[tuple[Triple, str]]
     ) -> Probabilities:
-        """`known`, and P(a|q,z) of those of `pairs` that it lacks."""
+        """`known`, with P(a|q,z) of all `pairs`. The model is asked for those that are missing."""
         missing = [pair for pair in dict.fromkeys(pairs) if pair not in known.reasoning]
         if not missing:
             return known
@@ -105,9 +105,10 @@ class Inquiry:
     async def computed(
         self, known: Probabilities, compute: Callable[[Probabilities], T]
     ) -> tuple[T, Probabilities]:
-        """`compute(known)`, and what is known then: the model is asked for what turned out missing.
+        """`compute(known)`, and all that is known then.
 
-        Nobody can say before a decision which probabilities it will need. Most were foreseen.
+        Which probabilities a computation needs shows only while it runs. Most of them were asked
+        for beforehand. For those that turn out to be missing, the model is asked again.
         """
         while True:
             try:

@@ -27,7 +27,7 @@ class PersonalizeOutcome:
     considered: tuple[tuple[Triple, TripleProbabilities], ...] = ()
     """H."""
     unscored_mass_before: float = 0.0
-    """The retrieval mass that was not scored: Eq. 1 over the whole neighborhood may miss so much."""
+    """The retrieval mass that was not scored: the most that Eq. 1 over the whole view misses."""
     unscored_mass_after: float = 0.0
     approximate: bool = False
     answer_logprob_before: float = math.nan

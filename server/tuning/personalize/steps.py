@@ -130,11 +130,10 @@ async def _generated_relations(inquiry: Inquiry, subject: Concept) -> tuple[str,
 def _wanted(
     inquiry: Inquiry, retrieved: Retrieved, personalized: Sequence[Triple]
 ) -> dict[Triple, list[str]]:
-    """All that the decision is expected to need: the answers to weigh by each triple.
+    """The answers whose P(a|q,z) the decision is expected to need, for each triple.
 
-    The feedback and the answer before, by every triple. The facts expected afterwards are weighed
-    by each other's tails, too. Without an answer before, the tail of any fact may turn out to be
-    it.
+    Every triple needs the feedback and the answer before. The facts expected afterwards also need
+    each other's tails. Without an answer before, the tail of any fact may turn out to be it.
     """
     view, known, before = retrieved.view, retrieved.known, retrieved.answer_before
     feedback, rules = inquiry.correction.feedback, inquiry.correction.command.rules
@@ -193,7 +192,7 @@ class Decided:
 
 
 async def decide(inquiry: Inquiry, weighed: Weighed) -> Decided:
-    """Lines 8 to 24, checked by answering again. Raises EpsilonUnreachable.
+    """Lines 5 and 7 to 24, checked by answering again. Raises EpsilonUnreachable.
 
     As long as the model answers otherwise, the facts of that solution are ruled out and the search
     goes on. In the end the best of what was tried is taken.

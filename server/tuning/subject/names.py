@@ -92,7 +92,7 @@ def _with_bracket(query: str, end: int) -> int:
     return end + found.end() if found else end
 
 
-# Capitals that make no name
+# Capitals that are not names
 
 
 def is_name(span: Span, words: Sequence[Word], query: str, entries: Entries) -> bool:

@@ -17,9 +17,9 @@ from server.settings import read_settings
 from server.stores.neo4j.connection import Neo4jLogin
 from server.stores.neo4j.store import Neo4jStore
 from server.stores.sqlite.store import SqliteStore
+from testbed.neo4j import Database
 from tests.conformance.graph_store import add
 from tests.kgload import graphs
-from tests.neo4j.database import Database
 
 VOCABULARY = Vocabulary.built_in()
 DECLARED = """

@@ -13,10 +13,10 @@ from kgload.targets.neo4j_offline import SCRIPT
 from server.graph.concept import Concept
 from server.stores.neo4j.store import Neo4jStore
 from server.stores.sqlite.store import SqliteStore
+from testbed.neo4j import JAVA, POMS, ProcessNeo4j, Unobtainable, find_java, jars
 from tests.conformance.graph_store import VOCABULARY
 from tests.kgload import graphs
 from tests.kgload.dumps import dump, line
-from tests.neo4j.database import JAVA, POMS, ProcessNeo4j, Unobtainable, find_java, jars
 
 LINES = [
     line("IsA", "dog", "pet", 2.0),

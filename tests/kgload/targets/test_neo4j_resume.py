@@ -14,23 +14,14 @@ from pathlib import Path
 import pytest
 
 from bench.generate import generate
-from demo.processes import ROOT
 from kgload.__main__ import main
 from server.stores.neo4j import cypher
 from server.stores.neo4j.connection import Neo4jLogin
+from testbed.neo4j import JAVA, POMS, Database, ProcessNeo4j, Unobtainable, find_java, jars
+from testbed.processes import ROOT, until
 from tests.kgload import graphs
 from tests.kgload.graphs import content, empty
 from tests.kgload.killed import interrupted, killed, points_of
-from tests.neo4j.database import (
-    JAVA,
-    POMS,
-    Database,
-    ProcessNeo4j,
-    Unobtainable,
-    find_java,
-    jars,
-    until,
-)
 
 KILLS, INTERRUPTS = 20, 8
 

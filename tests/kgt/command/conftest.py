@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from demo.processes import server_process
 from kgt.__main__ import main
 from testbed.bases import build_base
+from testbed.processes import server_process
 from tests.kgt.command.running import Run
 from tests.rpc.running import BASE, VOCABULARY
 

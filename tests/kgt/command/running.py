@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from demo.processes import ROOT
+from testbed.processes import ROOT
 from tests.rpc.running import ENJOY
 
 Run = Callable[..., str]

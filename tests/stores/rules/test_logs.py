@@ -1,4 +1,4 @@
-"""Logs are replayed, and what does not fit is told once."""
+"""Logs are replayed, and what does not fit is reported once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_whole_log_has_no_problems() -> None:
     assert checked_log([], 0).problems == ()
 
 
-def test_gaps_and_edits_that_do_not_fit_are_told() -> None:
+def test_gaps_and_edits_that_do_not_fit_are_reported() -> None:
     assert checked_log([LOG[0], LOG[2]], 5).problems == (
         "the log goes from revision 1 to 3",
         "the log ends at revision 3",
@@ -54,7 +54,7 @@ def test_after_an_unreadable_edit_nothing_is_judged_by_the_overlay() -> None:
     assert checked.overlay is None
 
 
-def test_what_is_recovered_of_an_unreadable_edit_counts() -> None:
+def test_a_recovered_edit_takes_part() -> None:
     checked = checked_log(UNREADABLE, 3, lambda unreadable: LOG[unreadable.revision - 1])
     assert checked.problems == ("the record of edit e2 (revision 2) cannot be read",)
     assert checked.overlay == Overlay(3, {MEAT: added(1), BONES: added(3)})

@@ -1,4 +1,4 @@
-"""A damaged record is told as damage, whatever it holds."""
+"""A damaged record is reported as damage, whatever it holds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_an_edit_is_read_from_text_or_bytes() -> None:
         (BODY, "e" * 99, -1, UnreadableEdit("e" * 64, 0, 1_000)),
     ],
 )
-def test_of_a_damaged_edit_what_is_known_is_told(
+def test_an_unreadable_edit_says_what_is_known_of_it(
     body: object, edit_id: object, revision: object, known: UnreadableEdit
 ) -> None:
     assert records.read_edit(body, edit_id, revision, 1_000) == known
@@ -43,7 +43,7 @@ def test_what_needs_a_damaged_edit_names_it() -> None:
         records.all_readable([EDIT, UnreadableEdit("e2", 2, 1)])
 
 
-def test_other_records_are_read_or_told_as_damage() -> None:
+def test_other_records_are_read_or_are_damaged() -> None:
     assert records.read_snapshot("a", 1) == Snapshot(1, "a")
     assert records.read_response("r", "hash", bytearray(b"x")) == RequestRecord("r", "hash", b"x")
     assert records.read_revert("e2", "e1") == ("e2", "e1")

@@ -1,4 +1,4 @@
-"""What the tests of the subject share: how one asks, and how one tells."""
+"""What the tests of the subject share: how to ask, and how to tell the user's own facts."""
 
 from __future__ import annotations
 

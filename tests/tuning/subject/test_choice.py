@@ -104,7 +104,7 @@ async def test_more_retrievable_triples_before_the_rightmost(ask: Ask) -> None:
     assert await subject(ask, "How do I put a chair under a lamp?") == "lamp"
 
 
-async def test_the_rightmost_at_last(ask: Ask) -> None:
+async def test_the_rightmost_decides_last(ask: Ask) -> None:
     assert await subject(ask, "How do I put a lamp on a bed?") == "bed"
     assert await subject(ask, "How do I put a bed under a lamp?") == "lamp"
 

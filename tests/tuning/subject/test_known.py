@@ -51,7 +51,7 @@ async def test_what_was_typed_stays_for_display(ask: Ask) -> None:
     )
 
 
-async def test_personal_concepts_are_this_users_alone(ask: Ask, tell: Tell) -> None:
+async def test_personal_concepts_belong_to_this_user_only(ask: Ask, tell: Tell) -> None:
     query = "How do I put garden gnomes in a park?"
     await tell(("garden gnomes", "likes", "rain"))
     mine, bobs = await ask(query), await ask(query, "bob")

@@ -40,7 +40,9 @@ async def test_proper_names_are_found_whole(ask: Ask, query: str, name: str) -> 
     assert choice.match.concept.text == name
 
 
-async def test_a_capital_at_the_start_of_a_sentence_makes_no_name_of_a_concept(ask: Ask) -> None:
+async def test_a_capital_at_the_start_of_a_sentence_does_not_make_a_concept_a_name(
+    ask: Ask,
+) -> None:
     for query, expected in (
         ("Dogs are", "dog"),
         ("Pancakes need", "pancake"),

@@ -42,7 +42,7 @@ async def test_a_concept_does_not_go_across_a_comma(ask: Ask) -> None:
         "What does " + "é" * 300 + " eat?",
     ],
 )
-async def test_a_text_too_long_for_a_concept_is_no_subject(ask: Ask, query: str) -> None:
+async def test_a_text_too_long_for_a_concept_is_not_a_subject(ask: Ask, query: str) -> None:
     try:
         choice = await ask(query)
     except SubjectNotFound:
@@ -50,7 +50,9 @@ async def test_a_text_too_long_for_a_concept_is_no_subject(ask: Ask, query: str)
     assert len(choice.match.concept.text.encode()) <= 512
 
 
-async def test_of_words_too_long_for_a_concept_together_the_last_are_the_subject(ask: Ask) -> None:
+async def test_the_last_words_are_the_subject_where_all_are_too_long_for_a_concept(
+    ask: Ask,
+) -> None:
     words = [letter * 100 for letter in "bcdfghjk"]
     choice = await ask("Tell me " + " ".join(words))
     assert choice.match.concept.text == " ".join(words[3:])

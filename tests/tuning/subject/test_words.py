@@ -38,7 +38,7 @@ async def test_a_query_of_any_length_is_read(ask: Ask) -> None:
     assert (await ask("gnome " * 5000)).match.personal
 
 
-async def test_of_several_sentences_the_question_counts(ask: Ask) -> None:
+async def test_the_question_counts_among_several_sentences(ask: Ask) -> None:
     assert await subject(ask, "I love my dog. What do cats eat?") == "cat"
     assert await subject(ask, "What do cats eat? I only have grass.") == "cat"
     assert await subject(ask, "I have a dog. What should I feed him?") == "dog"

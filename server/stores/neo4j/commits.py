@@ -1,0 +1,79 @@
+"""What the statements of a commit take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from server.graph.edit import Change, Edit
+from server.graph.triple import Mark, Origin, Triple
+from server.stores.neo4j.rows import (
+    concept_rows,
+    edit_row,
+    mark_row,
+    place_of,
+    request_key,
+    triple_of,
+    who,
+)
+from server.stores.rules.concepts import all_concepts
+from server.stores.rules.revisions import new_overlay_id, require_consecutive
+from server.tuning.ports import KEPT_RESPONSES, RequestRecord, Snapshot
+
+
+def commit_parameters(
+    user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None
+) -> dict[str, Any]:
+    """The parameters of COMMIT: the edits, and the marks that they leave together.
+
+    Raises Internal for edits that do not follow the snapshot, or could not be read back.
+    """
+    require_consecutive(snapshot.revision, edits)
+    changes = _last_changes(edits)
+    triples = sorted(changes)  # in the order of their keys, so that all commits lock in one order
+    marks: list[tuple[Triple, Mark, Change]] = []
+    for triple in triples:
+        change = changes[triple]
+        if change.after is not None:
+            marks.append((triple, change.after, change))
+    return {
+        **_computed_on(user, snapshot, request),
+        "new_overlay_id": new_overlay_id(),
+        "revision": edits[-1].revision,
+        "edits": [edit_row(user, e, request if e is edits[-1] else None) for e in edits],
+        "changed": [triple_of(user, triple) for triple in triples],
+        "concepts": concept_rows(user, all_concepts(triple for triple, _, _ in marks)),
+        "added": [mark_row(user, t, m, c) for t, m, c in marks if m.origin is Origin.ADDED],
+        "deleted": [mark_row(user, t, m, c) for t, m, c in marks if m.origin is Origin.REMOVED],
+        "left": sorted({place_of(user, concept.key) for concept in all_concepts(changes)}),
+    }
+
+
+def response_parameters(user: str, snapshot: Snapshot, request: RequestRecord) -> dict[str, Any]:
+    """The parameters of COMMIT_RESPONSE."""
+    return {
+        **_computed_on(user, snapshot, request),
+        "kept": asdict(request),
+        "most": KEPT_RESPONSES,
+    }
+
+
+def _computed_on(user: str, snapshot: Snapshot, request: RequestRecord | None) -> dict[str, Any]:
+    return {
+        **who(user),
+        "user": user,
+        "request": None if request is None else request_key(user, request.request_id),
+        "computed_revision": snapshot.revision,
+        "computed_overlay_id": snapshot.overlay_id,
+    }
+
+
+def _last_changes(edits: Sequence[Edit]) -> dict[Triple, Change]:
+    """The last change of each triple. Its spelling of the concepts replaces earlier ones."""
+    last: dict[Triple, Change] = {}
+    for edit in edits:
+        for change in edit.changes:
+            last.pop(change.triple, None)
+            last[change.triple] = change
+    return last

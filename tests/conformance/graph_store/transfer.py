@@ -1,0 +1,109 @@
+"""Exporting an overlay and importing it into another."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from server.errors import OverlayNotEmpty
+from server.graph.edit import Edit, Overlay, OverlayBuilder
+from server.graph.triple import Origin
+from server.stores.rules.view import newest_first
+from server.tuning.ports import GraphStore, Page
+from server.tuning.transfer import Courier
+from tests.conformance.graph_store.graph import BONES, CARROTS, DOG, MEAT, SOFA, t
+from tests.conformance.graph_store.steps import (
+    add,
+    every_page,
+    following_each_other,
+    import_,
+    remove,
+    revert,
+)
+from tests.conformance.graph_store.suite import GraphStoreSuite
+from tests.graph import edits as strategies
+
+
+class Transfer(GraphStoreSuite):
+    """Exporting an overlay and importing it into another."""
+
+    async def test_an_export_comes_back_into_an_empty_overlay_with_its_history(
+        self, store: GraphStore, courier: Courier
+    ) -> None:
+        await add(store, "ann", CARROTS, t("Zoë", "is named", 'Zo "Z" ë'))
+        made = await remove(store, "ann", MEAT)
+        await revert(store, "ann", made.id)
+        lines = list(await courier.export("ann"))
+        imported = await import_(store, "bob", lines)
+        assert (imported.exported_edits, imported.revision, imported.merged) == (3, 3, None)
+        assert await store.history("bob") == await store.history("ann")
+        assert list(await courier.export("bob")) == lines
+        ann_sees = await store.neighborhood("ann", DOG, 9)
+        assert list(await store.neighborhood("bob", DOG, 9)) == list(ann_sees)
+        at_first = await store.neighborhood("bob", DOG, 9, 1)
+        assert [v.triple.tail.text for v in at_first.slice("Desires").personal] == ["carrots"]
+
+    async def test_an_import_into_a_used_overlay_needs_merge_and_is_one_net_edit(
+        self, store: GraphStore, courier: Courier
+    ) -> None:
+        await add(store, "ann", CARROTS, SOFA)
+        await remove(store, "ann", MEAT)
+        await remove(store, "ann", SOFA)
+        lines = list(await courier.export("ann"))
+        await add(store, "bob", BONES)
+        with pytest.raises(OverlayNotEmpty):
+            await import_(store, "bob", lines)
+        imported = await import_(store, "bob", lines, merge=True)
+        assert imported.merged is not None
+        assert imported.revision == 2
+        assert {c.triple for c in imported.merged.changes} == {CARROTS, MEAT}
+        view = await store.neighborhood("bob", DOG, 9)
+        assert [v.triple for v in view.slice("Desires").triples] == [CARROTS, BONES]
+        assert view.find(SOFA) is None
+
+    # All examples share one store, and each has users of its own.
+    @settings(max_examples=25, deadline=None, suppress_health_check=[*HealthCheck])
+    @given(drawn=st.lists(strategies.edits, min_size=1, max_size=3))
+    async def test_any_edits_survive(
+        self, store: GraphStore, courier: Courier, drawn: Sequence[Edit]
+    ) -> None:
+        edits = following_each_other(drawn)
+        user = uuid.uuid4().hex
+        begun = await store.snapshot(user)
+        for number, made in enumerate(edits):
+            await store.commit(
+                user, replace(await store.snapshot(user), revision=number), [made], None
+            )
+        assert (await store.snapshot(user)).overlay_id != begun.overlay_id
+        assert await store.history(user) == edits
+        assert (await store.edits(user, Page(9), len(edits))).items == tuple(reversed(edits))
+        log = OverlayBuilder()
+        for made in edits:
+            assert await store.edit(user, made.id) == made
+            log.apply(made)
+            await assert_overlay_at(store, user, log.overlay())
+        assert (await store.overlay(user)).marks == log.overlay().marks
+        lines = list(await courier.export(user))
+        await import_(store, user + "2", lines)
+        assert await store.history(user + "2") == edits
+        for each in (user, user + "2"):
+            assert (await store.erase(each)).edits == len(edits)
+            assert await store.history(each) == []
+
+
+async def assert_overlay_at(store: GraphStore, user: str, overlay: Overlay) -> None:
+    """The store shows `overlay` at its revision: all marks by age, and what they add by head."""
+    at = overlay.revision
+    marks = newest_first(overlay.marks)
+    facts = await every_page(lambda page: store.personal_facts(user, page, at), 2)
+    assert [(fact.triple, fact.mark) for fact in facts] == marks
+    added = {triple for triple, mark in marks if mark.origin is Origin.ADDED}
+    for head in {triple.head for triple, _ in marks}:
+        view = await store.neighborhood(user, head, 9, at)
+        own = {viewed.triple for viewed in view}
+        assert {triple for triple in added if triple.head == head} <= own
