@@ -1,16 +1,20 @@
-"""How long loading takes, beside the floors of the engines. The last line of output is one JSON
-document.
+"""How long loading takes, compared with the floors of the engines.
 
-python -m bench.load                      3,423,004 English edges by all routes python -m bench.load
---full               34,074,917 lines of all languages, for SQLite and the offline route python -m
-bench.load --edges 50000 --live-edges 5000      a quick look python -m bench.load --only sqlite
-one part: sqlite, offline or live; what is not measured is null
+    python -m bench.load                                    3,423,004 English edges, every target
+    python -m bench.load --full                             34,074,917 lines of all languages into
+                                                            SQLite and a Neo4j that is not running
+    python -m bench.load --edges 50000 --live-edges 5000    a quick look
+    python -m bench.load --only sqlite                      one part: sqlite, offline or live
 
-Floors, measured in the same run on triples that are parsed and merged already: `sqlite3 .import`
-with two covering indexes; `neo4j-admin database import` on ready CSV; for a live Neo4j a plain
-UNWIND of batches over one connection, and a MERGE of one row at a time on a sample. UNWIND writes
-the properties that kgload writes, a row at a time the weight alone. A part whose engine is not on
-this machine is null, and said so.
+The floors are measured in the same run, on triples that are parsed and merged already:
+
+- SQLite: `sqlite3 .import`, and two covering indexes
+- Neo4j, offline: `neo4j-admin database import` of CSV files that are ready
+- Neo4j, live: UNWIND in batches over one connection, with the properties that kgload writes; and
+  MERGE of one row at a time, with only the weight, on a sample
+
+The last line of output is one JSON document. A part that is not measured, or whose engine is not on
+this machine, is null.
 """
 
 from __future__ import annotations
@@ -44,7 +48,7 @@ SAMPLE_ROWS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A command's wall time and the peak memory of its processes."""
+    """The wall time of a command and the peak memory of its processes."""
 
     seconds: float
     peak_rss_bytes: int
@@ -53,7 +57,7 @@ class Run:
 def run(
     command: list[str], environment: dict[str, str] | None = None, stdin: str | None = None
 ) -> Run:
-    """Run a command to its end. Raises CalledProcessError with what it said last."""
+    """Run a command to its end. If it fails, prints its last output, raises CalledProcessError."""
     with tempfile.TemporaryFile("w+") as log:
         started = time.monotonic()
         process = subprocess.Popen(
@@ -80,7 +84,7 @@ def run(
 def kgload(
     dump: Path, data: Path, *arguments: str, whole: bool, environment: dict[str, str] | None = None
 ) -> Run:
-    """Load a dump by the command that people type."""
+    """Load a dump by the command that a user types."""
     language = ["--language", "all"] if whole else []
     command = [
         sys.executable,
@@ -100,8 +104,7 @@ def kgload(
 
 
 def sqlite_floor(plain: Path, folder: Path) -> Run | None:
-    """The plainest fast way into SQLite: the shell's own import of parsed triples, and two covering
-    indexes."""
+    """The plainest fast way into SQLite: the shell's import of parsed triples, and two indexes."""
     shell = shutil.which("sqlite3")
     if shell is None:
         print("no sqlite3 shell here: no floor for SQLite", file=sys.stderr)
@@ -121,7 +124,7 @@ CREATE INDEX by_tail ON edges (tail, relation, head, weight);
 
 
 def offline_floor(plain: Path, folder: Path, lib: Path) -> Run:
-    """neo4j-admin alone, on CSV that is ready."""
+    """Only neo4j-admin, on CSV files that are ready."""
     home = _home(folder / "floor-home", lib)
     with duckdb.connect() as database:
         database.execute("SET memory_limit = '2GB'")
@@ -129,14 +132,19 @@ def offline_floor(plain: Path, folder: Path, lib: Path) -> Run:
         columns = (
             "{'relation': 'VARCHAR', 'head': 'VARCHAR', 'tail': 'VARCHAR', 'weight': 'DOUBLE'}"
         )
-        read = f"read_csv('{plain}', delim = '\t', header = false, quote = '', escape = '', columns = {columns})"
+        read = (
+            f"read_csv('{plain}', delim = '\t', header = false, quote = '', escape = '',"
+            f" columns = {columns})"
+        )
+        texts = f"SELECT head AS t FROM {read} UNION ALL SELECT tail FROM {read}"
         database.execute(
-            f"""COPY (SELECT DISTINCT t AS "uri:ID" FROM (SELECT head AS t FROM {read} UNION ALL SELECT tail FROM {read}))
+            f"""COPY (SELECT DISTINCT t AS "uri:ID" FROM ({texts}))
             TO '{folder / "floor-nodes.csv"}' (HEADER, FORCE_QUOTE *)"""
         )
         database.execute(
-            f"""COPY (SELECT head AS ":START_ID", tail AS ":END_ID", relation AS ":TYPE", weight AS "weight:double"
-            FROM {read}) TO '{folder / "floor-edges.csv"}' (HEADER, FORCE_QUOTE (":START_ID", ":END_ID"))"""
+            f"""COPY (SELECT head AS ":START_ID", tail AS ":END_ID", relation AS ":TYPE",
+              weight AS "weight:double" FROM {read})
+            TO '{folder / "floor-edges.csv"}' (HEADER, FORCE_QUOTE (":START_ID", ":END_ID"))"""
         )
     tool = find_tool(home, Limits())
     if tool is None:
@@ -178,8 +186,7 @@ def plain_rows(plain: Path) -> Iterator[dict[str, Any]]:
 
 
 def whole_rows(plain: Path) -> Iterator[dict[str, Any]]:
-    """Rows with all that kgload keeps of an edge and its concepts, for those who are to write the
-    same."""
+    """Rows with all that kgload keeps of an edge and its concepts, for UNWIND to write the same."""
     for rank, row in enumerate(plain_rows(plain)):
         edge = {
             "weight": row["weight"],
@@ -193,16 +200,18 @@ def whole_rows(plain: Path) -> Iterator[dict[str, Any]]:
 
 
 def by_unwind(session: neo4j.Session, plain: Path) -> int:
-    """Batches over one connection, as the driver's manual has it. How many edges."""
+    """Batches over one connection, as in the driver's manual. Returns the number of edges."""
     rows, count = whole_rows(plain), 0
     while batch := list(islice(rows, UNWIND_BATCH)):
         for relation in dict.fromkeys(row["relation"] for row in batch):
             session.run(
                 "UNWIND $rows AS row"
                 " MERGE (h:Concept {uri: row.head})"
-                " ON CREATE SET h.text = row.head, h.language = 'en', h.retrievable = 1, h.generation = 1"
+                " ON CREATE SET h.text = row.head, h.language = 'en',"
+                " h.retrievable = 1, h.generation = 1"
                 " MERGE (t:Concept {uri: row.tail})"
-                " ON CREATE SET t.text = row.tail, t.language = 'en', t.retrievable = 1, t.generation = 1"
+                " ON CREATE SET t.text = row.tail, t.language = 'en',"
+                " t.retrievable = 1, t.generation = 1"
                 f" CREATE (h)-[r:`{relation}`]->(t) SET r = row.edge",
                 rows=[row for row in batch if row["relation"] == relation],
             ).consume()
@@ -211,7 +220,7 @@ def by_unwind(session: neo4j.Session, plain: Path) -> int:
 
 
 def by_row(session: neo4j.Session, plain: Path) -> int:
-    """One MERGE a row, as people write it first. How many edges."""
+    """One MERGE for each row, as a first attempt does. Returns the number of edges."""
     count = 0
     for row in islice(plain_rows(plain), SAMPLE_ROWS):
         session.run(
@@ -224,8 +233,7 @@ def by_row(session: neo4j.Session, plain: Path) -> int:
 
 
 def live(dump: Path, plain: Path, folder: Path) -> tuple[dict[str, float], int]:
-    """Edges a second of kgload, of UNWIND and row by row, each into an empty Neo4j; the loader's
-    peak memory."""
+    """(edges a second by method, peak memory of kgload), each method into an empty Neo4j."""
     rates: dict[str, float] = {}
     peak = 0
     for name in ("live", "unwind", "row_at_a_time"):
@@ -272,17 +280,19 @@ def main() -> None:
     )
     parser.add_argument("--edges", type=int, help="lines of the generated dump")
     parser.add_argument(
-        "--full", action="store_true", help="the whole dump's size, in all languages; no live Neo4j"
+        "--full",
+        action="store_true",
+        help="as large as the whole dump, in all languages; no live Neo4j",
     )
     parser.add_argument(
-        "--live-edges", type=int, help="lines of the dump for a live Neo4j (default: all)"
+        "--live-edges", type=int, help="lines of the dump for the live Neo4j (default: all)"
     )
     parser.add_argument(
         "--folder",
         type=Path,
-        help="where to work (default: a temporary folder); it is left as it ends",
+        help="where to work; it is kept (default: a temporary folder)",
     )
-    parser.add_argument("--only", choices=("sqlite", "offline", "live"), help="one part")
+    parser.add_argument("--only", choices=("sqlite", "offline", "live"), help="measure one part")
     options = parser.parse_args()
     if options.folder:
         options.folder.mkdir(parents=True, exist_ok=True)
@@ -322,7 +332,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
                 *_generated(folder, min(options.live_edges or edges, edges), whole=False), folder
             )
     except Unobtainable as reason:
-        print(f"{reason}: nothing of Neo4j is measured", file=sys.stderr)
+        print(f"{reason}: Neo4j is not measured", file=sys.stderr)
     return _document(edges, runs, rates, live_peak, database_bytes)
 
 

@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
         "starter", help="the small graph of everyday facts that ships with this package"
     )
     starter.add_argument(
-        "--if-empty", action="store_true", help="do nothing where there is a base graph already"
+        "--if-empty", action="store_true", help="do nothing if there is a base graph already"
     )
     for name, form in FORMATS.items():
         form.add_arguments(commands.add_parser(name, help=form.help, epilog=form.epilog))
@@ -40,11 +40,11 @@ def parser() -> argparse.ArgumentParser:
     verify = commands.add_parser(
         "verify", help="compare the base graph with the file that it was loaded from"
     )
-    verify.add_argument("path", nargs="?", help="where the file is now (default: where it was)")
+    verify.add_argument("path", nargs="?", help="where the file is now, if it has moved")
     for name in ("starter", *FORMATS, "verify"):
         _add_limits(commands.choices[name])
-    stats = commands.add_parser("stats", help="what the store holds")
-    stats.add_argument("--json", action="store_true", help="one JSON document")
+    stats = commands.add_parser("stats", help="show what the store holds")
+    stats.add_argument("--json", action="store_true", help="print one JSON document")
     settings = StoreSettings()
     for command in commands.choices.values():
         _add_store(command, settings)
@@ -56,27 +56,30 @@ def _add_loading(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--replace",
         action="store_true",
-        help="put it in another base graph's place; overlays stay",
+        help="replace another base graph; users' edits stay",
     )
-    command.add_argument("--batch", type=_whole(1), help="rows a commit")
+    command.add_argument("--batch", type=_whole(1), help="rows in each commit")
     command.add_argument(
         "--offline",
         type=Path,
         metavar="HOME",
-        help="home of a Neo4j that is not running and has no database: make one with neo4j-admin",
+        help="home of a Neo4j that is not running and has no database: import with neo4j-admin",
     )
 
 
 def _add_limits(command: argparse.ArgumentParser) -> None:
     """The options of whatever reads a file."""
     command.add_argument(
-        "--memory", default="2GB", help="what the loader may use before it spills to disk"
+        "--memory", default="2GB", help="memory that the loader may use before it spills to disk"
     )
     command.add_argument(
-        "--max-errors", type=_whole(0), default=1000, help="stop at more malformed lines than this"
+        "--max-errors",
+        type=_whole(0),
+        default=1000,
+        help="stop when more lines than this are malformed",
     )
     command.add_argument(
-        "--rejects", type=Path, help="where malformed lines are written (default: DATA/rejects.tsv)"
+        "--rejects", type=Path, help="file for the malformed lines (default: DATA/rejects.tsv)"
     )
 
 
@@ -85,7 +88,7 @@ def _add_store(command: argparse.ArgumentParser, settings: StoreSettings) -> Non
     command.add_argument(
         "--store",
         default=settings.store,
-        help="sqlite, or a Neo4j's address (KGT_STORE); its login is in KGT_NEO4J_USER and"
+        help="sqlite, or the address of a Neo4j (KGT_STORE); its login is in KGT_NEO4J_USER and"
         " KGT_NEO4J_PASSWORD",
     )
     command.add_argument(

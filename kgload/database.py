@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from kgload.errors import DiskFull, LoadError
-from kgload.interrupts import run_beside
+from kgload.interrupts import run_in_thread
 from kgload.limits import Limits
 from kgload.report import Phase
 from kgload.source import damaged, truncated
@@ -72,7 +72,7 @@ class Database:
             if 0 <= fraction <= 1:
                 phase.at(fraction)
 
-        run_beside(lambda: self.execute(query, parameters), lambda _: self.interrupt(), show)
+        run_in_thread(lambda: self.execute(query, parameters), lambda _: self.interrupt(), show)
 
     def rows(self, query: str, parameters: Any = None) -> list[tuple[Any, ...]]:
         """All rows of a query."""

@@ -1,4 +1,4 @@
-"""What a loader refuses, and why. Every message says what to do next; nothing was changed."""
+"""The errors of the loader. Each message says what to do next; the store was not changed."""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ class OtherBase(LoadError):
 
 
 class DiskFull(LoadError):
-    """The disk has not the room that the load takes."""
+    """The disk has too little room for the load."""
 
 
 class Miscounted(LoadError):
-    """Lines were neither kept nor rejected: a fault of the loader, which it tells rather than a
-    wrong count."""
+    """Some lines were neither kept nor rejected: a fault of the loader, and no count is shown."""

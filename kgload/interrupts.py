@@ -1,5 +1,7 @@
-"""Ctrl-C while a statement or an event loop works: it runs in a thread of its own, is told to stop,
-and is waited for."""
+"""Ctrl-C during a statement or an event loop.
+
+The work runs in its own thread. On Ctrl-C it is told to stop, and the main thread waits for it.
+"""
 
 from __future__ import annotations
 
@@ -12,26 +14,24 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 QUERY_INTERRUPTED = "Query interrupted"
-"""DuckDB's RuntimeError in the place of a KeyboardInterrupt that meets a statement of the main
-thread."""
+"""DuckDB raises RuntimeError with this text when Ctrl-C meets a statement in the main thread."""
 _POLL_S = 0.1
 
 
-def run_beside(
+def run_in_thread(
     work: Callable[[], T], stop: Callable[[int], None], poll: Callable[[], None] = lambda: None
 ) -> T:
-    """What `work` returns, done in a thread of its own; `poll` is called meanwhile.
+    """Run `work` in its own thread and return its result; `poll` is called in the meantime.
 
-    On Ctrl-C `stop` is called with how often it was pressed, again and again until the work has
-    ended, and the KeyboardInterrupt is raised. Nothing that the work uses is closed under it.
+    On Ctrl-C, `stop` is called with the number of presses, again and again until the work has
+    ended; then the KeyboardInterrupt is raised. So nothing that the work uses is closed too early.
     """
     outcome: list[T] = []
     failure: list[BaseException] = []
-    # An event: a thread whose join is interrupted counts as ended in Python 3.11.
+    # An event, because in Python 3.11 a thread counts as ended when its join is interrupted.
     ended = threading.Event()
     begun = threading.Lock()
-    """Whoever has it first decides: the thread, that it works, or who starts it, that it never
-    will."""
+    """The first to acquire it wins: the thread begins the work, or this function calls it off."""
 
     def run() -> None:
         try:
@@ -63,8 +63,11 @@ def run_beside(
 
 
 def run_async(work: Coroutine[Any, Any, T], stop: Callable[[], None] = lambda: None) -> T:
-    """What a coroutine returns. Ctrl-C calls `stop` and cancels it, once for each press, and is
-    raised when it has ended."""
+    """Run a coroutine in its own thread and return its result.
+
+    Each Ctrl-C calls `stop` and cancels the coroutine. KeyboardInterrupt is raised when it has
+    ended.
+    """
     runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
     loop = runner.get_loop()
     task = loop.create_task(work)
@@ -79,10 +82,10 @@ def run_async(work: Coroutine[Any, Any, T], stop: Callable[[], None] = lambda: N
         stop()
         if presses > cancelled:
             cancelled = presses
-            with contextlib.suppress(RuntimeError):  # the loop has ended since
+            with contextlib.suppress(RuntimeError):  # the loop has ended already
                 loop.call_soon_threadsafe(task.cancel)
 
-    return run_beside(run, cancel)
+    return run_in_thread(run, cancel)
 
 
 async def _result(task: asyncio.Task[T]) -> T:

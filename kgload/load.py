@@ -1,4 +1,4 @@
-"""A load from beginning to end: find the file, fill the workspace, bring the graph to the target."""
+"""A load from beginning to end: find the file, fill the workspace, put the graph in the target."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Text as it lies in a file: where its lines end, which of them say something, and what is not
-UTF-8.
+"""The text of a file: where lines end, which of them hold text, and what is not UTF-8.
 
-A line ends at LF, CR LF or CR, as spreadsheets of any age write it, and at nothing else: U+2028,
-U+0085, VT and FF are text. Numbers are those of the file's lines, blank ones included. A byte order
-mark is no text.
+A line ends at LF, CR LF or CR, as old and new spreadsheets write it, and nowhere else: U+2028,
+U+0085, VT and FF are text. Line numbers count every line of the file, including blank ones. A byte
+order mark is not text.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 MAX_LINE_BYTES = 8 << 20
-"""A longer line is cut one byte behind this, so that it is known, and no file fills the memory."""
+"""A longer line is cut one byte after this, which shows that it was too long. So no file fills the
+memory."""
 NOT_UTF8 = "is not UTF-8"
 _CHUNK = 1 << 20
 _PROBED = 1 << 12
 _SHARE_OF_ASCII = 0.2
-"""Tabs, line ends and names of relations are at least this much of a file of triples, whatever its
-script."""
+"""At least this much of a file of triples is ASCII in any script: tabs, line ends, relations."""
 _LINE_END = re.compile(rb"\r\n?|\n")
 _MARKS = {  # UTF-32's first: the little-endian one begins with UTF-16's
     codecs.BOM_UTF32_LE: "UTF-32",
@@ -34,12 +33,12 @@ _MARKS = {  # UTF-32's first: the little-endian one begins with UTF-16's
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What a pass over a file says of its lines before anybody reads them."""
+    """The result of a first pass over a file, before its lines are read."""
 
     texts: int
-    """Lines that hold more than ASCII blanks."""
+    """How many lines hold more than ASCII blanks."""
     plain: bool
-    """Whether all lines are empty or text, none holds a NUL byte, and none is overlong."""
+    """Whether every line is empty or text, and none holds a NUL byte or is too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +51,14 @@ class Line:
 
 
 def blocks_of(file: BinaryIO) -> Generator[bytes, None, None]:
-    """The file in blocks that begin and end where lines do, without the byte order mark that may
-    begin it."""
+    """The file in blocks of whole lines, without a byte order mark at the start."""
     rest, cutting = file.read(_PROBED).removeprefix(codecs.BOM_UTF8), False
     while chunk := file.read(_CHUNK):
         block = rest + chunk
         if cutting:
             end = _LINE_END.search(block)
-            if end is None or (
-                end[0] == b"\r" and end.end() == len(block)
-            ):  # its LF may be in the next chunk
+            # The LF of a CR at the end may be in the next chunk.
+            if end is None or (end[0] == b"\r" and end.end() == len(block)):
                 rest = block[-1:]
                 continue
             block, cutting = block[end.end() :], False
@@ -80,7 +77,7 @@ def blocks_of(file: BinaryIO) -> Generator[bytes, None, None]:
 
 
 def lines_of(file: BinaryIO) -> Generator[tuple[int, bytes], None, None]:
-    """(number, line without its end) of the lines with text. Close it when you stop before its end."""
+    """(number, line without its end) for each line with text. Close it if you stop early."""
     number = 0
     with contextlib.closing(blocks_of(file)) as blocks:
         for block in blocks:
@@ -104,7 +101,7 @@ def survey(file: BinaryIO) -> Survey:
 
 
 def decoded(number: int, raw: bytes) -> Line:
-    """A line as text; bytes that are not UTF-8 are shown as \\xNN."""
+    """A line as text, with \\xNN for bytes that are not UTF-8."""
     fault = ""
     if len(raw) > MAX_LINE_BYTES:
         fault = f"is longer than {MAX_LINE_BYTES >> 20} MiB"
@@ -114,21 +111,20 @@ def decoded(number: int, raw: bytes) -> Line:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         return Line(number, raw.decode("utf-8", "backslashreplace"), fault or NOT_UTF8)
-    # Files that were joined have marks in the middle.
+    # Files that were joined have byte order marks in the middle.
     return Line(number, text.lstrip("\ufeff"), fault)
 
 
 def other_encoding(start: bytes) -> str:
-    """The name of the encoding that a text is in by its first bytes, where that is UTF-16 or
-    UTF-32; else empty."""
+    """UTF-16 or UTF-32, with its byte order, if a text begins like that; else empty."""
     for mark, name in _MARKS.items():
         if start.startswith(mark):
             return name
     start = start[: _PROBED & ~3]
     zeros = [start[at::4].count(0) for at in range(4)]
     each = max(1, len(start) // 4)
-    # Text has no NUL characters, so that a place of four that is nearly always 0 is the upper half
-    # of a letter.
+    # Text has no NUL characters. So if one byte of every four is nearly always 0, it is the upper
+    # half of a letter.
     for name, upper, lower in (
         ("UTF-32LE", (2, 3), (0,)),
         ("UTF-32BE", (0, 1), (3,)),

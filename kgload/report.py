@@ -1,5 +1,7 @@
-"""What a loader tells while it works: a bar on a terminal, plain lines elsewhere; and tables at the
-end."""
+"""What the loader prints: progress while it works, and tables at the end.
+
+Progress is a bar on a terminal, and plain lines elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +28,9 @@ from rich.text import Text
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
-"""What a terminal would obey, or draw elsewhere than it stands; and what cannot be written."""
+"""Characters that a terminal obeys or draws in another place, and those that cannot be written."""
 _PLAIN_EVERY = 0.25
-"""Off a terminal a phase tells how far it is at every quarter."""
+"""Without a terminal, a phase reports its progress at every quarter."""
 
 
 class Phase:
@@ -44,10 +46,9 @@ class Phase:
         self._task: TaskID | None = bar.add_task(name, total=1.0, rate="") if bar else None
 
     def at(self, fraction: float | None) -> None:
-        """Work has come to this fraction (None: unknown)."""
+        """Show that this fraction of the work is done (None: unknown)."""
         if self._bar is not None and self._task is not None:
-            # A phase of several statements starts over with each; a bar that runs back tells
-            # nothing.
+            # A phase of several statements starts again with each one. The bar never runs back.
             self._furthest = max(self._furthest, fraction or 0.0)
             self._bar.update(self._task, completed=self._furthest, rate=self._rate(fraction))
         elif (
@@ -76,7 +77,7 @@ class Phase:
 
 
 class Report:
-    """Where progress and tables go: progress to `err`, results to `out`."""
+    """Prints progress to `err` and results to `out`."""
 
     def __init__(
         self, out: TextIO | None = None, err: TextIO | None = None, *, quiet: bool = False
@@ -88,7 +89,7 @@ class Report:
 
     @contextlib.contextmanager
     def phase(self, name: str, rows: int | None = None) -> Iterator[Phase]:
-        """Show one part of the work while it runs."""
+        """Show the progress of one part of the work while it runs."""
         if self._quiet:
             yield Phase(name, rows, None, None)
             return
@@ -117,15 +118,15 @@ class Report:
             yield bar
 
     def line(self, text: str) -> None:
-        """A line of the result."""
+        """Print a line of the result."""
         _write(self._out, text)
 
     def note(self, text: str) -> None:
-        """A line about the work."""
+        """Print a line about the work."""
         _write(self._err, text)
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """A table: drawn on a terminal, tab-separated elsewhere. Numbers are set to the right."""
+        """Print a table: drawn with numbers to the right on a terminal, tab-separated elsewhere."""
         if not self._out.isatty():
             self.line(f"{title}: " + ", ".join(columns))
             for row in rows:
@@ -136,19 +137,19 @@ class Report:
             numbers = rows and isinstance(rows[0][at], int | float)
             drawn.add_column(name, justify="right" if numbers else "left")
         for row in rows:
-            drawn.add_row(
-                *(Text(printable(_cell(value))) for value in row)
-            )  # as texts, for "[red]" is a name too
+            # As Text, because rich would take a name like "[red]" for markup.
+            drawn.add_row(*(Text(printable(_cell(value))) for value in row))
         self._console.print(drawn)
 
 
 def _write(out: TextIO, text: str) -> None:
-    """A line, at once. Where nobody reads on (`| head`), this and all that follows goes nowhere,
-    and the work goes on."""
+    """Write a line in one piece.
+
+    When the reader has gone (`| head`), all further output is dropped, and the work goes on.
+    """
     try:
-        out.write(
-            printable(text) + "\n"
-        )  # at once: a Ctrl-C between the two would leave half a line
+        # In one call: a Ctrl-C between two would leave half a line.
+        out.write(printable(text) + "\n")
         out.flush()
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -157,7 +158,7 @@ def _write(out: TextIO, text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """`text` with its control characters written as JSON writes them; line ends and tabs stay."""
+    """`text` with control characters escaped as in JSON; line ends and tabs stay."""
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 

@@ -1,10 +1,9 @@
-"""One's own triples, as tab-separated lines, CSV or JSON lines: each line becomes a Row, a BadLine
-or a Header.
+"""One's own triples as tab-separated lines, CSV or JSON lines, each read as a value.
 
-Nothing is guessed and nothing is dropped. A delimiter is what the format says. A first line that
-names a head, a relation and a tail (`ALIASES`) is a header; its names say what the columns are,
-unless `--columns` does. A row has as many columns as are named; empty ones behind them, as
-spreadsheets leave them, do not count.
+A line becomes a Row, a BadLine or a Header. Nothing is guessed and nothing is dropped. Only the
+layout determines the delimiter. A first line that names a head, a relation and a tail (`ALIASES`)
+is a header; its names say what the columns are, unless `--columns` does. A row has as many columns
+as are named. Empty columns behind them, as spreadsheets leave them, do not count.
 """
 
 from __future__ import annotations
@@ -50,13 +49,13 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "tail": ("tail", "object", "obj", "t", "o", "end", "to", "target", "dst"),
     "weight": ("weight", "w", "score", "confidence"),
 }
-"""What people call the columns. Of several that mean one the first is taken, for `source` and
-`type` say other things too."""
+"""What people call the columns. If several names mean the same column, the first one in the list is
+taken, because `source` and `type` have other meanings too."""
 _KNOWN = frozenset(alias for aliases in ALIASES.values() for alias in aliases)
 MAX_FIELD_CHARACTERS = 131_072
-"""As the csv module reads by default; a quote that is not closed within this is a stray one."""
+"""The csv module's default. A quote that is not closed within this is a stray one."""
 _BEHIND_QUOTE = "expected after"
-"""In the csv module's words for what stands between a closing quote and the next comma."""
+"""Part of the csv module's message for text between a closing quote and the next comma."""
 _BLANKS_BEHIND_QUOTE = re.compile(r'"[ \t]+(?=,|$)')
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 
@@ -65,32 +64,32 @@ Item = Row | BadLine | Header
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What the columns are called; `given`: by the user, so that a header says nothing new."""
+    """What the columns are called."""
 
     names: tuple[str, ...] = NEEDED
     given: bool = False
+    """Whether the user named them; a header does not change them then."""
 
 
 class Reader(Protocol):
-    """Lines of one format, as rows."""
+    """Reads the lines of one layout."""
 
     def __call__(self, lines: Iterable[Line], columns: Columns) -> Iterator[Item]: ...
 
 
 def tabbed_rows(lines: Iterable[Line], columns: Columns) -> Iterator[Item]:
-    """Tab-separated lines. Without a header or `--columns`, a fourth column is the weight."""
+    """Read tab-separated lines. Without a header or `--columns`, a fourth column is the weight."""
     table = _Table(columns, weight_may_follow=True)
     for line in lines:
         yield line_item(line, lambda line: table.read(line, line.text.split("\t")))
 
 
 def comma_rows(lines: Iterable[Line], columns: Columns) -> Iterator[Item]:
-    """CSV (RFC 4180). A malformed row costs the line in which it begins; the next line is read as a
-    row of its own.
+    """Read CSV (RFC 4180).
 
-    So does a row whose quotes reach over several lines and that has other columns than are named:
-    its quote was a stray one. A row over several lines that is well formed is one row, kept or
-    rejected.
+    If a row is malformed, only the line in which it begins is rejected, and the next line is read
+    as a new row. The same holds for a quoted row over several lines that has other columns than are
+    named: its quote was a stray one. A well-formed row over several lines is one row.
     """
     table, ahead = _Table(columns), _Lookahead(lines)
     for line in ahead:
@@ -100,14 +99,14 @@ def comma_rows(lines: Iterable[Line], columns: Columns) -> Iterator[Item]:
 
 
 def json_rows(lines: Iterable[Line], columns: Columns) -> Iterator[Item]:
-    """JSON lines: objects whose keys are in `ALIASES`, or lists in the order of the columns."""
+    """Read JSON lines: objects with keys in `ALIASES`, or lists in the order of the columns."""
     table = _Table(columns, weight_may_follow=True, header=False)
     for line in lines:
         yield line_item(line, lambda line: _json_row(line, table))
 
 
 def line_item(line: Line, read: Callable[[Line], Row | Header]) -> Item:
-    """What `read` makes of a line, or why it is rejected."""
+    """The result of `read` for a line, or the reason why the line is rejected."""
     try:
         if line.fault:
             raise NoTriple(line.fault)
@@ -130,8 +129,10 @@ def row_of(values: Mapping[str, Any]) -> Row:
 
 
 def roles(names: Iterable[str]) -> dict[str, str]:
-    """Which of the `names` means which of COLUMNS, as it stands there. Raises NoTriple where two
-    are one."""
+    """column of COLUMNS -> the one of `names` that means it.
+
+    Raises NoTriple if a name is there twice.
+    """
     found: dict[str, list[str]] = {}
     for name in names:
         found.setdefault(name.strip().casefold(), []).append(name)
@@ -147,7 +148,7 @@ def roles(names: Iterable[str]) -> dict[str, str]:
 
 
 class _Table:
-    """What the columns of a file are, by what was asked for and by its header."""
+    """The columns of a file, by the options and by its header."""
 
     def __init__(
         self, columns: Columns, *, weight_may_follow: bool = False, header: bool = True
@@ -158,22 +159,20 @@ class _Table:
         self._may_be_header = header
 
     def require_columns(self, fields: list[str]) -> None:
-        """Raise NoTriple unless there are as many as are named. Empty ones at the end are taken
-        off."""
+        """Raise NoTriple unless each column has a field. Removes empty fields at the end."""
         if self._may_be_header and _named(fields):
             return
         while len(fields) > len(self._names) and not fields[-1].strip():
             fields.pop()
         if len(fields) == len(self._names) + 1 and self._weight_may_follow:
             if not _NUMBER.fullmatch(fields[-1].strip()):
-                raise NoTriple(
-                    f"{has_columns(len(fields), len(self._names))}, and the last is not a weight"
-                )
+                columns = has_columns(len(fields), len(self._names))
+                raise NoTriple(f"{columns}, and the last is not a weight")
         elif len(fields) != len(self._names):
             raise NoTriple(has_columns(len(fields), len(self._names)))
 
     def read(self, line: Line, fields: list[str]) -> Row | Header:
-        """The row; or the header, which stands above all rows. Raises NoTriple."""
+        """The row, or the header, which comes before all rows. Raises NoTriple."""
         if any(len(field) > MAX_FIELD_CHARACTERS for field in fields):
             raise NoTriple(f"has a field of more than {MAX_FIELD_CHARACTERS:,} characters")
         if named := _named(fields):
@@ -188,7 +187,7 @@ class _Table:
         return row
 
     def by_name(self, fields: list[str]) -> dict[str, Any]:
-        """The fields of a row by what they are, the weight as a number. Raises NoTriple."""
+        """The fields of a row by column, with the weight as a number. Raises NoTriple."""
         self.require_columns(fields)
         names = self._names if len(fields) == len(self._names) else (*self._names, "weight")
         row: dict[str, Any] = {
@@ -202,7 +201,7 @@ class _Table:
         return row
 
     def listed(self, values: list[Any]) -> dict[str, Any]:
-        """The values of a JSON list by what they are. Raises NoTriple."""
+        """The values of a JSON list by column. Raises NoTriple."""
         names = self._names
         if self._weight_may_follow and len(values) == len(names) + 1:
             names = (*names, "weight")
@@ -212,9 +211,9 @@ class _Table:
 
 
 def _named(fields: Sequence[str]) -> tuple[str, ...]:
-    """What the columns are, by a line that names all that are needed; empty where it does not.
+    """The columns that a line names; empty unless it names all that are needed.
 
-    A column that means nothing here gets an empty name.
+    A column with another meaning gets an empty name.
     """
     names = [field.strip(" \t\"'") for field in fields]
     if _KNOWN.isdisjoint(map(str.casefold, names)):
@@ -232,7 +231,7 @@ def _named(fields: Sequence[str]) -> tuple[str, ...]:
 
 
 class _Lookahead(Iterator[Line]):
-    """Lines of which some can be put back."""
+    """Lines that can be put back after they were taken."""
 
     def __init__(self, lines: Iterable[Line]) -> None:
         self._lines = iter(lines)
@@ -242,14 +241,16 @@ class _Lookahead(Iterator[Line]):
         return self._back.pop() if self._back else next(self._lines)
 
     def put_back(self, lines: list[Line]) -> None:
-        """These, taken last, come next; the list is emptied."""
+        """Let the lines that were taken last come next. Empties the list."""
         self._back.extend(reversed(lines))
         lines.clear()
 
 
 def _comma_row(table: _Table, ahead: _Lookahead, taken: list[Line], line: Line) -> Row | Header:
-    """The row that begins with `line`; lines that its quotes reach over go from `ahead` to `taken`.
-    Raises NoTriple."""
+    """The row that begins with `line`. Further lines of it move from `ahead` to `taken`.
+
+    Raises NoTriple.
+    """
     try:
         fields = _comma_fields(line, ahead, taken)
         table.require_columns(fields)
@@ -260,7 +261,7 @@ def _comma_row(table: _Table, ahead: _Lookahead, taken: list[Line], line: Line) 
 
 
 def _comma_fields(line: Line, ahead: _Lookahead, taken: list[Line]) -> list[str]:
-    """The fields of such a row. Raises NoTriple."""
+    """The fields of the row that begins with `line`. Raises NoTriple."""
     if '"' not in line.text:
         return line.text.split(",")
 
@@ -295,7 +296,7 @@ def _quote_fault(error: csv.Error, taken: list[Line]) -> str:
 
 
 class _Object(dict[str, Any]):
-    """A JSON object that remembers all of its keys."""
+    """A JSON object that remembers all keys that it was given, including repeated ones."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)

@@ -1,5 +1,7 @@
-"""Where a graph comes from: a file, a gzip file, a URL or standard input; each ends as a local file
-with an identity."""
+"""Where a graph comes from: a file (plain or gzip), a URL or standard input.
+
+Each ends as a local file with an identity.
+"""
 
 from __future__ import annotations
 
@@ -40,25 +42,26 @@ _BINARY = (
     (0, b"\x89PNG", "a picture"),
     (257, b"ustar", "a tar archive"),
 )
-"""Where a file of that kind has which bytes."""
+"""(offset, bytes, kind of file)"""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What tells one file from another without reading all of it."""
+    """What distinguishes one file from another without reading all of it."""
 
     name: str
     bytes: int
     digest: str
-    """SHA-256 of the content where it passed through here, else of its ends and 64 samples."""
+    """SHA-256 of the whole content if it was downloaded, else of its ends and 64 samples."""
     modified_ns: int
+    """0 if the whole content was hashed."""
 
     def same_content(self, other: Identity) -> bool:
-        """False where the contents certainly differ."""
+        """False if the contents certainly differ."""
         return (self.bytes, self.digest) == (other.bytes, other.digest)
 
     def same_file(self, other: Identity) -> bool:
-        """True where the contents certainly do not differ (0: the whole content was hashed)."""
+        """True if the contents are certainly equal."""
         return self.same_content(other) and self.modified_ns == other.modified_ns
 
 
@@ -72,12 +75,11 @@ class Source:
 
     @property
     def plain_bytes(self) -> int:
-        """About how large the text is: a dump in gzip has a tenth to a twentieth of its size."""
+        """About how large the text is. A dump in gzip has a tenth to a twentieth of its size."""
         return self.identity.bytes * (12 if self.compressed else 1)
 
     def survey(self) -> Survey:
-        """What there is to read, by a pass of its own. Raises WrongFile as `opened`, and where no
-        line holds text."""
+        """Count the lines, in one pass. Raises WrongFile as `opened`, and if no line holds text."""
         with self.opened() as file:
             found = survey(file)
         if not found.texts:
@@ -85,22 +87,21 @@ class Source:
         return found
 
     def raw_lines(self) -> Generator[tuple[int, bytes], None, None]:
-        """(number, bytes without the end) of its lines with text. Raises WrongFile as `opened`.
+        """(number, bytes without the line end) for each line with text.
 
-        Whoever stops before the end closes it: left to the collector it would lose a Ctrl-C that
-        comes just then.
+        Raises WrongFile as `opened`. Close it if you stop early: the garbage collector would lose
+        a Ctrl-C that comes just then.
         """
         with self.opened() as file:
             yield from lines_of(file)
 
     def lines(self) -> Iterator[Line]:
-        """Its lines with text, decoded. Raises WrongFile as `opened`."""
+        """The lines with text, decoded. Raises WrongFile as `opened`."""
         return (decoded(number, raw) for number, raw in self.raw_lines())
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[BinaryIO]:
-        """Its bytes, unpacked. Raises WrongFile while they are read where a gzip file is cut or
-        damaged."""
+        """The bytes, unpacked. Reading raises WrongFile if a gzip file is truncated or damaged."""
         try:
             with gzip.open(self.path, "rb") if self.compressed else self.path.open("rb") as file:
                 yield file  # type: ignore[misc]
@@ -134,19 +135,20 @@ def read_text(path: Path) -> str:
 
 
 def _require_utf8(name: str, start: bytes) -> None:
-    """Raise WrongFile where a text begins as UTF-16 or UTF-32 does."""
+    """Raise WrongFile if a text begins like UTF-16 or UTF-32."""
     encoding = other_encoding(start)
     if encoding:
         raise WrongFile(
-            f"{name} is {encoding}, not UTF-8 text: convert it (iconv -f {encoding} -t UTF-8) and load what comes out"
+            f"{name} is {encoding}, not UTF-8 text: convert it (iconv -f {encoding} -t UTF-8)"
+            " and load the result"
         )
 
 
 def open_source(name: str, scratch: Path, report: Report) -> Source:
-    """The file called `name`: a path, an http(s) URL, or `-`. What is no local file is first
-    written to `scratch`.
+    """The file called `name`: a path, an http(s) URL, or `-` for standard input.
 
-    Raises LoadError: not there, not readable, empty, a download that failed.
+    What is not a local file is first written to `scratch`. Raises LoadError: the file is missing,
+    cannot be read or is empty, or the download failed.
     """
     if name == "-":
         return _spooled(name, sys.stdin.buffer, scratch, None, report)
@@ -169,9 +171,7 @@ def open_source(name: str, scratch: Path, report: Report) -> Source:
 
 def _fetched(url: str, scratch: Path, report: Report) -> Source:
     noted = scratch / "source.json"
-    if (
-        noted.exists()
-    ):  # a load of this URL was interrupted after the download: go on with what was fetched then
+    if noted.exists():  # a load of this URL was interrupted after the download: use that
         with contextlib.suppress(ValueError, OSError):
             identity = from_note(Identity, noted.read_text(encoding="utf-8"))
             if identity.name == url:
@@ -210,7 +210,7 @@ def _spooled(
 
 
 def _checked(source: Source) -> Source:
-    """The source, if it looks like text or gzip of text. Raises WrongFile."""
+    """The source, if it looks like text, plain or gzip. Raises WrongFile."""
     name = source.identity.name
     if source.identity.bytes == 0:
         raise WrongFile(f"{name} is empty; nothing was changed")
@@ -218,7 +218,8 @@ def _checked(source: Source) -> Source:
         source = replace(source, compressed=True)
     elif _path_of(name).casefold().endswith(".gz"):
         raise WrongFile(
-            f"{name} is not a gzip file, as its name says: fetch it again, or rename it if it is plain text"
+            f"{name} is not a gzip file, as its name says: fetch it again,"
+            " or rename it if it is plain text"
         )
     with source.opened() as file:
         start = file.read(_PROBED_BYTES)
@@ -230,7 +231,7 @@ def _checked(source: Source) -> Source:
 
 
 def _path_of(name: str) -> str:
-    """What ends as the file's name does: a URL may go on behind it."""
+    """The path in a URL, without the query behind it; another name as it is."""
     return urllib.parse.urlsplit(name).path if name.startswith(_URLS) else name
 
 
@@ -240,8 +241,10 @@ def _is_gzip(path: Path) -> bool:
 
 
 def _sampled(file: BinaryIO, size: int) -> str:
-    """A hash of the first and last bytes and of samples between them; the file's time of change
-    covers the rest."""
+    """A hash of the first and last bytes and of samples between them.
+
+    A change elsewhere shows in the time of modification.
+    """
     digest = hashlib.sha256(str(size).encode())
     step = max(1, size // _SAMPLES)
     offsets = (

@@ -22,11 +22,14 @@ from kgload.source import Source
 from server.graph.checks import MAX_RELATION_BYTES
 from server.graph.relation import Vocabulary
 
-ATTRIBUTION = """\
-This graph includes data from ConceptNet 5, which was compiled by the Commonsense Computing Initiative. ConceptNet 5 is
-freely available under the Creative Commons Attribution-ShareAlike license (CC BY-SA 4.0) from https://conceptnet.io.
-The included data was created by contributors to Commonsense Computing projects, contributors to Wikimedia projects,
-Games with a Purpose, Princeton University's WordNet, DBPedia, OpenCyc, and Umbel."""
+ATTRIBUTION = (
+    "This graph includes data from ConceptNet 5, which was compiled by the Commonsense Computing"
+    " Initiative. ConceptNet 5 is\nfreely available under the Creative Commons"
+    " Attribution-ShareAlike license (CC BY-SA 4.0) from https://conceptnet.io.\nThe included data"
+    " was created by contributors to Commonsense Computing projects, contributors to Wikimedia"
+    " projects,\nGames with a Purpose, Princeton University's WordNet, DBPedia, OpenCyc, and Umbel."
+)
+"""Bases keep it, and a load with another text counts as another load."""
 _PROBED_LINES = 200
 _SHARE_OF_A_LANGUAGE = 10
 """One language is at least a tenth of the whole dump."""
@@ -49,21 +52,24 @@ class ConceptNet:
         command.add_argument(
             "--language",
             default="en",
-            help="languages that both ends must be in, by comma; 'all' for any (default: en)",
+            help="languages that both ends must be in, separated by commas; 'all' for any"
+            " (default: en)",
         )
-        command.add_argument("--min-weight", type=_finite, help="leave out what weighs less")
-        command.add_argument("--relations", default="", help="only these relations, by comma")
+        command.add_argument("--min-weight", type=_finite, help="leave out lighter edges")
+        command.add_argument(
+            "--relations", default="", help="only these relations, separated by commas"
+        )
         command.add_argument(
             "--merge-senses",
             action=argparse.BooleanOptionalAction,
             default=True,
-            help="one concept a text, whatever its senses (default)",
+            help="make one concept of a text, whatever its senses (default)",
         )
         command.add_argument(
             "--external-urls",
             action="store_true",
-            help="take edges to addresses elsewhere too (ExternalURL): people see them in the graph,"
-            " no answer is made of them",
+            help="take edges to addresses elsewhere too (ExternalURL): people see them in the"
+            " graph, but no answer uses them",
         )
 
     def recipe(
@@ -258,5 +264,5 @@ def _finite(text: str) -> float:
 
 
 def _listed(text: str) -> tuple[str, ...]:
-    """The parts of a list by comma, each once, in alphabetical order."""
+    """The parts between commas, each once, in alphabetical order."""
     return tuple(sorted({part.strip() for part in text.split(",")} - {""}))

@@ -37,7 +37,7 @@ class Reading(Protocol):
         ...
 
     def read(self) -> int:
-        """Read the file, and return how many lines are malformed. Raises LoadError and its kinds."""
+        """Read the file. Returns how many lines are malformed. Raises LoadError and its kinds."""
         ...
 
     def tell_rejected(self, rejected: int) -> None:

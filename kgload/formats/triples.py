@@ -50,18 +50,18 @@ class Triples:
         )
         command.add_argument(
             "--columns",
-            help="what the columns are: head, relation, tail, weight"
-            " (default: what a header says, else head,relation,tail)",
+            help="the order of the columns head, relation, tail, weight"
+            " (default: as in the header, else head,relation,tail)",
         )
         command.add_argument(
             "--format",
             choices=sorted(LAYOUTS),
-            help="how the lines are written (default: by the name)",
+            help="how the lines are written (default: by the file's ending)",
         )
         command.add_argument(
             "--declare",
             type=Path,
-            help="TOML file of relations outside ConceptNet's list: name and phrases of each",
+            help="TOML file that gives names and phrases to relations outside ConceptNet's list",
         )
 
     def recipe(

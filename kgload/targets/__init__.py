@@ -1,4 +1,4 @@
-"""The stores that a graph can be loaded into. A new one is a module here and a line in the table."""
+"""The stores that take a graph. A new one is a module here and a line in the table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TARGETS: tuple[Callable[[Choice, Report], Target | None], ...] = (
 
 
 def chosen_target(choice: Choice, report: Report) -> Target:
-    """The target that the options choose. Raises StoreUnusable where a setting for it is missing."""
+    """The target that the options choose. Raises InvalidSetting where its login is missing."""
     for chosen in TARGETS:
         target = chosen(choice, report)
         if target is not None:

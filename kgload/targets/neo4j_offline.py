@@ -33,8 +33,8 @@ from server.stores.neo4j.rows import LONGEST_URI_BYTES, uri_of
 DATABASE = "neo4j"
 CONCEPT_HEADER = ":ID(concept),uri,text,language,retrievable:long,generation:long\n"
 EDGE_HEADER = (
-    ":START_ID(concept),:END_ID(concept),:TYPE,rank:long,back_rank:long,weight:double,dataset,license,surface_text,"
-    "merged:long,relation\n"
+    ":START_ID(concept),:END_ID(concept),:TYPE,rank:long,back_rank:long,weight:double,"
+    "dataset,license,surface_text,merged:long,relation\n"
 )
 GRAPH_HEADER = (
     ":ID(graph),id:long,schema_version:long,state,fingerprint,generation:long,"
@@ -44,7 +44,8 @@ _IN_LISTS = "\x1f"
 """Separates the items of a list: no relation's name and no line of TOML contains it."""
 SCRIPT = "import.sh"
 _SCRIPT = """\
-# Imports the files beside it into the Neo4j of this home, which must not be running and must hold no database.
+# Imports the files next to it into the Neo4j of this home,
+# which must not be running and must hold no database.
 set -e
 cd {folder}
 test -e ../kgload.importing || test ! -e ../../data/databases/neo4j || {{
@@ -57,11 +58,11 @@ neo4j-admin {command}
 rm -r ../kgload.importing {folder}
 """
 _HEAP_SHARE, _OFF_HEAP_SHARE = 0.25, 0.625
-"""Shares of the memory that a load may take; Java itself takes the rest. neo4j-admin links the edges
-off its heap: for 3.4 M edges it asks for 1.02 GiB, and it took 20 s with 1 GiB, 3 to 5 s with 1.25
-GiB and more."""
+"""Shares of the memory that a load may take; Java itself takes the rest. neo4j-admin links the
+edges off its heap: for 3.4 M edges it asks for 1.02 GiB, and it took 20 s with 1 GiB, 3 to 5 s with
+1.25 GiB and more."""
 _LEAST_HEAP = 256 << 20
-"""With half of it neo4j-admin cannot import ten lines."""
+"""With half of this, neo4j-admin cannot import ten lines."""
 JVM_FLAGS = (
     "--add-opens=java.base/java.nio=ALL-UNNAMED",
     "--add-opens=java.base/java.io=ALL-UNNAMED",

@@ -1,4 +1,4 @@
-"""Small files in ConceptNet's format, and what a loader is seen to make of them."""
+"""Small files to load, and what the loader makes of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEAVY = {"dataset": "/d/wiktionary/en", "license": "cc:by-sa/4.0", "sources": []
 
 
 def line(relation: str, start: str, end: str, weight: object = 1.0, **more: object) -> str:
-    """One line of the dump. Concepts without a leading slash are English."""
+    """A line of ConceptNet's dump. Concepts without a leading slash are English."""
     h, t = (c if c.startswith(("/", "http")) else f"/c/en/{c}" for c in (start, end))
     metadata = {"dataset": "/d/conceptnet/4/en", "license": "cc:by/4.0", "weight": weight, **more}
     return f"/a/[/r/{relation}/,{h}/,{t}/]\t/r/{relation}\t{h}\t{t}\t{json.dumps(metadata)}"
@@ -35,13 +35,15 @@ def load(*arguments: str | Path, data: Path) -> int:
 
 
 def content(data: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Everything in a base that users can come to see, in its order."""
+    """Everything in a base that users can see, in order."""
     with sqlite3.connect(data / BASE_FILE) as connection:
         return {
             "edges": connection.execute(
-                "SELECT h.key, r.name, r.id < 0, e.rank, t.key, e.weight, s.dataset, s.license, e.merged"
+                "SELECT h.key, r.name, r.id < 0, e.rank, t.key, e.weight, s.dataset, s.license,"
+                " e.merged"
                 " FROM edges e JOIN concepts h ON h.id = e.head JOIN concepts t ON t.id = e.tail"
-                " JOIN relations r ON r.id = e.relation JOIN sources s ON s.id = e.source ORDER BY 1, 2, 4"
+                " JOIN relations r ON r.id = e.relation JOIN sources s ON s.id = e.source"
+                " ORDER BY 1, 2, 4"
             ).fetchall(),
             "concepts": connection.execute(
                 "SELECT id, key, text, retrievable FROM concepts ORDER BY id"
@@ -64,7 +66,7 @@ def edges(data: Path) -> set[tuple[object, ...]]:
 
 
 def totals(out: str) -> dict[str, int]:
-    """What a load said at its end."""
+    """The totals that a load printed at its end."""
     counted = re.findall(
         r"^(lines read|left out: .*|rejected|kept|edges|concepts)\t([\d,]+)$", out, re.MULTILINE
     )
@@ -76,7 +78,24 @@ def rejects(data: Path) -> list[tuple[int, str, str]]:
     if not (data / "rejects.tsv").exists():
         return []
     written = (data / "rejects.tsv").read_bytes().decode("utf-8").split("\n")[:-1]
-    return [
-        (int(number), reason, text)
-        for number, reason, text in (one.split("\t", 2) for one in written)
-    ]
+    fields = [one.split("\t", 2) for one in written]
+    return [(int(number), reason, text) for number, reason, text in fields]
+
+
+OWN_TRIPLES = {
+    "graph.tsv": "Pump 7\tsuppliedBy\tACME Ltd\npump_7\tIsA\tpump\n"
+    "acme ltd\tAtLocation\tBern, Switzerland\n",
+    "graph.csv": "Pump 7,suppliedBy,ACME Ltd\r\npump_7,IsA,pump\r\n\r\n"
+    'acme ltd,AtLocation,"Bern, Switzerland"\r\n',
+    "named.csv": "relation,tail,head\nsuppliedBy,ACME Ltd,Pump 7\nIsA,pump,pump_7\n"
+    'AtLocation,"Bern, Switzerland",acme ltd\n',
+    "graph.jsonl": '{"head": "Pump 7", "relation": "suppliedBy", "tail": "ACME Ltd",'
+    ' "weight": null}\n["pump_7", "IsA", "pump"]\n'
+    '{"head": "acme ltd", "relation": "AtLocation", "tail": "Bern, Switzerland", "x": 1}\n',
+}
+"""The same triples in each layout."""
+DECLARED = """
+[[relation]]
+name = "suppliedBy"
+phrases = ["is supplied by", "comes from the supplier"]
+"""

@@ -1,10 +1,9 @@
-"""python -m tests.kgload.killed POINT PRESSES FUNCTION ARGUMENT...: the loader, cut off at a point
-of its run.
+"""Runs the loader and cuts it off: python -m tests.kgload.killed POINT PRESSES FUNCTION ARGUMENT...
 
-A point is the n-th time that a function is called, calls into C or returns in the loader's code or
-the store's, in any of its threads; of one FUNCTION alone unless that is empty. With 0 presses it is
-killed there as by `kill -9`; with more, Ctrl-C is pressed there and at the points that follow. At
-point 0 it runs to its end and prints how many points there are.
+Point n is the n-th time that a function of the loader or the stores is called, calls into C or
+returns, in any thread. If FUNCTION is not empty, only functions with that name count. With 0
+presses, the process is killed there as by `kill -9`. With more, Ctrl-C is pressed there and at the
+points that follow. With point 0, the loader runs to its end, and the number of points is printed.
 """
 
 from __future__ import annotations
@@ -21,29 +20,28 @@ from testbed.processes import ROOT
 
 CODE = (f"{ROOT}{os.sep}kgload{os.sep}", f"{ROOT}{os.sep}server{os.sep}stores{os.sep}")
 TELLING = (f"{os.sep}report.py", f"{os.sep}__main__.py")
-WAITING = ("execute", "run_beside", "show", "summarize", "conceptnet_fault", "concept_text")
-"""What only tells or looks how far a query is: a kill there shows nothing new, and there are many
-such points."""
+WAITING = ("execute", "run_in_thread", "show", "summarize", "conceptnet_fault", "concept_text")
+"""Functions that only report, or look how far a query is. They have many points, and a kill there
+shows nothing new."""
 STOPPED = 130
 
 
 def killed(point: int, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The loader, killed at a point; at 0 it ends, and tells how many there are."""
+    """Run the loader and kill it at a point; with 0 it runs to its end."""
     return _cut_off(point, 0, "", *arguments)
 
 
 def points_of(*arguments: str, function: str = "") -> int:
-    """How many points the loader has with these arguments. Raises AssertionError where it fails."""
+    """How many points a load with these arguments has. Raises AssertionError if it fails."""
     done = _cut_off(0, 0, function, *arguments)
     assert done.returncode == 0, done.stderr
     return int(done.stdout.split("points ")[1])
 
 
 def interrupted(point: int, presses: int, *arguments: str, function: str = "") -> bool:
-    """Interrupt the loader at a point; whether it was at its end, its work done.
+    """Interrupt the loader at a point. Returns whether it completed its work all the same.
 
-    Raises AssertionError unless it ends as one should: a line that says what to do, and no stack
-    trace.
+    Raises AssertionError unless it ends with a line that says what to do, and no stack trace.
     """
     done = _cut_off(point, presses, function, *arguments)
     assert done.returncode in (0, STOPPED, -signal.SIGINT), done.stderr
@@ -73,7 +71,7 @@ def _cut_off(
 
 
 class Countdown:
-    """Counts points, and kills or presses at some."""
+    """Counts points, and kills the process or presses Ctrl-C at some of them."""
 
     def __init__(self, point: int, presses: int, function: str) -> None:
         self.point, self.presses, self.function = point, presses, function
@@ -93,8 +91,7 @@ class Countdown:
 
 
 def press() -> None:
-    """Ctrl-C, from a thread that gets its turn when the call that begins here lets others have
-    theirs."""
+    """Press Ctrl-C from another thread, which runs when the call at this point lets it."""
     told = threading.Event()
 
     def when_told() -> None:
@@ -106,9 +103,8 @@ def press() -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # a shell ignores it in what it starts in the background
+    # A shell ignores Ctrl-C in what it starts in the background.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     countdown = Countdown(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3])
     threading.setprofile(countdown)
     sys.setprofile(countdown)

@@ -52,7 +52,7 @@ def test_an_option_that_cannot_be_is_told(
 def in_a_process(
     *arguments: str | Path, data: Path, stdout: int, stderr: int = subprocess.PIPE
 ) -> subprocess.CompletedProcess[bytes]:
-    """The loader, with a standard output of its own."""
+    """Run the loader in a process with its own standard output."""
     command = [sys.executable, "-m", "kgload", *(str(a) for a in arguments), "--data", str(data)]
     return subprocess.run(command, cwd=ROOT, stdout=stdout, stderr=stderr, timeout=120, check=False)
 

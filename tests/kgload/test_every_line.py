@@ -54,7 +54,7 @@ WRITERS = {
 def loaded(
     name: str, written: bytes, form: str = "triples"
 ) -> Iterator[tuple[int, str, str, Path]]:
-    """Status, output, errors and folder of a load of its own."""
+    """Load into a folder of its own: (status, output, errors, folder)."""
     folder = Path(tempfile.mkdtemp())
     out, err = io.StringIO(), io.StringIO()
     try:
@@ -96,17 +96,18 @@ def test_well_formed_lines_are_kept_whatever_stands_between_them(
             assert said["kept"] == said["lines read"] - said["rejected"]
 
 
+PIECES = [
+    b"a,IsA,b", b"a\tIsA\tb", b'["a", "IsA", "b"]', GOOD.encode(), GOOD.encode() + b"\tx",
+    b'"', b'"a', b'"a"', b",", b"\t", b"\n", b"\r", b"\r\n", b" ", b"\0", b"\xff",
+    b"\xef\xbb\xbf", b"head,relation,tail", b"\x01", b"\x1f\x8b",
+]  # fmt: skip
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(["a.csv", "a.tsv", "a.jsonl", "a.dump"]),
-    st.lists(
-        st.sampled_from(
-            [b"a,IsA,b", b"a\tIsA\tb", b'["a", "IsA", "b"]', GOOD.encode(), GOOD.encode() + b"\tx", b'"', b'"a', b'"a"', b",", b"\t", b"\n",
-             b"\r", b"\r\n", b" ", b"\0", b"\xff", b"\xef\xbb\xbf", b"head,relation,tail", b"\x01", b"\x1f\x8b"]
-        ),
-        max_size=30,
-    ).map(b"".join),
-)  # fmt: skip
+    st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join),
+)
 def test_any_bytes_end_as_a_load_or_as_one_line_that_says_why(name: str, written: bytes) -> None:
     with loaded(name, written, "conceptnet" if name == "a.dump" else "triples") as (
         status,

@@ -1,4 +1,4 @@
-"""What works in a thread of its own is told of Ctrl-C, and waited for."""
+"""Work in a thread of its own is told of Ctrl-C, and the main thread waits for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from kgload.interrupts import run_async, run_beside
+from kgload.interrupts import run_async, run_in_thread
 
 LIMIT_S = 60
 
@@ -32,9 +32,11 @@ def never(times: int) -> None:
 
 
 def test_what_work_returns_or_raises_comes_back() -> None:
-    assert run_beside(lambda: threading.current_thread() is threading.main_thread(), never) is False
+    assert (
+        run_in_thread(lambda: threading.current_thread() is threading.main_thread(), never) is False
+    )
     with pytest.raises(ValueError, match="of the work"):
-        run_beside(lambda: int("of the work"), never)
+        run_in_thread(lambda: int("of the work"), never)
 
 
 def test_work_is_told_once_more_for_each_press_and_never_left_alone() -> None:
@@ -51,7 +53,7 @@ def test_work_is_told_once_more_for_each_press_and_never_left_alone() -> None:
         told.set()
 
     with pytest.raises(KeyboardInterrupt):
-        run_beside(work, stop, pressed)
+        run_in_thread(work, stop, pressed)
     assert ended.is_set()
     assert presses[:3] == [1, 2, 3]
 

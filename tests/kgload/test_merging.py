@@ -1,4 +1,4 @@
-"""Texts become concepts, and lines edges, as plain Python says."""
+"""Merging makes the concepts and edges that plain Python works out."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SAMPLE = ROOT.parent / "shared" / "data" / "conceptnet5-sample.csv"
 
 
 def reference(lines: list[str]) -> Mapping[str, Rows]:
-    """The content of the base of a dump's lines, keys and all from Python."""
+    """The content of the base of a dump's lines, worked out by Python."""
     triples = []
     for text in lines:
         assert conceptnet_fault(text, external_urls=True) == ""
@@ -51,9 +51,10 @@ def comparable(folder: Path) -> dict[str, list[tuple[object, ...]]]:
 
 
 REAL = [
-    "o'brien's", "don't_panic", "catch_22", "2001", "naïve_café", "ﬁne", "ＡＢＣ", "straße", "STRASSE", "İstanbul", "犬", "собака",
-    "ǅ", "ά", "ΣΊΣΥΦΟΣ", "a__b", "_leading", "trailing_", "non\u00a0breaking", "em\u2003space", "🐶_dog", "ﷺ", "x" * 300, "'s",
-    "50%_off", '"quoted"', "k\u0301", "ḱ", "\u212b", "å", "ẛ̣", "half½", "tab\u200bzero", "q&a", "a;b--c", "C++", "½",
+    "o'brien's", "don't_panic", "catch_22", "2001", "naïve_café", "ﬁne", "ＡＢＣ", "straße",
+    "STRASSE", "İstanbul", "犬", "собака", "ǅ", "ά", "ΣΊΣΥΦΟΣ", "a__b", "_leading", "trailing_",
+    "non\u00a0breaking", "em\u2003space", "🐶_dog", "ﷺ", "x" * 300, "'s", "50%_off", '"quoted"',
+    "k\u0301", "ḱ", "\u212b", "å", "ẛ̣", "half½", "tab\u200bzero", "q&a", "a;b--c", "C++", "½",
 ]  # fmt: skip
 
 
@@ -125,7 +126,8 @@ def test_what_is_folded_in_sql_is_folded_as_python_folds_it() -> None:
 TROUBLESOME = st.text(
     st.sampled_from(
         "aZ9 .\u00e9\u0130\u00df\u4eac\u304b\u0414\u2019'\u02bc\u00b4\u201d\u2010\u2212\u2013_"
-        "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u202e\ufe0f\u2800\u3164\u0301\u06cc\u062e\u094d\u0915\u2764\U0001f525"
+        "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u202e\ufe0f\u2800\u3164\u0301"
+        "\u06cc\u062e\u094d\u0915\u2764\U0001f525"
     ),
     min_size=1,
     max_size=12,
@@ -144,7 +146,8 @@ def test_the_staging_gives_each_text_the_key_that_python_gives(texts: list[str])
         database.create_function("key_in_python", key_or_nothing, ["VARCHAR"], "VARCHAR")
         database.create_function("text_in_python", text_of, ["VARCHAR"], "VARCHAR")
         database.execute(
-            "CREATE TABLE raw AS SELECT 0 AS why, t AS head, t AS tail, 1 AS line, NULL::VARCHAR AS head_language,"
+            "CREATE TABLE raw AS SELECT 0 AS why, t AS head, t AS tail, 1 AS line,"
+            " NULL::VARCHAR AS head_language,"
             " NULL::VARCHAR AS tail_language FROM (SELECT unnest($texts) AS t)",
             {"texts": texts},
         )

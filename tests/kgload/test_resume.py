@@ -46,14 +46,13 @@ def test_a_load_killed_at_any_point_ends_in_the_same_graph(
         data = tmp_path / str(number)
         first = killed(point, *loading(file, data))
         if first.returncode != -signal.SIGKILL:
-            assert first.returncode == 0, (
-                first.stderr
-            )  # threads make the number of points vary a little
+            # Threads make the number of points vary a little.
+            assert first.returncode == 0, first.stderr
         capsys.readouterr()
         assert load("conceptnet", file, "--batch", "150", data=data) == 0
         went_on += "going on with" in capsys.readouterr().err
         assert content(data) == expected, f"killed at point {point} of {points}"
-        assert [p.name for p in data.iterdir()] == [BASE_FILE], "nothing is left beside the base"
+        assert [p.name for p in data.iterdir()] == [BASE_FILE], "nothing is left next to the base"
         shutil.rmtree(data)
     assert went_on >= KILLS // 4, "a staged dump is not parsed again"
 

@@ -1,5 +1,7 @@
-"""One's own triples, line by line: headers, columns, quotes, weights. Each line is a row, a header,
-or told why not."""
+"""One's own triples, line by line: headers, columns, quotes and weights.
+
+Each line is a row, a header, or a bad line with a reason.
+"""
 
 from __future__ import annotations
 
@@ -270,8 +272,9 @@ def test_what_names_nothing_or_controls_a_terminal_is_rejected(name: str, place:
 # Every line is accounted for
 
 PIECES = st.sampled_from(
-    [b'"', b'""', b",", b"\t", b"\n", b"\r", b"\r\n", b"a", b"IsA", b"b c", b"1", b" ", b"[", b"]", b"{", b"}", b":",
-     b"head", b"relation", b"tail", b"\0", b"\xff", b"\xef\xbb\xbf", b"\x1b", "\u2028".encode()]
+    [b'"', b'""', b",", b"\t", b"\n", b"\r", b"\r\n", b"a", b"IsA", b"b c", b"1", b" ",
+     b"[", b"]", b"{", b"}", b":", b"head", b"relation", b"tail", b"\0", b"\xff",
+     b"\xef\xbb\xbf", b"\x1b", "\u2028".encode()]
 )  # fmt: skip
 
 

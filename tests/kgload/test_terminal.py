@@ -1,5 +1,4 @@
-"""What a loader shows on a terminal: a bar with rows, rate and time left, then tables; plain lines
-elsewhere."""
+"""The loader on a terminal: a bar with rows, rate and time left, then tables; else plain lines."""
 
 from __future__ import annotations
 
@@ -19,7 +18,7 @@ from testbed.processes import ROOT
 
 
 def on_a_terminal(*command: str) -> str:
-    """What a command writes to a terminal of 100 columns. Raises AssertionError where it fails."""
+    """The output of a command on a terminal of 100 columns. Raises AssertionError if it fails."""
     near, far = pty.openpty()
     written: list[bytes] = []
 
@@ -61,7 +60,8 @@ def test_a_load_on_a_terminal_shows_bars_and_ends_with_tables(tmp_path: Path) ->
     generate(tmp_path / "dump.csv", 20_000)
     lines = plain(
         on_a_terminal(
-            sys.executable, "-m", "kgload", "conceptnet", str(tmp_path / "dump.csv"), "--data", str(tmp_path / "data"),
+            sys.executable, "-m", "kgload", "conceptnet", str(tmp_path / "dump.csv"),
+            "--data", str(tmp_path / "data"),
             "--batch", "500",
         )
     )  # fmt: skip

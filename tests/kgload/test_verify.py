@@ -10,20 +10,7 @@ import pytest
 from bench.generate import generate
 from kgload.__main__ import main
 from server.stores.sqlite.base import BASE_FILE
-from tests.kgload.dumps import dump, line, load
-
-WRITTEN = {
-    "graph.tsv": "Pump 7\tsuppliedBy\tACME Ltd\npump_7\tIsA\tpump\nacme ltd\tAtLocation\tBern, Switzerland\n",
-    "graph.csv": 'Pump 7,suppliedBy,ACME Ltd\r\npump_7,IsA,pump\r\n\r\nacme ltd,AtLocation,"Bern, Switzerland"\r\n',
-    "named.csv": 'relation,tail,head\nsuppliedBy,ACME Ltd,Pump 7\nIsA,pump,pump_7\nAtLocation,"Bern, Switzerland",acme ltd\n',
-    "graph.jsonl": '{"head": "Pump 7", "relation": "suppliedBy", "tail": "ACME Ltd", "weight": null}\n'
-    '["pump_7", "IsA", "pump"]\n{"head": "acme ltd", "relation": "AtLocation", "tail": "Bern, Switzerland", "x": 1}\n',
-}
-DECLARED = """
-[[relation]]
-name = "suppliedBy"
-phrases = ["is supplied by", "comes from the supplier"]
-"""
+from tests.kgload.dumps import DECLARED, OWN_TRIPLES, dump, line, load
 
 
 def test_verify_finds_the_store_as_the_file_says(
@@ -40,7 +27,7 @@ def test_verify_finds_the_store_as_the_file_says(
 
 
 def test_verify_works_for_triples_too(tmp_path: Path, data: Path) -> None:
-    (tmp_path / "graph.jsonl").write_text(WRITTEN["graph.jsonl"], encoding="utf-8")
+    (tmp_path / "graph.jsonl").write_text(OWN_TRIPLES["graph.jsonl"], encoding="utf-8")
     (tmp_path / "own.toml").write_text(DECLARED, encoding="utf-8")
     load("triples", tmp_path / "graph.jsonl", "--declare", tmp_path / "own.toml", data=data)
     assert main(["verify", "--data", str(data)]) == 0
@@ -50,7 +37,8 @@ def test_verify_works_for_triples_too(tmp_path: Path, data: Path) -> None:
     ("damage", "complaint"),
     [
         (
-            "DELETE FROM edges WHERE rank = 0 AND relation = (SELECT id FROM relations WHERE name = 'IsA')",
+            "DELETE FROM edges WHERE rank = 0"
+            " AND relation = (SELECT id FROM relations WHERE name = 'IsA')",
             "IsA:",
         ),
         ("UPDATE edges SET weight = weight + 1", "another weight"),

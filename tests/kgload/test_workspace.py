@@ -1,4 +1,4 @@
-"""Workspaces: what is noted of one is read again exactly, also as an earlier version wrote it."""
+"""The note of a workspace is read exactly, also as the version before wrote it."""
 
 from __future__ import annotations
 

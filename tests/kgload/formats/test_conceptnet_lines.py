@@ -1,4 +1,4 @@
-"""Malformed lines of ConceptNet's dump: counted, and told with number and reason."""
+"""Malformed lines of ConceptNet's dump are counted, and shown with number and reason."""
 
 from __future__ import annotations
 

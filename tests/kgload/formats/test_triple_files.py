@@ -14,14 +14,15 @@ from tests.kgload.dumps import content, line, load, rejects, totals
 CASES: list[tuple[str, bytes, dict[str, int], list[tuple[int, str]]]] = [
     (
         "quote.csv",
-        b'head,relation,tail\nmango,HasProperty,sweet\n"tv" set,AtLocation,living room\npapaya,HasProperty,orange\n'
-        b"kiwi,HasProperty,green\n",
+        b'head,relation,tail\nmango,HasProperty,sweet\n"tv" set,AtLocation,living room\n'
+        b"papaya,HasProperty,orange\nkiwi,HasProperty,green\n",
         {"lines read": 4, "rejected": 1, "kept": 3, "edges": 3, "concepts": 6},
         [(3, "is not CSV")],
     ),
     (
         "bom.csv",
-        b"\xef\xbb\xbfhead,relation,tail\r\nmango,HasProperty,sweet\r\npapaya,HasProperty,orange\r\n",
+        b"\xef\xbb\xbfhead,relation,tail\r\nmango,HasProperty,sweet\r\n"
+        b"papaya,HasProperty,orange\r\n",
         {"lines read": 2, "rejected": 0, "kept": 2, "edges": 2, "concepts": 4},
         [],
     ),
@@ -44,8 +45,18 @@ CASES: list[tuple[str, bytes, dict[str, int], list[tuple[int, str]]]] = [
         {"lines read": 2, "rejected": 0, "kept": 2, "edges": 2, "concepts": 4},
         [],
     ),
-    ("hdr.tsv", b"head\trelation\ttail\nmango\tHasProperty\tsweet\n", {"lines read": 1, "rejected": 0, "edges": 1}, []),
-    ("spo.csv", b"subject,predicate,object\nmango,HasProperty,sweet\n", {"lines read": 1, "rejected": 0, "edges": 1}, []),
+    (
+        "hdr.tsv",
+        b"head\trelation\ttail\nmango\tHasProperty\tsweet\n",
+        {"lines read": 1, "rejected": 0, "edges": 1},
+        [],
+    ),
+    (
+        "spo.csv",
+        b"subject,predicate,object\nmango,HasProperty,sweet\n",
+        {"lines read": 1, "rejected": 0, "edges": 1},
+        [],
+    ),
     (
         "extra.csv",
         b"head,relation,tail\nmango,HasProperty,sweet, juicy and ripe\nmango,IsA,fruit\n",
@@ -60,11 +71,17 @@ CASES: list[tuple[str, bytes, dict[str, int], list[tuple[int, str]]]] = [
     ),
     (
         "joined.jsonl",
-        b'\n["a", "IsA", "b"]\n\xef\xbb\xbf["c", "IsA", "d"]\n \nno\n["e", "...", "f"]\n["_", "IsA", "f"]\n["a\\u0007", "IsA", "f"]',
+        b'\n["a", "IsA", "b"]\n\xef\xbb\xbf["c", "IsA", "d"]\n \nno\n["e", "...", "f"]\n'
+        b'["_", "IsA", "f"]\n["a\\u0007", "IsA", "f"]',
         {"lines read": 6, "rejected": 4, "kept": 2, "edges": 2},
-        [(5, "is not JSON"), (6, "the relation names nothing"), (7, "the head"), (8, "the head holds control characters")],
+        [
+            (5, "is not JSON"),
+            (6, "the relation names nothing"),
+            (7, "the head"),
+            (8, "the head holds control characters"),
+        ],
     ),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(

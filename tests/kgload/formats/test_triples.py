@@ -14,7 +14,7 @@ from server.graph.triple import Triple, verbalize
 from server.settings import Settings
 from server.stores.sqlite.base import BASE_FILE
 from tests.conformance.graph_store import VOCABULARY
-from tests.kgload.dumps import content, edges, load
+from tests.kgload.dumps import DECLARED, OWN_TRIPLES, content, edges, load
 
 COMPANY = {
     ("pump 7", "suppliedBy", "acme ltd"),
@@ -22,27 +22,14 @@ COMPANY = {
     ("acme ltd", "AtLocation", "bern, switzerland"),
 }
 
-WRITTEN = {
-    "graph.tsv": "Pump 7\tsuppliedBy\tACME Ltd\npump_7\tIsA\tpump\nacme ltd\tAtLocation\tBern, Switzerland\n",
-    "graph.csv": 'Pump 7,suppliedBy,ACME Ltd\r\npump_7,IsA,pump\r\n\r\nacme ltd,AtLocation,"Bern, Switzerland"\r\n',
-    "named.csv": 'relation,tail,head\nsuppliedBy,ACME Ltd,Pump 7\nIsA,pump,pump_7\nAtLocation,"Bern, Switzerland",acme ltd\n',
-    "graph.jsonl": '{"head": "Pump 7", "relation": "suppliedBy", "tail": "ACME Ltd", "weight": null}\n'
-    '["pump_7", "IsA", "pump"]\n{"head": "acme ltd", "relation": "AtLocation", "tail": "Bern, Switzerland", "x": 1}\n',
-}
-DECLARED = """
-[[relation]]
-name = "suppliedBy"
-phrases = ["is supplied by", "comes from the supplier"]
-"""
-
 
 def settings_of(data: Path) -> Settings:
     return Settings(data=data)  # type: ignore[call-arg]
 
 
-@pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.parametrize("name", OWN_TRIPLES)
 def test_triples_are_read_however_they_are_written(name: str, tmp_path: Path, data: Path) -> None:
-    (tmp_path / name).write_text(WRITTEN[name], encoding="utf-8")
+    (tmp_path / name).write_text(OWN_TRIPLES[name], encoding="utf-8")
     assert load("triples", tmp_path / name, data=data) == 0
     assert edges(data) == COMPANY
     texts = {key: text for _, key, text, _ in content(data)["concepts"]}
@@ -92,7 +79,7 @@ def test_a_bad_line_is_named(name: str, bad: str, reason: str, tmp_path: Path, d
 def test_a_declared_relation_is_said_in_its_own_words_by_the_server(
     tmp_path: Path, data: Path
 ) -> None:
-    (tmp_path / "graph.tsv").write_text(WRITTEN["graph.tsv"], encoding="utf-8")
+    (tmp_path / "graph.tsv").write_text(OWN_TRIPLES["graph.tsv"], encoding="utf-8")
     (tmp_path / "own.toml").write_text(DECLARED, encoding="utf-8")
     assert (
         load("triples", tmp_path / "graph.tsv", "--declare", tmp_path / "own.toml", data=data) == 0
@@ -105,7 +92,7 @@ def test_a_declared_relation_is_said_in_its_own_words_by_the_server(
 
 
 def test_without_a_declaration_a_relation_is_said_by_its_name(tmp_path: Path, data: Path) -> None:
-    (tmp_path / "graph.tsv").write_text(WRITTEN["graph.tsv"], encoding="utf-8")
+    (tmp_path / "graph.tsv").write_text(OWN_TRIPLES["graph.tsv"], encoding="utf-8")
     load("triples", tmp_path / "graph.tsv", data=data)
     assert asyncio.run(assemble.vocabulary(settings_of(data))).phrase("suppliedBy") == "suppliedBy"
 
@@ -121,7 +108,7 @@ def test_without_a_declaration_a_relation_is_said_by_its_name(tmp_path: Path, da
 def test_a_declaration_that_contradicts_is_refused(
     text: str, complaint: str, tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "graph.tsv").write_text(WRITTEN["graph.tsv"], encoding="utf-8")
+    (tmp_path / "graph.tsv").write_text(OWN_TRIPLES["graph.tsv"], encoding="utf-8")
     (tmp_path / "own.toml").write_text(text, encoding="utf-8")
     assert (
         load("triples", tmp_path / "graph.tsv", "--declare", tmp_path / "own.toml", data=data) == 2

@@ -193,7 +193,8 @@ def test_real_concepts_go_into_the_graph_as_the_file_says(
             "(dog, IsA, animal) has another",
         ),
         (
-            "MATCH (d {uri: 'dog'})-[r:IsA]->(a {uri: 'animal'}) CREATE (d)-[c:IsA]->(a) SET c = properties(r)",
+            "MATCH (d {uri: 'dog'})-[r:IsA]->(a {uri: 'animal'})"
+            " CREATE (d)-[c:IsA]->(a) SET c = properties(r)",
             "(dog, IsA, animal) is in the store 2 times",
         ),
         ("CREATE (:Concept {uri: 'more', text: 'more'})", "concepts in the file"),

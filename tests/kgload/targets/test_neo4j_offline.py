@@ -1,5 +1,4 @@
-"""The offline route: files for neo4j-admin, run where it is found; a database that is there is
-refused."""
+"""Loads into a Neo4j that is not running: CSV files, and neo4j-admin where it is found."""
 
 from __future__ import annotations
 
@@ -30,8 +29,8 @@ LINES = [
     line("UnheardOf", "dog", "x" * 300),
 ]
 HEADS = (
-    "dog", "hot", "cold", "warm", "self", 'say "hi", o\'brien', "abba", "o'brien's dog", "7 up", "собака", "犬", "cat",
-    "x" * 300, "\ufdfa" * 15,
+    "dog", "hot", "cold", "warm", "self", 'say "hi", o\'brien', "abba", "o'brien's dog", "7 up",
+    "собака", "犬", "cat", "x" * 300, "\ufdfa" * 15,
 )  # fmt: skip
 
 

@@ -1,5 +1,4 @@
-"""Loads into a Neo4j, live and offline, that are killed: the same command again ends in the
-identical graph."""
+"""Loads into a Neo4j, live and offline, that are killed: the same command completes the graph."""
 
 from __future__ import annotations
 
@@ -35,8 +34,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def spread(points: int, seed: int) -> Iterator[tuple[int, int]]:
-    """(number, point): half of the kills anywhere, half in the last part, where the graph is
-    written."""
+    """(number, point): half of the kills anywhere, half late, where the graph is written."""
     chance = random.Random(seed)
     late = chance.sample(range(points // 2, points), KILLS // 2)
     return enumerate(sorted([*chance.sample(range(1, points), KILLS // 2), *late]))
