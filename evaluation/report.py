@@ -9,21 +9,20 @@ its own from the training generator, none of which is in the training data. The 
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import platform
 import random
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from evaluation import everyday
+from kgload.notes import from_note, to_note
 from server import assemble
 from server.graph.relation import Vocabulary
 from server.lm.loading import LoadedModel, ModelChoice, load
@@ -100,12 +99,12 @@ def measure(
     adapter_name = loaded.adapter_fingerprint or "base"
     file = kept / f"{loaded.fingerprint}-{adapter_name}-{cases}-{everyday_cases}.json"
     if file.exists():
-        return _from_json(json.loads(file.read_text()))
+        return from_note(Measured, file.read_text())
     started = time.monotonic()
     measured = asyncio.run(_measured(loaded, data, cases, everyday_cases))
     measured.seconds = time.monotonic() - started
     kept.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(asdict(measured)))
+    file.write_text(to_note(measured))
     return measured
 
 
@@ -233,13 +232,6 @@ def perplexity(loaded: LoadedModel, texts: Sequence[str]) -> float:
         total -= float(logprobs.gather(-1, ids[0, 1:, None]).sum())
         tokens += ids.shape[1] - 1
     return math.exp(total / tokens)
-
-
-def _from_json(document: Mapping[str, Any]) -> Measured:
-    shares = {}
-    for name, of_split in document["shares"].items():
-        shares[name] = {split: Share(**share) for split, share in of_split.items()}
-    return Measured(**{**document, "shares": shares})
 
 
 # Writing
