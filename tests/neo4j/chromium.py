@@ -173,8 +173,9 @@ class Browser:
         self._click('[aria-label="zoom-to-fit"]')
 
     def errors(self) -> list[str]:
-        """The errors in the frames that are on the screen."""
-        return [e.text for e in self._all(ERROR)]
+        """The errors in the frames that are on the screen, once their texts are there."""
+        texts = (error.text for error in self._all(ERROR))
+        return [text for text in texts if text]
 
     def text(self) -> str:
         """The newest frame's text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
@@ -66,34 +67,43 @@ class Transfer(GraphStoreSuite):
         assert [v.triple for v in view.slice("Desires").triples] == [CARROTS, BONES]
         assert view.find(SOFA) is None
 
-    # All examples share one store, and each has users of its own.
-    @settings(max_examples=25, deadline=None, suppress_health_check=[*HealthCheck])
-    @given(drawn=st.lists(strategies.edits, min_size=1, max_size=3))
+    # All examples share one store, and each has users of its own. The users of one example go
+    # side by side, because erasing one takes Neo4j seconds.
+    @settings(max_examples=5, deadline=None, suppress_health_check=[*HealthCheck])
+    @given(
+        drawn=st.lists(st.lists(strategies.edits, min_size=1, max_size=3), min_size=5, max_size=5)
+    )
     async def test_any_edits_survive(
-        self, store: GraphStore, courier: Courier, drawn: Sequence[Edit]
+        self, store: GraphStore, courier: Courier, drawn: Sequence[Sequence[Edit]]
     ) -> None:
-        edits = following_each_other(drawn)
-        user = uuid.uuid4().hex
-        begun = await store.snapshot(user)
-        for number, made in enumerate(edits):
-            await store.commit(
-                user, replace(await store.snapshot(user), revision=number), [made], None
-            )
-        assert (await store.snapshot(user)).overlay_id != begun.overlay_id
-        assert await store.history(user) == edits
-        assert (await store.edits(user, Page(9), len(edits))).items == tuple(reversed(edits))
-        log = OverlayBuilder()
-        for made in edits:
-            assert await store.edit(user, made.id) == made
-            log.apply(made)
-            await assert_overlay_at(store, user, log.overlay())
-        assert (await store.overlay(user)).marks == log.overlay().marks
-        lines = list(await courier.export(user))
-        await import_(store, user + "2", lines)
-        assert await store.history(user + "2") == edits
-        for each in (user, user + "2"):
-            assert (await store.erase(each)).edits == len(edits)
-            assert await store.history(each) == []
+        await asyncio.gather(
+            *(assert_survival(store, courier, following_each_other(edits)) for edits in drawn)
+        )
+
+
+async def assert_survival(store: GraphStore, courier: Courier, edits: Sequence[Edit]) -> None:
+    """The edits of a new user are shown, exported, imported by another user, and erased."""
+    user = uuid.uuid4().hex
+    begun = await store.snapshot(user)
+    for number, made in enumerate(edits):
+        at = replace(await store.snapshot(user), revision=number)
+        await store.commit(user, at, [made], None)
+    assert (await store.snapshot(user)).overlay_id != begun.overlay_id
+    assert await store.history(user) == edits
+    assert (await store.edits(user, Page(9), len(edits))).items == tuple(reversed(edits))
+    log = OverlayBuilder()
+    for made in edits:
+        assert await store.edit(user, made.id) == made
+        log.apply(made)
+        await assert_overlay_at(store, user, log.overlay())
+    assert (await store.overlay(user)).marks == log.overlay().marks
+    lines = list(await courier.export(user))
+    await import_(store, user + "2", lines)
+    assert await store.history(user + "2") == edits
+    erased = await asyncio.gather(store.erase(user), store.erase(user + "2"))
+    for each, result in zip((user, user + "2"), erased, strict=True):
+        assert result.edits == len(edits)
+        assert await store.history(each) == []
 
 
 async def assert_overlay_at(store: GraphStore, user: str, overlay: Overlay) -> None:
