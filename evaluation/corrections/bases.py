@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from pathlib import Path
 
 from evaluation import everyday
@@ -15,7 +17,8 @@ from server.stores.neo4j.connection import EMBEDDED
 def build_starter(folder: Path) -> None:
     """Build the small graph that ships with the service. It knows none of the sets' subjects."""
     options = parser().parse_args(["starter", "--store", EMBEDDED, "--data", str(folder)])
-    run_starter(options, Report(quiet=True))
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints tables, which nobody asked for
+        run_starter(options, Report(quiet=True))
 
 
 def build_everyday(folder: Path) -> None:

@@ -88,7 +88,8 @@ class Caller:
             )
             if response is None:
                 return Reply(refused=refused)
-            tails.update(concept_key(viewed.triple.tail) for viewed in response.triples)
+            seen = (one for one in response.triples if one.origin != pb.ORIGIN_REMOVED)
+            tails.update(concept_key(one.triple.tail) for one in seen)
             token = response.next_page_token
             if not token:
                 return Reply(tails=frozenset(tails))

@@ -24,7 +24,7 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """The answer that a user wants for a query, and the answer that the user was given, if known."""
+    """The answer that a user wants for a query, and the one that the user was given, if known."""
 
     query: str
     answer: str

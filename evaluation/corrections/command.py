@@ -69,6 +69,7 @@ def run(options: argparse.Namespace) -> None:
     if options.misses:
         print("\n".join(_listed(reading, measured)) + "\n")
     print(counting.table(measured.results, measured.calls))
+    print(f"\n{len(reading.malformed)} malformed lines, {reading.left_out} left out")
     print(json.dumps(document(of, selection, reading, measured)))
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, median
 from typing import Any
 
-from evaluation.corrections.caller import Call, Personalized
+from evaluation.corrections.caller import Call
 from evaluation.corrections.player import Asked, CaseResult
 
 _MEASURED_CALLS = ("answer", "personalize")
@@ -45,10 +45,11 @@ def costs(calls: Sequence[Call]) -> dict[str, dict[str, float | int | None]]:
 
     The figures are those of the calls that were not refused.
     """
-    return {name: _cost([c for c in calls if c.method == name]) for name in _MEASURED_CALLS}
+    return {method: _cost(method, calls) for method in _MEASURED_CALLS}
 
 
-def _cost(calls: Sequence[Call]) -> dict[str, float | int | None]:
+def _cost(method: str, every: Sequence[Call]) -> dict[str, float | int | None]:
+    calls = [call for call in every if call.method == method]
     done = [call for call in calls if not call.refused]
     paid = [call.cost for call in done if call.cost is not None]
     return {
@@ -142,34 +143,24 @@ def record(result: CaseResult) -> str:
         "subject": result.case.subject,
         "topic": result.case.topic,
         "user": result.user,
-        "corrections": [_correction(one) for one in result.personalized],
-        "questions": [_question(one) for one in result.asked if not one.refused]
-        + [_refused(one) for one in result.asked if one.refused],
+        "corrections": [asdict(one) for one in result.personalized],
+        "questions": [_question(one) for one in result.asked],
     }
     return json.dumps(document, ensure_ascii=False)
 
 
-def _correction(one: Personalized) -> dict[str, Any]:
-    return asdict(one)
-
-
-def _refused(asked: Asked) -> dict[str, Any]:
-    return {**_asked(asked), "won": False, "refused": asked.refused}
-
-
 def _question(asked: Asked) -> dict[str, Any]:
-    before = {"before": asked.before.text} if asked.before else {}
-    return {**_asked(asked), "won": asked.won, "reply": _reply(asked), **before}
-
-
-def _asked(asked: Asked) -> dict[str, Any]:
     question = asked.question
+    expected = {"is": type(question.expectation).__name__, **asdict(question.expectation)}
+    replied: dict[str, Any] = {"refused": asked.refused}
+    if not asked.refused:
+        before = {"before": asked.before.text} if asked.before else {}
+        replied = {"reply": _reply(asked), **before}
     return {
         "kind": question.kind,
         "stage": question.stage,
         "query": question.query,
-        "expected": {
-            "is": type(question.expectation).__name__,
-            **asdict(question.expectation),
-        },
+        "expected": expected,
+        "won": asked.won,
+        **replied,
     }

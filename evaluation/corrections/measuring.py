@@ -25,6 +25,7 @@ from kgt.client import AsyncClient
 from kgt.v1 import personalization_pb2 as pb
 from server import assemble
 from server.settings import read_settings
+from server.stores.neo4j.connection import EMBEDDED
 
 _TIMEOUT_S = 600.0
 _PROGRESS_EVERY_S = 10.0
@@ -84,7 +85,7 @@ async def server_for(of: CaseSet, address: str) -> AsyncIterator[str]:
     if address:
         yield address
         return
-    settings = read_settings([])
+    settings = read_settings(["--store", EMBEDDED])
     with tempfile.TemporaryDirectory() as folder:
         of.build_base(Path(folder))
         model = await assemble.loaded_model(settings)

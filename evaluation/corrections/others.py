@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import cycle
 
 from evaluation.corrections.cases import Case, Question
 from evaluation.corrections.expectations import AsBefore
@@ -27,14 +28,13 @@ def with_other_subjects(cases: Sequence[Case], seed: int) -> list[Case]:
             spared[case.topic].append(case)
         else:
             corrected.append(case)
-    return [
-        _with_another(case, spared[case.topic][number % len(spared[case.topic])])
-        if spared[case.topic]
-        else case
-        for number, case in enumerate(corrected)
-    ]
+    turns = {topic: cycle(others) for topic, others in spared.items()}
+    return [_with_another(case, turns.get(case.topic)) for case in corrected]
 
 
-def _with_another(case: Case, other: Case) -> Case:
+def _with_another(case: Case, turns: Iterator[Case] | None) -> Case:
+    if turns is None:
+        return case
+    other = next(turns)
     question = Question("other subject as before", other.corrections[0].query, AsBefore())
     return replace(case, questions=(*case.questions, question))

@@ -86,7 +86,7 @@ async def play(caller: Caller, user: str, cases: Sequence[Case]) -> list[CaseRes
         await stages[Stage.UNDONE].ask(undone)
     await caller.erase(user)
     return [
-        CaseResult(case, user, edits, tuple(_asked(q, stages) for q in case.questions))
+        CaseResult(case, user, edits, _all_asked(case, stages))
         for case, edits in zip(cases, personalized, strict=True)
     ]
 
@@ -120,6 +120,10 @@ def _at(stage: Stage, questions: Sequence[Question]) -> list[Question]:
 
 def _is_asked_before(question: Question) -> bool:
     return question.expectation.needs_before or question.stage is Stage.BEFORE
+
+
+def _all_asked(case: Case, stages: dict[Stage, _Replies]) -> tuple[Asked, ...]:
+    return tuple(_asked(question, stages) for question in case.questions)
 
 
 def _asked(question: Question, stages: dict[Stage, _Replies]) -> Asked:

@@ -9,7 +9,6 @@ from pathlib import Path
 from server import assemble
 from server.rpc.serving import new_server
 from server.settings import Settings
-from server.stores.neo4j.connection import EMBEDDED
 from server.tuning.ports import LanguageModel
 
 
@@ -17,8 +16,8 @@ from server.tuning.ports import LanguageModel
 async def served(
     settings: Settings, folder: Path, language_model: LanguageModel
 ) -> AsyncIterator[str]:
-    """The address of a server over the embedded store in `folder`, until the block ends."""
-    settings = settings.model_copy(update={"data": folder, "store": EMBEDDED})
+    """The address of a server until the block ends. Its store, if embedded, is in `folder`."""
+    settings = settings.model_copy(update={"data": folder})
     vocabulary = await assemble.vocabulary(settings)
     store = await assemble.open_store(settings, vocabulary)
     server, probes = new_server(assemble.use_cases(settings, store, language_model, vocabulary))

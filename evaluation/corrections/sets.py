@@ -148,7 +148,7 @@ def _twice(row: Row) -> Case:
         Question("undone, the query as before", query, AsBefore(), Stage.UNDONE),
         Question("undone, the cloze as before", cloze, AsBefore(), Stage.UNDONE),
     )
-    corrections = (Correction(query, first), Correction(query, second, answer_before=first))
+    corrections = (Correction(query, first), Correction(query, second))
     return Case(row.text("id"), row.text("subject"), corrections, questions, topic=_relation(row))
 
 
