@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation import everyday, subjects
+from evaluation.corrections import command as corrections
 from server import assemble
 from server.errors import StartupError
 from server.lm.folders import cache_folder, default_model_folder
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_subjects(commands)
     _add_everyday(commands)
+    corrections.add_to(commands, DATA)
     _add_report(commands)
     return parser
 

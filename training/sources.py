@@ -56,6 +56,14 @@ def is_held_out(text: str, fraction: float = HELD_OUT_SUBJECTS) -> bool:
     return int.from_bytes(digest[:4], "big") < fraction * 2**32
 
 
+def in_unseen_half(subject: str) -> bool:
+    """Whether the corrections about `subject` are in the half that nothing is tuned on.
+
+    It says nothing about `is_held_out`: some subjects of either half are held out.
+    """
+    return is_held_out(f"half of the corrections: {subject}", 0.5)
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """A true (subject, object) pair of a ParaRel relation."""
