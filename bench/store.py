@@ -44,7 +44,7 @@ from server.stores.neo4j.store import Neo4jStore
 from server.stores.rules.erasures import erasure_bucket
 from server.stores.settings import login_from_environment
 from server.stores.sqlite import sql
-from server.stores.sqlite.base import BASE_FILE, BaseReader
+from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from server.tuning.ports import GraphStore, RequestRecord, Snapshot
 from testbed.bases import BaseTriple, build_base
@@ -150,9 +150,8 @@ async def measure(
     connection = Connection(login)
     await prepare_graph(connection)
     await _forget(connection)
-    reader = BaseReader(folder / BASE_FILE)
-    await load_base(connection, SqliteSource(reader), VOCABULARY, replace=True)
-    reader.close()
+    with contextlib.closing(SqliteSource(folder / BASE_FILE)) as source:
+        await load_base(connection, source, VOCABULARY, replace=True)
     async with (
         _closing(SqliteStore(folder, VOCABULARY)) as embedded,
         _closing(await Neo4jStore.open(login, VOCABULARY)) as graph,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,28 @@ _OVERLAYS = (
     "MATCH (n:User|Edit|PersonalConcept|Response|ErasedRequest|Erasures) DETACH DELETE n",
 )
 
+# The whole base in a fixed order. Ids are 1, 2, ... in the order of keys.
+_CONCEPTS = "SELECT key, text, retrievable FROM concepts WHERE id > ? ORDER BY id"
+_EDGES = """
+WITH mirrored AS (
+  SELECT head, relation, rank,
+    ROW_NUMBER() OVER (PARTITION BY e.tail, e.relation ORDER BY e.weight DESC, c.key) - 1
+      AS back_rank
+  FROM edges e JOIN concepts c ON c.id = e.head WHERE e.relation < 0 AND e.head <> e.tail
+)
+SELECT h.key, r.name, t.key, e.rank, m.back_rank, e.weight, s.dataset, s.license
+FROM edges e
+JOIN concepts h ON h.id = e.head
+JOIN relations r ON r.id = e.relation
+JOIN concepts t ON t.id = e.tail
+JOIN sources s ON s.id = e.source
+LEFT JOIN mirrored m ON m.head = e.head AND m.relation = e.relation AND m.rank = e.rank
+ORDER BY e.head, e.relation, e.rank LIMIT -1 OFFSET ?
+"""
+
 
 class SqliteSource:
-    """A base file of the embedded store as the source of a load.
+    """A base file of the embedded store as the source of a load. Close it after use.
 
     Its triples are merged, ranked and fingerprinted already. It has neither languages nor surface
     texts nor the number of merged lines, and one lane: it is for small bases.
@@ -31,20 +51,30 @@ class SqliteSource:
 
     lanes = 1
 
-    def __init__(self, reader: BaseReader) -> None:
-        self._reader = reader
-        self.counts = reader.counts()
+    def __init__(self, base: Path) -> None:
+        with contextlib.closing(BaseReader(base)) as reader:
+            self.counts = reader.counts()
+        self._connection = sqlite3.connect(
+            f"{base.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False
+        )
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
 
     def concepts(self, lane: int, start: int) -> Iterator[PlacedConcept]:
-        rows = self._reader.all_concepts(start)
-        for place, (key, text, retrievable) in enumerate(rows, start + 1):
+        for place, (key, text, retrievable) in enumerate(self._concepts(start), start + 1):
             yield PlacedConcept(place, uri_of(key), text, "en", retrievable)
 
     def edges(self, round: int, lane: int, start: int) -> Iterator[RankedEdge]:
-        places = {key: place for place, (key, _, _) in enumerate(self._reader.all_concepts(0), 1)}
-        for row in self._reader.all_edges(start):
+        places = {key: place for place, (key, _, _) in enumerate(self._concepts(0), 1)}
+        for row in self._connection.execute(_EDGES, (start,)):
             head, relation, tail = row[:3]
             yield RankedEdge(places[head], relation, places[tail], *row[3:])
+
+    def _concepts(self, start: int) -> Iterator[tuple[str, str, int]]:
+        """(key, text, retrievable triples) of the concepts from place `start` on, by key."""
+        yield from self._connection.execute(_CONCEPTS, (start,))
 
 
 async def fill(
@@ -57,10 +87,10 @@ async def fill(
     if not isinstance(base, Path):
         build_base(folder, base, vocabulary)
         base = folder / BASE_FILE
-    with contextlib.closing(BaseReader(base)) as reader:
+    with contextlib.closing(SqliteSource(base)) as source:
         async with Connection(login) as connection:
             await prepare_graph(connection)
-            return await load_base(connection, SqliteSource(reader), vocabulary, replace=True)
+            return await load_base(connection, source, vocabulary, replace=True)
 
 
 async def forget_users(login: Neo4jLogin) -> None:

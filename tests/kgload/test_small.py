@@ -18,7 +18,7 @@ from server.graph.triple import Triple
 from server.stores.sqlite.base import BASE_FILE, BaseReader
 from testbed import bases
 from tests.kgload.dumps import content
-from tests.kgload.reference import content_of
+from tests.kgload.reference import content_of, micro, row_digest
 
 VOCABULARY = Vocabulary.built_in()
 TEXTS = ["dog", "Dog", "pet", "hot", "cold", "naïve café", "犬", 'say "hi"', "o'brien's", "a;b--c"]
@@ -150,3 +150,16 @@ def test_a_build_that_fails_leaves_the_old_base(tmp_path: Path) -> None:
         build_base(tmp_path, failing(), VOCABULARY)  # type: ignore[arg-type]
     assert (tmp_path / BASE_FILE).read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == [BASE_FILE]
+
+
+def test_a_digest_is_the_md5_of_the_columns() -> None:
+    digest = bytes.fromhex("bf2adcc952eef76040dc85b937965876")  # printf 1,dog | md5sum
+    assert row_digest(1, "dog") == int.from_bytes(digest, "little")
+
+
+def test_a_weight_is_compared_in_millionths() -> None:
+    assert [micro(weight) for weight in (1.0, 0.1 + 0.2, 2.4999999)] == [
+        1_000_000,
+        300_000,
+        2_500_000,
+    ]

@@ -9,7 +9,6 @@ whatever order and by whichever loader they were loaded.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,20 +21,6 @@ class BaseCounts:
     edges: int
     fingerprint: str
     by_relation: Mapping[str, int]
-
-
-def row_digest(*columns: object) -> int:
-    """A row's share of the fingerprint: the MD5 of its columns as a number.
-
-    MD5 since DuckDB computes it too; nothing is kept secret by it.
-    """
-    text = ",".join(str(column) for column in columns)
-    return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest(), "little")
-
-
-def micro(weight: float) -> int:
-    """A weight in millionths, so that it does not matter how an engine prints floats."""
-    return math.floor(weight * 1e6 + 0.5)
 
 
 def base_fingerprint(concepts: int, edges: int) -> str:

@@ -238,20 +238,6 @@ class BaseReader:
         """(text, edges at both ends) of the concepts with the most edges. Reads the whole base."""
         return self._connection.execute(sql.LARGEST_HUBS, (count,)).fetchall()
 
-    def all_concepts(self, start: int) -> Iterator[tuple[str, str, int]]:
-        """(key, text, retrievable triples) of the concepts from place `start` on, by key."""
-        yield from self._connection.execute(sql.CONCEPTS_FROM, (start,))
-
-    def all_edges(
-        self, start: int
-    ) -> Iterator[tuple[str, str, str, int, int | None, float, str, str]]:
-        """The edges from place `start` on, in a fixed order.
-
-        Each is (head, relation, tail, rank, rank at the tail if symmetric, weight, dataset,
-        license).
-        """
-        yield from self._connection.execute(sql.EDGES_FROM, (start,))
-
     def counts(self) -> BaseCounts:
         relations = {name: edges for _, name, edges in self._connection.execute(sql.ALL_RELATIONS)}
         concepts = self._connection.execute(sql.COUNT_CONCEPTS).fetchone()[0]

@@ -168,25 +168,6 @@ SELECT c.text, SUM(ends.edges) AS edges FROM ends JOIN concepts c ON c.id = ends
 GROUP BY ends.concept ORDER BY edges DESC, c.key LIMIT ?
 """
 
-# The whole base in a fixed order, to be copied elsewhere. Ids are 1, 2, ... in the order of keys.
-CONCEPTS_FROM = "SELECT key, text, retrievable FROM concepts WHERE id > ? ORDER BY id"
-EDGES_FROM = """
-WITH mirrored AS (
-  SELECT head, relation, rank,
-    ROW_NUMBER() OVER (PARTITION BY e.tail, e.relation ORDER BY e.weight DESC, c.key) - 1
-      AS back_rank
-  FROM edges e JOIN concepts c ON c.id = e.head WHERE e.relation < 0 AND e.head <> e.tail
-)
-SELECT h.key, r.name, t.key, e.rank, m.back_rank, e.weight, s.dataset, s.license
-FROM edges e
-JOIN concepts h ON h.id = e.head
-JOIN relations r ON r.id = e.relation
-JOIN concepts t ON t.id = e.tail
-JOIN sources s ON s.id = e.source
-LEFT JOIN mirrored m ON m.head = e.head AND m.relation = e.relation AND m.rank = e.rank
-ORDER BY e.head, e.relation, e.rank LIMIT -1 OFFSET ?
-"""
-
 # The overlays.
 
 OVERLAY_SCHEMA = """

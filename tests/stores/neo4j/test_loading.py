@@ -15,7 +15,7 @@ from server.stores.neo4j.base import PlacedConcept, RankedEdge
 from server.stores.neo4j.connection import Connection, Neo4jLogin
 from server.stores.neo4j.loading import load_base
 from server.stores.neo4j.store import Neo4jStore
-from server.stores.sqlite.base import BASE_FILE, BaseReader
+from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import GraphStore
 from testbed.bases import BaseTriple, build_base
@@ -68,11 +68,11 @@ async def test_another_base_needs_replace_and_overlays_stay(
     await add(store, "ann", CARROTS)
     await remove(store, "ann", MEAT)
     counts = build_base(tmp_path / "other", OTHER, VOCABULARY)
-    reader = BaseReader(tmp_path / "other" / BASE_FILE)
+    source = SqliteSource(tmp_path / "other" / BASE_FILE)
     with pytest.raises(StoreUnusable, match="--replace"):
-        await load_base(connection, SqliteSource(reader), VOCABULARY)
-    await load_base(connection, SqliteSource(reader), VOCABULARY, replace=True)
-    reader.close()
+        await load_base(connection, source, VOCABULARY)
+    await load_base(connection, source, VOCABULARY, replace=True)
+    source.close()
     view = await store.neighborhood("ann", DOG, 9)
     assert tails(view, "Desires") == ["carrots", "bones"]
     assert (await store.find("ann", [MEAT]))[MEAT] == (False, Mark(Origin.REMOVED, Stamp(2, 0)))
@@ -91,8 +91,7 @@ async def test_a_stopped_load_goes_on_where_it_was(
 ) -> None:
     triples = [BaseTriple(t("dog", "HasA", f"part {n}"), float(n)) for n in range(50)]
     counts = build_base(tmp_path / "more", triples, VOCABULARY)
-    reader = BaseReader(tmp_path / "more" / BASE_FILE)
-    source = SqliteSource(reader)
+    source = SqliteSource(tmp_path / "more" / BASE_FILE)
     for failing_at in (0, 17, 23):
         with pytest.raises(OSError, match="the source broke"):
             broken = _BreakingSource(source, failing_at)
@@ -100,7 +99,7 @@ async def test_a_stopped_load_goes_on_where_it_was(
         with pytest.raises(BaseLoading):
             await store.health()
     loaded = await load_base(connection, source, VOCABULARY, batch=5)
-    reader.close()
+    source.close()
     assert loaded.resumed
     await store.health()
     assert store.base_fingerprint == counts.fingerprint
