@@ -13,7 +13,12 @@ from server.graph.neighborhood import Neighborhood
 from server.graph.triple import Stamp, Triple
 from server.tuning.algorithm import Problem, Removal, Solution, facts_of, margin, solve
 from server.tuning.facts import RetrievalRules, facts_for_answer
-from server.tuning.objective import MissingProbabilities, Probabilities, answer_probability
+from server.tuning.objective import (
+    MissingProbabilities,
+    Probabilities,
+    answer_probability,
+    comparable,
+)
 from tests.tuning.views import probabilities, view, z
 
 P_RELATIONS = {"Desires": 0.6, "AtLocation": 0.3, "IsA": 0.1, "HasA": 0.05}
@@ -219,16 +224,17 @@ def problems(draw: st.DrawFn) -> Problem:
 
 
 def favours_feedback(given_: Problem, view_: Neighborhood, added: tuple[Triple, ...]) -> bool:
-    """The stop condition, written out once more from its definition."""
+    """The stop condition, written out once more from its definition. A tie is not a lead."""
     triples = [
         v.triple for v in facts_for_answer(view_, given_.probabilities.relations, given_.retrieval)
     ]
     if not any(t in added for t in triples):
         return False
     rivals = {t.tail.text for t in triples} | {given_.answer_before or ""}
-    feedback = answer_probability("fish", triples, given_.probabilities)
+    feedback = comparable(answer_probability("fish", triples, given_.probabilities))
     return all(
-        feedback > answer_probability(r, triples, given_.probabilities) for r in rivals - {"fish"}
+        feedback > comparable(answer_probability(r, triples, given_.probabilities))
+        for r in rivals - {"fish"}
     )
 
 
