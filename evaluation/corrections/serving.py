@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import testbed.serving
 from server import assemble
-from server.rpc.serving import new_server
 from server.settings import Settings
 from server.tuning.ports import LanguageModel
 
@@ -20,12 +20,9 @@ async def served(
     settings = settings.model_copy(update={"data": folder})
     vocabulary = await assemble.vocabulary(settings)
     store = await assemble.open_store(settings, vocabulary)
-    server, probes = new_server(assemble.use_cases(settings, store, language_model, vocabulary))
-    port = server.add_insecure_port("127.0.0.1:0")
-    await probes.set(serving=True)
-    await server.start()
+    use_cases = assemble.use_cases(settings, store, language_model, vocabulary)
     try:
-        yield f"127.0.0.1:{port}"
+        async with testbed.serving.served(use_cases) as (address, _):
+            yield address
     finally:
-        await server.stop(None)
         await store.close()

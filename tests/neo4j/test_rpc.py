@@ -12,11 +12,11 @@ import pytest
 from kgt.client import AsyncClient
 from kgt.errors import InvalidArgument, NotFound, Unavailable
 from server import assemble
-from server.rpc.serving import new_server
 from server.settings import Settings
 from server.stores.neo4j.connection import Neo4jLogin
 from testbed.neo4j import Database
 from testbed.neo4j.graphs import fill, forget_users, run
+from testbed.serving import served
 from tests.fixed_model import FixedModel
 from tests.rpc.running import BASE, ENJOY, FEED, PHRASES, VOCABULARY, WHERE
 
@@ -39,15 +39,12 @@ async def service(neo4j_database: Database, tmp_path: Path) -> AsyncIterator[Ser
     }
     settings = Settings(**given)
     store = await assemble.open_store(settings, VOCABULARY)
-    server, probes = new_server(
-        assemble.use_cases(settings, store, FixedModel(PHRASES), VOCABULARY)
-    )
-    port = server.add_insecure_port("127.0.0.1:0")
-    await probes.set(serving=True)
-    await server.start()
-    async with AsyncClient(f"127.0.0.1:{port}", timeout_s=120) as client:
+    use_cases = assemble.use_cases(settings, store, FixedModel(PHRASES), VOCABULARY)
+    async with (
+        served(use_cases) as (address, _),
+        AsyncClient(address, timeout_s=120) as client,
+    ):
         yield Service(client, login)
-    await server.stop(None)
     await store.close()
     await forget_users(login)
 

@@ -14,11 +14,12 @@ from server import assemble
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
 from server.rpc.load import Load
-from server.rpc.serving import Probes, new_server
+from server.rpc.serving import Probes
 from server.settings import Settings
 from server.stores.sqlite.store import SqliteStore
 from server.writing.writes import Writes
 from testbed.bases import BaseTriple, build_base
+from testbed.serving import served
 from tests.fixed_model import FixedModel
 
 VOCABULARY = Vocabulary.built_in()
@@ -69,15 +70,13 @@ async def running(
     store = SqliteStore(folder, vocabulary)
     options: Any = settings
     use_cases = assemble.use_cases(Settings(**options), store, model, vocabulary)
-    server, probes = new_server(use_cases, load)
-    port = server.add_insecure_port("127.0.0.1:0")
-    await probes.set(serving=True)
-    await server.start()
     try:
-        async with AsyncClient(f"127.0.0.1:{port}", timeout_s=20) as client:
-            yield Running(client, f"127.0.0.1:{port}", store, model, probes, use_cases.writes)
+        async with (
+            served(use_cases, load) as (address, probes),
+            AsyncClient(address, timeout_s=20) as client,
+        ):
+            yield Running(client, address, store, model, probes, use_cases.writes)
     finally:
-        await server.stop(None)
         await store.close()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable
 from typing import Any, cast
 
 import grpc
@@ -26,6 +25,7 @@ from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
 from server import errors
 from server.rpc.statuses import STATUS_OF, status_of
+from tests.rpc.raw import until
 from tests.rpc.running import ENJOY, Running
 
 
@@ -273,12 +273,3 @@ async def test_the_log_has_methods_and_statuses_and_never_what_users_wrote(
 
 def service_turns(service: Running) -> dict[str, Any]:
     return dict(service.writes._turns._locks)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Let others run until `condition` holds."""
-    for _ in range(5000):
-        if condition():
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError("it never happened")
