@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from evaluation.corrections.reading import json_lines
 from kgload.small import BaseTriple, build_base
 from server.errors import SubjectNotFound
 from server.graph.concept import concept_key, strip_determiners
@@ -136,13 +137,7 @@ def read_counterfact(folder: Path) -> list[Asked]:
     The file may have CounterFact's public form or the model editors'.
     """
     path = _path(folder, *COUNTERFACT)
-    text = path.read_text(encoding="utf-8")
-    rows = (
-        json.loads(text)
-        if text.lstrip().startswith("[")
-        else [json.loads(line) for line in text.splitlines()]
-    )
-    return [_counterfact_case(row) for row in rows]
+    return [_counterfact_case(json.loads(line)) for line in json_lines(path) if line]
 
 
 def _counterfact_case(row: Mapping[str, Any]) -> Asked:

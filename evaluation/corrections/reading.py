@@ -100,7 +100,7 @@ def read_lines(path: Path, origin: str, parse: Callable[[Row], Case | None]) -> 
     cases: list[Case] = []
     malformed: list[str] = []
     left_out = 0
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(json_lines(path), 1):
         if not line.strip():
             continue
         try:
@@ -115,10 +115,10 @@ def read_lines(path: Path, origin: str, parse: Callable[[Row], Case | None]) -> 
     return Reading(tuple(cases), tuple(malformed), left_out)
 
 
-def _lines(path: Path) -> list[str]:
+def json_lines(path: Path) -> list[str]:
     """The lines of a file, or the elements of a JSON array."""
     text = path.read_text(encoding="utf-8")
-    if text.startswith("["):
+    if text.lstrip().startswith("["):
         return [json.dumps(element) for element in json.loads(text)]
     return text.split("\n")  # splitlines would also split at signs that JSON leaves as they are
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +13,7 @@ from server.graph.triple import verbalize
 from server.tuning.cost import Cost, CostMeter
 from server.tuning.facts import RetrievalRules, facts_for_answer, retrievable_view
 from server.tuning.memory import Memories
-from server.tuning.objective import Probabilities, answer_probability, retrieval_probability
+from server.tuning.objective import Probabilities, answer_probability, ln, retrieval_probability
 from server.tuning.ports import GenerateRequest, GraphStore, LanguageModel, Normalization
 from server.tuning.scoring import Scorer
 from server.tuning.subject.choice import Match, SubjectChoice, find_subject
@@ -242,11 +241,11 @@ async def _weighed(
         return ()
     if not found.facts:
         plain = await scorer.plain(texts)
-        return tuple((text, _log(p)) for text, p in zip(texts, plain, strict=True))
+        return tuple((text, ln(p)) for text, p in zip(texts, plain, strict=True))
     triples = [v.triple for v in found.facts]
     reasoning = await scorer.reasoning(dict.fromkeys(triples, texts))
     known = found.probabilities.with_reasoning(reasoning)
-    return tuple((text, _log(answer_probability(text, triples, known))) for text in texts)
+    return tuple((text, ln(answer_probability(text, triples, known))) for text in texts)
 
 
 class _Stripper:
@@ -263,7 +262,3 @@ class _Stripper:
         ready = text.rstrip()
         self._held = text[len(ready) :]
         return ready
-
-
-def _log(p: float) -> float:
-    return math.log(p) if p > 0 else -math.inf

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +10,7 @@ from server.graph.edit import Change, Edit, EditKind
 from server.graph.marks import changes_to
 from server.graph.relation import Vocabulary
 from server.graph.triple import Origin, Triple, canonical
+from server.tuning.edits import next_edit
 from server.tuning.ports import GraphStore, Snapshot
 
 
@@ -102,7 +101,7 @@ class Historian:
         ]
         found = await self._store.find(command.user, [triple for triple, _ in wanted])
         changes = changes_to(wanted, found, snapshot.revision + 1)
-        return EditFactsOutcome(_edit(snapshot, EditKind.FACTS, changes))
+        return EditFactsOutcome(next_edit(snapshot, EditKind.FACTS, changes))
 
     async def propose_revert(self, command: RevertCommand, snapshot: Snapshot) -> Reverted:
         """Restore the state that each of the edit's triples had before it, including its age.
@@ -125,7 +124,7 @@ class Historian:
             for change in reversed(edit.changes)
             if change.triple not in left_out
         )
-        revert = _edit(snapshot, EditKind.REVERT, changes, reverts=edit.id)
+        revert = next_edit(snapshot, EditKind.REVERT, changes, reverts=edit.id)
         return Reverted(revert, tuple(skipped))
 
     async def _conflicts(self, user: str, edit: Edit, reverted: Container[str]) -> list[Skipped]:
@@ -169,16 +168,3 @@ def _ids_by_triple(
         for triple in dict.fromkeys(triples_of(edit)):
             ids.setdefault(triple, []).append(edit.id)
     return ids
-
-
-def _edit(
-    snapshot: Snapshot, kind: EditKind, changes: tuple[Change, ...], reverts: str | None = None
-) -> Edit:
-    return Edit(
-        id=uuid.uuid4().hex if changes else "",
-        revision=snapshot.revision + (1 if changes else 0),
-        kind=kind,
-        time_ms=time.time_ns() // 1_000_000,
-        changes=changes,
-        reverts=reverts,
-    )

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import time
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ from server.graph.edit import Edit, EditKind
 from server.graph.marks import Found, changes_to
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Triple
+from server.tuning.edits import new_edit_id, next_edit, now_ms
 from server.tuning.export_format import Export, export_lines, parse_export
 from server.tuning.ports import GraphStore, Snapshot
 
@@ -94,7 +93,7 @@ class Courier:
         wanted = await self._on_thread(export.by_age)
         found = await self._found(command.user, [triple for triple, _ in wanted])
         net = await self._on_thread(net_edits, wanted, found, snapshot)
-        last = net[-1] if net else _no_edit(snapshot)
+        last = net[-1] if net else next_edit(snapshot, EditKind.IMPORT, ())
         return Imported(count, last.revision, net, last)
 
     async def _on_thread(
@@ -123,19 +122,11 @@ def net_edits(
     """
     origins = {triple: mark.origin for triple, mark in wanted}
     changing = [change.triple for change in changes_to(origins.items(), found, 1)]
-    now = _now_ms()
+    now = now_ms()
     edits: list[Edit] = []
     for start in range(0, len(changing), MAX_CHANGES):
         revision = snapshot.revision + len(edits) + 1
         part = [(triple, origins[triple]) for triple in changing[start : start + MAX_CHANGES]]
         changes = changes_to(part, found, revision)
-        edits.append(Edit(uuid.uuid4().hex, revision, EditKind.IMPORT, now, changes))
+        edits.append(Edit(new_edit_id(), revision, EditKind.IMPORT, now, changes))
     return tuple(edits)
-
-
-def _no_edit(snapshot: Snapshot) -> Edit:
-    return Edit("", snapshot.revision, EditKind.IMPORT, _now_ms(), ())
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -81,10 +81,10 @@ def _insert_edit(
     session.execute(sql.INSERT_EDIT, user, *about, *response, body)
     session.execute_many(sql.INSERT_TOUCH, [(user, *row) for row in rows.touches(edit)])
     for change in edit.changes:
-        session.execute(sql.DROP_MARK, user, *rows.keys(change.triple))
+        columns = rows.columns(change.triple)
+        session.execute(sql.DROP_MARK, user, *columns[:3])  # its keys
         if change.after is not None:
-            mark = rows.mark_columns(change.after)
-            session.execute(sql.PUT_MARK, user, *rows.columns(change.triple), *mark)
+            session.execute(sql.PUT_MARK, user, *columns, *rows.mark_columns(change.after))
 
 
 def _response_columns(request: RequestRecord) -> tuple[str, str, bytes]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
-import uuid
 from dataclasses import replace
 
 from server.graph.characters import printable
@@ -12,6 +10,7 @@ from server.graph.edit import Account, Change, Edit, EditKind, StopReason, Tripl
 from server.graph.marks import changes_to
 from server.graph.triple import Origin, Triple, canonical
 from server.tuning.algorithm import Problem, Solution, Stopping, facts_of
+from server.tuning.edits import new_edit_id, next_edit, now_ms
 from server.tuning.objective import answer_probability, ln, loss, retrieval_probability
 from server.tuning.personalize.inquiry import Inquiry
 from server.tuning.personalize.outcome import PersonalizeOutcome
@@ -35,7 +34,7 @@ def unchanged(inquiry: Inquiry, snapshot: Snapshot, answer: str) -> PersonalizeO
         answer_before=printable(answer),
         answer_after=printable(answer),
     )
-    edit = Edit("", snapshot.revision, EditKind.PERSONALIZE, _now_ms(), (), account)
+    edit = next_edit(snapshot, EditKind.PERSONALIZE, (), account=account)
     return _outcome(inquiry, edit, account)
 
 
@@ -47,10 +46,10 @@ async def changed(inquiry: Inquiry, snapshot: Snapshot, decided: Decided) -> Per
     solution, known, feedback = decided.solution, problem.probabilities, problem.feedback
     account = _account(inquiry, decided)
     edit = Edit(
-        id=uuid.uuid4().hex,
+        id=new_edit_id(),
         revision=snapshot.revision + 1,
         kind=EditKind.PERSONALIZE,
-        time_ms=_now_ms(),
+        time_ms=now_ms(),
         changes=await _changes(inquiry, snapshot, decided),
         account=account,
         relied_on=_relied_on(inquiry, decided),
@@ -165,7 +164,3 @@ def _outcome(inquiry: Inquiry, edit: Edit, account: Account) -> PersonalizeOutco
         cost=inquiry.cost(),
         preview=inquiry.correction.command.preview,
     )
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
