@@ -129,7 +129,7 @@ class GrowingText:
             return self._give(min(found))
         held = self._longest - 1
         whole = self._text.rstrip(_INCOMPLETE)
-        return self._give(min(len(whole), len(self._text) - held))
+        return self._give(max(self._given, min(len(whole), len(self._text) - held)))
 
     def rest(self) -> str:
         """The characters that were held back, once there are no more tokens."""

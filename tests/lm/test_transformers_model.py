@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -14,8 +16,9 @@ from server.lm.decoding import GrowingText
 from server.lm.loading import LoadedModel
 from server.lm.tokens import Tokenizer
 from server.lm.transformers_model import TransformersModel
-from server.tuning.ports import Branch, GenerateRequest, LanguageModel
-from tests.conformance.language_model import LanguageModelConformance, whole
+from server.tuning.ports import Branch, GenerateRequest, Key, LanguageModel
+from server.tuning.templates import retrieval_prompt, root_prompt
+from tests.conformance.language_model import LanguageModelConformance, assert_same, whole
 from tests.lm.tiny_models import BEGIN
 
 
@@ -85,6 +88,77 @@ def test_packed_equals_naive(
             assert found.total == pytest.approx(total, abs=1e-4)
 
 
+# Keys
+
+
+def naive_key(loaded: LoadedModel, prompt: str) -> Key:
+    """The state of one text in a pass of its own, centred and of length 1."""
+    ids = loaded.tokenizer(prompt).input_ids or [Tokenizer(loaded.tokenizer, 9)._stand_in()]
+    model: Any = loaded.model
+    layers = model.model.layers if hasattr(model, "model") else model.transformer.h
+    caught: list[torch.Tensor] = []
+    hook = layers[loaded.keys.layer - 1].register_forward_hook(
+        lambda _module, _given, out: caught.append(out[0] if isinstance(out, tuple) else out)
+    )
+    try:
+        with torch.inference_mode():
+            model(input_ids=torch.tensor([ids]))
+    finally:
+        hook.remove()
+    state: Key = caught[0].reshape(len(ids), -1)[-1].numpy() - loaded.keys.centre
+    return state / float(np.linalg.norm(state))
+
+
+keyed_branches = st.lists(
+    st.builds(
+        Branch,
+        st.one_of(texts, st.sampled_from(["", "To answer", "To answer the"])),
+        st.lists(continuations, max_size=3).map(tuple),
+        keyed=st.booleans(),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@pytest.mark.parametrize(
+    ("token_budget", "block_tokens"), [(1, 64), (40, 3), (4096, 5), (4096, 64)]
+)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(asked=keyed_branches)
+def test_a_key_is_the_same_however_the_pass_is_cut(
+    loaded: LoadedModel, token_budget: int, block_tokens: int, asked: list[Branch]
+) -> None:
+    model = TransformersModel(loaded, token_budget=token_budget, block_tokens=block_tokens)
+    try:
+        scores = asyncio.run(model.score(asked))
+    finally:
+        model.close()
+    for branch, row, key in zip(asked, scores.logprobs, scores.keys, strict=True):
+        assert (key is not None) == branch.keyed
+        if key is not None:
+            assert_same(key, naive_key(loaded, branch.prompt))
+        for continuation, found in zip(branch.continuations, row, strict=True):
+            assert found.total == pytest.approx(
+                naive(loaded, branch.prompt, continuation)[0], abs=1e-4
+            )
+
+
+async def test_a_querys_key_costs_no_token_next_to_its_relations(loaded: LoadedModel) -> None:
+    """Its prompt is the beginning of the relations'."""
+    model = TransformersModel(loaded)
+    relations = Branch(retrieval_prompt("What does a dog enjoy?", "dog"), (" likes", " has a"))
+    key = Branch(root_prompt("What does a dog enjoy?"), (), keyed=True)
+    without = (await model.score([relations])).cost
+    assert (await model.score([relations, key])).cost == without
+    model.close()
+
+
+# What is read
+
+
 async def test_shared_beginnings_are_read_once(model: TransformersModel) -> None:
     one = (await model.score([Branch("the quick brown fox", (" jumps",))])).cost.tokens_read
     two = (
@@ -126,6 +200,16 @@ def test_a_character_of_several_tokens_comes_whole(loaded: LoadedModel) -> None:
     assert len(tokens) > 3
     text = GrowingText(loaded.tokenizer, ())
     assert [piece for token in tokens if (piece := text.feed(token))] == ["a", "鯨", "b"]
+
+
+def test_a_stop_text_longer_than_the_text_repeats_nothing(loaded: LoadedModel) -> None:
+    tokens = loaded.tokenizer("yellow Saab", add_special_tokens=False).input_ids
+    text = GrowingText(loaded.tokenizer, ("a stop text that never comes",))
+    pieces = [text.feed(token) for token in tokens]
+    assert "".join([*pieces, text.rest()]) == "yellow Saab"
+    text = GrowingText(loaded.tokenizer, ("longest",))
+    pieces = [text.feed(token) for token in tokens]
+    assert "".join([*pieces, text.rest()]) == "yellow Saab"
 
 
 async def test_a_seed_repeats_a_draw_and_another_draws_anew(model: TransformersModel) -> None:
