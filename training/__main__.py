@@ -30,6 +30,7 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train the adapter (about an hour on 2 cores)")
     train.set_defaults(run=_train)
     train.add_argument("--examples", type=int, default=None, help="number of generated examples")
+    train.add_argument("--start", type=Path, help="folder of an adapter to go on from")
     train.add_argument("--out", type=Path, default=ADAPTER, help="folder of the adapter")
     train.add_argument(
         "--base-texts",
@@ -50,14 +51,17 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(arguments: argparse.Namespace) -> None:
+    from training.alike import Alike
     from training.examples import ExampleMaker
     from training.sources import Sources
-    from training.train import Recipe, train
+    from training.train import Material, Recipe, train
 
     recipe = Recipe(examples=arguments.examples) if arguments.examples else Recipe()
-    maker = ExampleMaker(Sources(arguments.data), Vocabulary.built_in(), recipe.seed)
-    examples = list(maker.examples(recipe.examples))
-    train(examples, arguments.model, arguments.out, recipe, arguments.base_texts)
+    sources, vocabulary = Sources(arguments.data), Vocabulary.built_in()
+    maker = ExampleMaker(sources, vocabulary, recipe.seed)
+    alike = Alike(sources, vocabulary, recipe.seed + 1)
+    material = Material(list(maker.examples(recipe.examples)), alike.batches(recipe.key_texts))
+    train(material, arguments.model, arguments.out, recipe, arguments.base_texts, arguments.start)
 
 
 if __name__ == "__main__":

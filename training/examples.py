@@ -1,7 +1,8 @@
-"""Makes training examples of the three templates from questions, reproducibly for a seed.
+"""Makes training examples of the templates from questions, reproducibly for a seed.
 
 From one question an example of each template can be made: the reasoning template (facts, then the
-answer), the retrieval template (the relation's phrase) and the extraction template (K phrases).
+answer), the retrieval template (the relation's phrase), its root (the subject) and the extraction
+template (K phrases). The learning template's examples come from sentences.
 
 Facts are listed in order of precedence, and the first one that answers wins: a user's own fact
 comes before a stale one.
@@ -10,14 +11,26 @@ comes before a stale one.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from server.graph.relation import Vocabulary
-from server.tuning.templates import SEPARATOR, extraction_prompt, reasoning_prompt, retrieval_prompt
-from training.questions import Question, Questions, Unseen
+from server.tuning.templates import (
+    SEPARATOR,
+    extraction_prompt,
+    learning_prompt,
+    reasoning_prompt,
+    retrieval_prompt,
+    root_prompt,
+)
+from training.kinds import filled, filled_head
+from training.messages import Message, read_messages
+from training.parts import Unseen
+from training.question import Question
+from training.questions import Questions
 from training.sources import Sources
+from training.wordings import restyled
 
 _RIVALS = (0, 0, 1, 1, 2, 3)
 """How many rivals an example has, each as likely as the others."""
@@ -32,10 +45,12 @@ class Example:
     `target` starts with a space. With `closes`, the end-of-text token comes after it.
     """
 
-    kind: Literal["reasoning", "retrieval", "extraction", "plain"]
+    kind: Literal["reasoning", "retrieval", "extraction", "subject", "learning", "plain"]
     prompt: str
     target: str
     closes: bool = True
+    answered_plainly: str = ""
+    """The query without facts, if the target is to be what the model says to it."""
 
 
 class ExampleMaker:
@@ -48,6 +63,7 @@ class ExampleMaker:
         self._rng = random.Random(seed)
         self.questions = Questions(sources, vocabulary, self._rng, unseen)
         """Draws from the same generator as the examples."""
+        self._messages = read_messages()
 
     def examples(self, count: int) -> Iterator[Example]:
         """Make `count` examples, in the proportions that training uses."""
@@ -77,34 +93,80 @@ class ExampleMaker:
 
     def _example(self) -> Example:
         draw = self._rng.random()
+        if draw < 0.10:
+            return self._learning()
+        if draw < 0.13:
+            return self._plain()
+        if draw < 0.17:
+            return self._several()
+        if draw < 0.52:
+            return self._confirming()
         question = self.questions.draw()
-        if draw < 0.54:
+        if draw < 0.70:
             return self._reasoning(question)
-        if draw < 0.82:
+        if draw < 0.78:
+            return self._declining(question)
+        if draw < 0.90:
             return self._retrieval(question)
-        if draw < 0.94:
-            return self._extraction(question)
-        return self._plain()
+        if draw < 0.93:
+            return self._subject(question)
+        return self._extraction(question)
 
     def _reasoning(self, question: Question) -> Example:
-        """The reasoning template with one right fact among 0 to 20 others.
+        """The reasoning template with one right fact among 0 to 20 others."""
+        others = self._how_many_others()
+        facts = self.facts(question, others=others, rivals=self._rng.choice(_RIVALS))
+        return Example("reasoning", reasoning_prompt(question.query, facts), f" {question.answer}")
 
-        A few have only facts that do not answer, so that the true answer follows.
+    def _declining(self, question: Question) -> Example:
+        """The reasoning template with facts none of which answers.
+
+        The true answer follows where it is known, else what the model says without the facts.
         """
-        draw = self._rng.random()
-        if draw < 0.08 and question.truth is not None and question.others:
-            facts = list(question.others[: self._rng.randint(1, 5)])
-            answer = question.truth
-        else:
-            others = self._how_many_others()
-            facts = self.facts(question, others=others, rivals=self._rng.choice(_RIVALS))
-            answer = question.answer
-        return Example("reasoning", reasoning_prompt(question.query, facts), f" {answer}")
+        facts = list(question.others)
+        self._rng.shuffle(facts)
+        facts = facts[: self._rng.randint(1, 4)]
+        if not facts:
+            return self._reasoning(question)
+        prompt = reasoning_prompt(question.query, facts)
+        if question.truth is not None and self._rng.random() < 0.4:
+            return Example("reasoning", prompt, f" {question.truth}")
+        return Example("reasoning", prompt, "", answered_plainly=question.query)
+
+    def _confirming(self) -> Example:
+        """The reasoning template with the fact of one kind: does it answer?
+
+        It does for the kind's own wordings, and not for its near misses. Mostly it stands alone, as
+        in P(a|q,z).
+        """
+        near = self.questions.of_kinds.near_or_own()
+        facts = [near.fact]
+        if self._rng.random() < 0.3:
+            facts += near.others[: self._rng.randint(1, 3)]
+            self._rng.shuffle(facts)
+        prompt = reasoning_prompt(restyled(near.query, self._rng), facts)
+        if near.answer is not None:
+            return Example("reasoning", prompt, f" {near.answer}")
+        return Example("reasoning", prompt, "", answered_plainly=near.query)
+
+    def _several(self) -> Example:
+        """The reasoning template with several facts that all answer: all of them are named."""
+        kind, subject, values = self.questions.of_kinds.several()
+        head = filled_head(kind, subject)
+        facts = [f"{head} {kind.relation} {value}" for value in values]
+        facts += self.questions.of_kinds.others_of(kind, subject)[: self._rng.choice((0, 0, 1, 2))]
+        query = filled(self._rng.choice(kind.asked), subject)
+        return Example("reasoning", reasoning_prompt(query, facts), f" {listed(values)}")
 
     def _retrieval(self, question: Question) -> Example:
         """The retrieval template and the phrase of the relation that answers."""
         prompt = retrieval_prompt(question.query, question.subject)
         return Example("retrieval", prompt, f" {question.phrase}", closes=False)
+
+    def _subject(self, question: Question) -> Example:
+        """The root of the retrieval template and the subject."""
+        subject = question.said or question.subject
+        return Example("subject", root_prompt(question.query), f" {subject}", closes=False)
 
     def _extraction(self, question: Question) -> Example:
         """The extraction template and K phrases, the right one first."""
@@ -114,6 +176,25 @@ class ExampleMaker:
             question.query, question.answer, question.subject, question.answer, k
         )
         return Example("extraction", prompt, " " + f" {SEPARATOR} ".join(phrases))
+
+    def _learning(self) -> Example:
+        """The learning template and the facts of a message."""
+        message = self._message()
+        facts = f" {SEPARATOR} ".join(message.facts) or "none"
+        return Example("learning", learning_prompt(message.text, message.context), f" {facts}")
+
+    def _message(self) -> Message:
+        """A message that was written as one, or one to three sentences that state facts."""
+        if self._rng.random() < 0.35:
+            return self._rng.choice(self._messages)
+        sentences, facts = [], []
+        for _ in range(self._rng.choice((1, 1, 1, 2, 2, 3))):
+            kind, subject = self.questions.of_kinds.stated()
+            answer = self._rng.choice(kind.answers)
+            sentence = self._rng.choice(kind.statements).replace("{a}", answer)
+            sentences.append(filled(sentence, subject))
+            facts.append(f"+ {filled_head(kind, subject)} | {kind.relation} | {answer}")
+        return Message(" ".join(sentences), tuple(facts))
 
     def _plain(self) -> Example:
         """A true sentence or question without facts, so that the model keeps what it knew."""
@@ -132,3 +213,9 @@ class ExampleMaker:
         if draw < 0.93:
             return self._rng.randint(3, 7)
         return self._rng.randint(8, 19)
+
+
+def listed(values: Sequence[str]) -> str:
+    """The values as people list them: "Noor, Emil and Tove"."""
+    *first, last = values
+    return f"{', '.join(first)} and {last}" if first else last

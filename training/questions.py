@@ -1,19 +1,24 @@
 """Draws questions that a user could ask, each with its answer and what surrounds it.
 
-A question comes from one of four sources: everyday wordings written for this project, ConceptNet,
-ParaRel and CounterFact.
+A question comes from one of five sources: the kinds and the everyday wordings, both written for
+this project, ConceptNet, ParaRel and CounterFact.
 """
 
 from __future__ import annotations
 
 import random
+import re
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from server.graph.relation import Vocabulary
-from training.sources import HELD_OUT_RELATIONS, CounterFactCase, Pair, Sources, is_held_out
+from training.kind_questions import KindQuestions
+from training.kinds import plain
+from training.parts import Part, Unseen
+from training.question import Question
+from training.sources import HELD_OUT_RELATIONS, CounterFactCase, Pair, Sources
 from training.surroundings import Surroundings
 from training.wordings import (
     fill,
@@ -24,54 +29,16 @@ from training.wordings import (
     with_determiner,
 )
 
-Unseen = Literal["nothing", "subjects", "wordings", "relations"]
-"""Which part of the data a question may come from: "nothing" is the training part."""
-
 _COUNTERFACTUAL = 0.7
 """So many of ConceptNet's questions are answered with another head's value."""
 _COMMON_VERB = 3
 """Heads that must start with a word before it counts as a verb."""
 _MOST_WEIGHT = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """One thing that a user could ask, and what surrounds it in the graph."""
-
-    query: str
-    paraphrase: str
-    subject: str
-    phrase: str
-    answer: str
-    truth: str | None
-    """The answer that holds without any personal fact, where it is known."""
-    others: tuple[str, ...]
-    """Verbalised facts about the subject that do not answer the query."""
-    rivals: tuple[str, ...]
-    """Other answers that the same relation could give."""
-    related: tuple[str, ...]
-    """Phrases of relations that one could also name, nearest first."""
-
-    def fact(self, value: str, phrase: str | None = None) -> str:
-        """The verbalised fact that the subject has this value."""
-        return f"{self.subject} {phrase or self.phrase} {value}"
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """The part of the data that questions are drawn from, by what the adapter has not seen."""
-
-    unseen: Unseen
-
-    def has_subject(self, subject: str) -> bool:
-        return is_held_out(subject) == (self.unseen == "subjects")
-
-    def has_relation(self, relation: str) -> bool:
-        return (relation in HELD_OUT_RELATIONS) == (self.unseen == "relations")
-
-    def has_wording(self, held_out: Sequence[str]) -> bool:
-        """Whether a relation with these held-out forms is asked about."""
-        return self.unseen != "wordings" or bool(held_out)
+_TRAINED = (0.35, 0.60, 0.80, 0.90, 1.0)
+"""Up to which draw a question comes from the kinds, from the everyday wordings, ConceptNet, ParaRel
+and CounterFact."""
+_WITHOUT_KINDS = (0.0, 0.45, 0.75, 0.87, 1.0)
+"""The same where no question comes from the kinds."""
 
 
 class Questions:
@@ -90,20 +57,29 @@ class Questions:
         self._heads = self._weighted_heads()
         self._pairs = {relation: self._allowed_pairs(relation) for relation in sources.pairs}
         self._cases = [case for case in sources.counterfact if self._is_allowed(case)]
+        self.of_kinds = KindQuestions(self._part, rng, _trained_on(sources, vocabulary))
+        """Draws from the kinds, which have more than questions."""
 
     def draw(self) -> Question:
-        """A question from one of the four sources, most often an everyday one."""
+        """A question from one of the five sources, most often of one of the kinds."""
+        return self._drawn(_TRAINED)
+
+    def draw_without_kinds(self) -> Question:
+        """A question from one of the other four sources, most often an everyday one."""
+        return self._drawn(_WITHOUT_KINDS)
+
+    def draw_of_kinds(self) -> Question:
+        """A question of one of the kinds."""
+        return self._restyled(self.of_kinds.draw())
+
+    def _drawn(self, up_to: Sequence[float]) -> Question:
         draw = self._rng.random()
         if self._part.unseen == "wordings":
-            draw *= 0.75  # all of ParaRel's and CounterFact's wordings are trained on
-        if draw < 0.45:
-            question = self.everyday()
-        elif draw < 0.75:
-            question = self.conceptnet()
-        elif draw < 0.87:
-            question = self.pararel()
-        else:
-            question = self.counterfact()
+            draw *= up_to[2]  # all of ParaRel's and CounterFact's wordings are trained on
+        reference = (self.everyday, self.conceptnet, self.pararel, self.counterfact)
+        return self._restyled((self.of_kinds.draw, *reference)[bisect_right(up_to, draw)]())
+
+    def _restyled(self, question: Question) -> Question:
         return replace(question, query=restyled(question.query, self._rng))
 
     def everyday(self) -> Question:
@@ -171,7 +147,7 @@ class Questions:
     def pararel(self) -> Question:
         """What an encyclopaedia answers, with another object in place of the true one."""
         pair = self._pair()
-        forms = self._pararel_forms(pair.relation)
+        forms = _pararel_forms(self._sources, pair.relation)
         query, paraphrase = self._rng.choice(forms), self._rng.choice(forms)
         return self._encyclopaedic(
             pair.relation,
@@ -184,7 +160,7 @@ class Questions:
     def pararel_truth(self) -> tuple[str, str]:
         """A cloze and its true object."""
         pair = self._pair()
-        form = self._rng.choice(self._pararel_forms(pair.relation))
+        form = self._rng.choice(_pararel_forms(self._sources, pair.relation))
         return form.replace("{X}", pair.subject), pair.object
 
     def counterfact(self) -> Question:
@@ -230,15 +206,10 @@ class Questions:
         return two_of(forms, self._rng)
 
     def _conceptnet_forms(self, head: str, relation: str) -> tuple[Sequence[str], Sequence[str]]:
-        """The forms for this head, and the held-out ones."""
         entry = self._sources.wordings["conceptnet"][relation]
         nouns, verbs = entry.get("nouns", ()), entry.get("verbs", ())
         is_action = verbs and (not nouns or starts_with_verb(head, self._verbs))
         return verbs if is_action else nouns, entry.get("held_out", ())
-
-    def _pararel_forms(self, relation: str) -> list[str]:
-        own = self._sources.wordings["pararel"][relation]["forms"]
-        return [*self._sources.patterns.get(relation, ()), *own]
 
     # What is drawn from
 
@@ -289,3 +260,26 @@ def _tails_by_relation(sources: Sources) -> dict[str, list[str]]:
         for relation, values in facts.items():
             tails.setdefault(relation, []).extend(values)
     return tails
+
+
+def _trained_on(sources: Sources, vocabulary: Vocabulary) -> set[str]:
+    """The phrases and the plain forms that are trained on, apart from those of the kinds."""
+    phrases, forms = set(), []
+    for relation, entry in sources.wordings["conceptnet"].items():
+        if relation not in HELD_OUT_RELATIONS:
+            phrases.add(vocabulary.phrase(relation))
+            forms += [*entry.get("nouns", ()), *entry.get("verbs", ())]
+    for intent in sources.everyday:
+        if intent.relation not in HELD_OUT_RELATIONS:
+            phrases.add(vocabulary.phrase(intent.relation))
+            forms += intent.forms
+    for relation, entry in sources.wordings["pararel"].items():
+        if relation not in HELD_OUT_RELATIONS:
+            phrases.add(entry["phrase"])
+            forms += _pararel_forms(sources, relation)
+    return phrases | {plain(re.sub(r"\{[sX]\}", "{S}", form)) for form in forms}
+
+
+def _pararel_forms(sources: Sources, relation: str) -> list[str]:
+    own = sources.wordings["pararel"][relation]["forms"]
+    return [*sources.patterns.get(relation, ()), *own]

@@ -115,7 +115,7 @@ class Sources:
         with (HERE / "lists.toml").open("rb") as file:
             self.lists: dict[str, Any] = tomllib.load(file)
 
-    def _open(self, name: str, origin: str) -> Path:
+    def file(self, name: str, origin: str) -> Path:
         path = self.folder / name
         if not path.exists():
             raise DataMissing(path, origin)
@@ -127,7 +127,7 @@ class Sources:
 
         Only texts of one to five plain words are kept.
         """
-        path = self._open("conceptnet100k.tsv", "Li et al. 2016, conceptnet train100k")
+        path = self.file("conceptnet100k.tsv", "Li et al. 2016, conceptnet train100k")
         graph: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for line in path.read_text().splitlines():
             relation, head, tail = line.split("\t")[:3]
@@ -141,7 +141,7 @@ class Sources:
     @cached_property
     def pairs(self) -> dict[str, list[Pair]]:
         """ParaRel's pairs by relation."""
-        path = self._open(
+        path = self.file(
             "pararel/query_pairs.json", "Elazar et al. 2021 (ParaRel), pairs of Dai et al. 2022"
         )
         pairs = {}
@@ -153,7 +153,7 @@ class Sources:
     @cached_property
     def patterns(self) -> dict[str, list[str]]:
         """Cloze forms by ParaRel relation, with {X} for the subject and the object left out."""
-        folder = self._open("pararel/patterns", "Elazar et al. 2021 (ParaRel), patterns")
+        folder = self.file("pararel/patterns", "Elazar et al. 2021 (ParaRel), patterns")
         patterns = {}
         for path in sorted(folder.glob("P*.jsonl")):
             if path.stem in self.wordings["pararel"]:
@@ -164,7 +164,7 @@ class Sources:
     @cached_property
     def counterfact(self) -> list[CounterFactCase]:
         """The CounterFact cases whose prompt tells their relation."""
-        path = self._open("counterfact.jsonl", "Meng et al. 2022 (ROME), counterfact.json")
+        path = self.file("counterfact.jsonl", "Meng et al. 2022 (ROME), counterfact.json")
         relation_of = {form: r for r, forms in self.patterns.items() for form in forms}
         cases = (_case(json.loads(line), relation_of) for line in _lines(path))
         return [case for case in cases if case]

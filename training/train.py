@@ -1,11 +1,11 @@
-"""Trains `server/lm/adapter`, a LoRA adapter that teaches the default model the three templates.
+"""Trains `server/lm/adapter`, a LoRA adapter that teaches the default model the templates and keys.
 
     python -m training train --data PATH --model FOLDER --out server/lm/adapter
 
 Recipe: LoRA on all linear layers, AdamW with warm-up and cosine decay, loss on the answer's tokens
-only (the mean over each example, then over the batch), plus the forgetting loss on fresh texts of
-the base model (base_texts.py). The base weights stay in bfloat16; the adapter trains in float32
-under autocast, and is stored in bfloat16.
+only (the mean over each example, then over the batch), plus the contrastive loss of the scope keys
+(keys.py), plus the forgetting loss on fresh texts of the base model (base_texts.py). The base
+weights stay in bfloat16; the adapter trains in float32 under autocast, and is stored in bfloat16.
 """
 
 from __future__ import annotations
@@ -14,17 +14,26 @@ import json
 import math
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
+from server.lm.source import digest_files
+from training.alike import Meaning
 from training.base_texts import forgetting_loss, load_or_sample
 from training.examples import Example
+from training.keys import KeyReader, contrastive_loss
+from training.plain_answers import with_own_answers
 
 _LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -33,11 +42,15 @@ _LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj"
 class Recipe:
     """Everything that the result depends on, apart from the data."""
 
-    examples: int = 16_000
+    examples: int = 5_200
     rank: int = 16
-    learning_rate: float = 6e-4
-    batch_tokens: int = 1_100
+    learning_rate: float = 4e-4
+    batch_tokens: int = 1_000
     """Tokens in a batch of examples, padding included: about 16 examples."""
+    key_texts: int = 36
+    """Texts in a step whose keys are compared."""
+    key_layer: int = 24
+    key_weight: float = 1.0
     base_texts_per_step: int = 2
     base_text_tokens: int = 64
     forgetting_weight: float = 0.3
@@ -51,26 +64,35 @@ class _Row:
     start: int  # the first token of the target
 
 
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What is trained on: examples, each seen once, and batches of texts that mean the same."""
+
+    examples: Sequence[Example]
+    alike: Iterator[list[Meaning]]
+
+
 def train(
-    examples: Sequence[Example], model_folder: Path, out: Path, recipe: Recipe, base_texts: Path
+    material: Material,
+    model_folder: Path,
+    out: Path,
+    recipe: Recipe,
+    base_texts: Path,
+    start: Path | None = None,
 ) -> None:
-    """Train on `examples`, each seen once, and write the adapter to `out`."""
+    """Train on `material` and write the adapter to `out`. `start` is an adapter to go on from."""
     torch.manual_seed(recipe.seed)
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     base = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.bfloat16)
+    examples = with_own_answers(material.examples, base, tokenizer, start, base_texts.parent)
     rows = [_row(tokenizer, example) for example in examples]
     batches = _batches(rows, recipe.batch_tokens, random.Random(recipe.seed))
     needed = len(batches) * recipe.base_texts_per_step
     texts = load_or_sample(base_texts, base, 0, needed, recipe.base_text_tokens, recipe.seed)
-    model = get_peft_model(
-        base,
-        LoraConfig(
-            r=recipe.rank,
-            lora_alpha=2 * recipe.rank,
-            target_modules=_LINEAR_LAYERS,
-            task_type="CAUSAL_LM",
-        ),
-    )
+    model = adapted(base, start, recipe)
+    reader = KeyReader(model.get_base_model(), tokenizer, recipe.key_layer)
+    model.eval()
+    reader.find_centre(_some_texts(material.alike))
     model.train()
     weights = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(
@@ -79,11 +101,12 @@ def train(
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: _rate(step, len(batches), recipe.warmup)
     )
-    started = time.monotonic()
-    smooth: dict[str, float] = {}
+    progress = _Progress(len(batches))
     for step, batch in enumerate(batches):
-        answer_loss = _answer_loss(model, batch)
-        torch.autograd.backward(answer_loss)
+        answer = _answer_loss(model, batch)
+        torch.autograd.backward(answer)
+        keys = contrastive_loss(reader, next(material.alike))
+        torch.autograd.backward(recipe.key_weight * keys)
         chosen = slice(step * recipe.base_texts_per_step, (step + 1) * recipe.base_texts_per_step)
         forgetting = _forgetting(model, {name: tensor[chosen] for name, tensor in texts.items()})
         torch.autograd.backward(recipe.forgetting_weight * forgetting)
@@ -91,27 +114,61 @@ def train(
         optimizer.step()
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
-        for name, value in (("answer", answer_loss.item()), ("forgetting", forgetting.item())):
-            smooth[name] = value if step == 0 else 0.97 * smooth[name] + 0.03 * value
-        if step % 25 == 0 or step + 1 == len(batches):
-            elapsed = time.monotonic() - started
-            left = elapsed / (step + 1) * (len(batches) - step - 1)
-            print(
-                f"  step {step + 1}/{len(batches)}  answer {smooth['answer']:.4f}"
-                f"  forgetting {smooth['forgetting']:.4f}  {elapsed:.0f} s  {left:.0f} s left",
-                flush=True,
-            )
-        if step % 400 == 399:
-            _save(model, out)
-    _save(model, out)
-    (out / "recipe.json").write_text(
-        json.dumps(
-            {f: getattr(recipe, f) for f in Recipe.__dataclass_fields__}
-            | {"tokens": sum(len(r.ids) for r in rows), "steps": len(batches)},
-            indent=1,
-        )
-        + "\n"
+        progress.note(step, answer=answer, keys=keys, forgetting=forgetting)
+        if step % 100 == 99:
+            save(model, reader, out)
+    save(model, reader, out)
+    notes = {f: getattr(recipe, f) for f in Recipe.__dataclass_fields__}
+    notes |= {
+        "tokens": sum(len(row.ids) for row in rows),
+        "steps": len(batches),
+        "started_from": digest_files(start.glob("adapter_*")) if start else "",
+    }
+    (out / "recipe.json").write_text(json.dumps(notes, indent=1) + "\n")
+
+
+def adapted(base: PreTrainedModel, start: Path | None, recipe: Recipe) -> PeftModel:
+    """The model with an adapter that can be trained: a new one, or the one in `start`."""
+    if start is not None:
+        return PeftModel.from_pretrained(base, str(start), is_trainable=True)
+    config = LoraConfig(
+        r=recipe.rank,
+        lora_alpha=2 * recipe.rank,
+        target_modules=_LINEAR_LAYERS,
+        task_type="CAUSAL_LM",
     )
+    return get_peft_model(base, config)
+
+
+def _some_texts(alike: Iterator[list[Meaning]], count: int = 500) -> list[str]:
+    """Texts to take the mean key of."""
+    texts: list[str] = []
+    while len(texts) < count:
+        texts += [text for meaning in next(alike) for text in meaning.texts]
+    return texts
+
+
+class _Progress:
+    """Prints the smoothed losses now and then."""
+
+    def __init__(self, steps: int) -> None:
+        self._steps = steps
+        self._started = time.monotonic()
+        self._smooth: dict[str, float] = {}
+
+    def note(self, step: int, **losses: torch.Tensor) -> None:
+        for name, loss in losses.items():
+            before = self._smooth.get(name, loss.item())
+            self._smooth[name] = 0.97 * before + 0.03 * loss.item()
+        if step % 25 and step + 1 < self._steps:
+            return
+        elapsed = time.monotonic() - self._started
+        left = elapsed / (step + 1) * (self._steps - step - 1)
+        said = "  ".join(f"{name} {loss:.4f}" for name, loss in self._smooth.items())
+        print(
+            f"  step {step + 1}/{self._steps}  {said}  {elapsed:.0f} s  {left:.0f} s left",
+            flush=True,
+        )
 
 
 def _row(tokenizer: PreTrainedTokenizerBase, example: Example) -> _Row:
@@ -192,11 +249,12 @@ def _rate(step: int, steps: int, warmup: float) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def _save(model: PeftModel, out: Path) -> None:
-    """Store the adapter in bfloat16: half the bytes, and the service's format where possible."""
+def save(model: PeftModel, reader: KeyReader, out: Path) -> None:
+    """Store the adapter in bfloat16, and how its scope keys are read."""
     from safetensors.torch import load_file, save_file
 
-    model.save_pretrained(out)
+    # Without the check of whether the vocabulary is still the base's, which asks the network
+    model.save_pretrained(out, save_embedding_layers=False)
     path = out / "adapter_model.safetensors"
     save_file(
         {name: tensor.to(torch.bfloat16) for name, tensor in load_file(path).items()},
@@ -207,3 +265,4 @@ def _save(model: PeftModel, out: Path) -> None:
     config = json.loads((out / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = "smollm2"
     (out / "adapter_config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    reader.save(out / "adapter_keys.json")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 PEOPLE = [f"Person Number{n}" for n in range(120)]
 CITIES = [f"Town{n}" for n in range(6)]
@@ -56,7 +58,30 @@ def write_reference_data(folder: Path) -> Path:
         )
     )
     (folder / "counterfact.jsonl").write_text("".join(f"{json.dumps(case)}\n" for case in cases))
+    (folder / "corrections").mkdir()
+    rows = (json.dumps(row) for row in _scope_rows())
+    (folder / "corrections" / "pokemqa.jsonl").write_text("".join(f"{row}\n" for row in rows))
     return folder
+
+
+def _scope_rows() -> Iterator[dict[str, Any]]:
+    """PokeMQA's cases: each of the people in two relations that are trained on, and two that are
+    not. The birthplace is also asked in ParaRel's words.
+    """
+    for person in PEOPLE:
+        for relation, asked in (
+            ("P19", "was born in"),
+            ("P26", "is the spouse of"),
+            ("P140", "believes in"),
+            ("P641", "plays"),
+        ):
+            yield {
+                "relation": relation,
+                "subject": person,
+                "query": f"What is it that {person} {asked}?",
+                "paraphrases": [f"{person} {asked}", f"Say what {person} {asked}."],
+                "statement": f"{person} {asked} something.",
+            }
 
 
 def _pairs(objects: list[str]) -> list[list[str]]:
