@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from transformers import (
     AutoModelForCausalLM,
@@ -20,6 +21,7 @@ from transformers import (
 from server.lm.attention import BLOCKS
 from server.lm.device import Device, NumberFormat, choose_device, choose_number_format
 from server.lm.folders import cache_folder
+from server.lm.keys import KeyRule
 from server.lm.loading import LoadedModel, ModelChoice, load
 
 SHAPES: dict[str, PreTrainedConfig] = {
@@ -66,7 +68,9 @@ def load_measured(name: str, device_wanted: Device, format_wanted: NumberFormat)
     with torch.device(device):
         model = AutoModelForCausalLM.from_config(SHAPES[name], dtype=number_format).eval()
     context = model.config.max_position_embeddings
-    return MeasuredModel(name, LoadedModel(model, tokenizer, context, name, ""))
+    width = model.config.hidden_size
+    keys = KeyRule(1, np.zeros(width, np.float32), floor=1.0, sure=1.0, fingerprint=name)
+    return MeasuredModel(name, LoadedModel(model, tokenizer, context, name, "", keys))
 
 
 @contextmanager

@@ -9,22 +9,27 @@ so that tests can work out results by hand.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import math
 import re
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+
+import numpy as np
 
 from server.errors import DeadlinePassed, TextTooLong
+from server.graph.relation import Vocabulary
 from server.tuning.deadline import call_deadline
 from server.tuning.ports import (
     Branch,
     ContinuationLogprob,
     GenerateRequest,
+    Key,
     ModelCost,
     Piece,
     Scores,
 )
-from server.tuning.templates import EXTRACTION, REASONING, RETRIEVAL
+from server.tuning.templates import EXTRACTION, REASONING, RETRIEVAL, ROOT
 
 RIGHT, OTHER = 0.8, 0.05
 """p(r) of the relation that a query needs, and of any other."""
@@ -43,6 +48,28 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 _RETRIEVAL, _REASONING, _EXTRACTION = (_pattern(t) for t in (RETRIEVAL, REASONING, EXTRACTION))
+_ROOT = _pattern(ROOT)
+_ASKING = frozenset([
+    "a", "an", "and", "are", "as", "at", "can", "do", "does", "eat", "enjoy", "for", "from", "have",
+    "how", "i", "in", "is", "it", "like", "likes", "live", "lives", "me", "my", "of", "on", "or",
+    "our", "tell", "the", "their", "to", "we", "what", "when", "where", "which", "who", "why",
+    "with", "you", "your",
+])  # fmt: skip
+"""The words of a query that its key does not depend on."""
+
+
+def _vector(words: Iterable[str]) -> Key:
+    """The mean of the words' own directions, of length 1."""
+    total = np.zeros(256, dtype=np.float32)
+    for word in words:
+        seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4], "big")
+        total += _unit(np.random.default_rng(seed).standard_normal(256).astype(np.float32))
+    return _unit(total)
+
+
+def _unit(vector: Key) -> Key:
+    length = float(np.linalg.norm(vector))
+    return vector / length if length else vector
 
 
 class FixedModel:
@@ -51,14 +78,25 @@ class FixedModel:
     fingerprint = "fixed"
     adapter_fingerprint = ""
     max_scored_triples = 64
+    key_fingerprint = "fixed"
+    floor = 0.75
 
     def __init__(
-        self, phrases: Mapping[str, str], *, says: Mapping[str, str] | None = None
+        self,
+        phrases: Mapping[str, str],
+        *,
+        says: Mapping[str, str] | None = None,
+        keys: Mapping[str, Key] | None = None,
+        sure: float = 0.75,
+        hinted: float = HINTED,
     ) -> None:
         """`phrases`: the relation phrase that each query needs. `says`: what to generate for a
-        prompt, whatever it says."""
+        prompt, whatever it says. `keys`: the keys of texts, whatever they say."""
         self.phrases = dict(phrases)
         self.says = dict(says or {})
+        self.keys = dict(keys or {})
+        self.sure = sure
+        self._hinted = hinted
         self.scored: list[Branch] = []
         self.generated: list[str] = []
         self.gate = asyncio.Event()
@@ -70,10 +108,12 @@ class FixedModel:
             for b in branches
             for n, c in enumerate(b.continuations)
         ]
+        texts += [(b.prompt, b.field) for b in branches if b.keyed]
         await self._begin(texts)
         self.scored.extend(branches)
         rows = tuple(map(self._row, branches))
-        return Scores(rows, ModelCost(1, sum(len(b.prompt.split()) for b in branches)))
+        keys = tuple(self.key(b.prompt) if b.keyed else None for b in branches)
+        return Scores(rows, ModelCost(1, sum(len(b.prompt.split()) for b in branches)), keys)
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Piece]:
         await self._begin([(request.prompt, request.field)])
@@ -86,6 +126,18 @@ class FixedModel:
 
     def close(self) -> None:
         pass
+
+    def key(self, prompt: str) -> Key:
+        """Near for texts with the same relation phrase and the same other content words."""
+        found = _ROOT.fullmatch(prompt)
+        text = found["query"] if found else prompt
+        if text in self.keys:
+            return self.keys[text]
+        known = [*self.phrases.values(), *(r.phrase for r in Vocabulary.built_in())]
+        phrase = self.phrases.get(text) or next((p for p in known if f" {p} " in text), "")
+        words = re.findall(r"\w+", text.replace(phrase, "").casefold())
+        content = _vector(word for word in words if word not in _ASKING)
+        return _unit(0.8 * _vector([phrase]) + 0.6 * content)
 
     def _row(self, branch: Branch) -> tuple[ContinuationLogprob, ...]:
         return tuple(self._logprob(branch.prompt, text) for text in branch.continuations)
@@ -117,7 +169,9 @@ class FixedModel:
             return RIGHT if continuation == self.phrases.get(found["query"]) else OTHER
         if found := _REASONING.fullmatch(prompt):
             told, hinted = self._read(found["query"], found["facts"])
-            return TOLD if continuation == told else HINTED if continuation in hinted else GUESSED
+            if continuation == told:
+                return TOLD
+            return self._hinted if continuation in hinted else GUESSED
         if found := _EXTRACTION.fullmatch(prompt):
             return RIGHT if continuation == self.phrases.get(found["query"]) else OTHER
         return GUESSED

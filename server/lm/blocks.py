@@ -10,7 +10,7 @@ not with its square.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +26,8 @@ class Segment:
     """Tokens of one tree, or the next tokens of one generation, in a forward pass.
 
     tokens, positions, ends: (length,), as in a Tree. `read` lists the tokens after which logits are
-    wanted, ascending. `stream` names a generation: its tokens also see everything that the stream
-    read before, and later ones see them.
+    wanted, ascending, and `keyed` those whose state is. `stream` names a generation: its tokens
+    also see everything that the stream read before, and later ones see them.
     """
 
     tokens: Indices
@@ -35,10 +35,12 @@ class Segment:
     ends: Indices
     read: Indices
     stream: int | None = None
+    keyed: Indices = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     @classmethod
-    def of_tree(cls, tree: Tree, read: Indices) -> Segment:
-        return cls(tree.tokens, tree.positions, tree.ends, read)
+    def of_tree(cls, tree: Tree, read: Indices, keyed: Sequence[int] = ()) -> Segment:
+        of = np.array(keyed, dtype=np.int64)
+        return cls(tree.tokens, tree.positions, tree.ends, read, keyed=of)
 
     @classmethod
     def of_stream(
@@ -75,13 +77,14 @@ class Layout:
     """A forward pass: its row of tokens and its blocks.
 
     tokens, positions, places: (length,). `places` tells where each token's result is among the
-    blocks' results. `read` lists the tokens after which logits are wanted. `joins` lists the tokens
-    whose keys are kept, and the slots that they go to.
+    blocks' results. `read` lists the tokens after which logits are wanted, `keyed` those whose
+    state is. `joins` lists the tokens whose attention keys are kept, and the slots that they go to.
     """
 
     tokens: Indices
     positions: Indices
     read: Indices
+    keyed: Indices
     groups: tuple[BlockGroup, ...]
     places: Indices
     joins: tuple[Indices, Indices]
@@ -108,7 +111,7 @@ def lay_out(segments: Sequence[Segment], slots: Mapping[int, Indices], block_tok
     `slots` gives the slots of all tokens of each stream, old and new.
     """
     blocks: list[_Block] = []
-    read, joining, joined = [], [], []
+    read, keyed, joining, joined = [], [], [], []
     start = 0
     for segment in segments:
         length = len(segment.tokens)
@@ -120,12 +123,14 @@ def lay_out(segments: Sequence[Segment], slots: Mapping[int, Indices], block_tok
             joining.append(np.arange(start, start + length))
             joined.append(kept[-length:])
         read.append(segment.read + start)
+        keyed.append(segment.keyed + start)
         start += length
     groups, places = _grouped(blocks, start)
     return Layout(
         np.concatenate([s.tokens for s in segments]),
         np.concatenate([s.positions for s in segments]),
         np.concatenate(read),
+        np.concatenate(keyed),
         groups,
         places,
         (_joined(joining), _joined(joined)),

@@ -49,6 +49,11 @@ def models_folder(cache: Path) -> Path:
     return cache / "models"
 
 
+def keys_folder(cache: Path) -> Path:
+    """Where the rules for reading keys are kept that were found for models, one file for each."""
+    return cache / "keys"
+
+
 def default_model_folder(cache: Path) -> Path:
     """The folder of the converted default model."""
     return models_folder(cache) / _DEFAULT_FOLDER

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,11 +25,20 @@ from server.lm.attention import (
 )
 from server.lm.blocks import Segment, lay_out
 from server.lm.packing import Indices, TokenSequence, Tree, pack
+from server.lm.states import StateTap
 
 LOGIT_ROWS = 256
 """Logits are held in float32 for so many positions at once: 50 MB for 50,000 tokens."""
 
 _log = logging.getLogger("kgt")
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What a pass found, segment by segment: logits (read, vocabulary), states (keyed, width)."""
+
+    logits: torch.Tensor
+    states: torch.Tensor
 
 
 class Forward(Protocol):
@@ -37,8 +47,8 @@ class Forward(Protocol):
     A stream is a generation, by its number.
     """
 
-    def run(self, segments: Sequence[Segment]) -> torch.Tensor:
-        """The logits after the `read` tokens of all segments. (read, vocabulary)"""
+    def run(self, segments: Sequence[Segment]) -> Results:
+        """The logits after the segments' `read` tokens, and the states of the `keyed` ones."""
         ...
 
     def forget(self, stream: int) -> None:
@@ -49,17 +59,18 @@ class Forward(Protocol):
 class BlockForward:
     """All segments in one row, with attention in blocks."""
 
-    def __init__(self, model: PreTrainedModel, block_tokens: int) -> None:
+    def __init__(self, model: PreTrainedModel, block_tokens: int, tap: StateTap) -> None:
         self._model = model
         self._block_tokens = block_tokens
+        self._tap = tap
         self._kept = KeptKeys()
         self._slots: dict[int, Indices] = {}
 
-    def run(self, segments: Sequence[Segment]) -> torch.Tensor:
+    def run(self, segments: Sequence[Segment]) -> Results:
         slots = {s.stream: self._slots_with(s) for s in segments if s.stream is not None}
         layout = lay_out(segments, slots, self._block_tokens)
         device, number_format = self._model.device, self._model.dtype
-        with torch.inference_mode():
+        with torch.inference_mode(), self._tap.reading(layout.keyed) as states:
             out = self._model(
                 input_ids=torch.from_numpy(layout.tokens)[None].to(device),
                 position_ids=torch.from_numpy(layout.positions)[None].to(device),
@@ -70,7 +81,7 @@ class BlockForward:
                 logits_to_keep=torch.from_numpy(layout.read).to(device),
                 block_plan=BlockPlan(layout, self._kept, device, number_format),
             )
-        return out.logits[0]  # type: ignore[no-any-return]
+        return Results(out.logits[0], states.found)
 
     def forget(self, stream: int) -> None:
         slots = self._slots.pop(stream, None)
@@ -94,21 +105,25 @@ class MaskedForward:
     For models whose attention cannot be replaced.
     """
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, model: PreTrainedModel, tap: StateTap) -> None:
         self._model = model
+        self._tap = tap
         self._caches: dict[int, DynamicCache] = {}
         # Since transformers 5.24 some models call it `cache`
         self._cache = (
             "cache" if "cache" in inspect.signature(model.forward).parameters else "past_key_values"
         )
 
-    def run(self, segments: Sequence[Segment]) -> torch.Tensor:
-        return torch.cat([self._one(segment) for segment in segments])
+    def run(self, segments: Sequence[Segment]) -> Results:
+        each = [self._one(segment) for segment in segments]
+        states = [one.states for one in each if len(one.states)]
+        logits = torch.cat([one.logits for one in each])
+        return Results(logits, torch.cat(states) if states else each[0].states)
 
     def forget(self, stream: int) -> None:
         self._caches.pop(stream, None)
 
-    def _one(self, segment: Segment) -> torch.Tensor:
+    def _one(self, segment: Segment) -> Results:
         device = self._model.device
         given: dict[str, Any] = {
             "input_ids": torch.from_numpy(segment.tokens)[None].to(device),
@@ -122,9 +137,9 @@ class MaskedForward:
             mask = Tree(segment.tokens, segment.positions, segment.ends, ()).mask()
             four = additive(mask, device, self._model.dtype)[None, None]
             given |= {"attention_mask": four, "use_cache": False}
-        with torch.inference_mode():
+        with torch.inference_mode(), self._tap.reading(segment.keyed) as states:
             out = self._model(**given)
-        return out.logits[0]  # type: ignore[no-any-return]
+        return Results(out.logits[0], states.found)
 
     def _cache_of(self, stream: int, start: int) -> DynamicCache:
         """The cache of the tokens before `start`, without what a broken-off pass left behind."""
@@ -138,19 +153,19 @@ class MaskedForward:
         return cache
 
 
-def choose_forward(model: PreTrainedModel, block_tokens: int) -> Forward:
+def choose_forward(model: PreTrainedModel, block_tokens: int, tap: StateTap) -> Forward:
     """BlockForward where a trial gives the model's own numbers, else MaskedForward."""
     register()
-    plain = MaskedForward(model)
+    plain = MaskedForward(model, tap)
     if not model._can_set_attn_implementation():
         return plain
     before = model.config._attn_implementation
     trial = _trial()
-    expected = plain.run([trial]).float()
+    expected = plain.run([trial]).logits.float()
     try:
         model.set_attn_implementation(BLOCKS)
-        blocks = BlockForward(model, block_tokens)
-        found = BlockForward(model, 3).run([trial]).float()
+        blocks = BlockForward(model, block_tokens, tap)
+        found = BlockForward(model, 3, tap).run([trial]).logits.float()
         # A thousandth of the largest logit, or what the number format resolves
         tolerance = max(1e-3, 4 * torch.finfo(model.dtype).eps) * float(expected.abs().max())
         if float((found - expected).abs().max()) <= tolerance:
@@ -179,9 +194,8 @@ def _trial() -> Segment:
 
 def wanted_nodes(tree: Tree, sequences: Sequence[TokenSequence]) -> Indices:
     """The tokens of a tree after which a continuation's token is predicted, ascending."""
-    return np.unique(
-        [node for number, path in tree.paths for node in path[sequences[number].scored_from - 1 :]]
-    )
+    wanted = [n for number, path in tree.paths for n in path[sequences[number].scored_from - 1 :]]
+    return np.unique(np.array(wanted, dtype=np.int64))
 
 
 def continuation_logprobs(
@@ -206,6 +220,8 @@ def continuation_logprobs(
 
 def _logprobs(logits: torch.Tensor, pairs: Sequence[tuple[int, int]]) -> list[float]:
     """ln P(token) in a row of `logits`, for each (row, token)."""
+    if not pairs:
+        return []
     with torch.inference_mode():
         rows, tokens = (
             torch.tensor(part, device=logits.device) for part in zip(*pairs, strict=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,11 @@ from transformers.utils import logging as transformers_logging
 from server.errors import ModelUnusable, StartupError
 from server.lm.adapters import adapter_folder, merged
 from server.lm.device import Device, NumberFormat, choose_device, choose_number_format, name_of
-from server.lm.folders import DEFAULT_MODEL
+from server.lm.folders import DEFAULT_MODEL, cache_folder
+from server.lm.keys import KeyRule, key_rule
 from server.lm.progress import Progress, counting_tensors
 from server.lm.source import Source, digest_files, find_source
+from server.lm.tokens import tokenizer_of
 from server.lm.whole import first_line, named_few, require_whole_weights
 
 _NO_ADAPTER = "no-adapter-is-looked-for"
@@ -39,7 +41,7 @@ class ModelChoice:
 
     model: str = DEFAULT_MODEL
     adapter: str = "auto"
-    cache: Path = Path()
+    cache: Path = field(default_factory=cache_folder)
     device: Device = "auto"
     number_format: NumberFormat = "auto"
     threads: int = 0
@@ -55,6 +57,7 @@ class LoadedModel:
     context_tokens: int
     fingerprint: str
     adapter_fingerprint: str
+    keys: KeyRule
 
 
 def load(choice: ModelChoice, stop: threading.Event | None = None) -> LoadedModel:
@@ -74,7 +77,7 @@ def load(choice: ModelChoice, stop: threading.Event | None = None) -> LoadedMode
         with progress.step(f"loading model {choice.model}"):
             kept_in = torch.float32 if adapter else number_format
             source = find_source(choice.model, choice.cache, kept_in, progress)
-            return _loaded(source, adapter, device, number_format, progress)
+            return _loaded(source, adapter, device, number_format, choice.cache, progress)
     except (StartupError, KeyboardInterrupt):
         raise
     except Exception as error:
@@ -90,6 +93,7 @@ def _loaded(
     adapter: Path | None,
     device: torch.device,
     number_format: torch.dtype,
+    cache: Path,
     progress: Progress,
 ) -> LoadedModel:
     config = AutoConfig.from_pretrained(source.place, **source.options)
@@ -105,7 +109,11 @@ def _loaded(
     progress.say("reading the fingerprint")
     fingerprint = f"{source.fingerprint(config)}-{device.type}-{name_of(number_format)}"
     adapter_fingerprint = digest_files(adapter.glob("adapter_*")) if adapter else ""
-    return LoadedModel(model, tokenizer, _context_tokens(model), fingerprint, adapter_fingerprint)
+    both = f"{fingerprint} {adapter_fingerprint}"
+    context_tokens = _context_tokens(model)
+    texts = tokenizer_of(model, tokenizer, context_tokens)
+    keys = key_rule(model, texts, both, adapter, cache, progress)
+    return LoadedModel(model, tokenizer, context_tokens, fingerprint, adapter_fingerprint, keys)
 
 
 def _require_causal(source: Source, config: PreTrainedConfig) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
 
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from server.errors import RequestTooLarge, TextTooLong
 from server.lm.packing import TokenSequence, common_prefix
@@ -90,14 +90,14 @@ class Tokenizer:
         return tokens or [self._stand_in()]
 
     def sequences(self, branches: Sequence[Branch]) -> list[TokenSequence]:
-        """One sequence for each continuation of each branch, in order. Raises TextTooLong."""
+        """What `sequences_in_steps` returns."""
         return finished(self.sequences_in_steps(branches))
 
     def sequences_in_steps(self, branches: Sequence[Branch]) -> Steps[list[TokenSequence]]:
-        """One sequence for each continuation of each branch, in order. Raises TextTooLong.
+        """One sequence for each continuation of each branch, then one for each keyed prompt.
 
         Prompt and continuation are tokenized as one text, as the model has met them in training.
-        The continuation starts where the tokens differ from the prompt's own.
+        The continuation starts where the tokens differ from the prompt's own. Raises TextTooLong.
         """
         # A prompt's own tokens may be a few more than those that it has with a continuation
         texts = [_Text(b.prompt, 2 * self.context_tokens, b.field) for b in branches]
@@ -116,6 +116,11 @@ class Tokenizer:
                 sequences.append(self._sequence(prompt, whole, text.field))
                 if len(sequences) % _STEP_TEXTS == 0:
                     yield
+        for branch, prompt in zip(branches, prompts, strict=True):
+            if branch.keyed:
+                # The token that is predicted last is never read, so any will do
+                whole = [*(prompt or [self._stand_in()]), self._stand_in()]
+                sequences.append(self._sequence(whole[:-1], whole, branch.field))
         return sequences
 
     def _sequence(self, prompt: list[int], whole: list[int], field: str) -> TokenSequence:
@@ -197,6 +202,14 @@ class Tokenizer:
             if token is not None:
                 return int(token)
         raise AssertionError("0 is a token")
+
+
+def tokenizer_of(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, context_tokens: int
+) -> Tokenizer:
+    """The tokenizer of a model, which gives it no token that it does not know."""
+    rows = model.get_input_embeddings().weight.shape[0]
+    return Tokenizer(tokenizer, context_tokens, rows=rows)
 
 
 def finished(steps: Steps[Result]) -> Result:

@@ -15,7 +15,8 @@ from server.lm import defaults
 from server.lm.forward import choose_forward
 from server.lm.loading import LoadedModel
 from server.lm.preparation import Preparation
-from server.lm.tokens import Tokenizer
+from server.lm.states import StateTap
+from server.lm.tokens import tokenizer_of
 from server.lm.work import GenerateWork, ModelWork, ScoreWork
 from server.lm.worker import ModelWorker
 from server.tuning.deadline import call_deadline
@@ -45,13 +46,12 @@ class TransformersModel:
     ) -> None:
         self._loaded = loaded
         _log.info("warming the model")
-        rows = loaded.model.get_input_embeddings().weight.shape[0]
-        self._tokenizer = Tokenizer(loaded.tokenizer, loaded.context_tokens, rows=rows)
+        self._tokenizer = tokenizer_of(loaded.model, loaded.tokenizer, loaded.context_tokens)
         self._ends = _ends(loaded.model, loaded.tokenizer)
         self._streams = itertools.count()
         on_processor = loaded.model.device.type == "cpu"
         self._worker = ModelWorker(
-            choose_forward(loaded.model, block_tokens),
+            choose_forward(loaded.model, block_tokens, StateTap(loaded.model, loaded.keys.layer)),
             capacity=queue_capacity,
             budget=token_budget
             or (defaults.PROCESSOR_TOKENS if on_processor else defaults.GPU_TOKENS),
@@ -68,6 +68,18 @@ class TransformersModel:
         return self._loaded.adapter_fingerprint
 
     @property
+    def key_fingerprint(self) -> str:
+        return self._loaded.keys.fingerprint
+
+    @property
+    def floor(self) -> float:
+        return self._loaded.keys.floor
+
+    @property
+    def sure(self) -> float:
+        return self._loaded.keys.sure
+
+    @property
     def max_scored_triples(self) -> int:
         on_a_processor = self._loaded.model.device.type == "cpu"
         return defaults.PROCESSOR_SCORED_TRIPLES if on_a_processor else defaults.GPU_SCORED_TRIPLES
@@ -78,7 +90,7 @@ class TransformersModel:
         return self._worker.budget.tokens
 
     async def score(self, branches: Sequence[Branch]) -> Scores:
-        """The log-probabilities of all continuations.
+        """The log-probabilities of all continuations, and the keys asked for.
 
         Raises TextTooLong, RequestTooLarge, ModelBusy, DeadlinePassed.
         """
@@ -97,6 +109,7 @@ class TransformersModel:
             branches,
             self._tokenizer,
             self._worker.budget,
+            keys=self._loaded.keys,
             deadline=call_deadline.get(),
             give=lambda scores: _call(loop, settle, future.set_result, scores),
             fail=lambda error: _call(loop, settle, future.set_exception, error),

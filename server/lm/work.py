@@ -12,15 +12,15 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TypeAlias
-
-import torch
 
 from server.errors import DeadlinePassed, RequestTooLarge
 from server.lm.blocks import Segment
 from server.lm.decoding import Generation
-from server.lm.forward import continuation_logprobs, wanted_nodes
+from server.lm.forward import Results, continuation_logprobs, wanted_nodes
+from server.lm.keys import KeyRule
 from server.lm.packing import TokenSequence, Tree, pack
 from server.lm.schedule import Budget
 from server.lm.tokens import Steps, Tokenizer
@@ -28,6 +28,7 @@ from server.tuning.ports import (
     Branch,
     ContinuationLogprob,
     GenerateRequest,
+    Key,
     ModelCost,
     Piece,
     Scores,
@@ -82,8 +83,8 @@ class ModelWork(ABC):
         """The next `tokens` tokens, as `tokens_wanted` said."""
 
     @abstractmethod
-    def advance(self, segment: Segment, logits: torch.Tensor) -> None:
-        """Take the results of a pass. logits: (tokens of `segment.read`, vocabulary)."""
+    def advance(self, segment: Segment, results: Results) -> None:
+        """Take the segment's own results of a pass."""
 
     @abstractmethod
     def complete(self) -> None:
@@ -111,17 +112,21 @@ class ScoreWork(ModelWork):
         tokenizer: Tokenizer,
         budget: Budget,
         *,
+        keys: KeyRule,
         deadline: float | None,
         give: Callable[[Scores], None],
         fail: Failed,
     ) -> None:
         super().__init__(deadline=deadline, fail=fail)
         self._branches = branches
+        self._key_rule = keys
         self._tokenizer = tokenizer
         self._budget = budget
         self._give = give
         self._sequences: list[TokenSequence] = []
         self._totals: list[float] = []
+        self._keys: dict[int, Key] = {}
+        """The keys that were found, by the number of their sequence."""
         self._cost = ModelCost()
         self._trees: deque[Tree] = deque()
 
@@ -137,7 +142,7 @@ class ScoreWork(ModelWork):
         if tokens > limit:
             raise RequestTooLarge(_longest_field(self._branches), tokens, limit)
         self._sequences = sequences
-        self._totals = [0.0] * len(sequences)
+        self._totals = [0.0] * sum(len(branch.continuations) for branch in self._branches)
         self._trees.extend(trees)
 
     def tokens_wanted(self, room: int) -> int:
@@ -145,14 +150,25 @@ class ScoreWork(ModelWork):
 
     def segment(self, tokens: int) -> Segment:
         tree = self._trees[0]
-        return Segment.of_tree(tree, wanted_nodes(tree, self._sequences))
+        scored, keyed = self._divided(tree)
+        return Segment.of_tree(tree, wanted_nodes(scored, self._sequences), list(keyed.values()))
 
-    def advance(self, segment: Segment, logits: torch.Tensor) -> None:
+    def advance(self, segment: Segment, results: Results) -> None:
         tree = self._trees[0]
-        for number, total in continuation_logprobs(logits, tree, self._sequences):
+        scored, keyed = self._divided(tree)
+        for number, total in continuation_logprobs(results.logits, scored, self._sequences):
             self._totals[number] = total
+        for number, state in zip(keyed, results.states, strict=True):
+            self._keys[number] = self._key_rule.key(state)
         self._cost += ModelCost(1, len(tree.tokens))
         self._trees.popleft()
+
+    def _divided(self, tree: Tree) -> tuple[Tree, dict[int, int]]:
+        """The tree with only its continuations' paths; and each keyed prompt's last token."""
+        count = len(self._totals)
+        keyed = {number: path[-1] for number, path in tree.paths if number >= count}
+        paths = tuple((number, path) for number, path in tree.paths if number < count)
+        return replace(tree, paths=paths), keyed
 
     def complete(self) -> None:
         self._give(self._scores())
@@ -168,10 +184,12 @@ class ScoreWork(ModelWork):
     def _scores(self) -> Scores:
         found = iter(
             ContinuationLogprob(total, len(s.tokens) - s.scored_from)
-            for total, s in zip(self._totals, self._sequences, strict=True)
+            for total, s in zip(self._totals, self._sequences, strict=False)
         )
         logprobs = [tuple(islice(found, len(b.continuations))) for b in self._branches]
-        return Scores(tuple(logprobs), self._cost)
+        keys = iter(self._keys[number] for number in range(len(self._totals), len(self._sequences)))
+        each = tuple(next(keys) if branch.keyed else None for branch in self._branches)
+        return Scores(tuple(logprobs), self._cost, each)
 
 
 class GenerateWork(ModelWork):
@@ -223,8 +241,8 @@ class GenerateWork(ModelWork):
     def segment(self, tokens: int) -> Segment:
         return self._generation.next_segment(tokens)
 
-    def advance(self, segment: Segment, logits: torch.Tensor) -> None:
-        self._give(self._generation.advance(segment, logits))
+    def advance(self, segment: Segment, results: Results) -> None:
+        self._give(self._generation.advance(segment, results.logits))
 
     def complete(self) -> None:
         self._give(None)

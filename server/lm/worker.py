@@ -16,7 +16,7 @@ import torch
 
 from server.errors import Internal, KgtError, ModelBusy, ShuttingDown
 from server.lm.blocks import Segment
-from server.lm.forward import Forward
+from server.lm.forward import Forward, Results
 from server.lm.schedule import STOPPING, Budget, Ending, Schedule
 from server.lm.work import ModelWork, deadline_passed
 
@@ -101,20 +101,20 @@ class ModelWorker:
 
     def _read(self, reads: Sequence[_Read]) -> None:
         """Run one forward pass, and give each work its own results."""
-        logits: torch.Tensor | None = None
+        results: Results | None = None
         try:
-            logits = self._forward.run([segment for _, segment in reads])
+            results = self._forward.run([segment for _, segment in reads])
         except torch.OutOfMemoryError:
             pass  # handled below: here the error's frames would still hold the memory
         except Exception as error:
             self._find_the_fault(reads, error)
             return
-        if logits is None:
+        if results is None:
             self._halve(reads)
             return
         if self.budget.note_fit():
             _log.info("the token budget goes back up to %d", self.budget.tokens)
-        unread = self._give_results(reads, logits)
+        unread = self._give_results(reads, results)
         if unread:
             self._halve(unread)
 
@@ -126,23 +126,24 @@ class ModelWorker:
             for work, segment in reads:
                 self._read([(work, work.segment(len(segment.tokens)))])
 
-    def _give_results(self, reads: Sequence[_Read], logits: torch.Tensor) -> list[_Read]:
-        """Give each work its rows of `logits`. Returns those that memory ran out for."""
+    def _give_results(self, reads: Sequence[_Read], results: Results) -> list[_Read]:
+        """Give each work its rows of `results`. Returns those that memory ran out for."""
         unread = []
-        start = 0
+        row = state = 0
         for work, segment in reads:
-            end = start + len(segment.read)
+            rows, states = row + len(segment.read), state + len(segment.keyed)
             try:
-                self._advance(work, segment, logits[start:end])
+                own = Results(results.logits[row:rows], results.states[state:states])
+                self._advance(work, segment, own)
             except torch.OutOfMemoryError:
                 unread.append((work, segment))
             except Exception as error:
                 self._fail([work], error)
-            start = end
+            row, state = rows, states
         return unread
 
-    def _advance(self, work: ModelWork, segment: Segment, logits: torch.Tensor) -> None:
-        work.advance(segment, logits)
+    def _advance(self, work: ModelWork, segment: Segment, results: Results) -> None:
+        work.advance(segment, results)
         if work.finished:
             self._remove(work)
             work.complete()

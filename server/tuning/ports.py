@@ -9,12 +9,19 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, TypeVar
 
+import numpy as np
+import numpy.typing as npt
+
 from server.graph.concept import Concept
 from server.graph.edit import Edit, Overlay, UnreadableEdit
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.triple import Mark, Triple
 
 Item = TypeVar("Item")
+
+Key = npt.NDArray[np.float32]
+"""What a query asks, as the model sees it: a vector of length 1. Two queries ask the same as far as
+their keys' inner product is near 1."""
 
 # The language model
 
@@ -23,7 +30,8 @@ Item = TypeVar("Item")
 class Branch:
     """A prompt, and the continuations whose probability after it is asked for.
 
-    Each continuation starts with a space. `field` is the field of the request that the prompt is
+    Each continuation starts with a space. With `keyed`, the key of the prompt is asked for too.
+    `field` is the field of the request that the prompt is
     made of. `fields` are those of the continuations, if they come from the request too. If a text
     is too long, the caller is told to shorten its field.
     """
@@ -32,6 +40,7 @@ class Branch:
     continuations: tuple[str, ...]
     field: str = "query"
     fields: tuple[str, ...] = ()
+    keyed: bool = False
 
     def field_to_shorten(self, number: int) -> str:
         """The field that takes up most of the prompt and its continuation `number`."""
@@ -66,10 +75,14 @@ class ModelCost:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """The log-probabilities of a request's continuations, in the same order, and their cost."""
+    """The log-probabilities of a request's continuations, in the same order, and their cost.
+
+    `keys` has each branch's key; None where none was asked for.
+    """
 
     logprobs: tuple[tuple[ContinuationLogprob, ...], ...]
     cost: ModelCost
+    keys: tuple[Key | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +130,27 @@ class LanguageModel(Protocol):
         ...
 
     @property
+    def key_fingerprint(self) -> str:
+        """A hash of all that keys depend on. Keys of another fingerprint cannot be compared."""
+        ...
+
+    @property
+    def floor(self) -> float:
+        """The inner product of keys from which on two queries ask the same."""
+        ...
+
+    @property
+    def sure(self) -> float:
+        """The inner product of keys from which on that is sure, without another question."""
+        ...
+
+    @property
     def max_scored_triples(self) -> int:
         """The most triples that one Personalize should score on this device."""
         ...
 
     async def score(self, branches: Sequence[Branch]) -> Scores:
-        """The log-probabilities of all continuations, in float32."""
+        """The log-probabilities of all continuations, in float32, and the keys asked for."""
         ...
 
     def generate(self, request: GenerateRequest) -> AsyncIterator[Piece]:

@@ -1,4 +1,4 @@
-"""The paper's three templates, to the byte.
+"""The paper's three templates, to the byte, and the one by which facts are learned.
 
 They are in sections 4.2, "Knowledge Retrieval" and "Knowledge-enhanced Reasoning". A prompt ends
 without a space; the continuation that is scored or generated after it starts with one.
@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-RETRIEVAL = "To answer the query: {query}, I need information {subject}"
+ROOT = "To answer the query: {query}, I need information"
+RETRIEVAL = ROOT + " {subject}"
 REASONING = (
     "Answer the query considering the user's personalized facts."
     " <question>: {query} <facts>: {facts} <answer>:"
@@ -19,12 +20,26 @@ EXTRACTION = (
     " subject <subject> and the object <object>, considering the context of the query and answer."
     " <query>: {query} <answer>: {answer} <subject>: {subject} <object>: {object} <relation>:"
 )
+LEARNING = (
+    "Write down what the user's message says about the user, and what it takes back, as facts"
+    " <sign> subject | relation | object. <context>: {context} <message>: {message} <facts>:"
+)
 SEPARATOR = "<sep>"
 FACT_SEPARATOR = "; "
+TEMPLATE_MARKS = (FACT_SEPARATOR, " <", "<question", "<facts", "<answer")
+"""What a model writes that does not answer but goes on with the template."""
 
 FINGERPRINT = hashlib.sha256(
     "\n".join((RETRIEVAL, REASONING, EXTRACTION, SEPARATOR, FACT_SEPARATOR)).encode()
 ).hexdigest()[:16]
+
+
+def root_prompt(query: str) -> str:
+    """The root of T_retrieve(q): the next words are the subject that `query` is about.
+
+    The state of its last token is the query's key (server.tuning.recall).
+    """
+    return ROOT.format(query=query)
 
 
 def retrieval_prompt(query: str, subject: str) -> str:
@@ -46,3 +61,11 @@ def extraction_prompt(query: str, answer: str, subject: str, object: str, k: int
     They have the form `r_1 <sep> r_2 <sep> ... <sep> r_K`.
     """
     return EXTRACTION.format(query=query, answer=answer, subject=subject, object=object, k=k)
+
+
+def learning_prompt(message: str, context: str = "") -> str:
+    """The next words are the facts of a message: `+ I | works as | nurse <sep> - I | likes | jazz`.
+
+    A minus takes a fact back; `none` stands for no fact. `context` is what was said before.
+    """
+    return LEARNING.format(message=message, context=context or "none")

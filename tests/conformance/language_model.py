@@ -8,18 +8,25 @@ from __future__ import annotations
 import asyncio
 import time
 
+import numpy as np
 import pytest
 
 from server.errors import DeadlinePassed, TextTooLong
+from server.graph.checks import MAX_ID_BYTES
 from server.tuning.deadline import deadline_at
-from server.tuning.ports import Branch, GenerateRequest, LanguageModel
-from server.tuning.templates import reasoning_prompt, retrieval_prompt
+from server.tuning.ports import Branch, GenerateRequest, Key, LanguageModel
+from server.tuning.templates import reasoning_prompt, retrieval_prompt, root_prompt
 
 QUERY = "What does a dog enjoy?"
 RETRIEVAL = Branch(retrieval_prompt(QUERY, "dog"), (" likes", " is located in", " has a"))
 FACTS = [
     Branch(reasoning_prompt(QUERY, [fact]), (" meat", " vegetables", " long walks in the park"))
     for fact in ("dog likes meat", "dog is located in kennel")
+]
+KEYED = Branch(root_prompt(QUERY), (), keyed=True)
+OTHERS = [
+    Branch(root_prompt(query), (), keyed=True)
+    for query in ("Where do you find a kennel?", "What does a dog eat, and where?")
 ]
 
 
@@ -84,6 +91,7 @@ class LanguageModelConformance:
                 Branch("a", (" likes", long), fields=("candidates[0]", "candidates[1]")),
                 "candidates[1]",
             ),
+            (Branch(f"a{long}", (), field="answer", keyed=True), "answer"),
             (Branch(f"a{long}", (" likes",), fields=("answer",)), "query"),
             (Branch(f"a{long}", (" likes",), field="answer"), "answer"),
         ):
@@ -97,14 +105,105 @@ class LanguageModelConformance:
     async def test_work_past_its_deadline_is_dropped(self, language_model: LanguageModel) -> None:
         past = time.monotonic() - 1
         with deadline_at(past):
-            with pytest.raises(DeadlinePassed):
-                await language_model.score([RETRIEVAL])
+            for branch in (RETRIEVAL, KEYED):
+                with pytest.raises(DeadlinePassed):
+                    await language_model.score([branch])
             with pytest.raises(DeadlinePassed):
                 await whole(language_model, GenerateRequest(QUERY, 3))
 
     async def test_callers_side_by_side_get_their_own(self, language_model: LanguageModel) -> None:
         alone = [await language_model.score([branch]) for branch in FACTS]
         assert await asyncio.gather(*(language_model.score([branch]) for branch in FACTS)) == alone
+
+    # Keys
+
+    async def test_a_key_has_length_1(self, language_model: LanguageModel) -> None:
+        keys = [await key_of(language_model, branch) for branch in (KEYED, *OTHERS)]
+        for key in keys:
+            assert key.dtype == np.float32
+            assert key.shape == keys[0].shape == (len(key),)
+            assert np.linalg.norm(key) == pytest.approx(1, abs=1e-5)
+        assert all(float(key @ keys[0]) < 0.9999 for key in keys[1:])
+
+    async def test_keys_are_there_for_those_who_ask_in_order(
+        self, language_model: LanguageModel
+    ) -> None:
+        scores = await language_model.score([RETRIEVAL, OTHERS[0], *FACTS, KEYED, KEYED])
+        assert [key is not None for key in scores.keys] == [False, True, False, False, True, True]
+        assert [len(row) for row in scores.logprobs] == [3, 0, 3, 3, 0, 0]
+        assert_same(scores.keys[1], await key_of(language_model, OTHERS[0]))
+        assert_same(scores.keys[4], await key_of(language_model, KEYED))
+        assert_same(scores.keys[5], scores.keys[4])
+
+    async def test_a_key_does_not_depend_on_what_else_is_asked(
+        self, language_model: LanguageModel
+    ) -> None:
+        alone = await key_of(language_model, KEYED)
+        for others in ([RETRIEVAL], FACTS, OTHERS, [*FACTS, *OTHERS, RETRIEVAL] * 5):
+            for asked in ([*others, KEYED], [KEYED, *others]):
+                scores = await language_model.score(asked)
+                assert_same(scores.keys[asked.index(KEYED)], alone)
+
+    async def test_a_key_changes_nothing_about_what_else_is_asked(
+        self, language_model: LanguageModel
+    ) -> None:
+        alone = (await language_model.score([RETRIEVAL])).logprobs[0]
+        with_key = (await language_model.score([RETRIEVAL, KEYED])).logprobs[0]
+        assert [lp.tokens for lp in with_key] == [lp.tokens for lp in alone]
+        for a, b in zip(with_key, alone, strict=True):
+            assert a.total == pytest.approx(b.total, abs=1e-4)
+
+    async def test_a_branch_may_have_continuations_and_a_key(
+        self, language_model: LanguageModel
+    ) -> None:
+        both = Branch(KEYED.prompt, (" dog", " dog in a park"), keyed=True)
+        scores = await language_model.score([both])
+        assert_same(scores.keys[0], await key_of(language_model, KEYED))
+        plain = await language_model.score([Branch(both.prompt, both.continuations)])
+        assert plain.keys == (None,)
+        for a, b in zip(scores.logprobs[0], plain.logprobs[0], strict=True):
+            assert a.tokens == b.tokens
+            assert a.total == pytest.approx(b.total, abs=1e-4)
+
+    async def test_the_key_costs_no_pass_next_to_the_relations_of_the_same_query(
+        self, language_model: LanguageModel
+    ) -> None:
+        without = (await language_model.score([RETRIEVAL])).cost
+        with_key = (await language_model.score([RETRIEVAL, KEYED])).cost
+        assert with_key.forward_passes == without.forward_passes
+        assert with_key.tokens_generated == 0
+
+    async def test_a_key_alone_is_one_pass(self, language_model: LanguageModel) -> None:
+        cost = (await language_model.score([KEYED])).cost
+        assert cost.forward_passes == 1
+        assert cost.tokens_read > 0
+
+    async def test_callers_side_by_side_get_their_own_keys(
+        self, language_model: LanguageModel
+    ) -> None:
+        branches = [KEYED, *OTHERS]
+        alone = [await key_of(language_model, branch) for branch in branches]
+        together = await asyncio.gather(*(key_of(language_model, b) for b in branches))
+        for one, other in zip(together, alone, strict=True):
+            assert_same(one, other)
+
+    def test_a_model_says_what_its_keys_mean(self, language_model: LanguageModel) -> None:
+        assert -1 <= language_model.floor <= language_model.sure <= 1
+        assert 0 < len(language_model.key_fingerprint) <= MAX_ID_BYTES
+
+
+async def key_of(model: LanguageModel, branch: Branch) -> Key:
+    """The branch's key, asked for alone."""
+    [key] = (await model.score([branch])).keys
+    assert key is not None
+    return key
+
+
+def assert_same(key: Key | None, expected: Key | None) -> None:
+    """Require two keys that differ by rounding only."""
+    assert key is not None
+    assert expected is not None
+    assert key == pytest.approx(expected, abs=1e-4)
 
 
 async def whole(model: LanguageModel, request: GenerateRequest) -> str:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM
 
 from server.lm.loading import LoadedModel, ModelChoice, load
 from server.lm.transformers_model import TransformersModel
@@ -37,10 +39,34 @@ def folder(llama_folder: Path, tmp_path: Path) -> Path:
     return shutil.copytree(llama_folder, tmp_path / "model")
 
 
+@pytest.fixture
+def adapter(llama_folder: Path, tmp_path: Path) -> Path:
+    """An adapter of the Llama-style model, with random weights and no rule for keys."""
+    torch.manual_seed(5)
+    config = LoraConfig(
+        r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False, task_type="CAUSAL_LM"
+    )
+    model = get_peft_model(AutoModelForCausalLM.from_pretrained(llama_folder), config)
+    model.save_pretrained(tmp_path / "adapter")
+    return tmp_path / "adapter"
+
+
+@pytest.fixture(scope="session")
+def session_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache for models that a test does not load with one of its own."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True)
+def no_cache_of_the_users(session_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KGT_CACHE", str(session_cache))
+
+
 @pytest.fixture(scope="session", params=["llama", "gpt2"])
-def loaded(request: pytest.FixtureRequest) -> LoadedModel:
+def loaded(request: pytest.FixtureRequest, session_cache: Path) -> LoadedModel:
     folder: Path = request.getfixturevalue(f"{request.param}_folder")
-    return load(ModelChoice(str(folder), "none", device="cpu", number_format="float32"))
+    choice = ModelChoice(str(folder), "none", session_cache, device="cpu", number_format="float32")
+    return load(choice)
 
 
 @pytest.fixture

@@ -11,18 +11,20 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from server.errors import ModelUnusable
+from server.lm.folders import cache_folder
 from server.lm.loading import LoadedModel, ModelChoice, load
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 269060552\n"
 IDS = torch.tensor([[5, 6, 7, 8]])
 
 
-def loaded_from(folder: Path, adapter: str = "none", cache: Path = Path()) -> LoadedModel:
+def loaded_from(folder: Path, adapter: str = "none", cache: Path | None = None) -> LoadedModel:
     """The model in `folder`, on the processor in float32."""
+    cache = cache or cache_folder()
     return load(ModelChoice(str(folder), adapter, cache, device="cpu", number_format="float32"))
 
 
-def refused(folder: Path, adapter: str = "none", cache: Path = Path()) -> str:
+def refused(folder: Path, adapter: str = "none", cache: Path | None = None) -> str:
     """The one line that says why the model is not loaded."""
     with pytest.raises(ModelUnusable) as error:
         loaded_from(folder, adapter, cache)

@@ -8,23 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
 from server.errors import ModelUnusable
 from server.lm.loading import ModelChoice, load
 from tests.lm.folders import POINTER, loaded_from, logits, refused, rewrite
-
-
-@pytest.fixture
-def adapter(llama_folder: Path, tmp_path: Path) -> Path:
-    torch.manual_seed(5)
-    config = LoraConfig(
-        r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False, task_type="CAUSAL_LM"
-    )
-    model = get_peft_model(AutoModelForCausalLM.from_pretrained(llama_folder), config)
-    model.save_pretrained(tmp_path / "adapter")
-    return tmp_path / "adapter"
 
 
 def test_an_adapter_is_merged_and_gives_what_peft_gives(llama_folder: Path, adapter: Path) -> None:

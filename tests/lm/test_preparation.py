@@ -197,9 +197,14 @@ async def test_closing_refuses_what_is_still_tokenized(loaded: LoadedModel) -> N
     _, model = scripted(loaded, script)
     asked = asyncio.ensure_future(model.score([BRANCH]))
     await asyncio.to_thread(stuck.wait, 30)
-    closing = asyncio.ensure_future(asyncio.to_thread(model.close))
-    release.set()
-    await closing
+
+    def release_once_closing() -> None:
+        preparation = model._preparation
+        with preparation._changed:
+            assert preparation._changed.wait_for(lambda: preparation._closed, 30)
+        release.set()
+
+    await asyncio.gather(asyncio.to_thread(model.close), asyncio.to_thread(release_once_closing))
     with pytest.raises(ShuttingDown):
         await asked
 

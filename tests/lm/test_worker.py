@@ -13,10 +13,11 @@ from server.errors import DeadlinePassed, ModelBusy, ShuttingDown
 from server.lm import schedule
 from server.lm.forward import MaskedForward
 from server.lm.loading import LoadedModel
+from server.lm.states import StateTap
 from server.lm.transformers_model import TransformersModel
 from server.tuning.deadline import deadline_at
 from server.tuning.ports import Branch, GenerateRequest
-from tests.conformance.language_model import whole
+from tests.conformance.language_model import assert_same, whole
 from tests.lm.passes import Passes, prepared
 
 # Across requests
@@ -117,11 +118,12 @@ async def test_a_model_whose_attention_cannot_be_replaced_runs_one_by_one(
 ) -> None:
     expected = TransformersModel(loaded)
     plain = TransformersModel(loaded)
-    plain._worker._forward = MaskedForward(loaded.model)
+    plain._worker._forward = MaskedForward(loaded.model, StateTap(loaded.model, loaded.keys.layer))
     request = GenerateRequest("the dog likes", 9, stop=())
     asked = [
-        Branch("the quick brown fox", (" likes meat", " jumps over the lazy dog")),
+        Branch("the quick brown fox", (" likes meat", " jumps over the lazy dog"), keyed=True),
         Branch("a", (" dog",)),
+        Branch("the quick", (), keyed=True),
     ]
     scores = await asyncio.gather(expected.score(asked), plain.score(asked))
     assert (
@@ -139,6 +141,9 @@ async def test_a_model_whose_attention_cannot_be_replaced_runs_one_by_one(
     for one, other in zip(scores[0].logprobs, scores[1].logprobs, strict=True):
         for a, b in zip(one, other, strict=True):
             assert a.total == pytest.approx(b.total, abs=1e-4)
+    assert scores[0].keys[1] is None
+    for number in (0, 2):
+        assert_same(scores[0].keys[number], scores[1].keys[number])
 
 
 # Memory
@@ -146,7 +151,10 @@ async def test_a_model_whose_attention_cannot_be_replaced_runs_one_by_one(
 
 async def test_out_of_memory_halves_the_budget_and_goes_on(loaded: LoadedModel) -> None:
     model = TransformersModel(loaded, token_budget=256)
-    asked = [Branch(f"the dog number {n} likes", (" the kennel", " meat")) for n in range(20)]
+    asked = [
+        Branch(f"the dog number {n} likes", (" the kennel", " meat"), keyed=n % 3 == 0)
+        for n in range(20)
+    ]
     expected = await model.score(asked)
     text = await whole(model, GenerateRequest("the dog", 9, stop=()))
 
@@ -168,6 +176,8 @@ async def test_out_of_memory_halves_the_budget_and_goes_on(loaded: LoadedModel) 
     for one, other in zip(scores.logprobs, expected.logprobs, strict=True):
         for a, b in zip(one, other, strict=True):
             assert a.total == pytest.approx(b.total, abs=1e-4)
+    for number in range(0, 20, 3):
+        assert_same(scores.keys[number], expected.keys[number])
 
 
 async def test_the_budget_recovers_once_passes_fit_again(

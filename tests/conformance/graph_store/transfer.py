@@ -12,14 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from server.errors import OverlayNotEmpty
-from server.graph.edit import Edit, Overlay, OverlayBuilder
-from server.graph.triple import Origin
+from server.graph.edit import Change, Edit, Overlay, OverlayBuilder, Scope, scopes_by_mark
+from server.graph.triple import Origin, Triple
 from server.stores.rules.view import newest_first
 from server.tuning.ports import GraphStore, Page
 from server.tuning.transfer import Courier
 from tests.conformance.graph_store.graph import BONES, CARROTS, DOG, MEAT, SOFA, t
 from tests.conformance.graph_store.steps import (
     add,
+    added,
+    edit,
     every_page,
     following_each_other,
     import_,
@@ -67,6 +69,19 @@ class Transfer(GraphStoreSuite):
         assert [v.triple for v in view.slice("Desires").triples] == [CARROTS, BONES]
         assert view.find(SOFA) is None
 
+    async def test_what_facts_answer_comes_along_and_a_merge_leaves_the_keys_to_be_read_again(
+        self, store: GraphStore, courier: Courier
+    ) -> None:
+        scope = Scope("What does my dog like?", strategies.packed_key([3, 4]), "f", True, 0.5)
+        changes = (Change(CARROTS, None, added(1), scope=scope), Change(SOFA, None, added(1, 1)))
+        await store.commit("ann", await store.snapshot("ann"), [edit(1, *changes)], None)
+        lines = list(await courier.export("ann"))
+        await import_(store, "bob", lines)
+        await add(store, "cy", BONES)
+        await import_(store, "cy", lines, merge=True)
+        assert await scopes_of(store, "bob") == {CARROTS: scope}
+        assert await scopes_of(store, "cy") == {CARROTS: replace(scope, key=b"", fingerprint="")}
+
     # All examples share one store, and each has users of its own. The users of one example go
     # side by side, because erasing one takes Neo4j seconds.
     @settings(max_examples=5, deadline=None, suppress_health_check=[*HealthCheck])
@@ -104,6 +119,13 @@ async def assert_survival(store: GraphStore, courier: Courier, edits: Sequence[E
     for each, result in zip((user, user + "2"), erased, strict=True):
         assert result.edits == len(edits)
         assert await store.history(each) == []
+
+
+async def scopes_of(store: GraphStore, user: str) -> dict[Triple, Scope]:
+    """What the user's triples answer, as far as their edits say it."""
+    log = await store.history(user)
+    scopes = scopes_by_mark(made for made in log if isinstance(made, Edit))
+    return {triple: scope for (triple, _), scope in scopes.items()}
 
 
 async def assert_overlay_at(store: GraphStore, user: str, overlay: Overlay) -> None:

@@ -1,0 +1,214 @@
+"""Scope keys: what a query asks, as the state of a layer after the retrieval template's root.
+
+A key is that state, centred and of length 1. Which layer is read, what the centre is, and from
+which inner product on two queries ask the same (the floor) was measured for the adapter that ships.
+For any other model it is found at the first start, on queries that were written for this project.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError
+from transformers import PreTrainedModel
+
+from server.lm.folders import keys_folder
+from server.lm.progress import Progress
+from server.lm.states import layers_of
+from server.lm.tokens import Tokenizer
+from server.lm.whole import opened, unusable
+from server.tuning.ports import Key
+from server.tuning.templates import root_prompt
+
+ADAPTER_KEYS = "adapter_keys.json"
+"""The file of an adapter that was trained for keys."""
+_KEPT = 0.95
+"""The floor leaves so many of the calibration's near misses below it."""
+_BATCH = 16
+
+_log = logging.getLogger("kgt")
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRule:
+    """How keys are read from a model's states."""
+
+    layer: int
+    """The layer whose output is read, counted from 1."""
+    centre: Key
+    """What is taken off every state: (width,)."""
+    floor: float
+    """The inner product of two keys from which on their queries may ask the same."""
+    sure: float
+    """And from which on they surely do."""
+    fingerprint: str
+
+    def key(self, state: torch.Tensor) -> Key:
+        """The key of a state: (width,)."""
+        key: Key = _unit(state.float().cpu().numpy()[None] - self.centre)[0]
+        return key
+
+
+class _Written(BaseModel):
+    """A rule as a file has it."""
+
+    layer: int = Field(ge=1)
+    centre: list[FiniteFloat]
+    floor: float = Field(ge=-1, le=1)
+    sure: float = Field(ge=-1, le=1)
+
+
+def key_rule(
+    model: PreTrainedModel,
+    tokenizer: Tokenizer,
+    fingerprint: str,
+    adapter: Path | None,
+    cache: Path,
+    progress: Progress,
+) -> KeyRule:
+    """The rule that comes with the adapter, or the one that is found for this model.
+
+    What was found is kept in `cache`. `fingerprint` is that of model and adapter. Raises
+    ModelUnusable.
+    """
+    own = adapter / ADAPTER_KEYS if adapter is not None else None
+    if own is not None and own.exists():
+        return _rule(_own(own, model), fingerprint)
+    kept = keys_folder(cache) / f"{hashlib.sha256(fingerprint.encode()).hexdigest()[:16]}.json"
+    with contextlib.suppress(OSError, ValidationError):  # it is found again
+        written = _Written.model_validate_json(kept.read_bytes())
+        if _fits(written, model):
+            return _rule(written, fingerprint)
+    with progress.step("finding out how to read keys, once"):
+        found = _calibrated(model, tokenizer, progress)
+    _keep(found, kept)
+    return _rule(found, fingerprint)
+
+
+def _rule(written: _Written, fingerprint: str) -> KeyRule:
+    centre = np.array(written.centre, dtype=np.float32)
+    said = f"{fingerprint} {written.layer}".encode() + centre.tobytes()
+    digest = hashlib.sha256(said).hexdigest()[:16]
+    return KeyRule(written.layer, centre, written.floor, written.sure, digest)
+
+
+def _own(path: Path, model: PreTrainedModel) -> _Written:
+    """An adapter's rule. Raises ModelUnusable."""
+    with opened(path) as file:
+        text = file.read()
+    try:
+        written = _Written.model_validate_json(text)
+    except ValidationError as error:
+        raise unusable(path, "cannot be read as the rule for an adapter's keys") from error
+    if not _fits(written, model):
+        raise unusable(path, "does not fit the model", "use the one that came with the adapter")
+    return written
+
+
+def _fits(written: _Written, model: PreTrainedModel) -> bool:
+    width = model.config.get_text_config().hidden_size
+    return len(written.centre) == width and written.layer <= len(layers_of(model))
+
+
+def _keep(written: _Written, path: Path) -> None:
+    """Write the rule where the next start finds it, whole or not at all."""
+    partial = path.with_suffix(f".{uuid.uuid4().hex}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(written.model_dump_json())
+        partial.replace(path)
+    except OSError as error:
+        _log.warning(
+            "%s cannot be written: %s; how to read keys is found out at every start."
+            " KGT_CACHE names another folder",
+            path.parent,
+            error.strerror,
+        )
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+# Calibration
+
+
+def _calibrated(model: PreTrainedModel, tokenizer: Tokenizer, progress: Progress) -> _Written:
+    """The layer that best separates paraphrases from near misses, its mean state, and the floor.
+
+    Of the layers in the upper half, the one with the largest area under the curve is taken.
+    """
+    cases = _cases()
+    texts = [text for case in cases for text in case]
+    states = _states(model, tokenizer, texts, progress)  # (layers, texts, width)
+    first = max(1, len(states) // 2)
+
+    def area(layer: int) -> float:
+        alike, near = _products(states[layer - 1])
+        return float(np.mean(alike[:, None] > near[None, :]))
+
+    layer = max(range(first, len(states) + 1), key=area)
+    chosen = states[layer - 1]
+    _, near = _products(chosen)
+    centre = [round(float(value), 5) for value in chosen.mean(0)]
+    floor = round(float(np.quantile(near, _KEPT)), 4)
+    return _Written(layer=layer, centre=centre, floor=floor, sure=floor)
+
+
+def _cases() -> list[tuple[str, str, str]]:
+    """(query, paraphrase, near miss) of each case."""
+    text = resources.files("server.lm").joinpath("calibration.jsonl").read_text(encoding="utf-8")
+    rows: list[Mapping[str, str]] = [json.loads(line) for line in text.splitlines()]
+    return [(row["query"], row["paraphrase"], row["near"]) for row in rows]
+
+
+def _products(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The inner products of each query's key with its paraphrase's and its near miss's."""
+    keys = _unit(states - states.mean(0)).reshape(-1, 3, states.shape[-1])
+    query, paraphrase, near = keys[:, 0], keys[:, 1], keys[:, 2]
+    return (query * paraphrase).sum(-1), (query * near).sum(-1)
+
+
+def _states(
+    model: PreTrainedModel, tokenizer: Tokenizer, texts: Sequence[str], progress: Progress
+) -> np.ndarray:
+    """The state after each text's root prompt, of every layer. (layers, texts, width)"""
+    rows = [tokenizer.prompt(root_prompt(text)) for text in texts]
+    caught: list[torch.Tensor] = []
+
+    def keep(_module: object, _given: object, out: object) -> None:
+        hidden = out[0] if isinstance(out, tuple) else out
+        assert isinstance(hidden, torch.Tensor)
+        caught.append(hidden[torch.arange(len(ends)), ends].float().cpu())
+
+    hooks = [layer.register_forward_hook(keep) for layer in layers_of(model)]
+    parts = []
+    try:
+        starts = range(0, len(rows), _BATCH)
+        for at in progress.counted(starts, len(starts), "batch of queries"):
+            batch = rows[at : at + _BATCH]
+            ends = torch.tensor([len(row) - 1 for row in batch])
+            wide = int(ends.max()) + 1
+            ids = torch.tensor([row + [row[-1]] * (wide - len(row)) for row in batch])
+            caught.clear()
+            with torch.inference_mode():
+                model(input_ids=ids.to(model.device), use_cache=False, logits_to_keep=1)
+            parts.append(torch.stack(caught))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return torch.cat(parts, dim=1).numpy()
+
+
+def _unit(vectors: np.ndarray) -> Key:
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    unit: Key = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
+    return unit
