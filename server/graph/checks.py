@@ -6,6 +6,8 @@ They say what may come in now; `server.graph.codec` also reads what earlier vers
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -20,10 +22,10 @@ from server.graph.characters import (
     is_symbol,
 )
 from server.graph.concept import Concept, concept_key
-from server.graph.edit import Account, Edit
+from server.graph.edit import Account, Change, Edit, Scope
 from server.graph.invisible import has_invisible
 from server.graph.relation import Vocabulary
-from server.graph.triple import Triple, canonical
+from server.graph.triple import Origin, Triple, canonical
 
 MAX_CONCEPT_BYTES = 512
 MAX_RELATION_BYTES = 64
@@ -36,6 +38,8 @@ MAX_RELATIONS = 100
 MAX_TIME_MS = 253_402_300_799_999
 """The end of the year 9999, the last time that a protobuf Timestamp or a `datetime` can show."""
 
+_ROUNDED = 0.01
+"""A key's length differs from 1 by less, once its numbers are rounded to float16."""
 _MAX_RELATION_SENT = 4 * MAX_RELATION_BYTES
 """The most characters of a relation before it is cleaned: cleaning a long text takes long."""
 
@@ -174,6 +178,9 @@ def checked_edit(edit: Edit, vocabulary: Vocabulary) -> Edit:
         )
     if edit.account is not None:
         _require_account(edit.account)
+    for change in edit.changes:
+        if change.scope is not None:
+            _require_scope(change, change.scope)
     return replace(
         edit,
         changes=tuple(
@@ -212,6 +219,20 @@ def _require_account(account: Account) -> None:
     for relation in account.relations:
         _require_name(relation, "relations")
         _require_size(relation, "relations", MAX_RELATION_BYTES)
+
+
+def _require_scope(change: Change, scope: Scope) -> None:
+    if change.after is None or change.after.origin is not Origin.ADDED:
+        raise InvalidRequest("scope", "belongs to a triple that is not added")
+    # The part of a query that asks is never used as a name, and it may be cut anywhere.
+    _require_characters(scope.query, "scope.query")
+    _require_size(scope.query, "scope.query", MAX_TEXT_BYTES)
+    if scope.fingerprint:
+        _require_id(scope.fingerprint, "scope.fingerprint")
+    if scope.key:
+        numbers = struct.unpack(f"<{len(scope.key) // 2}e", scope.key)
+        if not abs(math.hypot(*numbers) - 1) < _ROUNDED:  # nor where it is not a number
+            raise InvalidRequest("scope.key", "is not of length 1")
 
 
 # What the checks have in common

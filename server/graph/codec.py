@@ -9,6 +9,7 @@ Why the reader is written by hand: docs/decisions/0015-json-into-values.md.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,15 @@ from server.errors import Internal, InvalidRequest
 from server.graph.characters import bytes_of, has_half_character, is_control
 from server.graph.checks import MAX_CONCEPT_BYTES, MAX_ID_BYTES, MAX_RELATION_BYTES
 from server.graph.concept import Concept, concept_key
-from server.graph.edit import Account, Change, Edit, EditKind, StopReason, TripleProbabilities
+from server.graph.edit import (
+    Account,
+    Change,
+    Edit,
+    EditKind,
+    Scope,
+    StopReason,
+    TripleProbabilities,
+)
 from server.graph.triple import Mark, Origin, Stamp, Triple
 
 E = TypeVar("E", bound=Enum)
@@ -29,6 +38,8 @@ MAX_EDIT_BYTES = 3 << 20
 
 Together with what goes around it, it fits the 4 MiB that a gRPC client takes by default.
 """
+_MAX_KEY_TEXT_BYTES = 1 << 16
+"""The longest key as base64, of a model that is 24,576 numbers wide."""
 _MAX_TEXT_BYTES = 1 << 20
 """The longest text that any version stored."""
 _MAX_WHOLE = 1 << 53
@@ -153,6 +164,22 @@ def _change(change: Change) -> dict[str, Any]:
             "reasoning": probabilities.reasoning,
             "reasoning_answer_before": probabilities.reasoning_answer_before,
         }
+    if change.scope is not None:
+        document["scope"] = _scope(change.scope)
+    return document
+
+
+def _scope(scope: Scope) -> dict[str, Any]:
+    document: dict[str, Any] = {"query": scope.query}
+    if scope.key:
+        document |= {
+            "key": base64.b64encode(scope.key).decode("ascii"),
+            "fingerprint": scope.fingerprint,
+        }
+    if scope.owned:
+        document["owned"] = True
+    if scope.answered != 1:
+        document["answered"] = scope.answered
     return document
 
 
@@ -210,12 +237,13 @@ class _Reader:
 
     def _change(self, value: Any) -> Change:
         document = _mapping(value, "changes")
-        probabilities = document.get("probabilities")
+        probabilities, scope = document.get("probabilities"), document.get("scope")
         return Change(
             triple=self._triple(document.get("triple")),
             before=_mark_of(document.get("before"), "before"),
             after=_mark_of(document.get("after"), "after"),
             probabilities=None if probabilities is None else _probabilities_of(probabilities),
+            scope=None if scope is None else _scope_of(scope),
         )
 
     def _triple(self, value: Any) -> Triple:
@@ -258,6 +286,28 @@ def _probabilities_of(value: Any) -> TripleProbabilities:
         reasoning_answer_before=None
         if before is None
         else _number(before, "reasoning_answer_before"),
+    )
+
+
+def _scope_of(value: Any) -> Scope:
+    document = _mapping(value, "scope")
+    encoded = _text(document.get("key", ""), "key", _MAX_KEY_TEXT_BYTES, may_be_empty=True)
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        raise MalformedEdit("key", "is not base64") from None
+    if len(key) % 2:
+        raise MalformedEdit("key", "does not hold whole float16 numbers")
+    named = document.get("fingerprint", "")
+    fingerprint = _text(named, "fingerprint", MAX_ID_BYTES, may_be_empty=True)
+    if bool(key) != bool(fingerprint):
+        raise MalformedEdit("scope", "must have a key and its fingerprint, or neither")
+    return Scope(
+        query=_text(document.get("query"), "query"),
+        key=key,
+        fingerprint=fingerprint,
+        owned=_truth(document.get("owned", False), "owned"),
+        answered=_share(document.get("answered", 1.0), "answered"),
     )
 
 
@@ -328,6 +378,13 @@ def _number(value: Any, name: str) -> float:
         if math.isfinite(number):
             return number
     raise MalformedEdit(name, "must be a finite number")
+
+
+def _share(value: Any, name: str) -> float:
+    share = _number(value, name)
+    if not 0 < share <= 1:
+        raise MalformedEdit(name, "must be a number above 0 and at most 1")
+    return share
 
 
 def _one_of(kind: type[E], value: Any, name: str) -> E:

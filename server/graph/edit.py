@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from server.graph.triple import Mark, Origin, Triple
+from server.graph.triple import Mark, Origin, Stamp, Triple
 
 
 class EditKind(Enum):
@@ -43,6 +43,23 @@ class TripleProbabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """What a personal fact answers: the query or sentence that taught it, and that text's key.
+
+    `key` holds float16 numbers, in the byte order of the least first, and `fingerprint` says what
+    they were read with (LanguageModel.key_fingerprint). Both are empty where the key has to be read
+    again. `owned`: the fact's head is the user's own ("my dog"). `answered` is P(a|q,z) for this
+    query and the fact: how readily the model answers with it where it should.
+    """
+
+    query: str
+    key: bytes = b""
+    fingerprint: str = ""
+    owned: bool = False
+    answered: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
     """What an edit did to one triple: the overlay's mark before and after.
 
@@ -53,6 +70,8 @@ class Change:
     before: Mark | None
     after: Mark | None
     probabilities: TripleProbabilities | None = None
+    scope: Scope | None = None
+    """Of a triple that was added as an answer to a query."""
 
     @property
     def enters(self) -> bool:
@@ -157,3 +176,31 @@ class OverlayBuilder:
     def overlay(self) -> Overlay:
         """The overlay as it is now. Edits that are applied later do not change it."""
         return Overlay(self.revision, dict(self._marks))
+
+
+def scopes_by_mark(edits: Iterable[Edit]) -> dict[tuple[Triple, Stamp], Scope]:
+    """What the triples that `edits` added answer, by the triple and the stamp of its mark.
+
+    An edit from before scopes were kept has its query in its account, and P(a|q,z) next to what it
+    changed.
+    """
+    scopes: dict[tuple[Triple, Stamp], Scope] = {}
+    for edit in edits:
+        for change in edit.changes:
+            mark = change.after
+            if mark is None or mark.origin is not Origin.ADDED:
+                continue
+            if mark.stamp.revision != edit.revision:
+                continue  # a revert put an older mark back, which has its scope
+            if change.scope is not None:
+                scopes[change.triple, mark.stamp] = change.scope
+            elif edit.account is not None:
+                known = change.probabilities
+                answered = 1.0 if known is None else answered_share(known.reasoning)
+                scopes[change.triple, mark.stamp] = Scope(edit.account.query, answered=answered)
+    return scopes
+
+
+def answered_share(reasoning: float) -> float:
+    """P(a|q,z) as a scope keeps it: above 0, so that others can be compared with it."""
+    return min(1.0, max(reasoning, 1e-6))

@@ -7,21 +7,30 @@ all come here. Reverts only put earlier marks back.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
-from server.graph.edit import Change
+from server.graph.edit import Change, Scope
 from server.graph.triple import Mark, Origin, Stamp, Triple
 
 Found = Mapping[Triple, tuple[bool, Mark | None]]
 """For each triple: whether the base has it, and the mark that the overlay puts on it now."""
 
+_NO_SCOPES: Mapping[Triple, Scope] = MappingProxyType({})
+
 
 def changes_to(
-    wanted: Iterable[tuple[Triple, Origin]], found: Found, revision: int, *, renew: bool = False
+    wanted: Iterable[tuple[Triple, Origin]],
+    found: Found,
+    revision: int,
+    *,
+    renew: bool = False,
+    scopes: Mapping[Triple, Scope] = _NO_SCOPES,
 ) -> tuple[Change, ...]:
     """The changes after which each triple is ADDED or REMOVED, as `wanted` says.
 
     They are those of the edit with `revision`. A triple that is already as wanted is left alone;
-    with `renew`, a triple to be added becomes the newest even so.
+    with `renew`, a triple to be added becomes the newest even so. `scopes`: what added triples
+    answer.
 
     A triple is marked REMOVED only where the base has it. Elsewhere there is nothing to hide, and
     having no mark is enough. (An imported history keeps the marks that it came with, so a REMOVED
@@ -34,7 +43,8 @@ def changes_to(
             continue
         needs_mark = origin is Origin.ADDED or in_base
         after = Mark(origin, Stamp(revision, len(changes))) if needs_mark else None
-        changes.append(Change(triple, before, after))
+        scope = scopes.get(triple) if origin is Origin.ADDED else None
+        changes.append(Change(triple, before, after, scope=scope))
     return tuple(changes)
 
 

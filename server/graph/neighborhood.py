@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from server.graph.concept import Concept
@@ -88,6 +88,15 @@ class Neighborhood:
         """How many triples start at the concept, those of cut slices too."""
         return sum(s.count for s in self.slices)
 
+    def with_personal(self, added: Iterable[ViewedTriple]) -> Neighborhood:
+        """The view with these personal triples too, each relation's newest first."""
+        view = self
+        for viewed in added:
+            part = view._slice_without(viewed.triple, view.find(viewed.triple))
+            personal = sorted((*part.personal, viewed), key=_age)
+            view = view._with_slice(replace(part, personal=tuple(personal)))
+        return view
+
     def with_added(self, triple: Triple, stamp: Stamp) -> Neighborhood:
         """The view with `triple` as the user's newest of its relation."""
         known = self.find(triple)
@@ -121,3 +130,8 @@ class Neighborhood:
         others = [s for s in self.slices if s.relation != changed.relation]
         slices = [*others, changed] if changed.count else others
         return replace(self, slices=tuple(sorted(slices, key=lambda s: s.relation)))
+
+
+def _age(viewed: ViewedTriple) -> tuple[int, int]:
+    stamp = viewed.stamp or Stamp(0, 0)
+    return -stamp.revision, -stamp.position

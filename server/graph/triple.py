@@ -77,6 +77,10 @@ def oriented(triple: Triple, head: Concept, vocabulary: Vocabulary) -> Triple:
     return triple
 
 
-def verbalize(triple: Triple, vocabulary: Vocabulary) -> str:
-    """The triple as the sentence that the model reads: "dog likes meat"."""
-    return f"{triple.head.text} {vocabulary.phrase(triple.relation)} {triple.tail.text}"
+def verbalize(triple: Triple, vocabulary: Vocabulary, *, owned: bool = False) -> str:
+    """The triple as the sentence that the model reads: "dog likes meat".
+
+    With `owned`, the head is the user's own: "my dog likes carrots".
+    """
+    said = f"{triple.head.text} {vocabulary.phrase(triple.relation)} {triple.tail.text}"
+    return f"my {said}" if owned else said

@@ -13,17 +13,25 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from server.errors import InvalidRequest, UnreadableRecord
 from server.graph.checks import MAX_CHANGES, checked_edit
 from server.graph.codec import MAX_EDIT_BYTES, NotJson, edit_from_json, edit_to_json, json_document
 from server.graph.concept import KEYS_VERSION, legacy_concept
-from server.graph.edit import Edit, Overlay, OverlayBuilder, UnreadableEdit
+from server.graph.edit import (
+    Edit,
+    Overlay,
+    OverlayBuilder,
+    Scope,
+    UnreadableEdit,
+    scopes_by_mark,
+)
 from server.graph.rekeying import Rekeying
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Triple
+from server.tuning.question import question_of
 
 FORMAT = "kgt-overlay"
 VERSION = 1
@@ -60,6 +68,20 @@ class Export:
     def by_age(self) -> list[tuple[Triple, Mark]]:
         """The overlay's marks, oldest first."""
         return sorted(self.overlay.marks.items(), key=lambda item: (item[1].stamp, item[0]))
+
+    def scopes(self) -> dict[Triple, Scope]:
+        """What the overlay's added triples answer.
+
+        Many of them have to fit one edit. So their keys are left out, to be read again, and of a
+        long text only what asks is kept.
+        """
+        said = scopes_by_mark(self.edits)
+        found = {}
+        for triple, mark in self.overlay.marks.items():
+            if (scope := said.get((triple, mark.stamp))) is not None:
+                asks = question_of(scope.query)
+                found[triple] = replace(scope, query=asks, key=b"", fingerprint="")
+        return found
 
 
 # Writing

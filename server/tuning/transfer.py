@@ -11,7 +11,7 @@ from typing import ParamSpec, TypeVar
 
 from server.errors import OverlayNotEmpty
 from server.graph.checks import MAX_CHANGES
-from server.graph.edit import Edit, EditKind
+from server.graph.edit import Edit, EditKind, Scope
 from server.graph.marks import Found, changes_to
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Triple
@@ -92,7 +92,8 @@ class Courier:
             raise OverlayNotEmpty
         wanted = await self._on_thread(export.by_age)
         found = await self._found(command.user, [triple for triple, _ in wanted])
-        net = await self._on_thread(net_edits, wanted, found, snapshot)
+        scopes = await self._on_thread(export.scopes)
+        net = await self._on_thread(net_edits, wanted, found, snapshot, scopes)
         last = net[-1] if net else next_edit(snapshot, EditKind.IMPORT, ())
         return Imported(count, last.revision, net, last)
 
@@ -114,11 +115,14 @@ class Courier:
 
 
 def net_edits(
-    wanted: Sequence[tuple[Triple, Mark]], found: Found, snapshot: Snapshot
+    wanted: Sequence[tuple[Triple, Mark]],
+    found: Found,
+    snapshot: Snapshot,
+    scopes: Mapping[Triple, Scope],
 ) -> tuple[Edit, ...]:
     """Edits that give an overlay the marks in `wanted`, in this order.
 
-    Each edit is of a size that RPCs make.
+    Each edit is of a size that RPCs make. `scopes`: what the triples answer.
     """
     origins = {triple: mark.origin for triple, mark in wanted}
     changing = [change.triple for change in changes_to(origins.items(), found, 1)]
@@ -127,6 +131,6 @@ def net_edits(
     for start in range(0, len(changing), MAX_CHANGES):
         revision = snapshot.revision + len(edits) + 1
         part = [(triple, origins[triple]) for triple in changing[start : start + MAX_CHANGES]]
-        changes = changes_to(part, found, revision)
+        changes = changes_to(part, found, revision, scopes=scopes)
         edits.append(Edit(new_edit_id(), revision, EditKind.IMPORT, now, changes))
     return tuple(edits)

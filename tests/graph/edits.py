@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Sequence
 
 from hypothesis import strategies as st
 
 from server.errors import InvalidRequest
 from server.graph.checks import checked_concept, checked_relation, checked_text
 from server.graph.concept import Concept
-from server.graph.edit import Account, Change, Edit, EditKind, StopReason, TripleProbabilities
+from server.graph.edit import (
+    Account,
+    Change,
+    Edit,
+    EditKind,
+    Scope,
+    StopReason,
+    TripleProbabilities,
+)
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple, canonical
 
@@ -80,8 +89,35 @@ _account = st.builds(
     st.just("") | sentences,
     st.just("") | sentences,
 )
+
+
+def packed_key(numbers: Sequence[float]) -> bytes:
+    """The key in the direction of `numbers`, of which one at least is not near 0."""
+    length = math.hypot(*numbers)
+    return struct.pack(f"<{len(numbers)}e", *(number / length for number in numbers))
+
+
+_directions = st.lists(st.floats(-1, 1), min_size=1, max_size=9).filter(
+    lambda numbers: math.hypot(*numbers) > 0.01
+)
+_answered = st.floats(0, 1, exclude_min=True)
+scopes = st.builds(
+    Scope, sentences, _directions.map(packed_key), ids, st.booleans(), _answered
+) | st.builds(Scope, sentences, owned=st.booleans(), answered=_answered)
+
+
+def _changes(scope: st.SearchStrategy[Scope | None]) -> st.SearchStrategy[Change]:
+    return st.builds(Change, triples, marks, marks, _probabilities, scope).filter(_is_made)
+
+
+def _is_made(change: Change) -> bool:
+    """Whether an RPC may make the change: it changes something, and a scope is of an added one."""
+    adds = change.after is not None and change.after.origin is Origin.ADDED
+    return change.before != change.after and (adds or change.scope is None)
+
+
 changes = st.lists(
-    st.builds(Change, triples, marks, marks, _probabilities).filter(lambda c: c.before != c.after),
+    _changes(st.none()) | _changes(scopes),
     min_size=1,
     max_size=4,
     unique_by=lambda c: c.triple,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +12,7 @@ from hypothesis import given
 
 from server.errors import InvalidRequest
 from server.graph.checks import (
+    MAX_TEXT_BYTES,
     MAX_TIME_MS,
     checked_concept,
     checked_edit,
@@ -19,10 +22,10 @@ from server.graph.checks import (
     checked_text,
     checked_triple,
 )
-from server.graph.edit import Account, Change, Edit, EditKind, StopReason
+from server.graph.edit import Account, Change, Edit, EditKind, Scope, StopReason
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from tests.graph import edits as made
-from tests.graph.edits import VOCABULARY
+from tests.graph.edits import VOCABULARY, packed_key
 
 
 def test_texts_are_stripped_and_bounded() -> None:
@@ -183,6 +186,7 @@ def test_any_name_that_is_let_in_names_itself(text: str) -> None:
 # Edits from outside
 
 ADDED = Mark(Origin.ADDED, Stamp(1, 0))
+REMOVED = Mark(Origin.REMOVED, Stamp(1, 0))
 
 
 def with_account() -> Edit:
@@ -227,6 +231,61 @@ def test_an_edit_from_outside_is_held_to_what_rpcs_may_send(field: str, value: o
     with pytest.raises(InvalidRequest) as refused:
         checked_edit(bad, VOCABULARY)
     assert refused.value.field == (inner or outer)
+
+
+KEY = packed_key([1, 2, -3])
+
+
+def with_scope(scope: Scope, after: Mark | None = ADDED) -> Edit:
+    change = Change(Triple.of("a", "IsA", "b"), REMOVED if after is None else None, after)
+    return replace(with_account(), changes=(replace(change, scope=scope),))
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        Scope("What does a dog like?"),
+        Scope("What does\n\ta dog like?", KEY, "0123456789abcdef", owned=True),
+        Scope("\u200b", KEY, "f"),
+        Scope("x" * MAX_TEXT_BYTES),
+        Scope("q", packed_key([1.0] * 24_576), "f"),
+        Scope("q", packed_key([1e-5 * n for n in range(8192)]), "f"),
+    ],
+)
+def test_what_a_fact_answers_may_come_from_outside(scope: Scope) -> None:
+    edit = with_scope(scope)
+    assert checked_edit(edit, VOCABULARY) == edit
+
+
+@pytest.mark.parametrize(
+    ("scope", "field"),
+    [
+        (Scope(ESCAPE), "scope.query"),
+        (Scope("a\x9bb"), "scope.query"),
+        (Scope("a\ud800"), "scope.query"),
+        (Scope("x" * (MAX_TEXT_BYTES + 1)), "scope.query"),
+        (Scope("犬" * (MAX_TEXT_BYTES // 3 + 1)), "scope.query"),
+        (Scope("q", KEY, "f\n"), "scope.fingerprint"),
+        (Scope("q", KEY, " f"), "scope.fingerprint"),
+        (Scope("q", KEY, "f\u200b"), "scope.fingerprint"),
+        (Scope("q", KEY, "f" * 65), "scope.fingerprint"),
+        (Scope("q", bytes(6), "f"), "scope.key"),
+        (Scope("q", struct.pack("<2e", 0.9, 0.9), "f"), "scope.key"),
+        (Scope("q", struct.pack("<2e", 1.0, math.nan), "f"), "scope.key"),
+        (Scope("q", struct.pack("<2e", 1.0, math.inf), "f"), "scope.key"),
+    ],
+)
+def test_a_scope_from_outside_is_held_to_what_rpcs_keep(scope: Scope, field: str) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        checked_edit(with_scope(scope), VOCABULARY)
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("after", [None, REMOVED])
+def test_only_an_added_triple_answers_something(after: Mark | None) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        checked_edit(with_scope(Scope("q"), after), VOCABULARY)
+    assert refused.value.field == "scope"
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +16,15 @@ from server.errors import Internal, InvalidRequest
 from server.graph.checks import checked_edit
 from server.graph.codec import MalformedEdit, edit_from_json, edit_to_json, require_readable
 from server.graph.concept import concept_key
-from server.graph.edit import Account, Change, Edit, EditKind, StopReason, TripleProbabilities
+from server.graph.edit import (
+    Account,
+    Change,
+    Edit,
+    EditKind,
+    Scope,
+    StopReason,
+    TripleProbabilities,
+)
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from tests.graph import edits as made
 from tests.graph.edits import VOCABULARY
@@ -31,7 +41,12 @@ marks = st.none() | st.builds(
 shares = st.floats(0, 1)
 losses = st.floats(0, 50) | st.just(math.inf)
 probabilities = st.builds(TripleProbabilities, shares, shares, shares)
-changes = st.builds(Change, triples, marks, marks, st.none() | probabilities)
+scope_keys = st.binary(min_size=1, max_size=20).map(lambda half: half + half)
+answered = st.floats(0, 1, exclude_min=True)
+scopes = st.builds(Scope, names, scope_keys, names, st.booleans(), answered) | st.builds(
+    Scope, names, owned=st.booleans()
+)
+changes = st.builds(Change, triples, marks, marks, st.none() | probabilities, st.none() | scopes)
 accounts = st.builds(
     Account,
     query=names,
@@ -106,6 +121,111 @@ def test_what_an_edit_cannot_be_is_refused_by_name(key: str, value: object) -> N
 def test_other_json_is_refused(line: str) -> None:
     with pytest.raises(MalformedEdit):
         edit_from_json(line)
+
+
+# What personal facts answer
+
+KEY = base64.b64encode(made.packed_key([3, -4])).decode()
+WHOLE = {
+    "query": "What does a dog like?",
+    "key": KEY,
+    "fingerprint": "f" * 16,
+    "owned": True,
+    "answered": 0.5,
+}
+
+
+def with_scope(scope: object) -> str:
+    document = good()
+    document["changes"][0]["scope"] = scope
+    return json.dumps(document)
+
+
+def test_a_scope_is_read_whole_and_may_be_without_a_key() -> None:
+    [change] = edit_from_json(with_scope(WHOLE)).changes
+    key = made.packed_key([3, -4])
+    assert change.scope == Scope("What does a dog like?", key, "f" * 16, owned=True, answered=0.5)
+    [change] = edit_from_json(with_scope({"query": "q"})).changes
+    assert change.scope == Scope("q")
+    [change] = edit_from_json(with_scope(None)).changes
+    assert change.scope is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"query": ""}, "query"),
+        ({"query": None}, "query"),
+        ({"query": 7}, "query"),
+        ({"query": "a\ud800"}, "query"),
+        ({"query": "x" * (1 << 20 | 1)}, "query"),
+        ({"key": None}, "key"),
+        ({"key": [0.6, -0.8]}, "key"),
+        ({"key": "*" * 8}, "key"),
+        ({"key": KEY[:-1]}, "key"),
+        ({"key": "犬"}, "key"),
+        ({"key": base64.b64encode(b"abc").decode()}, "key"),
+        ({"key": "A" * (1 << 16 | 4)}, "key"),
+        ({"key": ""}, "scope"),
+        ({"fingerprint": ""}, "scope"),
+        ({"fingerprint": None}, "fingerprint"),
+        ({"fingerprint": "f" * 65}, "fingerprint"),
+        ({"owned": 1}, "owned"),
+        ({"owned": None}, "owned"),
+        ({"answered": 0}, "answered"),
+        ({"answered": -0.5}, "answered"),
+        ({"answered": 1.001}, "answered"),
+        ({"answered": True}, "answered"),
+        ({"answered": "1"}, "answered"),
+        ({"answered": None}, "answered"),
+    ],
+)
+def test_what_a_scope_cannot_be_is_refused_by_name(changed: dict[str, Any], field: str) -> None:
+    with pytest.raises(MalformedEdit) as refused:
+        edit_from_json(with_scope(WHOLE | changed))
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize(("answered", "kept"), [(0.25, {"answered": 0.25}), (1.0, {})])
+def test_how_readily_a_fact_answers_is_left_out_where_it_is_1(
+    answered: float, kept: dict[str, float]
+) -> None:
+    edit = edit_from_json(with_scope({"query": "q", "answered": answered}))
+    [change] = json.loads(edit_to_json(edit))["changes"]
+    assert change["scope"] == {"query": "q"} | kept
+
+
+@pytest.mark.parametrize("scope", [[], "q", 7, True, {}])
+def test_a_scope_is_an_object_with_a_query(scope: object) -> None:
+    with pytest.raises(MalformedEdit):
+        edit_from_json(with_scope(scope))
+
+
+def test_the_widest_models_key_can_be_kept() -> None:
+    change = replace(
+        edit_from_json(with_scope(WHOLE)).changes[0],
+        scope=Scope("q", made.packed_key([1.0] * 24_576), "f"),
+    )
+    require_readable(Edit("e", 1, EditKind.PERSONALIZE, 5, (change,)))
+    wider = replace(change, scope=Scope("q", made.packed_key([1.0] * 24_577), "f"))
+    with pytest.raises(Internal):
+        require_readable(Edit("e", 1, EditKind.PERSONALIZE, 5, (wider,)))
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        Scope(""),
+        Scope("q", b"ab"),
+        Scope("q", b"", "f"),
+        Scope("q", answered=0.0),
+        Scope("q", answered=math.nan),
+    ],
+)
+def test_a_scope_that_could_not_be_read_back_is_not_to_be_written(scope: Scope) -> None:
+    change = Change(Triple.of("a", "IsA", "b"), None, Mark(Origin.ADDED, Stamp(1, 0)), None, scope)
+    with pytest.raises(Internal):
+        require_readable(Edit("e", 1, EditKind.PERSONALIZE, 5, (change,)))
 
 
 # What is written can be read
@@ -198,3 +318,16 @@ documents = st.recursive(
 def test_any_text_is_an_edit_or_a_malformed_one(line: str) -> None:
     with pytest.raises(MalformedEdit):
         edit_from_json(line)
+
+
+scope_values = st.text() | st.sampled_from([*WHOLE.values(), "", None]) | documents
+scope_documents = st.dictionaries(st.sampled_from(list(WHOLE)), scope_values) | documents
+
+
+@given(scope_documents)
+def test_any_scope_is_malformed_or_comes_back_as_it_was_read(scope: object) -> None:
+    try:
+        edit = edit_from_json(with_scope(scope))
+    except MalformedEdit:
+        return
+    assert edit_from_json(require_readable(edit)) == edit

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from server.graph.marks import changes_to
+from server.graph.edit import Scope
+from server.graph.marks import Found, changes_to
 from server.graph.triple import Mark, Origin, Stamp, Triple
 
 MEAT = Triple.of("dog", "Desires", "meat")
@@ -56,6 +57,16 @@ def test_positions_count_the_changes_that_are_made() -> None:
     found = {t: (n % 2 == 0, ADDED if n == 1 else None) for n, t in enumerate(tails)}
     changes = changes_to([(t, Origin.ADDED) for t in tails], found, 7)
     assert [c.after and c.after.stamp.position for c in changes] == [0, 1, 2]
+
+
+def test_what_is_added_has_its_scope_and_what_is_taken_away_has_none() -> None:
+    found: Found = {MEAT: (True, None)}
+    scope = Scope("What does my dog like?", owned=True)
+    for origin, expected in ((Origin.ADDED, scope), (Origin.REMOVED, None)):
+        [change] = changes_to([(MEAT, origin)], found, 7, scopes={MEAT: scope})
+        assert change.scope == expected
+    [change] = changes_to([(MEAT, Origin.ADDED)], found, 7)
+    assert change.scope is None
 
 
 SERVER = Path(__file__).parents[2] / "server"

@@ -56,3 +56,25 @@ def test_removing_hides_and_counts_down_and_an_empty_relation_is_gone() -> None:
 
 def test_removing_what_is_not_there_changes_nothing() -> None:
     assert VIEW.without(CARROTS) == VIEW
+
+
+def personal(triple: Triple, revision: int, position: int = 0) -> ViewedTriple:
+    return ViewedTriple(triple, Origin.ADDED, in_base=False, stamp=Stamp(revision, position))
+
+
+def test_personal_triples_from_anywhere_come_into_the_view_the_newest_first() -> None:
+    jazz = Triple.of("I", "Desires", "jazz")
+    added = [personal(jazz, 2, 1), personal(CARROTS, 3), personal(Triple.of("I", "Owns", "hat"), 1)]
+    view = VIEW.with_personal(added)
+    assert [v.triple for v in view.slice("Desires").triples] == [CARROTS, jazz, MEAT, BONES]
+    assert view.slice("Desires").count == 9
+    assert [s.relation for s in view.slices] == ["AtLocation", "Desires", "Owns"]
+    assert view.head == VIEW.head
+    assert VIEW.slice("Desires").count == 7, "the old view is as it was"
+
+
+def test_a_personal_triple_of_the_base_is_counted_once() -> None:
+    view = VIEW.with_personal([personal(BONES, 1)]).with_personal([personal(BONES, 1)])
+    assert [v.triple for v in view.slice("Desires").personal] == [BONES]
+    assert [v.triple for v in view.slice("Desires").base] == [MEAT]
+    assert view.slice("Desires").count == 7

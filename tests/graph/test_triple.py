@@ -15,6 +15,11 @@ def test_a_triple_is_verbalised_with_the_canonical_phrase() -> None:
     )
 
 
+def test_what_the_user_owns_is_verbalised_as_theirs() -> None:
+    triple = Triple.of("dog", "Desires", "carrots")
+    assert verbalize(triple, VOCABULARY, owned=True) == "my dog likes carrots"
+
+
 def test_a_symmetric_statement_has_one_stored_form_and_reads_from_both_ends() -> None:
     given = Triple.of("hot", "Antonym", "cold")
     stored = canonical(given, VOCABULARY)

@@ -13,8 +13,8 @@ No statement is built from text that comes from outside.
         one user's own; key is unique
     ()-[:ADDED|DELETED {owner, head, tail, triple, age, user, subject, relation, object,
         subject_text, object_text, edit, revision, position, time_ms, retrieval_before,
-        retrieval_after, reasoning, reasoning_answer_before}]->()
-        one mark of a user's overlay
+        retrieval_after, reasoning, reasoning_answer_before, owned}]->()
+        one mark of a user's overlay; owned is true where the subject is the user's own ("my dog")
     (:User {owner, id, revision, overlay_id})
         owner is unique; without overlay_id before the first edit
     (:Edit {owner, revision, key, id, kind, time_ms, body, ...})

@@ -141,7 +141,10 @@ def concept_rows(user: str, concepts: Iterable[Concept]) -> list[Row]:
 
 
 def mark_row(user: str, triple: Triple, mark: Mark, change: Change | None = None) -> Row:
-    """The properties of an overlay edge. Those about probabilities are for people who look."""
+    """The properties of an overlay edge.
+
+    Those of the change, about probabilities and whose fact it is, are for people who look.
+    """
     row: Row = {
         "owner": owner_of(user),
         "head": place_of(user, triple.head.key),
@@ -162,6 +165,8 @@ def mark_row(user: str, triple: Triple, mark: Mark, change: Change | None = None
             "reasoning": p.reasoning,
             "reasoning_answer_before": p.reasoning_answer_before,
         }
+    if change is not None and change.scope is not None and change.scope.owned:
+        row["owned"] = True
     return row
 
 

@@ -5,9 +5,7 @@ Every method of the port that reads is called, and what it returns is written ou
 
 from __future__ import annotations
 
-import contextlib
 import math
-import sqlite3
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,7 +25,7 @@ from server.graph.neighborhood import Neighborhood
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.stores.sqlite.base import BASE_FILE, declared_relations, relation_names
-from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
+from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import (
     ConceptEntry,
     Erased,
@@ -36,9 +34,8 @@ from server.tuning.ports import (
     Snapshot,
     StoreCounts,
 )
+from tests.stores.sqlite.earlier import T0, added, restored, store_of_then
 
-DATA = Path(__file__).parent / "data"
-T0 = 1_795_000_000_000
 DOG = Concept.of("dog")
 
 t = Triple.of
@@ -47,10 +44,6 @@ TOFU, ICY = t("dog", "Desires", "tofu — ☕"), t("hot", "Antonym", "icy")
 NAMED, FRIEND = t("Zoë", "is named", 'Zo "Z" ë'), t("ann", "Befriends", "dog")
 RHUBARB = t("O’Hara", "likes", "rhubarb")
 REVERT = "0" * 31 + "1"
-
-
-def added(revision: int, position: int = 0) -> Mark:
-    return Mark(Origin.ADDED, Stamp(revision, position))
 
 
 def removed(revision: int, position: int = 0) -> Mark:
@@ -131,18 +124,9 @@ OVERLAY = {
 }
 
 
-def restored(path: Path, dump: str) -> None:
-    """The file that `dump` shows."""
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.executescript((DATA / dump).read_text(encoding="utf-8"))
-
-
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    restored(tmp_path / BASE_FILE, "base_v3_triples.sql")
-    restored(tmp_path / OVERLAYS_FILE, "overlays_v2.sql")
-    vocabulary = Vocabulary.built_in().extended(declared_relations(tmp_path))
-    store = SqliteStore(tmp_path, vocabulary.with_base_names(relation_names(tmp_path)))
+    store = store_of_then(tmp_path)
     yield store
     await store.close()
 
