@@ -117,7 +117,7 @@ def use_cases(
         settings.scored_mass, settings.max_scored_triples or language_model.max_scored_triples
     )
     rules = AnswerRules(
-        retrieval=RetrievalRules(settings.personal_weight, settings.facts),
+        retrieval=RetrievalRules(settings.facts, settings.floor),
         normalization=settings.normalization,
         max_tokens=settings.max_tokens,
         neighborhood_limit=budget.triples + settings.max_removed,
@@ -138,5 +138,5 @@ def use_cases(
         historian=Historian(graph),
         courier=Courier(graph, relations, named_fingerprints),
         writes=Writes(graph, turns),
-        erasing=Erasing(graph, turns, answerer.memories),
+        erasing=Erasing(graph, turns, answerer.forget),
     )

@@ -87,11 +87,11 @@ class Settings(StoreSettings, CacheSettings):
     facts: int = Field(
         _ANSWER.retrieval.facts, ge=1, le=50, description="the most facts that an answer rests on"
     )
-    personal_weight: float = Field(
-        _ANSWER.retrieval.personal_weight,
-        ge=1,
-        le=1000,
-        description="how much more a relation with personal triples counts; 1 is the paper",
+    floor: float = Field(
+        _ANSWER.retrieval.floor,
+        ge=0,
+        le=1,
+        description="how near a query must be to what taught a personal fact; 0 is the model's own",
     )
     max_removed: int = Field(
         _PERSONALIZE.max_removed,

@@ -14,7 +14,15 @@ LISTS = {title: text for title, text in SECTIONS.items() if title.startswith("To
 
 
 def test_there_is_a_list_for_everything_that_is_added_often() -> None:
-    things = ("an RPC", "a store", "a relation", "a setting", "a loader format", "an error")
+    things = (
+        "an RPC",
+        "a store",
+        "a relation",
+        "a kind of question",
+        "a setting",
+        "a loader format",
+        "an error",
+    )
     assert list(LISTS) == [f"To add {thing}" for thing in things]
 
 

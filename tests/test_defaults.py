@@ -27,7 +27,7 @@ PROGRAMS = ("server", "kgload", "kgt", "bench", "demo", "evaluation", "training"
         "max_removed": PersonalizeRules().max_removed,
         "scored_mass": ScoringBudget().mass,
         "facts": RetrievalRules().facts,
-        "personal_weight": RetrievalRules().personal_weight,
+        "floor": RetrievalRules().floor,
         "normalization": AnswerRules().normalization,
         "max_tokens": AnswerRules().max_tokens,
         "queue": defaults.QUEUE,

@@ -142,7 +142,9 @@ class _StopReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_StopReason
     STOP_REASON_LOSS: _StopReason.ValueType  # 3
     """The loss reached epsilon."""
     STOP_REASON_EXHAUSTED: _StopReason.ValueType  # 4
-    """Nothing was left to change. The best state that was found was committed."""
+    """Nothing was left to change. At most the best triple was added and none removed. With
+    STOPPING_LITERAL or REMOVAL_LITERAL, the best state that was found was committed.
+    """
 
 class StopReason(_StopReason, metaclass=_StopReasonEnumTypeWrapper):
     """StopReason says why Personalize stopped."""
@@ -155,7 +157,9 @@ STOP_REASON_OVERTOOK: StopReason.ValueType  # 2
 STOP_REASON_LOSS: StopReason.ValueType  # 3
 """The loss reached epsilon."""
 STOP_REASON_EXHAUSTED: StopReason.ValueType  # 4
-"""Nothing was left to change. The best state that was found was committed."""
+"""Nothing was left to change. At most the best triple was added and none removed. With
+STOPPING_LITERAL or REMOVAL_LITERAL, the best state that was found was committed.
+"""
 Global___StopReason: _TypeAlias = StopReason  # noqa: Y015
 
 class _EditKind:
@@ -305,7 +309,9 @@ class PersonalizeRequest(_message.Message):
     answer: _builtins.str
     """The answer that the user wants."""
     subject: _builtins.str
-    """The concept that the query is about (e_q). Found in the query if absent. At most 512 bytes."""
+    """The concept that the query is about (e_q), at which new facts are filed. Found in the query if
+    absent; where the query is about the user as such, they are filed at "I". At most 512 bytes.
+    """
     object: _builtins.str
     """The concept that the answer names (e_a). The answer itself if absent. At most 512 bytes."""
     request_id: _builtins.str
@@ -382,8 +388,8 @@ class TripleChange(_message.Message):
     REASONING_PROBABILITY_AFTER_FIELD_NUMBER: _builtins.int
     ANSWER_BEFORE_PROBABILITY_FIELD_NUMBER: _builtins.int
     retrieval_probability_before: _builtins.float
-    """P(z|q), Eq. 5, in the view before and after the edit; 0 outside of the view. Absent if no model
-    was asked.
+    """P(z|q), Eq. 5 or its default form (docs/algorithm.md), in the view before and after the edit; 0
+    outside of the view. Absent if no model was asked.
     """
     retrieval_probability_after: _builtins.float
     reasoning_probability_before: _builtins.float
@@ -683,7 +689,7 @@ class PersonalizeResponse(_message.Message):
 
     @_builtins.property
     def subject(self) -> Global___ConceptMatch:
-        """The concept that the query was taken to be about, and the alternatives."""
+        """The concept at which new facts are filed, and the others that the query may be about."""
 
     @_builtins.property
     def alternatives(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConceptMatch]: ...
@@ -768,7 +774,7 @@ class Fact(_message.Message):
     RETRIEVAL_PROBABILITY_FIELD_NUMBER: _builtins.int
     ORIGIN_FIELD_NUMBER: _builtins.int
     retrieval_probability: _builtins.float
-    """P(z|q), Eq. 5."""
+    """P(z|q), Eq. 5 or its default form (docs/algorithm.md)."""
     origin: Global___Origin.ValueType
     @_builtins.property
     def triple(self) -> Global___Triple: ...

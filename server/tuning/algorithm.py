@@ -7,12 +7,12 @@ the model. MissingProbabilities names what it would have to be asked first.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from server.graph.edit import StopReason
-from server.graph.neighborhood import Neighborhood
+from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.triple import Stamp, Triple
 from server.tuning.facts import RetrievalRules, facts_for_answer
 from server.tuning.objective import (
@@ -20,6 +20,7 @@ from server.tuning.objective import (
     Probabilities,
     answer_probability,
     comparable,
+    fact_weights,
     loss,
 )
 from server.tuning.texts import same_answer, says
@@ -57,6 +58,15 @@ class Problem:
     epsilon: float = math.inf
     retrieval: RetrievalRules = field(default_factory=RetrievalRules)
     max_removed: int = 10
+    refuted: Triple | None = None
+    """The fact that the answer before rests on. Adding to H takes it out."""
+    scopes_before: Mapping[Triple, float] = field(default_factory=dict)
+    """The scope weights in `view`. A triple of H that is there already may get a larger one."""
+
+    @property
+    def known_before(self) -> Probabilities:
+        """What the model said, as it counts in `view`."""
+        return replace(self.probabilities, scopes=self.scopes_before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +96,25 @@ def solve(problem: Problem, rejected: Collection[Facts] = ()) -> Solution:
     return _add_then_remove(problem, rejected)
 
 
-def facts_of(problem: Problem, view: Neighborhood) -> Facts:
+def viewed_facts(problem: Problem, view: Neighborhood) -> tuple[ViewedTriple, ...]:
     """The facts that Answer would read in `view`."""
-    facts = facts_for_answer(view, problem.probabilities.relations, problem.retrieval)
-    return tuple(v.triple for v in facts)
+    return facts_for_answer(view, problem.probabilities, problem.retrieval)
+
+
+def facts_of(problem: Problem, view: Neighborhood) -> Facts:
+    """The triples of the facts that Answer would read in `view`."""
+    return tuple(viewed.triple for viewed in viewed_facts(problem, view))
+
+
+def best_alone(problem: Problem) -> Solution:
+    """The view with only the best of H. Raises MissingProbabilities."""
+    [first, *_] = _by_gain(problem)
+    return _State(problem).adding(first).solution(StopReason.EXHAUSTED, holds=False)
+
+
+def nothing(problem: Problem) -> Solution:
+    """The view as it was."""
+    return _State(problem).solution(StopReason.EXHAUSTED, holds=False)
 
 
 def margin(problem: Problem, solution: Solution) -> float:
@@ -148,13 +173,8 @@ def _add_then_remove(problem: Problem, rejected: Collection[Facts]) -> Solution:
 
 def _states(problem: Problem) -> Iterator[_State]:
     """The states to try, in order: one more of H each time, then one conflicting fact less."""
-    p = problem.probabilities
     state = _State(problem)
-
-    def gain(z: Triple) -> float:
-        return comparable(p.reasoning_of(z, problem.feedback) * p.relations[z.relation])
-
-    for triple in sorted(problem.personalized, key=lambda z: -gain(z)):
+    for triple in _by_gain(problem):
         state = state.adding(triple)
         if problem.removal is Removal.CONFLICTING:
             state = state.refuting(triple)
@@ -169,6 +189,18 @@ def _states(problem: Problem) -> Iterator[_State]:
         yield state
 
 
+def _by_gain(problem: Problem) -> list[Triple]:
+    """H: what takes the place of the refuted fact, then by P(a|q,z) p(r)."""
+    p, refuted = problem.probabilities, problem.refuted
+
+    def key(z: Triple) -> tuple[bool, float]:
+        replaces = refuted is not None and (z.head, z.relation) == (refuted.head, refuted.relation)
+        gain = comparable(p.reasoning_of(z, problem.feedback) * p.relations[z.relation])
+        return not replaces, -gain
+
+    return sorted(problem.personalized, key=key)
+
+
 def _most_conflicting(problem: Problem, state: _State) -> Triple | None:
     """The fact to remove next; None where no fact conflicts.
 
@@ -176,8 +208,8 @@ def _most_conflicting(problem: Problem, state: _State) -> Triple | None:
     Among several, the one with the largest P(z|q) P(wrong|q,z).
     """
     p = problem.probabilities
-    facts = facts_of(problem, state.view)
-    rivals = _rivals(problem, facts)
+    facts = viewed_facts(problem, state.view)
+    rivals = _rivals(problem, [viewed.triple for viewed in facts], state.added)
     if not rivals:
         return None
     ahead = {rival: answer_probability(rival, facts, p) for rival in rivals}
@@ -189,16 +221,19 @@ def _most_conflicting(problem: Problem, state: _State) -> Triple | None:
         return still_given, comparable(ahead[rival])
 
     wrong = max(rivals, key=strength)
+    weights = {
+        viewed.triple: weight for viewed, weight in zip(facts, fact_weights(facts, p), strict=True)
+    }
     conflicting = [
         z
-        for z in facts
+        for z in weights
         if z not in state.added
         and p.reasoning_of(z, problem.feedback) < feedback
         and p.reasoning_of(z, wrong) >= ahead[wrong]
     ]
 
     def share(z: Triple) -> float:
-        return comparable(p.relations[z.relation] * p.reasoning_of(z, wrong))
+        return comparable(weights[z] * p.reasoning_of(z, wrong))
 
     return max(conflicting, key=share, default=None)
 
@@ -246,27 +281,43 @@ class _State:
         return replace(self, changes=(*self.changes, _Done(triple, adds=False)))
 
     def refuting(self, added: Triple) -> _State:
-        """Without the triples that `added` contradicts: its relation's, with the answer before."""
-        before = self.problem.answer_before
-        if before is None:
-            return self
+        """Without the triples that `added` contradicts.
+
+        They are the fact that the answer before rests on, whatever its relation, and those of the
+        head and relation of `added` that say the answer before.
+        """
+        before, feedback = self.problem.answer_before, self.problem.feedback
+        contradicted = [self.problem.refuted] if self.problem.refuted else []
+        if before is not None:
+            contradicted += [
+                v.triple
+                for v in self.view.slice(added.relation).triples
+                if v.triple.head == added.head
+                and says(before, v.triple.tail.text)
+                and not same_answer(v.triple.tail.text, feedback)
+            ]
         refuted = tuple(
-            _Done(v.triple, adds=False, refuted_by=added)
-            for v in self.view.slice(added.relation).triples
-            if v.triple != added
-            and says(before, v.triple.tail.text)
-            and not same_answer(v.triple.tail.text, self.problem.feedback)
+            _Done(z, adds=False, refuted_by=added)
+            for z in dict.fromkeys(contradicted)
+            if z != added and self.view.find(z) is not None
         )
         return replace(self, changes=self.changes + refuted)
 
     def undoing(self, change: _Done) -> _State:
-        """Without `change` and, if it added a triple, without what that refuted."""
-        kept = (
-            c
-            for c in self.changes
-            if c is not change and not (change.adds and c.refuted_by == change.triple)
-        )
-        return replace(self, changes=tuple(kept))
+        """Without `change` and, if it added a triple, without what that refuted.
+
+        The fact that the answer before rests on stays out as long as any triple is added.
+        """
+        adds = any(c.adds for c in self.changes if c is not change)
+
+        def stays(other: _Done) -> bool:
+            if other is change or other.refuted_by is None:
+                return other is not change
+            return (
+                adds if other.triple == self.problem.refuted else other.refuted_by != change.triple
+            )
+
+        return replace(self, changes=tuple(filter(stays, self.changes)))
 
     @property
     def added(self) -> tuple[Triple, ...]:
@@ -316,23 +367,26 @@ def _lead(problem: Problem, view: Neighborhood, added: Sequence[Triple]) -> floa
     p, feedback = problem.probabilities, problem.feedback
     if problem.stopping is Stopping.LITERAL:
         return round(problem.epsilon - loss(problem.personalized, feedback, view, p), 9)
-    facts = facts_of(problem, view)
-    if not set(added) & set(facts):
+    facts = viewed_facts(problem, view)
+    triples = [viewed.triple for viewed in facts]
+    if not set(added) & set(triples):
         return -1.0
-    rivals = _rivals(problem, facts)
-    _require(p, [(z, answer) for z in facts for answer in (feedback, *rivals)])
+    rivals = _rivals(problem, triples, added)
+    _require(p, [(z, answer) for z in triples for answer in (feedback, *rivals)])
     reached = answer_probability(feedback, facts, p)
     ahead = max((answer_probability(rival, facts, p) for rival in rivals), default=0.0)
     return 0.0 if comparable(reached) == comparable(ahead) else reached - ahead
 
 
-def _rivals(problem: Problem, facts: Facts) -> list[str]:
+def _rivals(problem: Problem, facts: Sequence[Triple], added: Sequence[Triple]) -> list[str]:
     """The answers that the feedback must overtake: the answer before, and the facts' other tails.
 
-    The answer before is left out if the feedback begins with it and no fact says it any more. Its
-    probability is that of every answer that begins so, and the feedback is one ("C" counts "C++").
+    Other values of what an added triple says are not: one answer may name them all. The answer
+    before is left out if the feedback begins with it and no fact says it any more. Its probability
+    is that of every answer that begins so, and the feedback is one ("C" counts "C++").
     """
-    rivals = [z.tail.text for z in facts]
+    values = {(z.head, z.relation) for z in added}
+    rivals = [z.tail.text for z in facts if (z.head, z.relation) not in values]
     before = problem.answer_before
     if before is not None and not problem.feedback.startswith(before):
         rivals = [before, *rivals]

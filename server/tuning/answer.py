@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from server.errors import Unavailable
 from server.graph.concept import Concept
-from server.graph.neighborhood import Neighborhood, ViewedTriple
+from server.graph.neighborhood import ViewedTriple
 from server.graph.relation import Vocabulary
-from server.graph.triple import verbalize
 from server.tuning.cost import Cost, CostMeter
-from server.tuning.facts import RetrievalRules, facts_for_answer, retrievable_view
+from server.tuning.facts import RetrievalRules
 from server.tuning.memory import Memories
-from server.tuning.objective import Probabilities, answer_probability, ln, retrieval_probability
+from server.tuning.objective import answer_probability, ln, retrieval_probability
 from server.tuning.ports import GenerateRequest, GraphStore, LanguageModel, Normalization
+from server.tuning.retrieval import Retrieval, Retriever
 from server.tuning.scoring import Scorer
 from server.tuning.subject.choice import Match, SubjectChoice, find_subject
-from server.tuning.templates import reasoning_prompt
+from server.tuning.templates import TEMPLATE_MARKS, reasoning_prompt
 
 
 class RevisionNotReached(Unavailable):
@@ -83,15 +83,6 @@ class AnswerRules:
     """At most this many of the base's triples are read for each relation."""
 
 
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """A view, what the model says about its relations, and the facts that follow."""
-
-    view: Neighborhood
-    probabilities: Probabilities
-    facts: tuple[ViewedTriple, ...]
-
-
 class Answerer:
     """Answers queries from users' views."""
 
@@ -103,6 +94,12 @@ class Answerer:
         self.vocabulary = vocabulary
         self.rules = rules
         self.memories = Memories()
+        self.retriever = Retriever(store, model, vocabulary, rules.retrieval)
+
+    def forget(self, user: str) -> None:
+        """Drop what is kept in memory about a user."""
+        self.memories.forget(user)
+        self.retriever.recalls.forget(user)
 
     async def answer(self, query: AnswerQuery) -> Answer:
         """The evidence and the whole text."""
@@ -112,7 +109,7 @@ class Answerer:
         return Answer(evidence, text, meter.total())
 
     async def evidence(self, query: AnswerQuery, meter: CostMeter) -> Evidence:
-        """Find the subject and the facts, and weigh the candidates.
+        """Find the facts, and weigh the candidates.
 
         Raises RevisionNotReached.
         """
@@ -121,12 +118,12 @@ class Answerer:
             choice = await self.subject_of(
                 query.user, query.query, query.subject, query.at_revision
             )
-            subject = choice.match.concept
-            whole = await self.store.neighborhood(
-                query.user, subject, self.rules.neighborhood_limit, query.at_revision
+            looked = await self.retriever.look(
+                query.user, choice, self.rules.neighborhood_limit, query.at_revision
             )
+            subject = choice.match.concept
             scorer = self.scorer(query.user, query.query, subject, meter, _fields(query))
-            found = await self.retrieve(scorer, retrievable_view(whole, self.vocabulary))
+            found = await self.retriever.recall(scorer, looked)
         with meter.stage("candidates"):
             candidates = await _weighed(query.candidates, scorer, found)
         facts = tuple(
@@ -138,10 +135,9 @@ class Answerer:
             alternatives=choice.alternatives,
             facts=facts,
             candidates=candidates,
-            revision=whole.revision,
-            generation=GenerateRequest(
-                self.prompt(query.query, found.facts),
-                query.max_tokens or self.rules.max_tokens,
+            revision=looked.view.revision,
+            generation=replace(
+                self.generation(scorer, found.facts, query.max_tokens),
                 temperature=query.temperature,
                 seed=query.seed,
             ),
@@ -165,26 +161,24 @@ class Answerer:
         concept = Concept.of(given)
         known = (await self.store.look_up(user, [concept.key], at_revision)).get(concept.key)
         if known is None:
-            return SubjectChoice(Match(concept, personal=True), ())
-        return SubjectChoice(Match(known.concept, personal=not known.in_base), ())
+            match = Match(concept, personal=True)
+        else:
+            match = Match(known.concept, personal=not known.in_base)
+        return SubjectChoice(match, (), match)
 
-    async def retrieve(self, scorer: Scorer, view: Neighborhood) -> Retrieval:
-        """The facts for the query in `view`.
+    def generation(
+        self, scorer: Scorer, facts: Sequence[ViewedTriple], max_tokens: int | None = None
+    ) -> GenerateRequest:
+        """What the model continues: the reasoning template over the facts, or only the query if
+        there are none.
 
-        The model is asked once, or not at all if there is only one relation.
+        It stops where a model that does not know the template goes on with it.
         """
-        names = [s.relation for s in view.slices]
-        relations = dict.fromkeys(names, 1.0) if len(names) < 2 else await scorer.relations(names)
-        return Retrieval(
-            view, Probabilities(relations), facts_for_answer(view, relations, self.rules.retrieval)
-        )
-
-    def prompt(self, query: str, facts: Sequence[ViewedTriple]) -> str:
-        """What the model reads: the reasoning template over the facts, or only the query if there
-        are none."""
+        tokens = max_tokens or self.rules.max_tokens
         if not facts:
-            return query
-        return reasoning_prompt(query, [verbalize(v.triple, self.vocabulary) for v in facts])
+            return GenerateRequest(scorer.query, tokens)
+        prompt = reasoning_prompt(scorer.query, [scorer.said(v.triple) for v in facts])
+        return GenerateRequest(prompt, tokens, stop=("\n", *TEMPLATE_MARKS))
 
     def scorer(
         self,
@@ -242,10 +236,9 @@ async def _weighed(
     if not found.facts:
         plain = await scorer.plain(texts)
         return tuple((text, ln(p)) for text, p in zip(texts, plain, strict=True))
-    triples = [v.triple for v in found.facts]
-    reasoning = await scorer.reasoning(dict.fromkeys(triples, texts))
+    reasoning = await scorer.reasoning(dict.fromkeys((v.triple for v in found.facts), texts))
     known = found.probabilities.with_reasoning(reasoning)
-    return tuple((text, ln(answer_probability(text, triples, known))) for text in texts)
+    return tuple((text, ln(answer_probability(text, found.facts, known))) for text in texts)
 
 
 class _Stripper:

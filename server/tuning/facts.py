@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
+from server.graph.concept import Concept
 from server.graph.neighborhood import Neighborhood, RelationSlice, ViewedTriple
 from server.graph.relation import Vocabulary
-from server.tuning.objective import comparable
+from server.graph.triple import Stamp
+from server.tuning.objective import Probabilities, comparable
 
 
 @dataclass(frozen=True, slots=True)
 class RetrievalRules:
     """How facts are chosen for an answer."""
 
-    personal_weight: float = 2.0
-    """How much more a relation with personal triples counts. The paper's method has 1."""
     facts: int = 3
-    """An answer rests on at most this many triples."""
+    """An answer rests on at most this many triples, and on all values of a personal relation."""
+    floor: float = 0.0
+    """The inner product of keys from which on a query is about a personal fact; 0 is the model's
+    own floor."""
+    values: int = 12
+    """It names at most so many values of one relation."""
 
 
 def retrievable_view(
@@ -37,49 +42,70 @@ def retrievable_view(
 
 
 def retrieval_order(
-    view: Neighborhood, relations: Mapping[str, float], rules: RetrievalRules
+    view: Neighborhood, relations: Mapping[str, float]
 ) -> tuple[RelationSlice, ...]:
-    """The view's relations, the most probably needed first.
+    """The view's relations with triples of the base, the most probably needed first.
 
-    By p(r), times `personal_weight` where the user has triples. Ties go by name.
+    Ties go by name.
     """
 
     def key(part: RelationSlice) -> tuple[float, str]:
-        weight = rules.personal_weight if part.personal else 1.0
-        return -comparable(relations[part.relation] * weight), part.relation
+        return -comparable(relations[part.relation]), part.relation
 
-    return tuple(sorted(view.slices, key=key))
+    return tuple(sorted((part for part in view.slices if part.base), key=key))
 
 
 def facts_for_answer(
-    view: Neighborhood, relations: Mapping[str, float], rules: RetrievalRules
+    view: Neighborhood, probabilities: Probabilities, rules: RetrievalRules
 ) -> tuple[ViewedTriple, ...]:
     """The triples that Answer reads, in order of precedence.
 
-    Relations give them in retrieval order until there are `rules.facts`. A relation with personal
-    triples gives only those, newest first; any other gives the base's, heaviest first.
+    First the personal triples, by scope weight and then the newest first; what shares head and
+    relation with the first of them comes right behind it, as several values of one thing. Then the
+    base's, relation by relation in retrieval order, the heaviest first, but none of a relation that
+    already has a personal triple.
     """
-    facts: list[ViewedTriple] = []
-    for part in retrieval_order(view, relations, rules):
-        facts.extend(part.personal or part.base)
+    personal = _personal(view, probabilities)
+    values = [v for v in personal if personal and _slot(v) == _slot(personal[0])]
+    facts = [*values[: rules.values], *(v for v in personal if v not in values)]
+    if len(facts) >= rules.facts:
+        return tuple(facts[: max(rules.facts, len(values[: rules.values]))])
+    taken = {_slot(v) for v in personal}
+    for part in retrieval_order(view, probabilities.relations):
+        facts.extend(v for v in part.base if _slot(v) not in taken)
         if len(facts) >= rules.facts:
             break
     return tuple(facts[: rules.facts])
 
 
+def _personal(view: Neighborhood, probabilities: Probabilities) -> list[ViewedTriple]:
+    """The personal triples that the query is about, the one with the largest weight first."""
+    scopes = probabilities.scopes
+
+    def key(viewed: ViewedTriple) -> tuple[float, int, int]:
+        stamp = viewed.stamp or Stamp(0, 0)
+        return -comparable(scopes[viewed.triple]), -stamp.revision, -stamp.position
+
+    every = (v for part in view.slices for v in part.personal)
+    return sorted((v for v in every if v.triple in scopes), key=key)
+
+
+def _slot(viewed: ViewedTriple) -> tuple[Concept, str]:
+    return viewed.triple.head, viewed.triple.relation
+
+
 def possible_companions(
-    view: Neighborhood, relations: Mapping[str, float] | None, rules: RetrievalRules
+    view: Neighborhood, probabilities: Probabilities | None, rules: RetrievalRules
 ) -> tuple[ViewedTriple, ...]:
     """The triples that may be facts next to an added one, as long as nothing is removed.
 
     Few if the relations' probabilities are known. Without them (None) any relation may come first.
     """
     others = rules.facts - 1
-    slices = view.slices if relations is None else retrieval_order(view, relations, rules)
-    first: list[ViewedTriple] = []
-    for part in slices:
-        first.extend((part.personal or part.base)[:others])
-    if relations is None:
-        return tuple(first)
-    # The added triple replaces its relation's base triples, and as many more can move up.
-    return tuple(first[: 2 * others])
+    if probabilities is not None:
+        # The added triple replaces its relation's base triples, and as many more can move up.
+        wider = replace(rules, facts=2 * others + 1)
+        return facts_for_answer(view, probabilities, wider)
+    personal = [v for part in view.slices for v in part.personal]
+    base = [v for part in view.slices for v in part.base[:others]]
+    return (*personal, *base)

@@ -11,10 +11,12 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from sys import getsizeof
 
-from server.tuning.ports import Branch, ContinuationLogprob, Scores
+from server.tuning.ports import Branch, ContinuationLogprob, Key, Scores
 
 _PROMPT_BYTES = 256
 """About what a dictionary takes, and its entry in another."""
+_MOST_KEYS = 16
+"""The keys of the last queries. Those of a user's facts are kept by server.tuning.recall."""
 _CONTINUATION_BYTES = 112
 """About what a dictionary's entry and a ContinuationLogprob take."""
 
@@ -25,20 +27,32 @@ class UserMemory:
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
         self._prompts: OrderedDict[str, dict[str, ContinuationLogprob]] = OrderedDict()
+        self._keys: OrderedDict[str, Key] = OrderedDict()
         self.bytes = 0
 
     def of(self, prompt: str, continuation: str) -> ContinuationLogprob | None:
         """The answer, if it is still known."""
         return self._prompts.get(prompt, {}).get(continuation)
 
+    def key_of(self, prompt: str) -> Key | None:
+        """The prompt's key, if it is still known."""
+        return self._keys.get(prompt)
+
     def learn(self, branches: Sequence[Branch], scores: Scores) -> None:
         """Keep the answers to `branches`."""
         for branch, row in zip(branches, scores.logprobs, strict=True):
+            if not row:
+                continue
             known = self._prompts.setdefault(branch.prompt, {})
             before = _bytes(branch.prompt, known) if known else 0
             known.update(zip(branch.continuations, row, strict=True))
             self._prompts.move_to_end(branch.prompt)
             self.bytes += _bytes(branch.prompt, known) - before
+        for branch, key in zip(branches, scores.keys, strict=False):
+            if key is not None:
+                self._keys[branch.prompt] = key
+        while len(self._keys) > _MOST_KEYS:
+            self._keys.popitem(last=False)
         while self.bytes > self._most_bytes and self._prompts:
             prompt, known = self._prompts.popitem(last=False)
             self.bytes -= _bytes(prompt, known)

@@ -1,5 +1,9 @@
 """The paper's Equations 1 to 7 on probabilities that the model gave. Pure arithmetic, in nats.
 
+P(z|q) has two forms. As printed, Eq. 5 shares it out by p(r) among the triples that start at e_q.
+The default mode has personal triples from anywhere in the overlay, each with a scope weight k(q,z):
+the base's triples together weigh 1, shared out by Eq. 5, and a personal triple weighs k(q,z).
+
 Symbols: q query, a feedback, z a triple that starts at e_q, G the user's view, H the personalized
 triple set. docs/algorithm.md has the table of symbols and a worked example.
 """
@@ -7,10 +11,10 @@ triple set. docs/algorithm.md has the table of symbols and a worked example.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from server.graph.neighborhood import Neighborhood
+from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.triple import Triple
 from server.tuning.ports import ContinuationLogprob, Normalization
 
@@ -50,10 +54,14 @@ class Probabilities:
     """What the model said about one query.
 
     `relations[r]` is P(r | T_retrieve(q)); `reasoning[z, a]` is P(a | T_reasoning(q, z)), Eq. 6.
+    `scopes[z]` is the scope weight k(q,z) of a personal triple that the query is about. With
+    `literal`, P(z|q) is Eq. 5 as printed, and scope weights only order the facts of an answer.
     """
 
     relations: Mapping[str, float] = field(default_factory=dict)
     reasoning: Mapping[tuple[Triple, str], float] = field(default_factory=dict)
+    scopes: Mapping[Triple, float] = field(default_factory=dict)
+    literal: bool = False
 
     def reasoning_of(self, triple: Triple, answer: str) -> float:
         """P(a|q,z). Raises MissingProbabilities."""
@@ -63,24 +71,57 @@ class Probabilities:
             raise MissingProbabilities([(triple, answer)]) from None
 
     def with_reasoning(self, more: Mapping[tuple[Triple, str], float]) -> Probabilities:
-        return Probabilities(self.relations, {**self.reasoning, **more})
+        return replace(self, reasoning={**self.reasoning, **more})
 
     def with_relations(self, more: Mapping[str, float]) -> Probabilities:
-        return Probabilities({**self.relations, **more}, self.reasoning)
+        return replace(self, relations={**self.relations, **more})
+
+    def with_scopes(self, more: Mapping[Triple, float]) -> Probabilities:
+        """With scope weights; those of an equal triple are replaced."""
+        return replace(self, scopes={**self.scopes, **more})
+
+    def scope_in_retrieval(self, viewed: ViewedTriple) -> float | None:
+        """k(q,z) if P(z|q) depends on it; None for the base's triples and in literal mode."""
+        if self.literal or not viewed.is_personal:
+            return None
+        return self.scopes.get(viewed.triple)
 
 
-def retrieval_normalizer(view: Neighborhood, probabilities: Probabilities) -> float:
-    """The denominator of Eq. 5: the sum of p(r) over all triples of the view, each counted."""
-    return math.fsum(s.count * probabilities.relations[s.relation] for s in view.slices)
+class RetrievalWeights:
+    """What P(z|q) is proportional to, for the triples of one view, and the sum of it."""
+
+    def __init__(self, view: Neighborhood, probabilities: Probabilities) -> None:
+        self._probabilities = probabilities
+        scoped = [k for v in view if (k := probabilities.scope_in_retrieval(v)) is not None]
+        plain = math.fsum(_plain_mass(view, probabilities))
+        self._unit = 1.0 if probabilities.literal or plain == 0 else 1 / plain
+        self.total = math.fsum([*scoped, plain * self._unit])
+
+    def of(self, viewed: ViewedTriple) -> float:
+        """The weight of a triple of the view."""
+        scope = self._probabilities.scope_in_retrieval(viewed)
+        if scope is not None:
+            return scope
+        return self._probabilities.relations[viewed.triple.relation] * self._unit
+
+
+def _plain_mass(view: Neighborhood, probabilities: Probabilities) -> Iterator[float]:
+    """p(r) of every triple without a scope weight, each counted, relation by relation."""
+    for part in view.slices:
+        scoped = sum(probabilities.scope_in_retrieval(v) is not None for v in part.personal)
+        if part.count > scoped:
+            yield (part.count - scoped) * probabilities.relations[part.relation]
 
 
 def retrieval_probability(
     triple: Triple, view: Neighborhood, probabilities: Probabilities
 ) -> float:
-    """P(z|q), Eq. 5: p(r) / sum p(r'); 0 for a triple outside the view."""
-    if view.find(triple) is None:
+    """P(z|q), Eq. 5 or its default form; 0 for a triple outside the view."""
+    viewed = view.find(triple)
+    if viewed is None:
         return 0.0
-    return probabilities.relations[triple.relation] / retrieval_normalizer(view, probabilities)
+    weights = RetrievalWeights(view, probabilities)
+    return weights.of(viewed) / weights.total
 
 
 def posterior(personalized: Sequence[Triple]) -> dict[Triple, float]:
@@ -143,18 +184,30 @@ def evidence_lower_bound(
 
 
 def answer_probability(
-    answer: str, triples: Sequence[Triple], probabilities: Probabilities
+    answer: str, facts: Sequence[ViewedTriple], probabilities: Probabilities
 ) -> float:
     """P(a|q), Eq. 1, over the facts that an answer rests on: the sum of P(a|q,z) P(z|q).
 
-    P(z|q) is renormalised over `triples`. 0 without triples.
+    P(z|q) is renormalised over `facts`. 0 without facts.
     """
-    weights = [probabilities.relations[z.relation] for z in triples]
+    weights = fact_weights(facts, probabilities)
     total = math.fsum(weights)
     if total == 0:
         return 0.0
     weighted = (
-        weight * probabilities.reasoning_of(z, answer)
-        for weight, z in zip(weights, triples, strict=True)
+        weight * probabilities.reasoning_of(viewed.triple, answer)
+        for weight, viewed in zip(weights, facts, strict=True)
     )
     return math.fsum(weighted) / total
+
+
+def fact_weights(facts: Sequence[ViewedTriple], probabilities: Probabilities) -> list[float]:
+    """What P(z|q) is proportional to among `facts` only, in their order."""
+    scopes = [probabilities.scope_in_retrieval(viewed) for viewed in facts]
+    plain = [
+        probabilities.relations[viewed.triple.relation] if scope is None else 0.0
+        for viewed, scope in zip(facts, scopes, strict=True)
+    ]
+    mass = math.fsum(plain)
+    unit = 1.0 if probabilities.literal or mass == 0 else 1 / mass
+    return [p * unit if scope is None else scope for p, scope in zip(plain, scopes, strict=True)]

@@ -15,9 +15,15 @@ from server.graph.relation import Vocabulary
 from server.graph.triple import Triple, verbalize
 from server.tuning.cost import CostMeter
 from server.tuning.memory import UserMemory
-from server.tuning.objective import Probabilities, comparable, probability, retrieval_normalizer
-from server.tuning.ports import Branch, ContinuationLogprob, LanguageModel, Normalization
-from server.tuning.templates import extraction_prompt, reasoning_prompt, retrieval_prompt
+from server.tuning.objective import Probabilities, RetrievalWeights, comparable, probability
+from server.tuning.ports import Branch, ContinuationLogprob, Key, LanguageModel, Normalization
+from server.tuning.question import question_of
+from server.tuning.templates import (
+    extraction_prompt,
+    reasoning_prompt,
+    retrieval_prompt,
+    root_prompt,
+)
 
 _ROUNDING = 1e-9
 """A smaller mass is floating-point residue, treated as 0."""
@@ -36,6 +42,23 @@ class Scorer:
     memory: UserMemory = field(default_factory=lambda: UserMemory(1 << 20))
     fields: Mapping[str, str] = field(default_factory=dict)
     """The request's fields, by their text: what a caller can shorten."""
+    owned: set[Triple] = field(default_factory=set)
+    """The triples whose head is the user's own."""
+
+    def said(self, triple: Triple) -> str:
+        """The triple as the model reads it."""
+        return verbalize(triple, self.vocabulary, owned=triple in self.owned)
+
+    async def keys(
+        self, texts: Sequence[str], relations: Collection[str] = ()
+    ) -> tuple[list[Key], dict[str, float]]:
+        """The keys of `texts`, and p(r) of `relations`, asked as one question."""
+        names = list(dict.fromkeys(relations))
+        branches = self._branches(names, {})
+        branches += [Branch(root_prompt(text), (), keyed=True) for text in dict.fromkeys(texts)]
+        rows, keys = await self._asked(branches)
+        of_relations = dict(zip(names, rows[0], strict=True)) if names else {}
+        return [keys[root_prompt(text)] for text in texts], of_relations
 
     async def relations(self, relations: Collection[str]) -> dict[str, float]:
         """p(r) = P(r | T_retrieve(q)) for each relation (Eq. 5)."""
@@ -66,16 +89,24 @@ class Scorer:
         wanted: Mapping[Triple, Sequence[str]],
         ranking: Branch | None,
     ) -> None:
-        """Ask in one question what is likely to be asked piece by piece: memory has it then."""
-        await self.ask([*self._branches(relations, wanted), *([ranking] if ranking else [])])
+        """Ask in one question what is likely to be asked piece by piece: memory has it then.
+
+        The query's key is part of it.
+        """
+        key = Branch(root_prompt(question_of(self.query)), (), keyed=True)
+        rest = [ranking] if ranking else []
+        await self.ask([*self._branches(relations, wanted), key, *rest])
 
     def remembered(self, relations: Sequence[str]) -> dict[str, float] | None:
         """p(r) of `relations`; None unless all of them are in memory."""
-        prompt = retrieval_prompt(self.query, self.subject.text)
+        prompt = self._retrieval_prompt()
         known = {r: self.memory.of(prompt, f" {self.vocabulary.phrase(r)}") for r in relations}
         if None in known.values():
             return None
         return {relation: self._probability(logprob) for relation, logprob in known.items()}
+
+    def _retrieval_prompt(self) -> str:
+        return retrieval_prompt(question_of(self.query), self.subject.text)
 
     def _branches(
         self, relations: Sequence[str], wanted: Mapping[Triple, Sequence[str]]
@@ -84,9 +115,9 @@ class Scorer:
         branches = []
         if relations:
             phrases = tuple(f" {self.vocabulary.phrase(name)}" for name in relations)
-            branches.append(Branch(retrieval_prompt(self.query, self.subject.text), phrases))
+            branches.append(Branch(self._retrieval_prompt(), phrases))
         for triple, answers in wanted.items():
-            prompt = reasoning_prompt(self.query, [verbalize(triple, self.vocabulary)])
+            prompt = reasoning_prompt(self.query, [self.said(triple)])
             branches.append(Branch(prompt, tuple(f" {answer}" for answer in answers)))
         return branches
 
@@ -113,8 +144,15 @@ class Scorer:
 
     async def ask(self, branches: Sequence[Branch]) -> list[list[float]]:
         """The probabilities of all continuations, by branch. The model is asked for new ones."""
+        rows, _ = await self._asked(branches)
+        return rows
+
+    async def _asked(self, branches: Sequence[Branch]) -> tuple[list[list[float]], dict[str, Key]]:
+        """The probabilities of all continuations, by branch, and the keys by prompt."""
         known = self._remembered(branches)
-        asked = self._unknown(branches, known)
+        keyed = {branch.prompt for branch in branches if branch.keyed}
+        keys = {p: key for p in keyed if (key := self.memory.key_of(p)) is not None}
+        asked = self._unknown(branches, known, keyed - keys.keys())
         if asked:
             scores = await self.model.score(asked)
             self.meter.add(scores.cost)
@@ -122,11 +160,14 @@ class Scorer:
             for branch, row in zip(asked, scores.logprobs, strict=True):
                 for continuation, logprob in zip(branch.continuations, row, strict=True):
                     known[branch.prompt, continuation] = logprob
+            for branch, key in zip(asked, scores.keys, strict=True):
+                if key is not None:
+                    keys[branch.prompt] = key
         rows = []
         for branch in branches:
             logprobs = [known[branch.prompt, c] for c in branch.continuations]
             rows.append([self._probability(logprob) for logprob in logprobs])
-        return rows
+        return rows, keys
 
     def _remembered(
         self, branches: Sequence[Branch]
@@ -142,15 +183,19 @@ class Scorer:
         self,
         branches: Sequence[Branch],
         known: Mapping[tuple[str, str], ContinuationLogprob | None],
+        keyed: Collection[str],
     ) -> list[Branch]:
-        """One branch for each prompt, with the continuations that are not in memory."""
-        unknown: dict[str, list[str]] = {}
+        """One branch for each prompt, with the continuations that are not in memory.
+
+        `keyed` are the prompts whose key is not in memory.
+        """
+        unknown: dict[str, list[str]] = {b.prompt: [] for b in branches if b.prompt in keyed}
         for (prompt, continuation), logprob in known.items():
             if logprob is None:
                 unknown.setdefault(prompt, []).append(continuation)
         field_of = {branch.prompt: branch.field for branch in branches}
         return [
-            Branch(prompt, tuple(new), field_of[prompt], self._fields_of(new))
+            Branch(prompt, tuple(new), field_of[prompt], self._fields_of(new), prompt in keyed)
             for prompt, new in unknown.items()
         ]
 
@@ -187,38 +232,34 @@ def triples_to_score(
     The user's own come first, then the base's, the most probably retrieved first. Within a
     relation all have the same P(z|q), and the heaviest come first.
     """
-    chosen = [v.triple for s in view.slices for v in s.personal]
-    normalizer = retrieval_normalizer(view, probabilities)
-    if normalizer == 0:
+    personal = [viewed for part in view.slices for viewed in part.personal]
+    chosen = [viewed.triple for viewed in personal]
+    weights = RetrievalWeights(view, probabilities)
+    if weights.total == 0:
         return chosen
-    mass = sum(probabilities.relations[z.relation] for z in chosen) / normalizer
+    mass = sum(map(weights.of, personal)) / weights.total
     taken = 0
 
     def order(part: RelationSlice) -> tuple[float, str]:
         return -comparable(probabilities.relations[part.relation]), part.relation
 
-    for part in sorted(view.slices, key=order):
-        share = probabilities.relations[part.relation] / normalizer
+    for part in sorted((s for s in view.slices if s.base), key=order):
         for viewed in part.base:
             if mass >= budget.mass - _ROUNDING or taken >= budget.triples:
                 return chosen
             chosen.append(viewed.triple)
-            mass += share
+            mass += weights.of(viewed) / weights.total
             taken += 1
     return chosen
 
 
 def unscored_mass(view: Neighborhood, probabilities: Probabilities, feedback: str) -> float:
     """The retrieval mass of the triples whose P(a|q,z) is unknown: the most that Eq. 1 misses."""
-    normalizer = retrieval_normalizer(view, probabilities)
-    if normalizer == 0:
+    weights = RetrievalWeights(view, probabilities)
+    if weights.total == 0:
         return 0.0
-    scored = sum(
-        probabilities.relations[v.triple.relation]
-        for v in view
-        if (v.triple, feedback) in probabilities.reasoning
-    )
-    mass = 1 - scored / normalizer
+    scored = sum(weights.of(v) for v in view if (v.triple, feedback) in probabilities.reasoning)
+    mass = 1 - scored / weights.total
     return mass if mass > _ROUNDING else 0.0
 
 

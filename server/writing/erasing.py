@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from server.tuning.memory import Memories
+from collections.abc import Callable
+
 from server.tuning.ports import Erased, GraphStore
 from server.writing.turns import UserTurns, uncut
 
@@ -10,10 +11,11 @@ from server.writing.turns import UserTurns, uncut
 class Erasing:
     """Erases users: what the store holds, and what is remembered of the model's answers."""
 
-    def __init__(self, store: GraphStore, turns: UserTurns, memories: Memories) -> None:
+    def __init__(self, store: GraphStore, turns: UserTurns, forget: Callable[[str], None]) -> None:
+        """`forget` drops what is kept in memory about a user."""
         self._store = store
         self._turns = turns
-        self._memories = memories
+        self._forget = forget
 
     async def erase(self, user: str, request_id: str | None) -> Erased:
         """Erase `user` once their earlier writes are done.
@@ -25,4 +27,4 @@ class Erasing:
             async with self._turns.turn(user):
                 return await uncut(self._store.erase(user, request_id))
         finally:
-            self._memories.forget(user)
+            self._forget(user)

@@ -53,6 +53,19 @@ def test_the_base_is_next_to_the_adapter(base: Measured, adapted: Measured, tmp_
     assert cells(text, "perplexity on plain text") == [["within 10%", "16.0", "16.8 (1.05x)"]]
 
 
+def test_questions_of_kinds_have_a_table_of_their_own(
+    base: Measured, adapted: Measured, tmp_path: Path
+) -> None:
+    write(base, adapted, tmp_path / "without.md")
+    adapted.count("1 fact, by probability", "wordings", False, of_kinds=True)
+    write(base, adapted, tmp_path / "with.md")
+    without = (tmp_path / "without.md").read_text(encoding="utf-8")
+    with_kinds = (tmp_path / "with.md").read_text(encoding="utf-8")
+    assert with_kinds.startswith(without.rstrip("\n")), "all other figures stay"
+    *_, of_kinds = cells(with_kinds, "1 fact, by probability")
+    assert of_kinds == ["- of 0", "0.0% of 1", "- of 0"]
+
+
 def test_what_people_wrote_above_the_tables_stays(
     base: Measured, adapted: Measured, tmp_path: Path
 ) -> None:

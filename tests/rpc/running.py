@@ -28,7 +28,14 @@ ENJOY = "What does a dog enjoy?"
 FEED = "What should I feed my dog?"
 WHERE = "Where do you find a dog?"
 NAME = "What is my dog called?"
-PHRASES = {ENJOY: "likes", FEED: "likes", WHERE: "is located in", NAME: "is named"}
+LUNA = "What does Luna enjoy?"
+PHRASES = {
+    ENJOY: "likes",
+    FEED: "likes",
+    LUNA: "likes",
+    WHERE: "is located in",
+    NAME: "is named",
+}
 
 BASE = [
     BaseTriple(Triple.of("dog", relation, tail), weight, "/d/test", "cc0")

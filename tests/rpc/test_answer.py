@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from kgt.client import AsyncClient
 from kgt.errors import InvalidArgument, NotFound, Unavailable
 from kgt.v1 import personalization_pb2 as pb
-from tests.rpc.running import ENJOY, WHERE, Running
+from tests.rpc.running import ENJOY, LUNA, WHERE, Running, running
 
 PLAIN = "What does a unicorn enjoy?"
 
@@ -31,6 +32,19 @@ async def test_personal_facts_are_marked(client: AsyncClient) -> None:
     r = await client.answer(user="alice", query=ENJOY)
     assert (r.facts[0].triple.tail, r.facts[0].origin) == ("fish", pb.ORIGIN_ADDED)
     assert r.revision == 1
+
+
+async def test_a_fact_of_the_base_stays_one_when_the_user_says_it_too(tmp_path: Path) -> None:
+    """Said as a triple, it is the user's for queries about it, and the base's for all others."""
+    async with running(tmp_path, facts=9) as service:
+        before = await service.client.answer(user="alice", query=ENJOY)
+        await service.client.edit_facts(user="alice", add=[("dog", "is located in", "park")])
+        after = await service.client.answer(user="alice", query=ENJOY)
+        assert ("park", pb.ORIGIN_BASE) in [(f.triple.tail, f.origin) for f in after.facts]
+        assert list(after.facts) == list(before.facts)
+        where = await service.client.answer(user="alice", query=WHERE)
+    assert (where.facts[0].triple.tail, where.facts[0].origin) == ("park", pb.ORIGIN_ADDED)
+    assert [f.triple.tail for f in where.facts].count("park") == 1
 
 
 async def test_candidates_are_weighed_by_eq_1_over_the_facts(client: AsyncClient) -> None:
@@ -67,9 +81,10 @@ async def test_at_revision_is_an_earlier_overlay_and_0_is_none(client: AsyncClie
 async def test_at_revision_has_the_personal_concepts_of_then(client: AsyncClient) -> None:
     await client.edit_facts(user="alice", add=[("Luna", "likes", "tuna")])
     await client.edit_facts(user="alice", remove=[("Luna", "likes", "tuna")])
-    then = await client.answer(user="alice", query="What does Luna like to do?", at_revision=1)
+    then = await client.answer(user="alice", query=LUNA, at_revision=1)
+    assert then.subject == pb.ConceptMatch(concept="Luna", personal=True)
     assert [f.triple.tail for f in then.facts] == ["tuna"]
-    assert list((await client.answer(user="alice", query="What does Luna like to do?")).facts) == []
+    assert list((await client.answer(user="alice", query=LUNA)).facts) == []
 
 
 async def test_min_revision_waits_for_what_was_written(client: AsyncClient) -> None:
@@ -110,7 +125,6 @@ async def test_alternatives_are_named(client: AsyncClient) -> None:
     [
         ({"user": ""}, "user"),
         ({"query": ""}, "query"),
-        ({"query": "what is it?"}, "query"),
         ({"subject": " "}, "subject"),
         ({"candidates": ["a", ""]}, "candidates[1]"),
         ({"candidates": ["a"] * 101}, "candidates"),
@@ -130,6 +144,19 @@ async def test_a_field_that_cannot_be_used_is_named(
     assert list(refused.value.fields) == [field]
 
 
+@pytest.mark.parametrize("query", ["what is it?", "???", "and then?"])
+async def test_a_query_that_names_nothing_is_answered_as_it_is(
+    service: Running, query: str
+) -> None:
+    """Also where the user has facts: none of them is near."""
+    await service.client.edit_facts(user="alice", add=[("dog", "likes", "tuna")])
+    r = await service.client.answer(user="alice", query=query)
+    assert r.text == "nobody knows"
+    assert list(r.facts) == []
+    assert r.subject == pb.ConceptMatch(concept="I", personal=True)
+    assert service.model.generated == [query]
+
+
 async def test_a_stream_fails_as_the_call_does(client: AsyncClient) -> None:
     with pytest.raises(InvalidArgument):
-        [p async for p in client.stream_answer(user="alice", query="what is it?")]
+        [p async for p in client.stream_answer(user="alice", query=" ")]

@@ -33,14 +33,17 @@ async def test_the_change_is_explained_in_triples_and_probabilities(client: Asyn
     """By hand: p(likes) = 0.8, 0.05 for the others; 3 likes, 3 locations, 1 kind: 2.4 + 0.2 = 2.6
     before.
 
-    After: vegetables and two of the base: 2.4 + 0.2 again. P(vegetables triple) = 0.8 / 2.6.
+    After: the two likes that the base has left weigh 1 with the rest of it, and the vegetables
+    weigh exp(8 (1 - 0.75)), as their query is this one and the floor is 0.75.
     """
+    scope = math.exp(8 * (1 - 0.75))
+    share = scope / (scope + 1)
     r = await client.personalize(user="alice", query=ENJOY, answer="vegetables")
     assert triples(r.edit.added) == [("dog", "Desires", "vegetables")]
     assert triples(r.edit.removed) == [("dog", "Desires", "meat")]
     (added,), (removed,) = r.edit.added, r.edit.removed
     assert added.retrieval_probability_before == 0
-    assert added.retrieval_probability_after == pytest.approx(0.8 / 2.6)
+    assert added.retrieval_probability_after == pytest.approx(share)
     assert added.reasoning_probability_after == pytest.approx(0.9)
     assert removed.retrieval_probability_before == pytest.approx(0.8 / 2.6)
     assert removed.retrieval_probability_after == 0
@@ -49,7 +52,7 @@ async def test_the_change_is_explained_in_triples_and_probabilities(client: Asyn
     assert (r.answer_before, r.answer_after) == ("meat", "vegetables")
     assert r.stop_reason == pb.STOP_REASON_OVERTOOK
     assert r.loss_before == math.inf
-    assert r.loss_after == pytest.approx(-math.log(0.9 * 0.8 / 2.6))
+    assert r.loss_after == pytest.approx(-math.log(0.9 * share))
     assert math.exp(r.answer_logprob_before) == pytest.approx(0.02)
     assert r.edit.revision == 1
     assert r.subject.concept == "dog"
@@ -297,8 +300,11 @@ async def test_subject_object_and_relation_may_be_given(client: AsyncClient) -> 
 
 
 async def test_a_user_may_talk_about_anything(client: AsyncClient) -> None:
-    r = await client.personalize(user="alice", query=NAME, answer="Rex")
+    r = await client.personalize(
+        user="alice", query=NAME, answer="Rex", answer_before="nobody knows"
+    )
     assert triples(r.edit.added) == [("dog", "is named", "Rex")]
+    assert triples(r.edit.removed) == []
     assert await say(client, NAME) == "Rex"
     assert await say(client, ENJOY) == "meat"
 

@@ -9,9 +9,18 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from server.graph.edit import StopReason
-from server.graph.neighborhood import Neighborhood
-from server.graph.triple import Stamp, Triple
-from server.tuning.algorithm import Problem, Removal, Solution, facts_of, margin, solve
+from server.graph.neighborhood import Neighborhood, ViewedTriple
+from server.graph.triple import Origin, Stamp, Triple
+from server.tuning.algorithm import (
+    Problem,
+    Removal,
+    Solution,
+    best_alone,
+    facts_of,
+    margin,
+    nothing,
+    solve,
+)
 from server.tuning.facts import RetrievalRules, facts_for_answer
 from server.tuning.objective import (
     MissingProbabilities,
@@ -19,16 +28,18 @@ from server.tuning.objective import (
     answer_probability,
     comparable,
 )
-from tests.tuning.views import probabilities, view, z
+from tests.tuning.views import NEAR, TAUGHT, probabilities, view, z
 
 P_RELATIONS = {"Desires": 0.6, "AtLocation": 0.3, "IsA": 0.1, "HasA": 0.05}
 
 
 def reader(view_: Neighborhood, h: tuple[Triple, ...], answers: list[str]) -> Probabilities:
-    """P(a|q,z): 0.9 when z says a, 0.05 otherwise."""
+    """P(a|q,z): 0.9 when z says a, 0.05 otherwise. The query is about all personal triples."""
     triples = {*(v.triple for v in view_), *h}
     return Probabilities(
-        P_RELATIONS, {(t, a): 0.9 if t.tail.text == a else 0.05 for t in triples for a in answers}
+        P_RELATIONS,
+        {(t, a): 0.9 if t.tail.text == a else 0.05 for t in triples for a in answers},
+        {v.triple: NEAR for v in view_ if v.is_personal} | dict.fromkeys(h, TAUGHT),
     )
 
 
@@ -46,6 +57,7 @@ def problem(
 
 
 DOG = {"Desires": ["meat", "bones", "walks"], "AtLocation": ["kennel", "park"], "IsA": ["pet"]}
+ANSWERS = ["poodle", *(tail for tails in DOG.values() for tail in tails)]
 
 
 def test_one_triple_is_added_and_the_one_it_refutes_removed() -> None:
@@ -82,9 +94,10 @@ def test_with_removal_none_the_feedback_holds_too() -> None:
 
 
 def test_feedback_that_the_base_has_is_put_first() -> None:
-    solution = solve(problem(DOG, "bones", "meat"))
+    asked = problem(DOG, "bones", "meat")
+    solution = solve(asked)
     assert solution.added == (z("Desires", "bones"),)
-    facts = facts_for_answer(solution.view, P_RELATIONS, RetrievalRules())
+    facts = facts_for_answer(solution.view, asked.probabilities, RetrievalRules())
     assert facts[0].triple == z("Desires", "bones")
     assert facts[0].in_base
 
@@ -120,7 +133,7 @@ def test_the_answer_before_is_refuted_by_what_it_says_not_by_its_spelling() -> N
 def test_facts_of_other_relations_that_raise_the_answer_before_are_removed_only_while_needed() -> (
     None
 ):
-    """Only p(AtLocation) keeps 'kennel' ahead in Eq. 1.
+    """Only the base's facts, which weigh 1 together as Desires fish does, keep 'kennel' ahead.
 
     The facts are (Desires fish, AtLocation kennel, AtLocation hut).
     """
@@ -131,13 +144,14 @@ def test_facts_of_other_relations_that_raise_the_answer_before_are_removed_only_
         {
             ("Desires", "fish"): {"fish": 0.6, "kennel": 0.1, "hut": 0.1},
             ("AtLocation", "kennel"): {"fish": 0.05, "kennel": 0.9, "hut": 0.1},
-            ("AtLocation", "hut"): {"fish": 0.05, "kennel": 0.5, "hut": 0.2},
+            ("AtLocation", "hut"): {"fish": 0.05, "kennel": 0.7, "hut": 0.2},
         },
+        {("Desires", "fish"): 1.0},
     )
     solution = solve(Problem(seen, h, "fish", "kennel", known))
-    # Before removing: fish (0.3*0.6 + 0.4*0.05*2) / 1.1 = 0.2, kennel (0.03 + 0.36 + 0.2) / 1.1 =
-    # 0.54. Without AtLocation kennel: fish (0.18 + 0.02) / 0.7 = 0.286, kennel (0.03 + 0.2) / 0.7 =
-    # 0.329: not enough. Without both: fish 0.6, kennel 0.1.
+    # Before removing: fish (0.6 + 0.05/2 + 0.05/2) / 2 = 0.325, kennel (0.1 + 0.9/2 + 0.7/2) / 2 =
+    # 0.45. Without AtLocation kennel: fish (0.6 + 0.05) / 2 = 0.325, kennel (0.1 + 0.7) / 2 = 0.4:
+    # not enough. Without both: fish 0.6, kennel 0.1.
     assert solution.added == (z("Desires", "fish"),)
     assert set(solution.removed) == {z("AtLocation", "kennel"), z("AtLocation", "hut")}
     assert solution.holds
@@ -192,7 +206,69 @@ def test_a_probability_that_was_not_asked_for_is_named() -> None:
     assert (z("Desires", "fish"), "bones") in missing.value.pairs or missing.value.pairs
 
 
+def test_the_refuted_fact_goes_whatever_its_relation_and_before_the_others_of_h() -> None:
+    """The answer before rests on a fact of a place, and nothing of Desires says it."""
+    asked = problem(DOG, "fish", "kennel", relations=("Desires", "AtLocation"))
+    kept = solve(asked)
+    assert kept.added == (z("Desires", "fish"),)
+    assert kept.removed == (), "by probability it need not go"
+    solution = solve(replace(asked, refuted=z("AtLocation", "kennel")))
+    assert solution.added == (z("AtLocation", "fish"),), "what takes its place comes first"
+    assert solution.removed == (z("AtLocation", "kennel"),)
+    assert solution.holds
+
+
+def test_a_refuted_fact_about_another_concept_goes_too() -> None:
+    rex = ViewedTriple(Triple.of("Rex", "IsA", "poodle"), Origin.ADDED, False, stamp=Stamp(1, 0))
+    asked = problem(DOG, "beagle", "poodle", relations=("Desires",))
+    answers = {(rex.triple, a): 0.9 if a == "poodle" else 0.05 for a in ("beagle", *ANSWERS)}
+    answers |= {(v.triple, "poodle"): 0.05 for v in asked.view}
+    known = asked.probabilities.with_reasoning(answers).with_scopes({rex.triple: NEAR})
+    asked = replace(asked, view=asked.view.with_personal([rex]), probabilities=known)
+    solution = solve(replace(asked, refuted=rex.triple))
+    assert solution.added == (z("Desires", "beagle"),)
+    assert solution.removed == (rex.triple,)
+
+
+def test_other_values_of_what_is_added_need_not_be_overtaken_and_stay() -> None:
+    """They weigh as much, and the model is even surer of them."""
+    asked = problem({}, "Tove", "Emil", {"HasA": ["Emil", "Noor"]}, relations=("HasA", "Desires"))
+    surer = {(z("HasA", "Noor"), "Noor"): 0.95}
+    known = asked.probabilities.with_scopes({z("HasA", "Noor"): TAUGHT}).with_reasoning(surer)
+    solution = solve(replace(asked, probabilities=known, refuted=z("HasA", "Emil")))
+    assert solution.added == (z("HasA", "Tove"),)
+    assert solution.removed == (z("HasA", "Emil"),)
+    assert solution.holds
+
+
+def test_with_removal_none_the_refuted_fact_stays() -> None:
+    asked = problem(DOG, "fish", "kennel", relations=("Desires",))
+    asked = replace(asked, refuted=z("AtLocation", "kennel"), removal=Removal.NONE)
+    assert solve(asked).removed == ()
+
+
+def test_the_refuted_fact_stays_out_where_another_triple_is_added_instead() -> None:
+    """The first of H did not convince the model, the first two did, and the second is enough."""
+    asked = problem(DOG, "fish", "meat", relations=("Desires", "HasA"))
+    refuted = z("Desires", "meat")
+    asked = replace(asked, refuted=refuted)
+    first = solve(asked)
+    assert (first.added, first.removed) == ((z("Desires", "fish"),), (refuted,))
+    second = solve(asked, [facts_of(asked, first.view)])
+    assert second.added == (z("HasA", "fish"),)
+    assert second.removed == (refuted,)
+
+
+def test_nothing_and_the_best_alone_remove_nothing() -> None:
+    asked = replace(problem(DOG, "fish", "meat"), refuted=z("Desires", "meat"))
+    assert nothing(asked).view == asked.view
+    alone = best_alone(asked)
+    assert (alone.added, alone.removed) == ((z("Desires", "fish"),), ())
+    assert not alone.holds
+
+
 shares = st.floats(0.01, 0.99)
+weights = st.floats(1, TAUGHT)
 
 
 @st.composite
@@ -212,28 +288,33 @@ def problems(draw: st.DrawFn) -> Problem:
     triples = {v.triple for v in seen}.union(h)
     answers = ("a", "b", "c", "d", "p", "q", "fish", "other")
     known = {(t, a): draw(shares) for t in triples for a in answers}
-    removal = draw(st.sampled_from([Removal.CONFLICTING, Removal.NONE]))
+    scoped = [*(v.triple for v in seen if v.is_personal), *h]
+    refutable = [v.triple for v in seen if v.triple.tail.text != "fish"]
     return Problem(
         seen,
         h,
         "fish",
         before,
-        Probabilities({r: draw(shares) for r in relations}, known),
-        removal=removal,
+        Probabilities(
+            {r: draw(shares) for r in relations}, known, {t: draw(weights) for t in scoped}
+        ),
+        removal=draw(st.sampled_from([Removal.CONFLICTING, Removal.NONE])),
+        refuted=draw(st.sampled_from([None, *refutable])),
     )
 
 
 def favours_feedback(given_: Problem, view_: Neighborhood, added: tuple[Triple, ...]) -> bool:
     """The stop condition, written out once more from its definition. A tie is not a lead."""
-    triples = [
-        v.triple for v in facts_for_answer(view_, given_.probabilities.relations, given_.retrieval)
-    ]
+    facts = facts_for_answer(view_, given_.probabilities, given_.retrieval)
+    triples = [v.triple for v in facts]
     if not any(t in added for t in triples):
         return False
-    rivals = {t.tail.text for t in triples} | {given_.answer_before or ""}
-    feedback = comparable(answer_probability("fish", triples, given_.probabilities))
+    values = {(t.head, t.relation) for t in added}
+    rivals = {t.tail.text for t in triples if (t.head, t.relation) not in values}
+    rivals |= {given_.answer_before or ""}
+    feedback = comparable(answer_probability("fish", facts, given_.probabilities))
     return all(
-        feedback > comparable(answer_probability(r, triples, given_.probabilities))
+        feedback > comparable(answer_probability(r, facts, given_.probabilities))
         for r in rivals - {"fish"}
     )
 
@@ -255,11 +336,17 @@ def test_every_solution_satisfies_the_stop_condition_and_no_change_in_it_is_need
     solution = solve(given_)
     assert solution.holds == favours_feedback(given_, solution.view, solution.added)
     assume(solution.holds)
+    if given_.refuted is not None and given_.removal is Removal.CONFLICTING:
+        assert given_.refuted in solution.removed
     refuted = _refuted(given_, solution)
     for triple in solution.added:
         others = [t for t in solution.added if t != triple]
         refuting = {t.relation for t in others}
-        kept = [t for t in solution.removed if t not in refuted or t.relation in refuting]
+        kept = [
+            t
+            for t in solution.removed
+            if t not in refuted or (t == given_.refuted and others) or t.relation in refuting
+        ]
         assert not favours_feedback(given_, rebuilt(given_, others, kept), tuple(others))
     for triple in set(solution.removed) - refuted:
         kept = [t for t in solution.removed if t != triple]
@@ -273,7 +360,7 @@ def _refuted(given_: Problem, solution: Solution) -> set[Triple]:
     return {
         t
         for t in solution.removed
-        if t.relation in relations and t.tail.text == given_.answer_before
+        if t == given_.refuted or (t.relation in relations and t.tail.text == given_.answer_before)
     }
 
 

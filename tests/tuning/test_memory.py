@@ -1,3 +1,5 @@
+import numpy as np
+
 from server.tuning.memory import Memories, UserMemory
 from server.tuning.ports import Branch, ContinuationLogprob, ModelCost, Scores
 
@@ -14,6 +16,21 @@ def test_what_was_said_is_remembered_by_prompt_and_continuation() -> None:
     assert memory.of("q", " bcd") == ContinuationLogprob(-4, 1)
     assert memory.of("q", " e") == ContinuationLogprob(-2, 1)
     assert memory.of("q", " f") is memory.of("r", " a") is None
+
+
+def test_the_keys_of_the_last_prompts_are_remembered_and_take_no_room_from_what_was_said() -> None:
+    memory = UserMemory(1_000)
+    learn(memory, "q", " a")
+    before = memory.bytes
+    keys = np.eye(20, dtype=np.float32)
+    for n, key in enumerate(keys):
+        memory.learn([Branch(f"k{n}", (), keyed=True)], Scores(((),), ModelCost(), (key,)))
+    last = memory.key_of("k19")
+    assert last is not None
+    assert list(last) == list(keys[19])
+    assert memory.key_of("k0") is memory.key_of("q") is None
+    assert memory.of("q", " a") is not None
+    assert memory.bytes == before
 
 
 def test_a_memory_is_bounded_in_bytes_and_forgets_the_oldest() -> None:

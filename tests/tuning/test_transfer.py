@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from server.graph.checks import MAX_CHANGES
 from server.graph.codec import MAX_EDIT_BYTES, edit_to_json
+from server.graph.edit import Scope
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple
 from server.stores.sqlite.store import SqliteStore
@@ -97,6 +99,23 @@ async def test_a_large_merge_is_edits_of_500_triples_committed_together(
         "what a merge made can be taken on"
     )
     assert (await store.overlay("carol")).marks == (await store.overlay("bob")).marks
+
+
+async def test_what_facts_answer_is_imported_and_merged_a_merge_reads_the_keys_again(
+    stores: Callable[..., SqliteStore],
+) -> None:
+    scope = Scope(
+        "What does my dog eat?", b"\x00\x3c" + b"\x00" * 6, "model", owned=True, answered=0.5
+    )
+    [edit] = chain(1)
+    [change] = edit.changes
+    lines = exported([replace(edit, changes=(replace(change, scope=scope),))])
+    here = stores()
+    await imported(here, "ann", lines)
+    assert (await here.edit("ann", "e1")).changes[0].scope == scope
+    await told(here, "bob", add=[MEAT])
+    [merged] = (await imported(here, "bob", lines, merge=True)).merged_edits
+    assert merged.changes[0].scope == Scope("What does my dog eat?", owned=True, answered=0.5)
 
 
 async def test_a_merge_that_changes_nothing_is_no_edit(stores: Callable[..., SqliteStore]) -> None:

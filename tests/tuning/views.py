@@ -8,8 +8,12 @@ from server.graph.concept import Concept
 from server.graph.neighborhood import Neighborhood, RelationSlice, ViewedTriple
 from server.graph.triple import Origin, Stamp, Triple
 from server.tuning.objective import Probabilities
+from server.tuning.recall import scope_weight
 
 DOG = Concept.of("dog")
+NEAR, TAUGHT = scope_weight(0.9, floor=0.75), scope_weight(1.0, floor=0.75)
+"""The scope weights of a fact that a paraphrase is about, and of one that its own query is about:
+e^1.2 and e^2."""
 
 
 def z(relation: str, tail: str) -> Triple:
@@ -37,9 +41,13 @@ def view(
 
 
 def probabilities(
-    relations: Mapping[str, float], reasoning: Mapping[tuple[str, str], Mapping[str, float]]
+    relations: Mapping[str, float],
+    reasoning: Mapping[tuple[str, str], Mapping[str, float]],
+    scopes: Mapping[tuple[str, str], float] | None = None,
 ) -> Probabilities:
-    """p(r), and P(a|q,z) as {(relation, tail): {answer: P}}."""
+    """p(r), P(a|q,z) as {(relation, tail): {answer: P}}, and k(q,z) as {(relation, tail): k}."""
     return Probabilities(
-        relations, {(z(r, t), a): p for (r, t), row in reasoning.items() for a, p in row.items()}
+        relations,
+        {(z(r, t), a): p for (r, t), row in reasoning.items() for a, p in row.items()},
+        {z(r, t): k for (r, t), k in (scopes or {}).items()},
     )

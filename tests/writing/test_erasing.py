@@ -33,7 +33,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 async def test_an_erase_waits_for_the_users_writes_and_is_made_once(store: SqliteStore) -> None:
     turns = UserTurns()
-    writes, erasing = Writes(store, turns), Erasing(store, turns, Memories())
+    writes, erasing = Writes(store, turns), Erasing(store, turns, Memories().forget)
     historian, command = Historian(store), EditFactsCommand.of("alice", VOCABULARY, [CARROTS])
     entered, go_on = asyncio.Event(), asyncio.Event()
 
@@ -75,7 +75,7 @@ async def test_what_the_model_said_is_forgotten_with_the_user_even_where_the_sto
 
     if fails:
         store.erase = busy  # type: ignore[assignment]
-    erasing = Erasing(store, UserTurns(), memories)
+    erasing = Erasing(store, UserTurns(), memories.forget)
     if fails:
         with pytest.raises(StoreBusy):
             await erasing.erase("alice", None)

@@ -6,16 +6,27 @@ import math
 from dataclasses import replace
 
 from server.graph.characters import printable
-from server.graph.edit import Account, Change, Edit, EditKind, StopReason, TripleProbabilities
+from server.graph.edit import (
+    Account,
+    Change,
+    Edit,
+    EditKind,
+    Scope,
+    StopReason,
+    TripleProbabilities,
+    answered_share,
+)
 from server.graph.marks import changes_to
 from server.graph.triple import Origin, Triple, canonical
-from server.tuning.algorithm import Problem, Solution, Stopping, facts_of
-from server.tuning.edits import new_edit_id, next_edit, now_ms
+from server.tuning.algorithm import Problem, Solution, Stopping, facts_of, viewed_facts
+from server.tuning.edits import next_edit
+from server.tuning.key_rows import packed
 from server.tuning.objective import answer_probability, ln, loss, retrieval_probability
 from server.tuning.personalize.inquiry import Inquiry
 from server.tuning.personalize.outcome import PersonalizeOutcome
 from server.tuning.personalize.steps import Decided
 from server.tuning.ports import Snapshot
+from server.tuning.question import question_of
 from server.tuning.scoring import unscored_mass
 
 
@@ -24,7 +35,7 @@ def unchanged(inquiry: Inquiry, snapshot: Snapshot, answer: str) -> PersonalizeO
     account = Account(
         query=inquiry.correction.command.query,
         answer=inquiry.correction.feedback,
-        subject=inquiry.choice.match.concept.text,
+        subject=inquiry.filed_at.concept.text,
         object=inquiry.correction.object.text,
         relations=(),
         loss_before=math.nan,
@@ -45,17 +56,14 @@ async def changed(inquiry: Inquiry, snapshot: Snapshot, decided: Decided) -> Per
     decided = replace(decided, problem=problem)
     solution, known, feedback = decided.solution, problem.probabilities, problem.feedback
     account = _account(inquiry, decided)
-    edit = Edit(
-        id=new_edit_id(),
-        revision=snapshot.revision + 1,
-        kind=EditKind.PERSONALIZE,
-        time_ms=now_ms(),
-        changes=await _changes(inquiry, snapshot, decided),
-        account=account,
-        relied_on=_relied_on(inquiry, decided),
-    )
-    mass_before = unscored_mass(problem.view, known, feedback)
-    facts_before, facts_after = facts_of(problem, problem.view), facts_of(problem, solution.view)
+    changes = await _changes(inquiry, snapshot, decided)
+    edit = next_edit(snapshot, EditKind.PERSONALIZE, changes, account=account)
+    if changes:
+        edit = replace(edit, relied_on=_relied_on(inquiry, decided))
+    before = problem.known_before
+    mass_before = unscored_mass(problem.view, before, feedback)
+    facts_before = inquiry.facts(problem.view, before)
+    facts_after = viewed_facts(problem, solution.view)
     return replace(
         _outcome(inquiry, edit, account),
         explanation="" if decided.converged else _explanation(inquiry, decided),
@@ -63,7 +71,7 @@ async def changed(inquiry: Inquiry, snapshot: Snapshot, decided: Decided) -> Per
         unscored_mass_before=mass_before,
         unscored_mass_after=unscored_mass(solution.view, known, feedback),
         approximate=problem.stopping is Stopping.LITERAL and mass_before > 0,
-        answer_logprob_before=ln(answer_probability(feedback, facts_before, known)),
+        answer_logprob_before=ln(answer_probability(feedback, facts_before, before)),
         answer_logprob_after=ln(answer_probability(feedback, facts_after, known)),
     )
 
@@ -71,7 +79,8 @@ async def changed(inquiry: Inquiry, snapshot: Snapshot, decided: Decided) -> Per
 async def _with_all_reported(inquiry: Inquiry, problem: Problem, solution: Solution) -> Problem:
     """`problem` with all probabilities of the facts before and after and of what changed."""
     changes = [*solution.added, *solution.removed]
-    reported = [*facts_of(problem, problem.view), *facts_of(problem, solution.view), *changes]
+    facts_before = [v.triple for v in inquiry.facts(problem.view, problem.known_before)]
+    reported = [*facts_before, *facts_of(problem, solution.view), *changes]
     pairs = []
     for z in reported:
         pairs.append((z, problem.feedback))
@@ -89,10 +98,10 @@ def _account(inquiry: Inquiry, decided: Decided) -> Account:
     return Account(
         query=inquiry.correction.command.query,
         answer=problem.feedback,
-        subject=problem.view.head.text,
+        subject=inquiry.filed_at.concept.text,
         object=inquiry.correction.object.text,
         relations=tuple(z.relation for z in problem.personalized),
-        loss_before=loss(own, problem.feedback, problem.view, known),
+        loss_before=loss(own, problem.feedback, problem.view, problem.known_before),
         loss_after=loss(own, problem.feedback, solution.view, known),
         stop_reason=solution.stop_reason if stopped else StopReason.EXHAUSTED,
         converged=decided.converged,
@@ -112,10 +121,28 @@ async def _changes(inquiry: Inquiry, snapshot: Snapshot, decided: Decided) -> tu
         stored = canonical(z, answerer.vocabulary)
         wanted[stored], as_seen[stored] = origin, z
     found = await answerer.store.find(inquiry.correction.command.user, list(wanted))
-    changes = changes_to(wanted.items(), found, snapshot.revision + 1, renew=True)
+    scopes = {
+        stored: _scope(inquiry, decided, as_seen[stored])
+        for stored, origin in wanted.items()
+        if origin is Origin.ADDED
+    }
+    revision = snapshot.revision + 1
+    changes = changes_to(wanted.items(), found, revision, renew=True, scopes=scopes)
     return tuple(
         replace(change, probabilities=_probabilities(as_seen[change.triple], decided))
         for change in changes
+    )
+
+
+def _scope(inquiry: Inquiry, decided: Decided, added: Triple) -> Scope:
+    """What an added triple answers: this query."""
+    known = decided.problem.probabilities
+    return Scope(
+        query=question_of(inquiry.correction.command.query),
+        key=packed(decided.key),
+        fingerprint=inquiry.answerer.model.key_fingerprint,
+        owned=added in inquiry.scorer.owned,
+        answered=answered_share(known.reasoning_of(added, decided.problem.feedback)),
     )
 
 
@@ -125,7 +152,7 @@ def _relied_on(inquiry: Inquiry, decided: Decided) -> tuple[Triple, ...]:
     changes = [*solution.added, *solution.removed]
     return tuple(
         canonical(viewed.triple, inquiry.answerer.vocabulary)
-        for viewed in inquiry.facts(solution.view, problem.probabilities.relations)
+        for viewed in inquiry.facts(solution.view, problem.probabilities)
         if viewed.is_personal and viewed.triple not in changes
     )
 
@@ -133,7 +160,7 @@ def _relied_on(inquiry: Inquiry, decided: Decided) -> tuple[Triple, ...]:
 def _probabilities(z: Triple, decided: Decided) -> TripleProbabilities:
     problem, known = decided.problem, decided.problem.probabilities
     return TripleProbabilities(
-        retrieval_before=retrieval_probability(z, problem.view, known),
+        retrieval_before=retrieval_probability(z, problem.view, problem.known_before),
         retrieval_after=retrieval_probability(z, decided.solution.view, known),
         reasoning=known.reasoning_of(z, problem.feedback),
         reasoning_answer_before=known.reasoning.get((z, problem.answer_before or "")),
@@ -159,7 +186,7 @@ def _outcome(inquiry: Inquiry, edit: Edit, account: Account) -> PersonalizeOutco
     return PersonalizeOutcome(
         edit=edit,
         account=account,
-        subject=inquiry.choice.match,
+        subject=inquiry.filed_at,
         alternatives=inquiry.choice.alternatives,
         cost=inquiry.cost(),
         preview=inquiry.correction.command.preview,

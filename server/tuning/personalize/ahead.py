@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from server.graph.neighborhood import Neighborhood
 from server.graph.triple import Triple
 from server.tuning.facts import possible_companions
+from server.tuning.objective import Probabilities
 from server.tuning.personalize.command import RelationSource
 from server.tuning.personalize.inquiry import Inquiry
 from server.tuning.relations import personalized_triples
@@ -53,19 +54,20 @@ def _foreseen(inquiry: Inquiry, view: Neighborhood, before: str) -> _Foreseen | 
     correction, vocabulary = inquiry.correction, inquiry.answerer.vocabulary
     budget = correction.command.rules.budget.triples
     names = correction.relations or tuple(r.name for r in vocabulary.retrievable())
-    candidates = personalized_triples(view.head, names, correction.object)
+    filed_at = inquiry.filed_at
+    candidates = personalized_triples(filed_at.concept, names, correction.object)
+    if filed_at.owned:
+        inquiry.scorer.owned.update(candidates)
     triples = list(dict.fromkeys([*candidates, *(v.triple for v in view)]))
     if max(len(triples), view.count) > budget:
         return None
 
     # Any candidate may be added. The facts next to it are weighed by each other's tails, too.
     relations = [s.relation for s in view.slices]
-    companions = [
-        viewed.triple
-        for viewed in possible_companions(
-            view, inquiry.scorer.remembered(relations), inquiry.answerer.rules.retrieval
-        )
-    ]
+    remembered = inquiry.scorer.remembered(relations)
+    known = None if remembered is None else Probabilities(remembered)
+    rules = inquiry.answerer.rules.retrieval
+    companions = [viewed.triple for viewed in possible_companions(view, known, rules)]
     facts = {*candidates, *companions}
     tails = dict.fromkeys(z.tail.text for z in companions)
     rivals = [tail for tail in tails if not same_answer(tail, correction.feedback)]

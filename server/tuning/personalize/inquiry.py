@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
+from server.errors import SubjectNotFound
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.triple import Triple
+from server.tuning.algorithm import Removal, Stopping
 from server.tuning.answer import Answerer
 from server.tuning.cost import Cost, CostMeter
-from server.tuning.facts import facts_for_answer
 from server.tuning.objective import MissingProbabilities, Probabilities
 from server.tuning.personalize.command import Correction, PersonalizeCommand, checked
 from server.tuning.ports import GenerateRequest
 from server.tuning.scoring import grouped
-from server.tuning.subject.choice import SubjectChoice
+from server.tuning.subject.choice import Match, SubjectChoice
 from server.tuning.texts import says
 
 T = TypeVar("T")
@@ -34,7 +35,7 @@ class Inquiry:
         self.correction = correction
         self.choice = choice
         self._meter = meter
-        self._answers: dict[str, str] = {}
+        self._answers: dict[GenerateRequest, str] = {}
         command, subject = correction.command, choice.match.concept
         self.scorer = answerer.scorer(
             command.user, command.query, subject, meter, _fields(correction)
@@ -42,12 +43,30 @@ class Inquiry:
 
     @classmethod
     async def begin(cls, answerer: Answerer, command: PersonalizeCommand) -> Inquiry:
-        """Check the command and find e_q. Raises InvalidRequest and SubjectNotFound."""
+        """Check the command and find e_q.
+
+        Raises InvalidRequest, and SubjectNotFound for a query without any content.
+        """
         correction = checked(command, answerer.vocabulary)
         meter = CostMeter()
         with meter.stage("retrieve"):
             choice = await answerer.subject_of(command.user, command.query, command.subject, None)
+        if choice.filed_at is None:
+            raise SubjectNotFound
         return cls(answerer, correction, choice, meter)
+
+    @property
+    def filed_at(self) -> Match:
+        """Where the triples of H start."""
+        match = self.choice.match if self.is_literal else self.choice.filed_at
+        assert match is not None, "begin() refuses a query without any"
+        return match
+
+    @property
+    def is_literal(self) -> bool:
+        """Whether Eq. 5 is taken as printed."""
+        rules = self.correction.command.rules
+        return rules.stopping is Stopping.LITERAL or rules.removal is Removal.LITERAL
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Time what happens inside as part of `name`."""
@@ -63,18 +82,16 @@ class Inquiry:
         """The whole text of a generation."""
         return await self.answerer.generated(request, self._meter)
 
-    async def answer_in(self, view: Neighborhood, relations: Mapping[str, float]) -> str:
-        """What Answer would say in `view`, where the view's relations have these probabilities."""
-        facts = self.facts(view, relations)
-        prompt = self.answerer.prompt(self.correction.command.query, facts)
-        if prompt not in self._answers:
-            request = GenerateRequest(prompt, self.answerer.rules.max_tokens)
-            self._answers[prompt] = await self.generated(request)
-        return self._answers[prompt]
+    async def answer_in(self, view: Neighborhood, known: Probabilities) -> str:
+        """What Answer would say in `view`."""
+        request = self.answerer.generation(self.scorer, self.facts(view, known))
+        if request not in self._answers:
+            self._answers[request] = await self.generated(request)
+        return self._answers[request]
 
-    def facts(self, view: Neighborhood, relations: Mapping[str, float]) -> tuple[ViewedTriple, ...]:
+    def facts(self, view: Neighborhood, known: Probabilities) -> tuple[ViewedTriple, ...]:
         """The facts that Answer would read in `view`."""
-        return facts_for_answer(view, relations, self.answerer.rules.retrieval)
+        return self.answerer.retriever.facts(view, known)
 
     def is_feedback(self, answer: str, view: Neighborhood) -> bool:
         """Whether `answer` says the feedback, and not a tail of `view` that only begins like it."""

@@ -6,29 +6,39 @@ The line numbers are those of the paper's Algorithm 1.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from server.errors import EpsilonUnreachable
 from server.graph.concept import Concept
 from server.graph.neighborhood import Neighborhood
 from server.graph.triple import Stamp, Triple
-from server.tuning.algorithm import Problem, Solution, Stopping, facts_of, margin, solve
-from server.tuning.facts import retrievable_view
+from server.tuning.algorithm import (
+    Problem,
+    Solution,
+    Stopping,
+    best_alone,
+    facts_of,
+    margin,
+    nothing,
+    solve,
+)
 from server.tuning.objective import Probabilities, answer_probability, comparable, minimal_loss
 from server.tuning.personalize.ahead import ask_ahead
 from server.tuning.personalize.command import RelationSource
 from server.tuning.personalize.inquiry import Inquiry
-from server.tuning.ports import GenerateRequest
+from server.tuning.ports import GenerateRequest, Key
+from server.tuning.recall import scope_weight
 from server.tuning.relations import (
     TOKENS_PER_RELATION,
     filled_up,
     parse_relations,
     personalized_triples,
 )
+from server.tuning.retrieval import Looked, Retrieval
 from server.tuning.scoring import longest_field, triples_to_score
 from server.tuning.templates import extraction_prompt
-from server.tuning.texts import same_answer
+from server.tuning.texts import same_answer, says
 
 MAX_RESUMES = 3
 """How often the search goes on because the model still answers otherwise."""
@@ -45,33 +55,62 @@ class Retrieved:
     known: Probabilities
     answer_before: str | None
     """None where the caller gives no answer and wants none generated."""
+    key: Key
+    """The query's key: the scope of what is added."""
+    refuted: Triple | None = None
+    """The fact that gives the answer before."""
 
 
 async def retrieve(inquiry: Inquiry) -> Retrieved:
     """Lines 2 and 3: the triples that start at e_q, and what Answer would make of them."""
     with inquiry.stage("retrieve"):
-        view = await _view(inquiry)
-        await ask_ahead(inquiry, view)
-        relations = await inquiry.scorer.relations([s.relation for s in view.slices])
+        looked = await _looked(inquiry)
+        await ask_ahead(inquiry, looked.view)
+        found = await inquiry.answerer.retriever.recall(inquiry.scorer, looked, fully=True)
     with inquiry.stage("answer_before"):
         command = inquiry.correction.command
         before = None
         if command.answer_before is not None:
             before = command.answer_before.strip()
         elif command.verify:
-            before = await inquiry.answer_in(view, relations)
-    return Retrieved(view, Probabilities(relations), before)
+            before = await inquiry.answer_in(found.view, found.probabilities)
+    assert found.key is not None, "all was asked for"
+    refuted = _refuted(inquiry, found, before)
+    return Retrieved(found.view, found.probabilities, before, found.key, refuted)
 
 
-async def _view(inquiry: Inquiry) -> Neighborhood:
+def _refuted(inquiry: Inquiry, found: Retrieval, before: str | None) -> Triple | None:
+    """The first of the facts that say the answer before: the one that it rests on.
+
+    A fact of the base about something else than the new fact is about is not refuted by it, and
+    neither is a personal fact that may be about another question: it was only taken for an answer.
+    """
+    if not before:
+        return None
+    feedback = inquiry.correction.feedback
+    for viewed in found.facts:
+        tail, head = viewed.triple.tail.text, viewed.triple.head
+        concerned = head == inquiry.filed_at.concept
+        if viewed.is_personal:
+            concerned = viewed.triple in found.surely
+        if concerned and says(before, tail) and not same_answer(tail, feedback):
+            return viewed.triple
+    return None
+
+
+async def _looked(inquiry: Inquiry) -> Looked:
     answerer, command = inquiry.answerer, inquiry.correction.command
     limit = max(
         answerer.rules.neighborhood_limit,
         command.rules.budget.triples + command.rules.max_removed,
     )
-    subject = inquiry.choice.match.concept
-    whole = await answerer.store.neighborhood(command.user, subject, limit)
-    return retrievable_view(whole, answerer.vocabulary, inquiry.correction.relations)
+    return await answerer.retriever.look(
+        command.user,
+        inquiry.choice,
+        limit,
+        asked_for=inquiry.correction.relations,
+        literal=inquiry.is_literal,
+    )
 
 
 # Weighed: what could be added, and how probable each answer is given each triple
@@ -84,32 +123,70 @@ class Weighed:
     view: Neighborhood
     personalized: tuple[Triple, ...]
     known: Probabilities
+    """With the scope weights that H will have."""
+    scopes_before: Mapping[Triple, float]
+    """The scope weights in `view`, as it is."""
     answer_before: str
     """Empty where there is none."""
+    refuted: Triple | None
+    key: Key
 
 
 async def weigh(inquiry: Inquiry, retrieved: Retrieved) -> Weighed:
     """Lines 1, 4 and 6: H, and P(a|q,z) of its triples and of those in the view."""
     view, before = retrieved.view, retrieved.answer_before
     with inquiry.stage("relations"):
-        relations = await _relations(inquiry, view.head)
-        personalized = personalized_triples(view.head, relations, inquiry.correction.object)
+        relations = await _relations(inquiry)
+        personalized = _personalized(inquiry, retrieved, relations)
+        scopes = _scopes(inquiry, personalized)
     with inquiry.stage("score"):
-        wanted = _wanted(inquiry, retrieved, personalized)
-        known = await inquiry.scored(retrieved.known, relations, wanted)
+        taught = replace(retrieved, known=retrieved.known.with_scopes(scopes))
+        wanted = _wanted(inquiry, taught, personalized)
+        named = [z.relation for z in personalized]
+        known = await inquiry.scored(retrieved.known, named, wanted)
         if before is None:
             before, known = await _most_probable_tail(inquiry, view, known)
-    return Weighed(view, personalized, known, before)
+    return Weighed(
+        view=view,
+        personalized=personalized,
+        known=known.with_scopes(scopes),
+        scopes_before=known.scopes,
+        answer_before=before,
+        refuted=retrieved.refuted,
+        key=retrieved.key,
+    )
 
 
-async def _relations(inquiry: Inquiry, subject: Concept) -> Sequence[str]:
+def _personalized(
+    inquiry: Inquiry, retrieved: Retrieved, relations: Sequence[str]
+) -> tuple[Triple, ...]:
+    """H. In the default mode, what takes the place of the refuted fact comes first."""
+    head, object = inquiry.filed_at.concept, inquiry.correction.object
+    own = personalized_triples(head, relations, object)
+    refuted = retrieved.refuted
+    if refuted is None or inquiry.is_literal or inquiry.correction.relations:
+        return own
+    instead = Triple(refuted.head, refuted.relation, object)
+    return tuple(dict.fromkeys([instead, *own]))[: max(len(own), 1)]
+
+
+def _scopes(inquiry: Inquiry, personalized: Sequence[Triple]) -> dict[Triple, float]:
+    """The scope weights of H, which this very query teaches."""
+    weight = scope_weight(1.0, inquiry.answerer.retriever.floor)
+    if inquiry.filed_at.owned:
+        head = inquiry.filed_at.concept
+        inquiry.scorer.owned.update(z for z in personalized if z.head == head)
+    return dict.fromkeys(personalized, weight)
+
+
+async def _relations(inquiry: Inquiry) -> Sequence[str]:
     """The relations of H: the caller's, else the model's own, filled up to K by ranking."""
     correction, rules = inquiry.correction, inquiry.correction.command.rules
     if correction.relations:
         return correction.relations
     names: tuple[str, ...] = ()
     if rules.relation_source is RelationSource.GENERATED:
-        names = await _generated_relations(inquiry, subject)
+        names = await _generated_relations(inquiry, inquiry.filed_at.concept)
     if len(names) < rules.k:
         ranked = await inquiry.scorer.ranked_relations(
             correction.feedback, correction.object, rules.k
@@ -137,7 +214,7 @@ def _wanted(
     """
     view, known, before = retrieved.view, retrieved.known, retrieved.answer_before
     feedback, rules = inquiry.correction.feedback, inquiry.correction.command.rules
-    facts = [v.triple for v in inquiry.facts(view, known.relations)]
+    facts = [v.triple for v in inquiry.facts(view, known)]
     expected = _expected_facts(inquiry, retrieved, personalized[0])
     tails = [z.tail.text for z in (expected if before else [*expected, *facts])]
     rivals = [tail for tail in tails if not same_answer(tail, feedback)]
@@ -157,20 +234,19 @@ def _wanted(
 def _expected_facts(inquiry: Inquiry, retrieved: Retrieved, first: Triple) -> list[Triple]:
     """The facts once `first` is added: the one of H that the model or the caller names first."""
     view = retrieved.view.with_added(first, Stamp(retrieved.view.revision + 1, 0))
-    relations = {**retrieved.known.relations, first.relation: math.inf}
-    return [v.triple for v in inquiry.facts(view, relations)]
+    return [v.triple for v in inquiry.facts(view, retrieved.known)]
 
 
 async def _most_probable_tail(
     inquiry: Inquiry, view: Neighborhood, known: Probabilities
 ) -> tuple[str, Probabilities]:
     """The answer where none is generated: the fact's tail that Eq. 1 ranks first, if any."""
-    triples = [v.triple for v in inquiry.facts(view, known.relations)]
-    tails = list(dict.fromkeys(z.tail.text for z in triples))
+    facts = inquiry.facts(view, known)
+    tails = list(dict.fromkeys(viewed.triple.tail.text for viewed in facts))
 
     def best(known: Probabilities) -> str:
         def probable(tail: str) -> float:
-            return comparable(answer_probability(tail, triples, known))
+            return comparable(answer_probability(tail, facts, known))
 
         return max(tails, key=probable, default="")
 
@@ -189,6 +265,8 @@ class Decided:
     solution: Solution
     answer_after: str
     converged: bool
+    key: Key
+    """The query's key."""
 
 
 async def decide(inquiry: Inquiry, weighed: Weighed) -> Decided:
@@ -206,13 +284,36 @@ async def decide(inquiry: Inquiry, weighed: Weighed) -> Decided:
         with inquiry.stage("answer_after"):
             answer, problem = await _answer_after(inquiry, problem, solution)
         if solution.holds and (not verify or inquiry.is_feedback(answer, problem.view)):
-            return Decided(problem, solution, answer, converged=True)
+            return Decided(problem, solution, answer, converged=True, key=weighed.key)
         tried.append(solution)
         if not solution.holds:
             break
+    if not inquiry.is_literal:
+        return await _at_most_one(inquiry, problem, weighed.key)
     best, problem = await _best(inquiry, problem, tried)
     answer, problem = await _answer_after(inquiry, problem, best)
-    return Decided(problem, best, answer, converged=False)
+    return Decided(problem, best, answer, converged=False, key=weighed.key)
+
+
+async def _at_most_one(inquiry: Inquiry, problem: Problem, key: Key) -> Decided:
+    """What is left of a correction that does not converge: the best of H, or nothing.
+
+    Nothing is removed, and nothing is added that changes the answer into another wrong one.
+    """
+    with inquiry.stage("decide"):
+        one, known = await inquiry.computed(
+            problem.probabilities,
+            lambda known: best_alone(replace(problem, probabilities=known)),
+        )
+    problem = replace(problem, probabilities=known)
+    with inquiry.stage("answer_after"):
+        answer, problem = await _answer_after(inquiry, problem, one)
+        before = problem.answer_before or ""
+        wanted = same_answer(answer, inquiry.correction.object.text)
+        wanted = wanted or inquiry.is_feedback(answer, problem.view)
+        if not (wanted or same_answer(answer, before)):
+            one, answer = nothing(problem), before
+    return Decided(problem, one, answer, converged=False, key=key)
 
 
 def _problem(inquiry: Inquiry, weighed: Weighed) -> Problem:
@@ -232,6 +333,8 @@ def _problem(inquiry: Inquiry, weighed: Weighed) -> Problem:
         epsilon=epsilon,
         retrieval=inquiry.answerer.rules.retrieval,
         max_removed=rules.max_removed,
+        refuted=None if inquiry.is_literal else weighed.refuted,
+        scopes_before=weighed.scopes_before,
     )
 
 
@@ -266,6 +369,6 @@ async def _answer_after(
     """What the user would be answered: as Answer generates it, else by probability."""
     known = problem.probabilities
     if inquiry.correction.command.verify:
-        return await inquiry.answer_in(solution.view, known.relations), problem
+        return await inquiry.answer_in(solution.view, known), problem
     answer, known = await _most_probable_tail(inquiry, solution.view, known)
     return answer, replace(problem, probabilities=known)

@@ -14,7 +14,8 @@ span. The candidates are ranked by these rules; the first rule on which two of t
 8. more retrievable triples
 9. further to the right
 
-With no candidate, the subject is the rightmost run of content words, as a personal concept. A text
+With no candidate, the subject is the rightmost run of content words, as a personal concept, else
+the user. A fact about the user as such ("What do I do for work?") is filed at the user. A text
 that no concept may have (an address of 600 characters, a sentence in a script without blanks) is
 not a candidate.
 """
@@ -22,25 +23,28 @@ not a candidate.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from server.errors import SubjectNotFound
 from server.graph.checks import is_concept_name
 from server.graph.concept import ARTICLES, Concept
 from server.tuning.ports import ConceptEntry, GraphStore
 from server.tuning.subject.english import (
     AUXILIARIES,
+    FIRST_PERSON,
     FORMS_OF_BE,
     ORDERS,
     POSSESSIVES,
     QUESTION_WORDS,
     SUBJECT_PRONOUNS,
+    USERS_OWN,
 )
 from server.tuning.subject.known import Entries, best_known, looked_up, named, unknown
 from server.tuning.subject.names import begins_longer, is_name, proper_name_spans
 from server.tuning.subject.spans import Span, candidate_spans, content_run, owned_spans
 from server.tuning.subject.words import Word, asking_sentences, query_words
 
+USER_CONCEPT = Concept.of("I")
+"""The user, as a concept of the user's own overlay. It has no facts in any base."""
 _ALTERNATIVES = 5
 
 
@@ -51,6 +55,11 @@ class Match:
     concept: Concept
     personal: bool
     """Whether only this user has it."""
+    owned: bool = field(default=False, compare=False)
+    """Whether the query says that it is the user's own: "my dog"."""
+
+
+USER = Match(USER_CONCEPT, personal=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +68,24 @@ class SubjectChoice:
 
     match: Match
     alternatives: tuple[Match, ...]
+    filed_at: Match | None
+    """Where a new fact would start: at `match`, or at the user where the query is about the user.
+
+    None for a query without any content.
+    """
+
+    @property
+    def named(self) -> frozenset[str]:
+        """The keys of the concepts that the query may be about."""
+        matches = (self.match, *self.alternatives, *([self.filed_at] if self.filed_at else []))
+        return frozenset(match.concept.key for match in matches)
 
 
 async def find_subject(
     store: GraphStore, user: str, query: str, at_revision: int | None = None
 ) -> SubjectChoice:
-    """The concept that `query` is about, for this user.
-
-    Raises SubjectNotFound for a query without a content word.
-    """
+    """The concept that `query` is about, for this user. The user, where nothing else is named."""
     words = query_words(query)
-    if not words:
-        raise SubjectNotFound
     asking = asking_sentences(words, query)
     plain = _nameable(candidate_spans(words))
     proper = _nameable(proper_name_spans(words, query))
@@ -85,15 +100,30 @@ async def find_subject(
         ),
         *(_owned_candidate(span, plain, entries) for span in owned),
     ]
-    matches = _matches(candidates, words, asking)
+    ranked = sorted(candidates, key=lambda c: c.rank(words, asking), reverse=True)
+    matches = tuple(dict.fromkeys(_match(c.entry, words, c.span) for c in ranked))
+    about_user = any(_is_user(words, at) for at in range(len(words)))
     if all(c.is_framed(words) for c in candidates):
         if (run := content_run(words)) is not None:
-            chosen = _match(entries.get(run.key) or unknown(run))
+            chosen = _match(entries.get(run.key) or unknown(run), words, run)
             others = tuple(m for m in matches if m != chosen)
-            return SubjectChoice(chosen, others[:_ALTERNATIVES])
+            filed_at = USER if about_user and not chosen.owned else chosen
+            return SubjectChoice(chosen, others[:_ALTERNATIVES], filed_at)
         if not candidates:
-            return SubjectChoice(Match(_last_resort(words), personal=True), ())
-    return SubjectChoice(matches[0], matches[1 : 1 + _ALTERNATIVES])
+            return _without_candidates(words, about_user)
+    best = ranked[0]
+    names_another = best.proper or best.owned or best.entry.personal_triples > 0
+    filed_at = USER if about_user and not names_another else matches[0]
+    return SubjectChoice(matches[0], matches[1 : 1 + _ALTERNATIVES], filed_at)
+
+
+def _without_candidates(words: Sequence[Word], about_user: bool) -> SubjectChoice:
+    """The user, or the rightmost word that is not a function word, or nothing."""
+    for word in reversed(words):
+        if not about_user and not word.is_function and is_concept_name(word.text):
+            last = Match(Concept.of(word.text), personal=True)
+            return SubjectChoice(last, (), last)
+    return SubjectChoice(USER, (), USER if about_user else None)
 
 
 # Candidates
@@ -149,26 +179,23 @@ def _owned_candidate(span: Span, plain: Iterable[Span], entries: Entries) -> _Ca
     return _Candidate(span, best_known(span, entries) or unknown(span), owned=True)
 
 
-def _matches(
-    candidates: Sequence[_Candidate], words: Sequence[Word], asking: Container[int]
-) -> tuple[Match, ...]:
-    ranked = sorted(candidates, key=lambda c: c.rank(words, asking), reverse=True)
-    return tuple(dict.fromkeys(_match(c.entry) for c in ranked))
-
-
-def _match(entry: ConceptEntry) -> Match:
-    return Match(entry.concept, personal=not entry.in_base)
-
-
-def _last_resort(words: Sequence[Word]) -> Concept:
-    """The rightmost word that is not a function word. Raises SubjectNotFound."""
-    for word in reversed(words):
-        if not word.is_function and is_concept_name(word.text):
-            return Concept.of(word.text)
-    raise SubjectNotFound
+def _match(entry: ConceptEntry, words: Sequence[Word], span: Span) -> Match:
+    return Match(entry.concept, personal=not entry.in_base, owned=_is_users(words, span))
 
 
 # What a span's place says
+
+
+def _is_user(words: Sequence[Word], at: int) -> bool:
+    """Whether the word stands for the user. In "tell me" and "remind us" it only asks."""
+    word, before = words[at].key, words[at - 1].key if at else ""
+    return word in FIRST_PERSON and not (word in ("me", "us") and before in ORDERS)
+
+
+def _is_users(words: Sequence[Word], span: Span) -> bool:
+    """Whether "my" or "our" stands before the span, with a few adjectives between at most."""
+    before = [word.key for word in words[max(0, span.first - 3) : span.first]]
+    return any(key in USERS_OWN for key in before) and before[-1:] != ["of"]
 
 
 def _is_determined(words: Sequence[Word], span: Span) -> bool:

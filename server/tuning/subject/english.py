@@ -58,6 +58,10 @@ SUBJECT_PRONOUNS = _words("i you we they he she it one")
 
 POSSESSIVES = _words("my your his her its our their")
 
+USERS_OWN = _words("my our mine ours")
+FIRST_PERSON = USERS_OWN | _words("i me myself we us i'm i've i'd i'll we're we've we'd we'll")
+"""Words by which a query is about the user."""
+
 ADVERBS = _words(
     """
     never always often usually really still just also even only ever not sometimes normally actually

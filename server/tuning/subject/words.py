@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from server.tuning.subject.english import (
 )
 
 _MAX_QUERY_WORDS = 200
+"""Of a longer text the last ones before the last question mark, or before the text's end."""
 
 # Vowel signs and accents may be characters of their own. They belong to the word, but \w knows only
 # letters and digits.
@@ -61,9 +63,9 @@ class Word:
 
 
 def query_words(query: str) -> list[Word]:
-    """The words of a query, in order."""
+    """The words of a query, in order. Of a long text, those that lead up to what asks."""
     words: list[Word] = []
-    for found in list(_WORD.finditer(query))[:_MAX_QUERY_WORDS]:
+    for found in _last_asking(list(_WORD.finditer(query)), query):
         whole = found.group()
         between = query[words[-1].end : found.start()] if words else ""
         key = concept_key(whole.replace("’", "'"))
@@ -82,6 +84,15 @@ def query_words(query: str) -> list[Word]:
             )
         )
     return words
+
+
+def _last_asking(found: Sequence[re.Match[str]], query: str) -> Sequence[re.Match[str]]:
+    """At most _MAX_QUERY_WORDS of the words that were found."""
+    if len(found) <= _MAX_QUERY_WORDS:
+        return found
+    mark = query.rfind("?")
+    end = bisect_left(found, mark, key=lambda word: word.start()) or len(found)
+    return found[max(0, end - _MAX_QUERY_WORDS) : end]
 
 
 def text_of(words: Sequence[Word], first: int, last: int) -> str:
@@ -104,7 +115,7 @@ def starts_sentence(words: Sequence[Word], at: int) -> bool:
 
 def asking_sentences(words: Sequence[Word], query: str) -> frozenset[int]:
     """The numbers of the sentences that end with a question mark."""
-    ends = [*(w.start for w in words[1:]), len(query)]
+    ends = [*(w.start for w in words), len(query)][1:]
     return frozenset(
         w.sentence for w, end in zip(words, ends, strict=True) if "?" in query[w.end : end]
     )

@@ -86,10 +86,9 @@ async def test_a_refused_call_is_counted_and_listed(tmp_path: Path) -> None:
     )
     result = await play(tmp_path, [[refused]], PHRASES)
     measured = result.measured
-    assert result.kinds == {"a": (0, 1), "b": (0, 2)}
-    assert counting.tallies(measured.results)["b"].refused == 2
+    assert result.kinds == {"a": (0, 1), "b": (2, 2)}
+    assert counting.tallies(measured.results)["b"].refused == 0
     assert counting.refusals(measured.calls) == {
-        "answer SUBJECT_NOT_FOUND": 2,
         "personalize SUBJECT_NOT_FOUND": 1,
     }
     assert counting.costs(measured.calls)["personalize"]["p50_ms"] is None
@@ -97,7 +96,6 @@ async def test_a_refused_call_is_counted_and_listed(tmp_path: Path) -> None:
     assert (
         "1: a: 'What does my dog enjoy?', expected Says(answer='vegetables'), got 'meat'" in listed
     )
-    assert "refused: SUBJECT_NOT_FOUND" in listed
     assert "refused: personalize '?': SUBJECT_NOT_FOUND" in listed
     assert "personalize" in counting.table(measured.results, measured.calls)
 

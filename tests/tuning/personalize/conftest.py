@@ -23,8 +23,13 @@ def model() -> FixedModel:
 
 
 @pytest.fixture
-async def answerer(model: FixedModel) -> AsyncIterator[Answerer]:
+async def store() -> AsyncIterator[SqliteStore]:
     store = SqliteStore(":memory:", VOCABULARY)
     build_base(store.folder, [BaseTriple(Triple.of(*fact)) for fact in FACTS], VOCABULARY)
-    yield Answerer(store, model, VOCABULARY, AnswerRules())
+    yield store
     await store.close()
+
+
+@pytest.fixture
+def answerer(store: SqliteStore, model: FixedModel) -> Answerer:
+    return Answerer(store, model, VOCABULARY, AnswerRules())

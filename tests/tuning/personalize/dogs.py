@@ -10,7 +10,7 @@ from server.tuning.personalize.personalizer import Personalizer
 QUERY = "What does a dog enjoy?"
 FACTS = [
     ("dog", "Desires", "meat"), ("dog", "Desires", "bones"), ("dog", "AtLocation", "kennel"),
-    ("dog", "HasA", "four legs"),
+    ("dog", "HasA", "four legs"), ("cat", "AtLocation", "sofa"), ("cat", "HasA", "tail"),
 ]  # fmt: skip
 COMMAND = PersonalizeCommand("alice", QUERY, "vegetables")
 

@@ -36,6 +36,6 @@ async def test_what_is_known_is_not_asked_for(answerer: Answerer, model: FixedMo
 async def test_a_prompt_is_answered_once(answerer: Answerer, model: FixedModel) -> None:
     inquiry = await Inquiry.begin(answerer, COMMAND)
     view = await answerer.store.neighborhood("alice", MEAT.head, 10)
-    relations = {s.relation: 0.5 for s in view.slices}
-    assert await inquiry.answer_in(view, relations) == await inquiry.answer_in(view, relations)
+    known = Probabilities({s.relation: 0.5 for s in view.slices})
+    assert await inquiry.answer_in(view, known) == await inquiry.answer_in(view, known)
     assert len(model.generated) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from server.errors import SubjectNotFound
+from server.tuning.subject.choice import USER
 from tests.tuning.subject.asking import Ask, Tell, subject
 
 
@@ -37,11 +37,11 @@ async def test_articles_possessives_and_the_questions_own_words_are_not_the_subj
         "What do you do with something?",
     ],
 )  # fmt: skip
-async def test_a_query_without_a_content_word_has_no_subject(ask: Ask, query: str) -> None:
+async def test_a_query_without_a_content_word_is_about_the_user(ask: Ask, query: str) -> None:
     """Although the graph has heads like "what", "do" and "i"."""
-    with pytest.raises(SubjectNotFound) as failed:
-        await ask(query)
-    assert (failed.value.reason, failed.value.field) == ("SUBJECT_NOT_FOUND", "query")
+    choice = await ask(query)
+    assert (choice.match, choice.alternatives) == (USER, ())
+    assert choice.match.personal
 
 
 async def test_a_function_word_does_not_match_with_personal_triples_either(
@@ -49,8 +49,7 @@ async def test_a_function_word_does_not_match_with_personal_triples_either(
 ) -> None:
     await tell(("it", "is", "mine"), ("what", "is", "what"), ("you", "likes", "me"))
     assert await subject(ask, "What do you do with it in the park?") == "park"
-    with pytest.raises(SubjectNotFound):
-        await ask("What do you do with it?")
+    assert (await ask("What do you do with it?")).match == USER
 
 
 async def test_1_personal_triples_come_first(ask: Ask, tell: Tell) -> None:

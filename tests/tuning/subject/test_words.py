@@ -34,8 +34,16 @@ async def test_composed_and_decomposed_letters_are_the_same_concept(ask: Ask) ->
 
 
 async def test_a_query_of_any_length_is_read(ask: Ask) -> None:
-    assert await subject(ask, "What does a dog eat, " + "really " * 5000) == "dog"
+    assert await subject(ask, "well " * 5000 + "what does a dog eat") == "dog"
     assert (await ask("gnome " * 5000)).match.personal
+
+
+async def test_a_long_message_keeps_its_question_wherever_it_stands(ask: Ask) -> None:
+    talk = "The park is old and the lamp is on. " * 50
+    assert await subject(ask, "What does a mouse eat? " + talk) == "mouse"
+    assert await subject(ask, talk + "What does a mouse eat? " + talk) == "mouse"
+    assert await subject(ask, talk + "What does a mouse eat?") == "mouse"
+    assert await subject(ask, talk + "A polar bear eats") == "polar bear", "without one, the end"
 
 
 async def test_the_question_counts_among_several_sentences(ask: Ask) -> None:

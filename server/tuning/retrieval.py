@@ -1,0 +1,211 @@
+"""Which facts a query is about: the base's around its subject, and the user's own from anywhere."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from server.graph.concept import Concept, concept_key
+from server.graph.neighborhood import Neighborhood, RelationSlice, ViewedTriple
+from server.graph.relation import Vocabulary
+from server.graph.triple import Origin, Stamp, Triple, oriented
+from server.tuning.facts import RetrievalRules, facts_for_answer, retrievable_view
+from server.tuning.objective import Probabilities
+from server.tuning.ports import GraphStore, Key, LanguageModel
+from server.tuning.question import question_of
+from server.tuning.recall import Recalled, Recalls, UserFacts
+from server.tuning.scoring import Scorer
+from server.tuning.subject.choice import USER_CONCEPT, SubjectChoice
+
+MOST_RECALLED = 24
+_WORD = re.compile(r"\w+")
+MOST_CONFIRMED = 3
+"""Facts that are near a query, but not surely what it asks, and that the model is asked about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What the store has for a query: the triples that start at its subject, and all personal ones.
+
+    In literal mode, `view` has the subject's personal triples too.
+    """
+
+    view: Neighborhood
+    personal: UserFacts
+    choice: SubjectChoice
+    literal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """A view, what the model says about its triples, and the facts that follow."""
+
+    view: Neighborhood
+    probabilities: Probabilities
+    facts: tuple[ViewedTriple, ...]
+    key: Key | None
+    """The query's key; None where it was not needed."""
+    surely: frozenset[Triple] = frozenset()
+    """The personal facts that the query surely asks for, and those told as triples."""
+
+
+class Retriever:
+    """Retrieves facts from users' views. `floor` is the model's own unless one is given."""
+
+    def __init__(
+        self,
+        store: GraphStore,
+        model: LanguageModel,
+        vocabulary: Vocabulary,
+        rules: RetrievalRules,
+    ) -> None:
+        self._store = store
+        self._model = model
+        self._vocabulary = vocabulary
+        self._rules = rules
+        self.recalls = Recalls(store, vocabulary)
+
+    @property
+    def floor(self) -> float:
+        """The inner product of keys from which on a query is about a personal fact."""
+        return self._rules.floor or self._model.floor
+
+    async def look(
+        self,
+        user: str,
+        choice: SubjectChoice,
+        limit: int,
+        at_revision: int | None = None,
+        asked_for: Collection[str] = (),
+        *,
+        literal: bool = False,
+    ) -> Looked:
+        """Read the store. `asked_for`: relations that count as facts in any case."""
+        fingerprint = self._model.key_fingerprint
+        personal = await self.recalls.of(user, fingerprint, at_revision)
+        subject = choice.match.concept
+        whole = await self._store.neighborhood(user, subject, limit, at_revision)
+        if at_revision is None and whole.revision != personal.at.revision:
+            personal = await self.recalls.of(user, fingerprint, None)  # written meanwhile
+        view = retrievable_view(whole, self._vocabulary, asked_for)
+        if subject == USER_CONCEPT:
+            view = replace(view, slices=tuple(map(_without_base, view.slices)))
+        if not literal:
+            view = replace(view, slices=tuple(map(_without_personal, view.slices)))
+        slices = tuple(part for part in view.slices if part.count)
+        return Looked(replace(view, slices=slices), personal, choice, literal)
+
+    async def recall(self, scorer: Scorer, looked: Looked, *, fully: bool = False) -> Retrieval:
+        """Weigh what was read, in one question to the model at most.
+
+        p(r) of an only relation is not asked for, and neither is the query's key where the user has
+        no facts; both are with `fully`.
+        """
+        names = [part.relation for part in looked.view.slices]
+        asked = names if fully or len(names) > 1 else []
+        named = looked.choice.named | looked.personal.named_in(scorer.query)
+        texts = looked.personal.to_read(named)
+        key, relations = None, dict.fromkeys(names, 1.0)
+        if asked or fully or len(looked.personal):
+            own = [question_of(scorer.query)] if fully or len(looked.personal) else []
+            keys, found = await scorer.keys([*texts, *own], asked)
+            relations |= found
+            key = keys[-1] if own else None
+            looked.personal.learn(dict(zip(texts, keys, strict=False)))
+        near = self._near(scorer.query, looked, key, named)
+        scorer.owned.update(z for z, recalled in near.items() if recalled.fact.owned)
+        weights = await self._weighed(scorer, near)
+        view = self._with_personal(looked, [(z, near[z].fact.stamp) for z in weights])
+        if looked.literal:
+            weights = {z: k for z, k in weights.items() if view.find(z) is not None}
+        probabilities = Probabilities(relations, scopes=weights, literal=looked.literal)
+        surely = frozenset(z for z in weights if self._is_sure(near[z]))
+        return Retrieval(view, probabilities, self.facts(view, probabilities), key, surely)
+
+    def _is_sure(self, recalled: Recalled) -> bool:
+        return recalled.product >= self._model.sure or bool(recalled.fact.names)
+
+    def facts(self, view: Neighborhood, probabilities: Probabilities) -> tuple[ViewedTriple, ...]:
+        """The facts that an answer in `view` rests on."""
+        return facts_for_answer(view, probabilities, self._rules)
+
+    def _near(
+        self, query: str, looked: Looked, key: Key | None, named: Collection[str]
+    ) -> dict[Triple, Recalled]:
+        """The personal facts near the query, by their triple as it is read from its subject.
+
+        A fact about a name that the query does not mention has to be surely what it asks.
+        """
+        if key is None:
+            return {}
+        found = looked.personal.about(key, self.floor, named, MOST_RECALLED)
+        subject, sure = looked.view.head, self._model.sure
+        return {
+            oriented(r.fact.triple, subject, self._vocabulary): r
+            for r in found
+            if r.product >= sure or not is_of_another(r.fact.triple.head, query)
+        }
+
+    async def _weighed(
+        self, scorer: Scorer, near: Mapping[Triple, Recalled]
+    ) -> dict[Triple, float]:
+        """k(q,z) of those of `near` that the query is about.
+
+        What is surely asked needs no other evidence. Of the rest the nearest are weighed by whether
+        the model would answer with them, and are kept if they reach 1. So are the other values of
+        what is kept, which weigh no more than it.
+        """
+        sure = self._model.sure
+        unsure = [z for z, recalled in near.items() if recalled.product < sure][:MOST_CONFIRMED]
+        said = await scorer.reasoning({z: [z.tail.text] for z in unsure}) if unsure else {}
+        weights = {
+            z: recalled.weight(self.floor, said.get((z, z.tail.text)))
+            for z, recalled in near.items()
+        }
+        known = {*unsure, *(z for z, recalled in near.items() if recalled.product >= sure)}
+        least: dict[tuple[Concept, str], float] = {}
+        for z in known:
+            if weights[z] >= 1:
+                least[_slot(z)] = min(weights[z], least.get(_slot(z), math.inf))
+        return {
+            z: k if z in known else min(k, least[_slot(z)])
+            for z, k in weights.items()
+            if k >= 1 and _slot(z) in least
+        }
+
+    def _with_personal(self, looked: Looked, about: Sequence[tuple[Triple, Stamp]]) -> Neighborhood:
+        """The view with the personal facts that the query is about."""
+        view = looked.view
+        if looked.literal:
+            return view
+        added = []
+        for z, stamp in about:
+            known = view.find(z) or ViewedTriple(z, Origin.BASE, in_base=False)
+            added.append(replace(known, origin=Origin.ADDED, stamp=stamp))
+        return view.with_personal(added)
+
+
+def _slot(triple: Triple) -> tuple[Concept, str]:
+    return triple.head, triple.relation
+
+
+def is_of_another(head: Concept, query: str) -> bool:
+    """Whether a fact's head is a name of which the query has less than half."""
+    if head == USER_CONCEPT or not any(word[:1].isupper() for word in head.text.split()):
+        return False
+    asked = set(_WORD.findall(concept_key(query)))
+    name = _WORD.findall(head.key)
+    return 2 * sum(word in asked for word in name) < len(name)
+
+
+def _without_base(part: RelationSlice) -> RelationSlice:
+    return replace(part, base=(), base_count=0)
+
+
+def _without_personal(part: RelationSlice) -> RelationSlice:
+    """Only the base's triples, with those that the user added although the base has them."""
+    both = [replace(v, origin=Origin.BASE, stamp=None) for v in part.personal if v.in_base]
+    base = sorted((*part.base, *both), key=lambda v: -(v.weight or 0.0))
+    return replace(part, personal=(), base=tuple(base), base_count=part.base_count + len(both))
