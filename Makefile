@@ -82,7 +82,7 @@ train: model ## train the adapter (about an hour on 2 cores); DATA is the folder
 train-report: model ## write docs/model.md: the base model with and without the adapter
 	$(RUN) -m evaluation report --data '$(DATA)'
 
-bench: model ## measure: BENCH=engine, service, personalize, generation, store, load or subject; its last line is JSON
+bench: model ## measure: BENCH=engine, service, personalize, generation, store, load, subject or recall; its last line is JSON
 	$(RUN) -m bench.$(BENCH)
 
 picture: ## draw the pictures in docs/ from their texts (needs graphviz)

@@ -15,6 +15,7 @@ from typing import Any
 
 from evaluation import everyday, subjects
 from evaluation.corrections import command as corrections
+from evaluation.scopes import command as scopes
 from server import assemble
 from server.errors import StartupError
 from server.lm.folders import cache_folder, default_model_folder
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_subjects(commands)
     _add_everyday(commands)
     corrections.add_to(commands, DATA)
+    scopes.add_to(commands, DATA)
     _add_report(commands)
     return parser
 
@@ -88,6 +90,7 @@ def _add_report(commands: Any) -> None:
     )
     one.add_argument("--adapter", type=Path, default=ADAPTER, help="folder of the adapter")
     one.add_argument("--cases", type=int, default=30, help="questions in each held-out split")
+    one.add_argument("--kinds", type=int, default=15, help="and of kinds, for the adapter")
     one.add_argument(
         "--everyday", type=int, default=150, help="everyday corrections, of the 150 that exist"
     )
@@ -125,14 +128,14 @@ def _subjects(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from evaluation import report  # imports torch
 
-    def measured(adapter: Path | None, everyday_cases: int) -> report.Measured:
+    def measured(adapter: Path | None, of_kinds: int, everyday_cases: int) -> report.Measured:
         print(f"measuring {'the base' if adapter is None else adapter} ...", flush=True)
-        return report.measure(
-            options.model, adapter, options.data, options.cases, everyday_cases, options.kept
-        )
+        cases = report.Cases(options.cases, of_kinds, everyday_cases)
+        return report.measure(options.model, adapter, options.data, cases, options.kept)
 
-    base = measured(None, options.base_everyday)
-    report.write(base, measured(options.adapter, options.everyday), options.out)
+    base = measured(None, 0, options.base_everyday)
+    adapted = measured(options.adapter, options.kinds, options.everyday)
+    report.write(base, adapted, options.out)
     print(f"written to {options.out}")
 
 
