@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ from server.tuning.ports import Branch, GenerateRequest, Key, LanguageModel, Sna
 from server.tuning.question import question_of
 from server.tuning.recall import Recalled, UserFacts
 from server.tuning.relations import TOKENS_PER_RELATION, parse_relations
-from server.tuning.retrieval import MOST_CONFIRMED, MOST_RECALLED, is_of_another
+from server.tuning.retrieval import MOST_CONFIRMED, MOST_RECALLED, is_of_another, words_of
 from server.tuning.subject.choice import USER_CONCEPT
 from server.tuning.templates import extraction_prompt, root_prompt
 
@@ -143,10 +143,11 @@ class Weigher:
         self, probe: Probe, bank: Bank, facts: UserFacts, keys: Mapping[str, Key]
     ) -> Weighed:
         key = keys[question_of(probe.query)]
-        near = _nearest(facts.about(key, -1.0, frozenset(), MOST_RECALLED), probe.query)
+        words = words_of(probe.query)
+        near = _nearest(facts.about(key, -1.0, frozenset(), MOST_RECALLED), words)
         scorer = self._answerer.scorer(_USER, probe.query, USER_CONCEPT, CostMeter(), {})
         scorer.owned.update(r.fact.triple for r in near if r.fact.owned)
-        another = {r.fact.triple for r in near if is_of_another(r.fact.triple.head, probe.query)}
+        another = {r.fact.triple for r in near if is_of_another(r.fact.triple.head, words)}
         candidates = [r.fact.triple for r in near if r.product >= LOWEST_FLOOR]
         asked = [z for z in candidates if z not in another]
         said = await scorer.reasoning({z: [z.tail.text] for z in asked}) if asked else {}
@@ -166,9 +167,9 @@ class Weigher:
         return Weighed(probe, tuple(map(weighed, near)))
 
 
-def _nearest(recalled: Sequence[Recalled], query: str) -> Sequence[Recalled]:
+def _nearest(recalled: Sequence[Recalled], words: Collection[str]) -> Sequence[Recalled]:
     """`recalled` up to the last one that the model may be asked about."""
-    askable = [n for n, r in enumerate(recalled) if not is_of_another(r.fact.triple.head, query)]
+    askable = [n for n, r in enumerate(recalled) if not is_of_another(r.fact.triple.head, words)]
     if len(askable) < MOST_CONFIRMED:
         return recalled
     return recalled[: askable[MOST_CONFIRMED - 1] + 1]

@@ -30,6 +30,12 @@ class ViewedTriple:
         """Whether the user added it."""
         return self.origin is Origin.ADDED
 
+    @property
+    def age(self) -> tuple[int, int]:
+        """Orders personal triples, the newest first."""
+        stamp = self.stamp or Stamp(0, 0)
+        return -stamp.revision, -stamp.position
+
 
 @dataclass(frozen=True, slots=True)
 class RelationSlice:
@@ -93,7 +99,7 @@ class Neighborhood:
         view = self
         for viewed in added:
             part = view._slice_without(viewed.triple, view.find(viewed.triple))
-            personal = sorted((*part.personal, viewed), key=_age)
+            personal = sorted((*part.personal, viewed), key=lambda v: v.age)
             view = view._with_slice(replace(part, personal=tuple(personal)))
         return view
 
@@ -130,8 +136,3 @@ class Neighborhood:
         others = [s for s in self.slices if s.relation != changed.relation]
         slices = [*others, changed] if changed.count else others
         return replace(self, slices=tuple(sorted(slices, key=lambda s: s.relation)))
-
-
-def _age(viewed: ViewedTriple) -> tuple[int, int]:
-    stamp = viewed.stamp or Stamp(0, 0)
-    return -stamp.revision, -stamp.position

@@ -25,6 +25,11 @@ class Triple:
         """A triple between the concepts that the texts name; `relation` is taken as a name."""
         return cls(Concept.of(head), relation, Concept.of(tail))
 
+    @property
+    def slot(self) -> tuple[Concept, str]:
+        """What it gives a value of: its head's relation."""
+        return self.head, self.relation
+
     def mirrored(self) -> Triple:
         """The same statement of a symmetric relation, read from the other end."""
         return Triple(self.tail, self.relation, self.head)

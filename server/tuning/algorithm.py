@@ -194,7 +194,7 @@ def _by_gain(problem: Problem) -> list[Triple]:
     p, refuted = problem.probabilities, problem.refuted
 
     def key(z: Triple) -> tuple[bool, float]:
-        replaces = refuted is not None and (z.head, z.relation) == (refuted.head, refuted.relation)
+        replaces = refuted is not None and z.slot == refuted.slot
         gain = comparable(p.reasoning_of(z, problem.feedback) * p.relations[z.relation])
         return not replaces, -gain
 
@@ -385,8 +385,8 @@ def _rivals(problem: Problem, facts: Sequence[Triple], added: Sequence[Triple]) 
     before is left out if the feedback begins with it and no fact says it any more. Its probability
     is that of every answer that begins so, and the feedback is one ("C" counts "C++").
     """
-    values = {(z.head, z.relation) for z in added}
-    rivals = [z.tail.text for z in facts if (z.head, z.relation) not in values]
+    values = {z.slot for z in added}
+    rivals = [z.tail.text for z in facts if z.slot not in values]
     before = problem.answer_before
     if before is not None and not problem.feedback.startswith(before):
         rivals = [before, *rivals]

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
-from server.graph.concept import Concept
 from server.graph.neighborhood import Neighborhood, RelationSlice, ViewedTriple
 from server.graph.relation import Vocabulary
-from server.graph.triple import Stamp
 from server.tuning.objective import Probabilities, comparable
 
 
@@ -66,13 +64,13 @@ def facts_for_answer(
     already has a personal triple.
     """
     personal = _personal(view, probabilities)
-    values = [v for v in personal if personal and _slot(v) == _slot(personal[0])]
+    values = [v for v in personal if v.triple.slot == personal[0].triple.slot]
     facts = [*values[: rules.values], *(v for v in personal if v not in values)]
     if len(facts) >= rules.facts:
         return tuple(facts[: max(rules.facts, len(values[: rules.values]))])
-    taken = {_slot(v) for v in personal}
+    taken = {v.triple.slot for v in personal}
     for part in retrieval_order(view, probabilities.relations):
-        facts.extend(v for v in part.base if _slot(v) not in taken)
+        facts.extend(v for v in part.base if v.triple.slot not in taken)
         if len(facts) >= rules.facts:
             break
     return tuple(facts[: rules.facts])
@@ -83,15 +81,10 @@ def _personal(view: Neighborhood, probabilities: Probabilities) -> list[ViewedTr
     scopes = probabilities.scopes
 
     def key(viewed: ViewedTriple) -> tuple[float, int, int]:
-        stamp = viewed.stamp or Stamp(0, 0)
-        return -comparable(scopes[viewed.triple]), -stamp.revision, -stamp.position
+        return -comparable(scopes[viewed.triple]), *viewed.age
 
     every = (v for part in view.slices for v in part.personal)
     return sorted((v for v in every if v.triple in scopes), key=key)
-
-
-def _slot(viewed: ViewedTriple) -> tuple[Concept, str]:
-    return viewed.triple.head, viewed.triple.relation
 
 
 def possible_companions(

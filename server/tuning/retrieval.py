@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -108,8 +107,8 @@ class Retriever:
         named = looked.choice.named | looked.personal.named_in(scorer.query)
         texts = looked.personal.to_read(named)
         key, relations = None, dict.fromkeys(names, 1.0)
-        if asked or fully or len(looked.personal):
-            own = [question_of(scorer.query)] if fully or len(looked.personal) else []
+        own = [question_of(scorer.query)] if fully or len(looked.personal) else []
+        if asked or own:
             keys, found = await scorer.keys([*texts, *own], asked)
             relations |= found
             key = keys[-1] if own else None
@@ -141,11 +140,11 @@ class Retriever:
         if key is None:
             return {}
         found = looked.personal.about(key, self.floor, named, MOST_RECALLED)
-        subject, sure = looked.view.head, self._model.sure
+        subject, sure, asked = looked.view.head, self._model.sure, words_of(query)
         return {
             oriented(r.fact.triple, subject, self._vocabulary): r
             for r in found
-            if r.product >= sure or not is_of_another(r.fact.triple.head, query)
+            if r.product >= sure or not is_of_another(r.fact.triple.head, asked)
         }
 
     async def _weighed(
@@ -157,22 +156,22 @@ class Retriever:
         the model would answer with them, and are kept if they reach 1. So are the other values of
         what is kept, which weigh no more than it.
         """
-        sure = self._model.sure
-        unsure = [z for z, recalled in near.items() if recalled.product < sure][:MOST_CONFIRMED]
-        said = await scorer.reasoning({z: [z.tail.text] for z in unsure}) if unsure else {}
+        unsure = [z for z, recalled in near.items() if recalled.product < self._model.sure]
+        asked, unasked = unsure[:MOST_CONFIRMED], set(unsure[MOST_CONFIRMED:])
+        said = await scorer.reasoning({z: [z.tail.text] for z in asked}) if asked else {}
         weights = {
             z: recalled.weight(self.floor, said.get((z, z.tail.text)))
             for z, recalled in near.items()
         }
-        known = {*unsure, *(z for z, recalled in near.items() if recalled.product >= sure)}
+        kept = {z: k for z, k in weights.items() if k >= 1}
         least: dict[tuple[Concept, str], float] = {}
-        for z in known:
-            if weights[z] >= 1:
-                least[_slot(z)] = min(weights[z], least.get(_slot(z), math.inf))
+        for z, k in kept.items():
+            if z not in unasked:
+                least[z.slot] = min(k, least.get(z.slot, k))
         return {
-            z: k if z in known else min(k, least[_slot(z)])
-            for z, k in weights.items()
-            if k >= 1 and _slot(z) in least
+            z: min(k, least[z.slot]) if z in unasked else k
+            for z, k in kept.items()
+            if z.slot in least
         }
 
     def _with_personal(self, looked: Looked, about: Sequence[tuple[Triple, Stamp]]) -> Neighborhood:
@@ -187,15 +186,15 @@ class Retriever:
         return view.with_personal(added)
 
 
-def _slot(triple: Triple) -> tuple[Concept, str]:
-    return triple.head, triple.relation
+def words_of(query: str) -> frozenset[str]:
+    """The words of a query, as keys have them."""
+    return frozenset(_WORD.findall(concept_key(query)))
 
 
-def is_of_another(head: Concept, query: str) -> bool:
-    """Whether a fact's head is a name of which the query has less than half."""
+def is_of_another(head: Concept, asked: Collection[str]) -> bool:
+    """Whether a fact's head is a name of which less than half is among the words `asked`."""
     if head == USER_CONCEPT or not any(word[:1].isupper() for word in head.text.split()):
         return False
-    asked = set(_WORD.findall(concept_key(query)))
     name = _WORD.findall(head.key)
     return 2 * sum(word in asked for word in name) < len(name)
 

@@ -10,10 +10,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.graph.concept import Concept
-from server.graph.neighborhood import Neighborhood, RelationSlice
+from server.graph.neighborhood import Neighborhood
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple, verbalize
 from server.tuning.cost import CostMeter
+from server.tuning.facts import retrieval_order
 from server.tuning.memory import UserMemory
 from server.tuning.objective import Probabilities, RetrievalWeights, comparable, probability
 from server.tuning.ports import Branch, ContinuationLogprob, Key, LanguageModel, Normalization
@@ -239,11 +240,7 @@ def triples_to_score(
         return chosen
     mass = sum(map(weights.of, personal)) / weights.total
     taken = 0
-
-    def order(part: RelationSlice) -> tuple[float, str]:
-        return -comparable(probabilities.relations[part.relation]), part.relation
-
-    for part in sorted((s for s in view.slices if s.base), key=order):
+    for part in retrieval_order(view, probabilities.relations):
         for viewed in part.base:
             if mass >= budget.mass - _ROUNDING or taken >= budget.triples:
                 return chosen

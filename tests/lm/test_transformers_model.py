@@ -16,7 +16,7 @@ from server.lm.decoding import GrowingText
 from server.lm.loading import LoadedModel
 from server.lm.tokens import Tokenizer
 from server.lm.transformers_model import TransformersModel
-from server.tuning.ports import Branch, GenerateRequest, Key, LanguageModel
+from server.tuning.ports import Branch, GenerateRequest, Key, LanguageModel, Scores
 from server.tuning.templates import retrieval_prompt, root_prompt
 from tests.conformance.language_model import LanguageModelConformance, assert_same, whole
 from tests.lm.tiny_models import BEGIN
@@ -55,10 +55,30 @@ continuations = st.one_of(
     st.just(" a" * 50),
     st.just(" dog"),
 )
+PROMPTS = st.one_of(texts, st.sampled_from(["", "To answer", "To answer the"]))
+PASSES = pytest.mark.parametrize(
+    ("token_budget", "block_tokens"), [(1, 64), (40, 3), (4096, 5), (4096, 64)]
+)
+OFTEN = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def scored(
+    loaded: LoadedModel, token_budget: int, block_tokens: int, asked: list[Branch]
+) -> Scores:
+    """What a model whose passes are cut so says."""
+    model = TransformersModel(loaded, token_budget=token_budget, block_tokens=block_tokens)
+    try:
+        return asyncio.run(model.score(asked))
+    finally:
+        model.close()
+
+
 branches = st.lists(
     st.builds(
         Branch,
-        st.one_of(texts, st.sampled_from(["", "To answer", "To answer the"])),
+        PROMPTS,
         st.lists(continuations, min_size=1, max_size=4).map(tuple),
     ),
     min_size=1,
@@ -66,21 +86,13 @@ branches = st.lists(
 )
 
 
-@pytest.mark.parametrize(
-    ("token_budget", "block_tokens"), [(1, 64), (40, 3), (4096, 5), (4096, 64)]
-)
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@PASSES
+@OFTEN
 @given(asked=branches)
 def test_packed_equals_naive(
     loaded: LoadedModel, token_budget: int, block_tokens: int, asked: list[Branch]
 ) -> None:
-    model = TransformersModel(loaded, token_budget=token_budget, block_tokens=block_tokens)
-    try:
-        scores = asyncio.run(model.score(asked))
-    finally:
-        model.close()
+    scores = scored(loaded, token_budget, block_tokens, asked)
     for branch, row in zip(asked, scores.logprobs, strict=True):
         for continuation, found in zip(branch.continuations, row, strict=True):
             total, tokens = naive(loaded, branch.prompt, continuation)
@@ -112,7 +124,7 @@ def naive_key(loaded: LoadedModel, prompt: str) -> Key:
 keyed_branches = st.lists(
     st.builds(
         Branch,
-        st.one_of(texts, st.sampled_from(["", "To answer", "To answer the"])),
+        PROMPTS,
         st.lists(continuations, max_size=3).map(tuple),
         keyed=st.booleans(),
     ),
@@ -121,21 +133,13 @@ keyed_branches = st.lists(
 )
 
 
-@pytest.mark.parametrize(
-    ("token_budget", "block_tokens"), [(1, 64), (40, 3), (4096, 5), (4096, 64)]
-)
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@PASSES
+@OFTEN
 @given(asked=keyed_branches)
 def test_a_key_is_the_same_however_the_pass_is_cut(
     loaded: LoadedModel, token_budget: int, block_tokens: int, asked: list[Branch]
 ) -> None:
-    model = TransformersModel(loaded, token_budget=token_budget, block_tokens=block_tokens)
-    try:
-        scores = asyncio.run(model.score(asked))
-    finally:
-        model.close()
+    scores = scored(loaded, token_budget, block_tokens, asked)
     for branch, row, key in zip(asked, scores.logprobs, scores.keys, strict=True):
         assert (key is not None) == branch.keyed
         if key is not None:

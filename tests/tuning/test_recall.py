@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,20 +26,7 @@ from tests.tuning.recalling import (
     scope,
     triples,
 )
-from tests.tuning.teaching import VOCABULARY, taught, told
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(tmp_path, VOCABULARY)
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-def recalls(store: SqliteStore) -> Recalls:
-    return Recalls(store, VOCABULARY)
-
+from tests.tuning.teaching import taught, told
 
 # What a query is about
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -30,18 +28,6 @@ from tests.tuning.recalling import (
     scope,
 )
 from tests.tuning.teaching import VOCABULARY, reverted, taught, told, untold
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    store = SqliteStore(tmp_path, VOCABULARY)
-    yield store
-    await store.close()
-
-
-@pytest.fixture
-def recalls(store: SqliteStore) -> Recalls:
-    return Recalls(store, VOCABULARY)
 
 
 async def damage(store: SqliteStore, revision: int) -> None:
