@@ -54,10 +54,8 @@ def _foreseen(inquiry: Inquiry, view: Neighborhood, before: str) -> _Foreseen | 
     correction, vocabulary = inquiry.correction, inquiry.answerer.vocabulary
     budget = correction.command.rules.budget.triples
     names = correction.relations or tuple(r.name for r in vocabulary.retrievable())
-    filed_at = inquiry.filed_at
-    candidates = personalized_triples(filed_at.concept, names, correction.object)
-    if filed_at.owned:
-        inquiry.scorer.owned.update(candidates)
+    candidates = personalized_triples(inquiry.filed_at.concept, names, correction.object)
+    inquiry.mark_owned(candidates)
     triples = list(dict.fromkeys([*candidates, *(v.triple for v in view)]))
     if max(len(triples), view.count) > budget:
         return None

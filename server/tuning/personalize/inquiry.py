@@ -68,6 +68,12 @@ class Inquiry:
         rules = self.correction.command.rules
         return rules.stopping is Stopping.LITERAL or rules.removal is Removal.LITERAL
 
+    def mark_owned(self, triples: Iterable[Triple]) -> None:
+        """Have those of `triples` read as the user's own that start at what the query calls so."""
+        if self.filed_at.owned:
+            head = self.filed_at.concept
+            self.scorer.owned.update(z for z in triples if z.head == head)
+
     def stage(self, name: str) -> AbstractContextManager[None]:
         """Time what happens inside as part of `name`."""
         return self._meter.stage(name)

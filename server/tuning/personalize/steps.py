@@ -138,7 +138,10 @@ async def weigh(inquiry: Inquiry, retrieved: Retrieved) -> Weighed:
     with inquiry.stage("relations"):
         relations = await _relations(inquiry)
         personalized = _personalized(inquiry, retrieved, relations)
-        scopes = _scopes(inquiry, personalized)
+        inquiry.mark_owned(personalized)
+        # This very query teaches H, so no other is nearer to it.
+        weight = scope_weight(1.0, inquiry.answerer.retriever.floor)
+        scopes = dict.fromkeys(personalized, weight)
     with inquiry.stage("score"):
         taught = replace(retrieved, known=retrieved.known.with_scopes(scopes))
         wanted = _wanted(inquiry, taught, personalized)
@@ -168,15 +171,6 @@ def _personalized(
         return own
     instead = Triple(refuted.head, refuted.relation, object)
     return tuple(dict.fromkeys([instead, *own]))[: max(len(own), 1)]
-
-
-def _scopes(inquiry: Inquiry, personalized: Sequence[Triple]) -> dict[Triple, float]:
-    """The scope weights of H, which this very query teaches."""
-    weight = scope_weight(1.0, inquiry.answerer.retriever.floor)
-    if inquiry.filed_at.owned:
-        head = inquiry.filed_at.concept
-        inquiry.scorer.owned.update(z for z in personalized if z.head == head)
-    return dict.fromkeys(personalized, weight)
 
 
 async def _relations(inquiry: Inquiry) -> Sequence[str]:
