@@ -94,6 +94,11 @@ class Neighborhood:
         """How many triples start at the concept, those of cut slices too."""
         return sum(s.count for s in self.slices)
 
+    def with_added(self, triple: Triple, stamp: Stamp) -> Neighborhood:
+        """The view with `triple` as the user's own since `stamp`."""
+        known = self.find(triple) or ViewedTriple(triple, Origin.BASE, in_base=False)
+        return self.with_personal([replace(known, origin=Origin.ADDED, stamp=stamp)])
+
     def with_personal(self, added: Iterable[ViewedTriple]) -> Neighborhood:
         """The view with these personal triples too, each relation's newest first."""
         view = self
@@ -102,19 +107,6 @@ class Neighborhood:
             personal = sorted((*part.personal, viewed), key=lambda v: v.age)
             view = view._with_slice(replace(part, personal=tuple(personal)))
         return view
-
-    def with_added(self, triple: Triple, stamp: Stamp) -> Neighborhood:
-        """The view with `triple` as the user's newest of its relation."""
-        known = self.find(triple)
-        others = self._slice_without(triple, known)
-        newest = ViewedTriple(
-            triple,
-            Origin.ADDED,
-            in_base=known is not None and known.in_base,
-            weight=known.weight if known else None,
-            stamp=stamp,
-        )
-        return self._with_slice(replace(others, personal=(newest, *others.personal)))
 
     def without(self, triple: Triple) -> Neighborhood:
         """The view without `triple`, whether it is personal or the base's."""

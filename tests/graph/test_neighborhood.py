@@ -36,6 +36,7 @@ def test_adding_a_base_triple_makes_it_personal_and_counts_it_once() -> None:
     part = VIEW.with_added(BONES, Stamp(1, 0)).slice("Desires")
     assert [v.triple for v in part.personal] == [BONES]
     assert part.personal[0].in_base
+    assert part.personal[0].weight == 1.0
     assert part.count == 7
 
 
