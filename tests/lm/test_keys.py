@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from tokenizers import processors
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import PreTrainedTokenizerFast
 
 from server.__main__ import main
 from server.lm.folders import keys_folder
@@ -126,18 +126,7 @@ def test_an_end_that_a_tokenizer_appends_is_not_what_is_read(tmp_path: Path, cac
 
 
 def test_a_model_of_one_layer_has_keys_too(tmp_path: Path, cache: Path) -> None:
-    torch.manual_seed(4)
-    config = LlamaConfig(
-        vocab_size=600,
-        hidden_size=WIDTH,
-        intermediate_size=96,
-        num_hidden_layers=1,
-        num_attention_heads=4,
-        max_position_embeddings=256,
-    )
-    folder = tmp_path / "model"
-    LlamaForCausalLM(config).save_pretrained(folder)
-    tiny_tokenizer(begins=False).save_pretrained(folder)
+    folder = make_llama(tmp_path / "model", layers=1)
     assert loaded_from(folder, cache=cache).keys.layer == 1
 
 

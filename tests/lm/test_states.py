@@ -23,7 +23,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 from server.errors import ModelUnusable
 from server.lm.states import StateTap, layers_of
 from tests.lm.folders import IDS, refused
-from tests.lm.tiny_models import make_gpt2, make_llama, tiny_tokenizer
+from tests.lm.tiny_models import llama_config, make_gpt2, make_llama, tiny_tokenizer
 
 
 @pytest.fixture(params=["llama", "gpt2"])
@@ -109,15 +109,7 @@ class OddModel(LlamaForCausalLM):  # type: ignore[misc]
 def odd_folder(tmp_path: Path) -> Iterator[Path]:
     AutoConfig.register("odd", OddConfig)
     AutoModelForCausalLM.register(OddConfig, OddModel)
-    config = OddConfig(
-        vocab_size=600,
-        hidden_size=48,
-        intermediate_size=96,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        max_position_embeddings=256,
-    )
-    OddModel(config).save_pretrained(tmp_path / "odd")
+    OddModel(llama_config(OddConfig)).save_pretrained(tmp_path / "odd")
     tiny_tokenizer(begins=False).save_pretrained(tmp_path / "odd")
     yield tmp_path / "odd"
     CONFIG_MAPPING._extra_content.pop("odd")

@@ -31,17 +31,13 @@ _TEXT = [
 ]
 
 
-def make_llama(folder: Path, *, begins: bool = True) -> Path:
-    """A Llama-style model (rotary positions, grouped heads).
-
-    With `begins`, its tokenizer sets a beginning-of-sequence token.
-    """
-    torch.manual_seed(1)
-    config = LlamaConfig(
+def llama_config(kind: type[LlamaConfig] = LlamaConfig, layers: int = 2) -> LlamaConfig:
+    """What a tiny Llama looks like: rotary positions, grouped heads, 48 numbers a state."""
+    return kind(
         vocab_size=600,
         hidden_size=48,
         intermediate_size=96,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=CONTEXT,
@@ -49,7 +45,12 @@ def make_llama(folder: Path, *, begins: bool = True) -> Path:
         eos_token_id=0,
         pad_token_id=0,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
+
+
+def make_llama(folder: Path, *, begins: bool = True, layers: int = 2) -> Path:
+    """A Llama-style model. With `begins`, its tokenizer sets a beginning-of-sequence token."""
+    torch.manual_seed(1)
+    LlamaForCausalLM(llama_config(layers=layers)).save_pretrained(folder)
     tiny_tokenizer(begins=begins).save_pretrained(folder)
     return folder
 
