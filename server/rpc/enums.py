@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from kgt.v1 import personalization_pb2 as pb
 from server.graph.edit import EditKind, StopReason
 from server.graph.triple import Origin
-from server.tuning.algorithm import Removal, Stopping
 from server.tuning.personalize.command import RelationSource
+from server.tuning.problem import Removal, Stopping
 
 Value = TypeVar("Value", bound=Enum)
 

@@ -6,15 +6,12 @@ the model. MissingProbabilities names what it would have to be asked first.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import Enum
+from collections.abc import Collection, Iterator, Sequence
 
 from server.graph.edit import StopReason
 from server.graph.neighborhood import Neighborhood, ViewedTriple
-from server.graph.triple import Stamp, Triple
-from server.tuning.facts import RetrievalRules, facts_for_answer
+from server.graph.triple import Triple
+from server.tuning.facts import facts_for_answer
 from server.tuning.objective import (
     MissingProbabilities,
     Probabilities,
@@ -23,63 +20,8 @@ from server.tuning.objective import (
     fact_weights,
     loss,
 )
-from server.tuning.texts import same_answer, says
-
-
-class Stopping(Enum):
-    """When to stop: once Answer's facts favour the feedback, or once Eq. 7 is at most epsilon."""
-
-    ANSWER = "answer"
-    LITERAL = "literal"
-
-
-class Removal(Enum):
-    """What may be removed."""
-
-    CONFLICTING = "conflicting"
-    """Facts that conflict with the feedback."""
-    LITERAL = "literal"
-    """As in Algorithm 1: one triple for each added, the lowest reasoning probability first."""
-    NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One query and its feedback, with all that the algorithm decides from."""
-
-    view: Neighborhood
-    personalized: tuple[Triple, ...]
-    """H, in the order in which the relations were found."""
-    feedback: str
-    answer_before: str | None
-    probabilities: Probabilities
-    stopping: Stopping = Stopping.ANSWER
-    removal: Removal = Removal.CONFLICTING
-    epsilon: float = math.inf
-    retrieval: RetrievalRules = field(default_factory=RetrievalRules)
-    max_removed: int = 10
-    refuted: Triple | None = None
-    """The fact that the answer before rests on. Adding to H takes it out."""
-    scopes_before: Mapping[Triple, float] = field(default_factory=dict)
-    """The scope weights in `view`. A triple of H that is there already may get a larger one."""
-
-    @property
-    def known_before(self) -> Probabilities:
-        """What the model said, as it counts in `view`."""
-        return replace(self.probabilities, scopes=self.scopes_before)
-
-
-@dataclass(frozen=True, slots=True)
-class Solution:
-    """The view that was reached, and the changes that led there, in order."""
-
-    view: Neighborhood
-    added: tuple[Triple, ...]
-    removed: tuple[Triple, ...]
-    stop_reason: StopReason
-    holds: bool
-    """Whether the stop condition holds in `view`."""
-
+from server.tuning.problem import Problem, Removal, Solution, State, Stopping
+from server.tuning.texts import same_answer
 
 Facts = tuple[Triple, ...]
 """The facts that an answer rests on. Given the same ones in the same order, it stays the same."""
@@ -109,12 +51,12 @@ def facts_of(problem: Problem, view: Neighborhood) -> Facts:
 def best_alone(problem: Problem) -> Solution:
     """The view with only the best of H. Raises MissingProbabilities."""
     [first, *_] = _by_gain(problem)
-    return _State(problem).adding(first).solution(StopReason.EXHAUSTED, holds=False)
+    return State(problem).adding(first).solution(StopReason.EXHAUSTED, holds=False)
 
 
 def nothing(problem: Problem) -> Solution:
     """The view as it was."""
-    return _State(problem).solution(StopReason.EXHAUSTED, holds=False)
+    return State(problem).solution(StopReason.EXHAUSTED, holds=False)
 
 
 def margin(problem: Problem, solution: Solution) -> float:
@@ -139,7 +81,7 @@ def _in_turns(problem: Problem, rejected: Collection[Facts]) -> Solution:
         if v.triple not in problem.personalized and (v.triple, feedback) in p.reasoning
     ]
     to_remove = sorted(scored, key=reasoning)  # lines 6-7
-    state = _State(problem)
+    state = State(problem)
     if _solves(problem, state, rejected):  # line 8
         return state.solution(_reason(problem), holds=True)
     while to_add or to_remove:  # line 10
@@ -160,7 +102,7 @@ def _in_turns(problem: Problem, rejected: Collection[Facts]) -> Solution:
 def _add_then_remove(problem: Problem, rejected: Collection[Facts]) -> Solution:
     """The first state that solves the problem, made minimal; else the one with the best lead."""
 
-    def lead(state: _State) -> float:
+    def lead(state: State) -> float:
         return round(_lead(problem, state.view, state.added), 4)
 
     visited = []
@@ -171,9 +113,9 @@ def _add_then_remove(problem: Problem, rejected: Collection[Facts]) -> Solution:
     return max(visited, key=lead).solution(StopReason.EXHAUSTED, holds=False)
 
 
-def _states(problem: Problem) -> Iterator[_State]:
+def _states(problem: Problem) -> Iterator[State]:
     """The states to try, in order: one more of H each time, then one conflicting fact less."""
-    state = _State(problem)
+    state = State(problem)
     for triple in _by_gain(problem):
         state = state.adding(triple)
         if problem.removal is Removal.CONFLICTING:
@@ -201,7 +143,7 @@ def _by_gain(problem: Problem) -> list[Triple]:
     return sorted(problem.personalized, key=key)
 
 
-def _most_conflicting(problem: Problem, state: _State) -> Triple | None:
+def _most_conflicting(problem: Problem, state: State) -> Triple | None:
     """The fact to remove next; None where no fact conflicts.
 
     A fact conflicts if it holds the feedback below its Eq. 1 and raises the strongest wrong answer.
@@ -238,7 +180,7 @@ def _most_conflicting(problem: Problem, state: _State) -> Triple | None:
     return max(conflicting, key=share, default=None)
 
 
-def _minimal(problem: Problem, state: _State, rejected: Collection[Facts]) -> _State:
+def _minimal(problem: Problem, state: State, rejected: Collection[Facts]) -> State:
     """`state` without the changes that the stop condition does not need, the newest undone first.
 
     What was refuted stays out.
@@ -255,105 +197,21 @@ def _minimal(problem: Problem, state: _State, rejected: Collection[Facts]) -> _S
     return state
 
 
-# States and the stop condition
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    """One change. A refuted triple belongs to the added one that refutes it."""
-
-    triple: Triple
-    adds: bool
-    refuted_by: Triple | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _State:
-    """A problem and the changes made so far, in order."""
-
-    problem: Problem
-    changes: tuple[_Done, ...] = ()
-
-    def adding(self, triple: Triple) -> _State:
-        return replace(self, changes=(*self.changes, _Done(triple, adds=True)))
-
-    def removing(self, triple: Triple) -> _State:
-        return replace(self, changes=(*self.changes, _Done(triple, adds=False)))
-
-    def refuting(self, added: Triple) -> _State:
-        """Without the triples that `added` contradicts.
-
-        They are the fact that the answer before rests on, whatever its relation, and those of the
-        head and relation of `added` that say the answer before.
-        """
-        before, feedback = self.problem.answer_before, self.problem.feedback
-        contradicted = [self.problem.refuted] if self.problem.refuted else []
-        if before is not None:
-            contradicted += [
-                v.triple
-                for v in self.view.slice(added.relation).triples
-                if v.triple.head == added.head
-                and says(before, v.triple.tail.text)
-                and not same_answer(v.triple.tail.text, feedback)
-            ]
-        refuted = tuple(
-            _Done(z, adds=False, refuted_by=added)
-            for z in dict.fromkeys(contradicted)
-            if z != added and self.view.find(z) is not None
-        )
-        return replace(self, changes=self.changes + refuted)
-
-    def undoing(self, change: _Done) -> _State:
-        """Without `change` and, if it added a triple, without what that refuted.
-
-        The fact that the answer before rests on stays out as long as any triple is added.
-        """
-        adds = any(c.adds for c in self.changes if c is not change)
-
-        def stays(other: _Done) -> bool:
-            if other is change or other.refuted_by is None:
-                return other is not change
-            return (
-                adds if other.triple == self.problem.refuted else other.refuted_by != change.triple
-            )
-
-        return replace(self, changes=tuple(filter(stays, self.changes)))
-
-    @property
-    def added(self) -> tuple[Triple, ...]:
-        return tuple(c.triple for c in self.changes if c.adds)
-
-    @property
-    def removed(self) -> tuple[Triple, ...]:
-        return tuple(c.triple for c in self.changes if not c.adds)
-
-    @property
-    def view(self) -> Neighborhood:
-        view = self.problem.view
-        revision = view.revision + 1
-        for position, change in enumerate(self.changes):
-            if change.adds:
-                view = view.with_added(change.triple, Stamp(revision, position))
-            else:
-                view = view.without(change.triple)
-        return view
-
-    def solution(self, reason: StopReason, *, holds: bool) -> Solution:
-        return Solution(self.view, self.added, self.removed, reason, holds)
+# The stop condition
 
 
 def _reason(problem: Problem) -> StopReason:
     return StopReason.LOSS if problem.stopping is Stopping.LITERAL else StopReason.OVERTOOK
 
 
-def _solves(problem: Problem, state: _State, rejected: Collection[Facts]) -> bool:
+def _solves(problem: Problem, state: State, rejected: Collection[Facts]) -> bool:
     """Whether the stop condition holds in a state that was not rejected."""
     if not _holds(problem, state):
         return False
     return not rejected or facts_of(problem, state.view) not in rejected
 
 
-def _holds(problem: Problem, state: _State) -> bool:
+def _holds(problem: Problem, state: State) -> bool:
     lead = _lead(problem, state.view, state.added)
     return lead >= 0 if problem.stopping is Stopping.LITERAL else lead > 0
 

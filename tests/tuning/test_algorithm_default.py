@@ -11,16 +11,7 @@ from hypothesis import strategies as st
 from server.graph.edit import StopReason
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.triple import Origin, Stamp, Triple
-from server.tuning.algorithm import (
-    Problem,
-    Removal,
-    Solution,
-    best_alone,
-    facts_of,
-    margin,
-    nothing,
-    solve,
-)
+from server.tuning.algorithm import best_alone, facts_of, margin, nothing, solve
 from server.tuning.facts import RetrievalRules, facts_for_answer
 from server.tuning.objective import (
     MissingProbabilities,
@@ -28,6 +19,7 @@ from server.tuning.objective import (
     answer_probability,
     comparable,
 )
+from server.tuning.problem import Problem, Removal, Solution
 from tests.tuning.views import NEAR, TAUGHT, probabilities, view, z
 
 P_RELATIONS = {"Desires": 0.6, "AtLocation": 0.3, "IsA": 0.1, "HasA": 0.05}

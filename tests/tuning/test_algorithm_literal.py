@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from server.graph.edit import StopReason
 from server.graph.neighborhood import Neighborhood
 from server.graph.triple import Triple
-from server.tuning.algorithm import Problem, Removal, Stopping, solve
+from server.tuning.algorithm import solve
 from server.tuning.objective import Probabilities, minimal_loss
+from server.tuning.problem import Problem, Removal, Stopping
 from tests.tuning.views import TAUGHT, probabilities, view, z
 
 RELATIONS = ["AtLocation", "Desires", "IsA", "UsedFor"]

@@ -8,9 +8,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.tuning.algorithm import Problem, Removal, Stopping, solve
+from server.tuning.algorithm import solve
 from server.tuning.facts import RetrievalRules, facts_for_answer
 from server.tuning.objective import Probabilities
+from server.tuning.problem import Problem, Removal, Stopping
 from tests.tuning.views import TAUGHT, view, z
 
 NOISE = 2e-6

@@ -18,7 +18,7 @@ from server.graph.edit import (
 )
 from server.graph.marks import changes_to
 from server.graph.triple import Origin, Triple, canonical
-from server.tuning.algorithm import Problem, Solution, Stopping, facts_of, viewed_facts
+from server.tuning.algorithm import facts_of, viewed_facts
 from server.tuning.edits import next_edit
 from server.tuning.key_rows import packed
 from server.tuning.objective import answer_probability, ln, loss, retrieval_probability
@@ -26,6 +26,7 @@ from server.tuning.personalize.inquiry import Inquiry
 from server.tuning.personalize.outcome import PersonalizeOutcome
 from server.tuning.personalize.steps import Decided
 from server.tuning.ports import Snapshot
+from server.tuning.problem import Problem, Solution, Stopping
 from server.tuning.question import question_of
 from server.tuning.scoring import unscored_mass
 

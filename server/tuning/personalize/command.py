@@ -9,7 +9,7 @@ from server.errors import InvalidRequest
 from server.graph.checks import checked_concept, checked_relation
 from server.graph.concept import Concept
 from server.graph.relation import Vocabulary
-from server.tuning.algorithm import Removal, Stopping
+from server.tuning.problem import Removal, Stopping
 from server.tuning.scoring import ScoringBudget
 from server.tuning.texts import object_text
 

@@ -9,12 +9,12 @@ from typing import TypeVar
 from server.errors import SubjectNotFound
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.triple import Triple
-from server.tuning.algorithm import Removal, Stopping
 from server.tuning.answer import Answerer
 from server.tuning.cost import Cost, CostMeter
 from server.tuning.objective import MissingProbabilities, Probabilities
 from server.tuning.personalize.command import Correction, PersonalizeCommand, checked
 from server.tuning.ports import GenerateRequest
+from server.tuning.problem import Removal, Stopping
 from server.tuning.scoring import grouped
 from server.tuning.subject.choice import Match, SubjectChoice
 from server.tuning.texts import says

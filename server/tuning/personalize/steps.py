@@ -13,21 +13,13 @@ from server.errors import EpsilonUnreachable
 from server.graph.concept import Concept
 from server.graph.neighborhood import Neighborhood
 from server.graph.triple import Stamp, Triple
-from server.tuning.algorithm import (
-    Problem,
-    Solution,
-    Stopping,
-    best_alone,
-    facts_of,
-    margin,
-    nothing,
-    solve,
-)
+from server.tuning.algorithm import best_alone, facts_of, margin, nothing, solve
 from server.tuning.objective import Probabilities, answer_probability, comparable, minimal_loss
 from server.tuning.personalize.ahead import ask_ahead
 from server.tuning.personalize.command import RelationSource
 from server.tuning.personalize.inquiry import Inquiry
 from server.tuning.ports import GenerateRequest, Key
+from server.tuning.problem import Problem, Solution, Stopping
 from server.tuning.recall import scope_weight
 from server.tuning.relations import (
     TOKENS_PER_RELATION,

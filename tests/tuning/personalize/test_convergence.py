@@ -9,10 +9,10 @@ import pytest
 from server.graph.edit import StopReason
 from server.graph.triple import Triple
 from server.stores.sqlite.store import SqliteStore
-from server.tuning.algorithm import Stopping
 from server.tuning.answer import Answerer, AnswerQuery, AnswerRules
 from server.tuning.personalize.command import PersonalizeRules
 from server.tuning.personalize.outcome import PersonalizeOutcome
+from server.tuning.problem import Stopping
 from tests.fixed_model import FixedModel
 from tests.tuning.personalize.dogs import COMMAND, QUERY, proposed
 from tests.tuning.teaching import VOCABULARY

@@ -9,11 +9,11 @@ import pytest
 from server.errors import SubjectNotFound
 from server.graph.edit import Scope
 from server.graph.triple import Triple
-from server.tuning.algorithm import Stopping
 from server.tuning.answer import Answerer, AnswerQuery
 from server.tuning.key_rows import packed
 from server.tuning.personalize.command import PersonalizeRules
 from server.tuning.personalize.outcome import PersonalizeOutcome
+from server.tuning.problem import Stopping
 from server.tuning.templates import root_prompt
 from tests.fixed_model import TOLD, FixedModel
 from tests.tuning.personalize.dogs import COMMAND, QUERY, proposed

@@ -8,10 +8,10 @@ import pytest
 
 from server.graph.triple import Triple
 from server.stores.sqlite.store import SqliteStore
-from server.tuning.algorithm import Removal
 from server.tuning.answer import Answerer, AnswerQuery, AnswerRules
 from server.tuning.personalize.command import PersonalizeCommand, PersonalizeRules
 from server.tuning.personalize.outcome import PersonalizeOutcome
+from server.tuning.problem import Removal
 from server.tuning.recall import scope_weight
 from tests.fixed_model import FixedModel
 from tests.tuning.personalize.dogs import COMMAND, QUERY, proposed
