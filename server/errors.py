@@ -6,10 +6,10 @@ KgtError
 │   ├── RequestTooLarge       each text fits, but together they ask too much of the model
 │   ├── SubjectNotFound       the query names nothing that a triple could start at
 │   ├── EpsilonUnreachable    a loss threshold below the smallest loss there is
-│   ├── MalformedMessage      bytes that are not the request's message
+│   ├── MalformedMessage      bytes that are not the request's message (server.rpc.errors)
 │   ├── MalformedEdit         JSON that is not an edit (server.graph.codec)
 │   ├── MalformedExport       lines that are not an export (server.tuning.export_format)
-│   └── ResponseTooLarge      the response would not fit one message
+│   └── ResponseTooLarge      the response would not fit one message (server.rpc.errors)
 ├── NotFound                  unknown, or another user's
 │   ├── UnknownEdit
 │   ├── UnknownRevision
@@ -26,13 +26,13 @@ KgtError
 │   ├── StoreUnreachable      the database does not answer
 │   ├── BaseLoading           the base graph is being loaded
 │   ├── ModelBusy             the model's queue is full
-│   ├── ServerBusy            too many calls are under way
-│   ├── ImportsBusy           too many imports are under way
-│   ├── Starting              the model is being loaded
+│   ├── ServerBusy            too many calls are under way (server.rpc.errors)
+│   ├── ImportsBusy           too many imports are under way (server.rpc.errors)
+│   ├── Starting              the model is being loaded (server.rpc.errors)
 │   ├── ShuttingDown
 │   ├── RevisionNotReached    an answer at a revision to come (server.tuning.answer)
 │   ├── DeadlinePassed        dropped before the model was asked
-│   └── CallStalled           the caller neither sends nor reads
+│   └── CallStalled           the caller neither sends nor reads (server.rpc.errors)
 ├── DataLoss                  the store holds something that it should not
 │   └── UnreadableRecord      the record of one edit; names the edit
 ├── Internal                  a defect in this service; the message holds nothing private
@@ -127,30 +127,6 @@ class EpsilonUnreachable(InvalidRequest):
             f"{epsilon:g} is below the smallest loss possible here, L_min = {minimum:.6f}",
         )
         self.minimum = minimum
-
-
-class MalformedMessage(InvalidRequest):
-    """The bytes of a message cannot be decoded."""
-
-    reason = "MALFORMED_MESSAGE"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "message", "cannot be decoded: texts must be UTF-8, and fields as the contract has them"
-        )
-
-
-class ResponseTooLarge(InvalidRequest):
-    """The response would be larger than every client accepts. Nothing was written."""
-
-    reason = "RESPONSE_TOO_LARGE"
-
-    def __init__(self, field: str, size: int, limit: int) -> None:
-        super().__init__(
-            field, f"the response would take {size} bytes, and {limit} fit; ask for less at once"
-        )
-        self.size = size
-        self.limit = limit
 
 
 class NotFound(KgtError):
@@ -299,39 +275,6 @@ class ModelBusy(Unavailable):
     reason = "MODEL_BUSY"
 
 
-class ServerBusy(Unavailable):
-    """The server has as many calls under way as it accepts."""
-
-    reason = "SERVER_BUSY"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the server has as many calls under way as it accepts; try again in a moment"
-        )
-
-
-class ImportsBusy(Unavailable):
-    """This user, or all users together, have as many imports under way as the server accepts."""
-
-    reason = "IMPORTS_BUSY"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the server has as many imports under way as it accepts; try again", retry_after_s=5.0
-        )
-
-
-class Starting(Unavailable):
-    """The server listens already, so that probes can see it, but has not loaded everything yet."""
-
-    reason = "STARTING"
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the server is still loading its model; try again in a moment", retry_after_s=2.0
-        )
-
-
 class ShuttingDown(Unavailable):
     """The server is stopping and accepts no new work."""
 
@@ -342,15 +285,6 @@ class DeadlinePassed(Unavailable):
     """The caller's deadline passed, or the caller left, before the model was asked."""
 
     reason = "DEADLINE_PASSED"
-
-
-class CallStalled(Unavailable):
-    """The caller did not send the next message, or did not take the last one, in time."""
-
-    reason = "CALL_STALLED"
-
-    def __init__(self, waited_s: float) -> None:
-        super().__init__(f"nothing came from the caller for {waited_s:g} s", retry_after_s=None)
 
 
 class DataLoss(KgtError):

@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 from kgt.v1 import personalization_pb2 as pb
 from server import errors
 from server.rpc import limits
+from server.rpc.errors import CallStalled, MalformedMessage, ServerBusy
 from server.rpc.load import Load
 from server.rpc.statuses import message_of, status_of, trailers
 from server.tuning.deadline import call_deadline
@@ -106,7 +107,7 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     async def _admitted(self, work: Callable[[], Awaitable[Any]]) -> Any:
         """Do `work`. Raises ServerBusy if the server has as many calls as it takes on."""
         if self._calls >= self._load.calls:
-            raise errors.ServerBusy
+            raise ServerBusy
         self._calls += 1
         try:
             return await work()
@@ -134,7 +135,7 @@ class Incoming:
         try:
             return self._decode(data)
         except DecodeError:
-            raise errors.MalformedMessage from None
+            raise MalformedMessage from None
 
     async def first(self) -> Any:
         """The first message, which names the caller. Raises InvalidRequest."""
@@ -152,7 +153,7 @@ async def _patience(idle_s: float) -> AsyncIterator[None]:
         async with asyncio.timeout(idle_s):
             yield
     except TimeoutError:
-        raise errors.CallStalled(idle_s) from None
+        raise CallStalled(idle_s) from None
 
 
 def _unary(behavior: Callable[..., Awaitable[Any]]) -> Behavior:

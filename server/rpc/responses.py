@@ -11,12 +11,12 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from kgt.v1 import personalization_pb2 as pb
-from server.errors import ResponseTooLarge
 from server.graph.checks import MAX_TIME_MS
 from server.graph.edit import Account, Change, Edit, TripleProbabilities, UnreadableEdit
 from server.graph.neighborhood import ViewedTriple
 from server.graph.triple import Triple
 from server.rpc.enums import EDIT_KINDS, ORIGINS, STOP_REASONS
+from server.rpc.errors import ResponseTooLarge
 from server.rpc.limits import MAX_RESPONSE_BYTES
 from server.tuning.answer import Answer, Evidence, RetrievedFact
 from server.tuning.cost import Cost

@@ -8,9 +8,9 @@ from functools import partial
 
 from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
-from server.errors import Starting
 from server.graph.relation import Vocabulary
 from server.rpc import limits, requests, responses
+from server.rpc.errors import Starting
 from server.rpc.interceptors import Context, caller
 from server.rpc.listings import Listings
 from server.rpc.load import Load

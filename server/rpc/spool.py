@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import IO
 
 from kgt.v1 import personalization_pb2 as pb
-from server.errors import CallStalled, ImportsBusy, InvalidRequest, StoreFull
+from server.errors import InvalidRequest, StoreFull
+from server.rpc.errors import CallStalled, ImportsBusy
 from server.rpc.load import Load
 
 _IN_MEMORY_BYTES = 1 << 20

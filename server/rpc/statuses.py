@@ -14,6 +14,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from server import errors
+from server.rpc.errors import CallStalled, ImportsBusy, ResponseTooLarge, ServerBusy
 
 DOMAIN = "kgt"
 _RETRYABLE_MOST_S = 30.0
@@ -29,10 +30,10 @@ STATUS_OF: dict[type[errors.KgtError], grpc.StatusCode] = {
     errors.OverlayErased: grpc.StatusCode.ABORTED,
     errors.Conflict: grpc.StatusCode.FAILED_PRECONDITION,
     errors.ModelBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    errors.ServerBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    errors.ImportsBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ServerBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    ImportsBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.DeadlinePassed: grpc.StatusCode.DEADLINE_EXCEEDED,
-    errors.CallStalled: grpc.StatusCode.DEADLINE_EXCEEDED,
+    CallStalled: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
     errors.DataLoss: grpc.StatusCode.DATA_LOSS,
     errors.KgtError: grpc.StatusCode.INTERNAL,
@@ -92,7 +93,7 @@ def _metadata(error: errors.KgtError) -> dict[str, str]:
     match error:
         case errors.TextTooLong() | errors.RequestTooLarge():
             return {"tokens": str(error.tokens), "limit": str(error.limit)}
-        case errors.ResponseTooLarge():
+        case ResponseTooLarge():
             return {"bytes": str(error.size), "limit": str(error.limit)}
         case errors.RevisionMoved():
             return {"expected_revision": str(error.expected), "revision": str(error.actual)}

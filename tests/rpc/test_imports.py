@@ -13,7 +13,7 @@ import pytest
 from kgt.client import AsyncClient
 from kgt.errors import InvalidArgument
 from kgt.v1 import personalization_pb2 as pb
-from server.errors import ImportsBusy
+from server.rpc.errors import ImportsBusy
 from server.rpc.load import Load
 from server.rpc.spool import Imports, Spool
 from tests.rpc.raw import refusal, sent, stub_of

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from server.errors import RequestIdReused, ResponseTooLarge, RevisionMoved
+from server.errors import RequestIdReused, RevisionMoved
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
+from server.rpc.errors import ResponseTooLarge
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.history import EditFactsCommand, EditFactsOutcome, Historian
 from server.tuning.ports import Snapshot
