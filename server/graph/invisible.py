@@ -84,9 +84,14 @@ def has_invisible(text: str) -> bool:
     Variation selectors and control characters are such characters. Blanks are not, and neither are
     joiners where they change what is seen (in emoji, in Indic and in cursive scripts).
     """
+    return visible(text) != text
+
+
+def visible(text: str) -> str:
+    """`text` without the characters that show nothing."""
     if text.isascii() and text.isprintable():
-        return False
-    return without_joiners(text.translate(INVISIBLE)) != text
+        return text
+    return without_joiners(text.translate(INVISIBLE))
 
 
 def without_joiners(text: str) -> str:

@@ -22,11 +22,12 @@ not a candidate.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from server.graph.checks import is_concept_name
 from server.graph.concept import ARTICLES, Concept
+from server.graph.invisible import visible
 from server.tuning.ports import ConceptEntry, GraphStore
 from server.tuning.subject.english import (
     AUXILIARIES,
@@ -40,7 +41,7 @@ from server.tuning.subject.english import (
 )
 from server.tuning.subject.known import Entries, best_known, looked_up, named, unknown
 from server.tuning.subject.names import begins_longer, is_name, proper_name_spans
-from server.tuning.subject.spans import Span, candidate_spans, content_run, owned_spans
+from server.tuning.subject.spans import Span, candidate_spans, content_run, in_full, owned_spans
 from server.tuning.subject.words import Word, asking_sentences, query_words
 
 USER_CONCEPT = Concept.of("I")
@@ -85,12 +86,17 @@ async def find_subject(
     store: GraphStore, user: str, query: str, at_revision: int | None = None
 ) -> SubjectChoice:
     """The concept that `query` is about, for this user. The user, where nothing else is named."""
+    query = visible(query)
     words = query_words(query)
     asking = asking_sentences(words, query)
     plain = _nameable(candidate_spans(words))
     proper = _nameable(proper_name_spans(words, query))
     owned = _nameable(owned_spans(words))
-    entries = await looked_up(store, user, [*plain, *proper, *owned], at_revision)
+    whole = {span: in_full(span, words) for span in (*plain, *proper, *owned)}
+    entries = await looked_up(
+        store, user, [*whole, *(full for full in whole.values() if full)], at_revision
+    )
+    plain, proper, owned = (_as_known(s, whole, entries) for s in (plain, proper, owned))
     candidates = [
         *_plain_candidates(plain, words, entries),
         *(
@@ -161,6 +167,16 @@ class _Candidate:
 def _nameable(spans: Iterable[Span]) -> list[Span]:
     """The spans whose text a concept may have."""
     return [span for span in spans if is_concept_name(span.text)]
+
+
+def _as_known(
+    spans: Iterable[Span], whole: Mapping[Span, Span | None], entries: Entries
+) -> list[Span]:
+    """The spans, with the 's that belongs to a known name: "McDonald's"."""
+    return [
+        full if (full := whole[span]) is not None and full.key in entries else span
+        for span in spans
+    ]
 
 
 def _plain_candidates(

@@ -62,12 +62,6 @@ USERS_OWN = _words("my our mine ours")
 FIRST_PERSON = USERS_OWN | _words("i me myself we us i'm i've i'd i'll we're we've we'd we'll")
 """Words by which a query is about the user."""
 
-ADVERBS = _words(
-    """
-    never always often usually really still just also even only ever not sometimes normally actually
-    """
-)
-
 NAME_MODALS = _words("may will")
 """Function words that are also names."""
 
@@ -131,36 +125,12 @@ ABBREVIATIONS = _words(
 )
 """A full stop after one of these does not end a sentence."""
 
-IRREGULAR_PLURALS = {
-    "children": "child",
-    "dice": "die",
-    "feet": "foot",
-    "geese": "goose",
-    "grandchildren": "grandchild",
-    "lice": "louse",
-    "men": "man",
-    "mice": "mouse",
-    "oxen": "ox",
-    "people": "person",
-    "teeth": "tooth",
-    "women": "woman",
-}
-"""Plurals that follow no rule. The graph knows more of them (FormOf)."""
-
 PLAIN_ADJECTIVES = _words(
     """
     old new little big small own dear poor sweet lovely cute beloved
     """
 )
 """Adjectives that do not turn a noun into another concept: "my old dog" is the dog."""
-
-PREDICATE_ADJECTIVES = _words(
-    """
-    able unable likely unlikely ready willing supposed allowed afraid scared allergic fond capable
-    aware
-    """
-)
-"""Adjectives that follow the noun they describe: "what is my zebra unable to do"."""
 
 NAME_CONNECTORS = _words(
     """

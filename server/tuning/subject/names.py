@@ -9,7 +9,6 @@ from server.graph.concept import ARTICLES
 from server.tuning.subject.english import (
     NAME_CONNECTORS,
     NAME_MODALS,
-    ORDERS,
     POSSESSIVES,
     QUESTION_WORDS,
     TITLES,
@@ -33,6 +32,8 @@ def proper_name_spans(words: Sequence[Word], query: str) -> list[Span]:
     at = 0
     while at < len(words):
         if not _may_start_name(words, at, query):
+            if words[at].is_function and _may_be_name(words, at):
+                spans.append(Span(at, at, words[at].text))
             at += 1
             continue
         last = _name_end(words, at, query)
@@ -53,8 +54,15 @@ def _may_start_name(words: Sequence[Word], at: int, query: str) -> bool:
     if not word.is_capitalized:
         return False
     if word.is_function:
-        return goes_on and not is_first and word.key not in ARTICLES and len(word.key) > 1
-    return not (is_first and (word.key in ORDERS or (word.asks and not goes_on)))
+        return goes_on and _may_be_name(words, at)
+    return not (is_first and word.asks and not goes_on)
+
+
+def _may_be_name(words: Sequence[Word], at: int) -> bool:
+    """Whether a function word is written as a name is: "Will", inside a sentence."""
+    word = words[at]
+    is_first = starts_sentence(words, at)
+    return word.is_capitalized and not is_first and word.key not in ARTICLES and len(word.key) > 1
 
 
 def _name_end(words: Sequence[Word], first: int, query: str) -> int:
@@ -99,8 +107,13 @@ def is_name(span: Span, words: Sequence[Word], query: str, entries: Entries) -> 
     """Whether a capitalised run is a name.
 
     A single word at the start of a sentence is not if it is a concept of the base, the plural of
-    one ("Dogs are", but not "Mars is"), or an order ("Pinpoint the ...").
+    one ("Dogs are", but not "Mars is"), or an order ("Pinpoint the ..."). A single function word
+    is only if people are called so ("Will"), or if the user has told something about it.
     """
+    if span.words == 1 and words[span.first].is_function:
+        known_as = entries.get(span.key)
+        is_told = known_as is not None and known_as.personal_triples > 0
+        return is_told or words[span.first].key in NAME_MODALS
     if span.words > 1 or not starts_sentence(words, span.first):
         return True
     word = words[span.last]

@@ -8,18 +8,15 @@ from dataclasses import dataclass, field
 from server.graph.checks import is_concept_name
 from server.graph.concept import concept_key
 from server.tuning.subject.english import (
-    ADVERBS,
     ASKING_VERBS,
     FORMS_OF_BE,
     FRAME_NOUNS,
     FULL_VERB_AUXILIARIES,
     FUNCTION_WORDS,
-    IRREGULAR_PLURALS,
     PARTICLES,
     PHRASE_VERBS,
     PLAIN_ADJECTIVES,
     POSSESSIVES,
-    PREDICATE_ADJECTIVES,
 )
 from server.tuning.subject.words import Word, text_of
 
@@ -71,6 +68,14 @@ def candidate_spans(words: Sequence[Word]) -> list[Span]:
     return spans
 
 
+def in_full(span: Span, words: Sequence[Word]) -> Span | None:
+    """The span with the 's that its last word has, which may belong to the name ("McDonald's")."""
+    if not words[span.last].owns:
+        return None
+    ending = words[span.last].owning.removeprefix(words[span.last].text)
+    return Span(span.first, span.last, span.text + ending)
+
+
 # What somebody owns
 
 
@@ -115,7 +120,7 @@ def _noun_phrase(words: Sequence[Word], possessive: int) -> Span | None:
 
 def _goes_on(word: Word) -> bool:
     """Whether a noun phrase may go on with this word."""
-    return not (word.breaks or word.is_function or word.key in ASKING_VERBS | PREDICATE_ADJECTIVES)
+    return not (word.breaks or word.is_function or word.key in ASKING_VERBS)
 
 
 def _ends_in_predicate(words: Sequence[Word], possessive: int, last: int) -> bool:
@@ -124,11 +129,12 @@ def _ends_in_predicate(words: Sequence[Word], possessive: int, last: int) -> boo
     It is in "does my brother move" and "is my cat scared of".
     """
     asked_with = words[possessive - 1].key if possessive else ""
-    following = [word.key for word in words[last + 1 :] if word.key not in ADVERBS]
+    following = [word.key for word in words[last + 1 :]]
     if asked_with in FULL_VERB_AUXILIARIES:
         return not (following and following[0] in ASKING_VERBS | FORMS_OF_BE | {"have", "do"})
     if asked_with in FORMS_OF_BE:
-        dangling = len(following) == 1 and following[0] in FUNCTION_WORDS
+        # "what is my cat scared of", "what is my dog able to do"
+        dangling = len(following) > 0 and all(key in FUNCTION_WORDS for key in following)
         # "what instrument is my ..."
         asked_for_noun = possessive > 1 and not words[possessive - 2].is_function
         ending = words[last].key[-3:]
@@ -169,10 +175,7 @@ def _is_content(word: Word) -> bool:
 
 def _singulars_of(key: str) -> list[str]:
     """The keys that the last word of a key may be the plural of. The graph knows more (FormOf)."""
-    *before, last = key.split(" ")
-    forms = [" ".join([*before, IRREGULAR_PLURALS[last]])] if last in IRREGULAR_PLURALS else []
-    if key.endswith("ves") and len(key) > 4:
-        forms += [key[:-3] + "f", key[:-3] + "fe"]
+    forms = []
     if key.endswith("ies") and len(key) > 4:
         forms.append(key[:-3] + "y")
     if key.endswith(("ses", "xes", "zes", "ches", "shes", "oes")):

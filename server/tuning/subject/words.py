@@ -55,6 +55,11 @@ class Word:
         return self.key in ASKING_VERBS or self.key in FRAME_NOUNS
 
     @property
+    def owning(self) -> str:
+        """The word with its possessive 's."""
+        return self.text + ("'" if self.key.endswith("s") else "'s")
+
+    @property
     def is_capitalized(self) -> bool:
         """Whether it is written as names are ("Anna", "al-Zubayr")."""
         if self.text[:1].isupper():
@@ -100,9 +105,7 @@ def text_of(words: Sequence[Word], first: int, last: int) -> str:
     texts = []
     for number in range(first, last + 1):
         word = words[number]
-        owner = word.owns and number < last
-        ending = ("'" if word.key.endswith("s") else "'s") if owner else ""
-        texts.append(word.text + ending)
+        texts.append(word.owning if word.owns and number < last else word.text)
     return " ".join(texts)
 
 
@@ -128,11 +131,6 @@ def _ends_sentence(word: Word, between: str, following: str) -> bool:
     """
     if any(c in "!?\n" for c in between):
         return True
-    begins_upper = following[:1].isupper()
-    next_key = concept_key(following)
-    if ":" in between:
-        is_title = word.is_capitalized and begins_upper and next_key not in FUNCTION_WORDS
-        return not is_title
-    if begins_upper and next_key in ARTICLES | QUESTION_WORDS:
+    if following[:1].isupper() and concept_key(following) in ARTICLES | QUESTION_WORDS:
         return "." in between or word.text.endswith(".")
     return "." in between and len(word.key) > 1 and word.key not in ABBREVIATIONS

@@ -30,7 +30,10 @@ HEADS = {
     "what": 20, "do": 20, "i": 20, "it": 20, "the": 20, "who": 20, "is": 20, "you": 20, "my": 20,
     "something": 20, "in": 20, "how": 20,
 }  # fmt: skip
-FORMS = {"dwarves": "dog", "spectacles": "glasses", "glasses": "glass"}
+FORMS = {
+    "dwarves": "dog", "spectacles": "glasses", "glasses": "glass", "wolves": "wolf",
+    "mice": "mouse",
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.tuning.subject.asking import Ask, subject
+from tests.tuning.subject.asking import Ask, Tell, subject
 
 
 async def test_2_names_before_what_somebody_owns_and_before_longer_runs(ask: Ask) -> None:
@@ -51,6 +51,24 @@ async def test_a_capital_at_the_start_of_a_sentence_does_not_make_a_concept_a_na
     ):
         choice = await ask(query)
         assert (choice.match.concept.key, choice.match.personal) == (expected, False)
+
+
+async def test_a_name_that_is_also_a_function_word_is_one_inside_a_sentence(ask: Ask) -> None:
+    assert await subject(ask, "What does Will like?") == "will"
+    assert await subject(ask, "Where does May live?") == "may"
+    for query in ("Will it rain?", "what does will like", "May I?"):
+        assert await subject(ask, query) not in ("will", "may")
+
+
+async def test_any_other_is_where_the_user_has_told_something_about_it(
+    ask: Ask, tell: Tell
+) -> None:
+    query = "What does Just like?"
+    assert await subject(ask, query) != "just"
+    await tell(("Just", "likes", "tulips"))
+    assert await subject(ask, query) == "just"
+    assert await subject(ask, "what does just like") != "just"
+    assert await subject(ask, query, "bob") != "just"
 
 
 async def test_capitals_mean_nothing_where_all_letters_are(ask: Ask) -> None:

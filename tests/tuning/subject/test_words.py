@@ -21,6 +21,7 @@ from tests.tuning.subject.asking import Ask, subject
         ("What does собака eat?", "собака"),
         ("What does the dog\u00a0park have?", "dog park"),
         ("What does a\u200b dog eat?", "dog"),
+        ("What does Zo\u200bra eat?", "zora"),
         ("What does the hot_dog cost?", "hot dog"),
     ],
 )
