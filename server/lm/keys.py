@@ -24,7 +24,7 @@ from transformers import PreTrainedModel
 
 from server.lm.folders import keys_folder
 from server.lm.progress import Progress
-from server.lm.states import layers_of
+from server.lm.states import hidden_of, layers_of
 from server.lm.tokens import Tokenizer
 from server.lm.whole import opened, unusable
 from server.tuning.ports import Key
@@ -185,9 +185,7 @@ def _states(
     caught: list[torch.Tensor] = []
 
     def keep(_module: object, _given: object, out: object) -> None:
-        hidden = out[0] if isinstance(out, tuple) else out
-        assert isinstance(hidden, torch.Tensor)
-        caught.append(hidden[torch.arange(len(ends)), ends].float().cpu())
+        caught.append(hidden_of(out)[torch.arange(len(ends)), ends].float().cpu())
 
     hooks = [layer.register_forward_hook(keep) for layer in layers_of(model)]
     parts = []

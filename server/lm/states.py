@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -43,17 +43,29 @@ class StateTap:
         if self._wanted is None:
             return
         tokens, states = self._wanted
-        hidden = out[0] if isinstance(out, tuple) else out  # (1, length, width)
+        hidden = hidden_of(out)  # (1, length, width)
         states.found = hidden[0, torch.from_numpy(tokens).to(hidden.device)].float()
 
 
-def layers_of(model: PreTrainedModel) -> nn.ModuleList:
-    """The model's layers, in order. Raises ModelUnusable."""
-    count = model.config.get_text_config().num_hidden_layers
+def hidden_of(out: Any) -> torch.Tensor:
+    """The states in what a layer, or a whole model without its head, returns."""
+    hidden: torch.Tensor = out if isinstance(out, torch.Tensor) else out[0]
+    return hidden
+
+
+def layers_of(model: PreTrainedModel) -> Sequence[nn.Module]:
+    """The model's layers, in order.
+
+    Where they are in no list, all of them together count as one: the model without its head, which
+    returns the state of the last. Raises ModelUnusable where that cannot be told from the model.
+    """
+    count = getattr(model.config.get_text_config(), "num_hidden_layers", None)
     for module in model.modules():
         if isinstance(module, nn.ModuleList) and len(module) == count:
-            return module
+            return list(module)
+    if model.base_model is not model:
+        return [model.base_model]
     raise ModelUnusable(
-        f"a model of type {model.config.model_type} cannot be used: keys are read from its"
-        f" {count} layers, and it has no list of them"
+        f"a model of type {model.config.model_type} cannot be used: keys are read from a layer's"
+        " states, and neither its layers nor the part below its head can be found"
     )

@@ -22,7 +22,9 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
 
 from server.errors import ModelUnusable
 from server.lm.states import StateTap, layers_of
-from tests.lm.folders import IDS, refused
+from server.lm.transformers_model import TransformersModel
+from server.tuning.ports import Branch
+from tests.lm.folders import IDS, loaded_from
 from tests.lm.tiny_models import llama_config, make_gpt2, make_llama, tiny_tokenizer
 
 
@@ -88,7 +90,7 @@ def test_a_list_inside_a_layer_is_not_taken_for_the_layers(tmp_path: Path) -> No
     llama = LlamaForCausalLM.from_pretrained(make_llama(tmp_path))
     for layer in llama.model.layers:
         layer.experts = nn.ModuleList([nn.Linear(2, 2), nn.Linear(2, 2)])
-    assert layers_of(llama) is llama.model.layers
+    assert list(layers_of(llama)) == list(llama.model.layers)
 
 
 class OddConfig(LlamaConfig):  # type: ignore[misc]
@@ -116,11 +118,24 @@ def odd_folder(tmp_path: Path) -> Iterator[Path]:
     MODEL_FOR_CAUSAL_LM_MAPPING._extra_content.pop(OddConfig)
 
 
-def test_a_model_without_a_list_of_layers_is_refused_in_one_line(odd_folder: Path) -> None:
-    message = refused(odd_folder)
-    assert message == (
-        "a model of type odd cannot be used: keys are read from its 2 layers, and it has no list"
-        " of them"
-    )
-    with pytest.raises(ModelUnusable):
-        StateTap(AutoModelForCausalLM.from_pretrained(odd_folder), 1)
+async def test_a_model_without_a_list_of_layers_has_the_states_below_its_head(
+    odd_folder: Path,
+) -> None:
+    loaded = loaded_from(odd_folder)
+    assert loaded.keys.layer == 1
+    with StateTap(loaded.model, 1).reading(np.array([2])) as states, torch.inference_mode():
+        every = loaded.model(IDS, output_hidden_states=True).hidden_states
+    assert torch.equal(states.found, every[-1][0][[2]].float())
+    model = TransformersModel(loaded)
+    scores = await model.score([Branch("What is it?", (" a dog",), keyed=True)])
+    model.close()
+    [key] = scores.keys
+    assert key is not None
+    assert np.linalg.norm(key) == pytest.approx(1)
+
+
+def test_a_model_of_which_nothing_is_known_is_refused(odd_folder: Path) -> None:
+    model = AutoModelForCausalLM.from_pretrained(odd_folder)
+    model.base_model_prefix = ""
+    with pytest.raises(ModelUnusable, match="a model of type odd cannot be used"):
+        StateTap(model, 1)
