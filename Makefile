@@ -76,8 +76,8 @@ format: $(STAMP) ## format the code
 proto: $(STAMP) ## regenerate kgt/v1 from proto/
 	$(RUN) proto/generate.py .
 
-train: model ## train the adapter (about an hour on 2 cores); DATA is the folder of the reference data
-	$(RUN) -m training train --data '$(DATA)'
+train: model ## train the adapter (about an hour on 2 cores); DATA: the reference data, START: an adapter to go on from
+	$(RUN) -m training train --data '$(DATA)' $(if $(START),--start '$(START)')
 
 train-report: model ## write docs/model.md: the base model with and without the adapter
 	$(RUN) -m evaluation report --data '$(DATA)'

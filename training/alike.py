@@ -34,6 +34,15 @@ class Meaning:
     texts: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A query, and a text that taught a fact: does the query ask for it?"""
+
+    query: str
+    taught: str
+    same: bool
+
+
 class Alike:
     """Draws families of meanings from what may be trained on, reproducibly for a seed."""
 
@@ -59,6 +68,31 @@ class Alike:
             while sum(len(meaning.texts) for meaning in batch) < texts:
                 batch += filter(self._may_be_seen, self.family())
             yield [self._restyled(meaning) for meaning in merged(batch)]
+
+    def pair(self) -> Pair:
+        """Two texts of a family, of which as many mean the same as do not."""
+        while True:
+            family = merged([m for m in self.family() if self._may_be_seen(m)])
+            several = [n for n, meaning in enumerate(family) if len(meaning.texts) > 1]
+            if not several:
+                continue
+            at = self._rng.choice(several)
+            first, *rest = family[at].texts
+            if self._rng.random() < 0.5:
+                return self._pair(first, self._rng.choice(rest), same=True)
+            others = [n for n in range(len(family)) if n != at]
+            if not others:
+                continue
+            # A near miss comes right after what it is near to
+            near = at + 1 if at + 1 in others and self._rng.random() < 0.6 else None
+            other = family[near if near is not None else self._rng.choice(others)].texts[0]
+            own = self._rng.choice(family[at].texts)
+            if own == first and self._rng.random() < 0.3:
+                other, own = own, other
+            return self._pair(other, own, same=False)
+
+    def _pair(self, query: str, taught: str, *, same: bool) -> Pair:
+        return Pair(restyled(query, self._rng), restyled(taught, self._rng), same)
 
     def family(self) -> list[Meaning]:
         """Meanings that are about the same, or only look alike."""

@@ -24,6 +24,7 @@ from server.tuning.templates import (
     retrieval_prompt,
     root_prompt,
 )
+from training.alike import Alike
 from training.kinds import filled, filled_head
 from training.messages import Message, read_messages
 from training.parts import Unseen
@@ -38,6 +39,10 @@ _PHRASES = (5, 5, 5, 5, 5, 5, 5, 3, 2, 1, 4, 6)
 """How many phrases an extraction asks for, each as likely as the others."""
 
 
+_ALIKE = "Do both ask for the same fact? <query>: {query} <query>: {taught} <same>:"
+"""The service does not ask this: docs/decisions/0016-scope-keys.md."""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """A prompt and what should follow it.
@@ -45,7 +50,7 @@ class Example:
     `target` starts with a space. With `closes`, the end-of-text token comes after it.
     """
 
-    kind: Literal["reasoning", "retrieval", "extraction", "subject", "learning", "plain"]
+    kind: Literal["reasoning", "retrieval", "extraction", "subject", "learning", "alike", "plain"]
     prompt: str
     target: str
     closes: bool = True
@@ -64,6 +69,7 @@ class ExampleMaker:
         self.questions = Questions(sources, vocabulary, self._rng, unseen)
         """Draws from the same generator as the examples."""
         self._messages = read_messages()
+        self._alike = Alike(sources, vocabulary, seed)
 
     def examples(self, count: int) -> Iterator[Example]:
         """Make `count` examples, in the proportions that training uses."""
@@ -93,22 +99,24 @@ class ExampleMaker:
 
     def _example(self) -> Example:
         draw = self._rng.random()
-        if draw < 0.10:
+        if draw < 0.33:
+            return self._asks_for()
+        if draw < 0.41:
             return self._learning()
-        if draw < 0.13:
+        if draw < 0.44:
             return self._plain()
-        if draw < 0.17:
+        if draw < 0.47:
             return self._several()
-        if draw < 0.52:
+        if draw < 0.59:
             return self._confirming()
         question = self.questions.draw()
-        if draw < 0.70:
-            return self._reasoning(question)
         if draw < 0.78:
+            return self._reasoning(question)
+        if draw < 0.83:
             return self._declining(question)
-        if draw < 0.90:
+        if draw < 0.92:
             return self._retrieval(question)
-        if draw < 0.93:
+        if draw < 0.94:
             return self._subject(question)
         return self._extraction(question)
 
@@ -148,6 +156,12 @@ class ExampleMaker:
         if near.answer is not None:
             return Example("reasoning", prompt, f" {near.answer}")
         return Example("reasoning", prompt, "", answered_plainly=near.query)
+
+    def _asks_for(self) -> Example:
+        """Whether a query asks for what another text taught."""
+        pair = self._alike.pair()
+        prompt = _ALIKE.format(query=pair.query, taught=pair.taught)
+        return Example("alike", prompt, " yes" if pair.same else " no", closes=False)
 
     def _several(self) -> Example:
         """The reasoning template with several facts that all answer: all of them are named."""

@@ -47,14 +47,14 @@ class KeyReader:
         """The keys of `texts`, in float32. (texts, width)"""
         return F.normalize(self._states(texts) - self.centre, dim=-1)
 
-    def save(self, path: Path, floor: float = FLOOR, sure: float = SURE) -> None:
+    def save(self, path: Path) -> None:
         """Write the rule by which the service reads the same keys (server.lm.keys).
 
-        `floor` and `sure` are measured on pairs of queries once the adapter is trained, and are
-        written anew then.
+        The thresholds are measured on pairs of queries once the adapter is trained
+        (`python -m evaluation scopes`), and are written anew then.
         """
         centre = [round(value, 5) for value in self.centre.tolist()]
-        rule = {"layer": self._layer, "floor": floor, "sure": sure, "centre": centre}
+        rule = {"layer": self._layer, "floor": FLOOR, "sure": SURE, "centre": centre}
         path.write_text(json.dumps(rule) + "\n")
 
     def _states(self, texts: Sequence[str]) -> torch.Tensor:

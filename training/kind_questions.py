@@ -70,14 +70,14 @@ class KindQuestions:
         fact = f"{filled_head(kind, subject)} {kind.relation} {answer}"
         others = tuple(self.others_of(kind, subject))
         draw = self._rng.random()
-        if draw < 0.5:
+        if draw < 0.7:
             wording = self._rng.choice(kind.asked)
             return NearOrOwn(filled(wording, subject), fact, answer, others)
         query = filled(self._rng.choice(kind.near), subject)
         rest = [s for s in self.subjects_of(kind) if s != subject]
-        if draw < 0.68 and rest:
+        if draw < 0.80 and rest:
             query = filled(self._rng.choice(kind.asked), self._rng.choice(rest))
-        elif draw < 0.76:
+        elif draw < 0.85:
             neighbors = self._near_kinds(kind)
             if neighbors:
                 query = filled(self._rng.choice(neighbors[0].asked), subject)

@@ -14,7 +14,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,13 +42,14 @@ _LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj"
 class Recipe:
     """Everything that the result depends on, apart from the data."""
 
-    examples: int = 5_200
+    examples: int = 12_000
     rank: int = 16
     learning_rate: float = 4e-4
     batch_tokens: int = 1_000
     """Tokens in a batch of examples, padding included: about 16 examples."""
-    key_texts: int = 36
-    """Texts in a step whose keys are compared."""
+    key_texts: int = 40
+    """Texts whose keys are compared, in every `key_every`-th step."""
+    key_every: int = 2
     key_layer: int = 24
     key_weight: float = 1.0
     base_texts_per_step: int = 2
@@ -105,8 +106,10 @@ def train(
     for step, batch in enumerate(batches):
         answer = _answer_loss(model, batch)
         torch.autograd.backward(answer)
-        keys = contrastive_loss(reader, next(material.alike))
-        torch.autograd.backward(recipe.key_weight * keys)
+        losses = {"answer": answer}
+        if step % recipe.key_every == 0:
+            losses["keys"] = contrastive_loss(reader, next(material.alike))
+            torch.autograd.backward(recipe.key_weight * losses["keys"])
         chosen = slice(step * recipe.base_texts_per_step, (step + 1) * recipe.base_texts_per_step)
         forgetting = _forgetting(model, {name: tensor[chosen] for name, tensor in texts.items()})
         torch.autograd.backward(recipe.forgetting_weight * forgetting)
@@ -114,7 +117,7 @@ def train(
         optimizer.step()
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
-        progress.note(step, answer=answer, keys=keys, forgetting=forgetting)
+        progress.note(step, losses | {"forgetting": forgetting})
         if step % 100 == 99:
             save(model, reader, out)
     save(model, reader, out)
@@ -156,7 +159,7 @@ class _Progress:
         self._started = time.monotonic()
         self._smooth: dict[str, float] = {}
 
-    def note(self, step: int, **losses: torch.Tensor) -> None:
+    def note(self, step: int, losses: Mapping[str, torch.Tensor]) -> None:
         for name, loss in losses.items():
             before = self._smooth.get(name, loss.item())
             self._smooth[name] = 0.97 * before + 0.03 * loss.item()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from server.graph.concept import Concept
@@ -95,18 +95,13 @@ class Neighborhood:
         return sum(s.count for s in self.slices)
 
     def with_added(self, triple: Triple, stamp: Stamp) -> Neighborhood:
-        """The view with `triple` as the user's own since `stamp`."""
-        known = self.find(triple) or ViewedTriple(triple, Origin.BASE, in_base=False)
-        return self.with_personal([replace(known, origin=Origin.ADDED, stamp=stamp)])
-
-    def with_personal(self, added: Iterable[ViewedTriple]) -> Neighborhood:
-        """The view with these personal triples too, each relation's newest first."""
-        view = self
-        for viewed in added:
-            part = view._slice_without(viewed.triple, view.find(viewed.triple))
-            personal = sorted((*part.personal, viewed), key=lambda v: v.age)
-            view = view._with_slice(replace(part, personal=tuple(personal)))
-        return view
+        """The view with `triple` as the user's own since `stamp`: each relation's newest first."""
+        known = self.find(triple)
+        part = self._slice_without(triple, known)
+        seen = known or ViewedTriple(triple, Origin.BASE, in_base=False)
+        added = replace(seen, origin=Origin.ADDED, stamp=stamp)
+        personal = sorted((*part.personal, added), key=lambda v: v.age)
+        return self._with_slice(replace(part, personal=tuple(personal)))
 
     def without(self, triple: Triple) -> Neighborhood:
         """The view without `triple`, whether it is personal or the base's."""

@@ -177,13 +177,10 @@ class Retriever:
     def _with_personal(self, looked: Looked, about: Sequence[tuple[Triple, Stamp]]) -> Neighborhood:
         """The view with the personal facts that the query is about."""
         view = looked.view
-        if looked.literal:
-            return view
-        added = []
-        for z, stamp in about:
-            known = view.find(z) or ViewedTriple(z, Origin.BASE, in_base=False)
-            added.append(replace(known, origin=Origin.ADDED, stamp=stamp))
-        return view.with_personal(added)
+        if not looked.literal:
+            for z, stamp in about:
+                view = view.with_added(z, stamp)
+        return view
 
 
 def words_of(query: str) -> frozenset[str]:

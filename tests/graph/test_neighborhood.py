@@ -59,14 +59,11 @@ def test_removing_what_is_not_there_changes_nothing() -> None:
     assert VIEW.without(CARROTS) == VIEW
 
 
-def personal(triple: Triple, revision: int, position: int = 0) -> ViewedTriple:
-    return ViewedTriple(triple, Origin.ADDED, in_base=False, stamp=Stamp(revision, position))
-
-
 def test_personal_triples_from_anywhere_come_into_the_view_the_newest_first() -> None:
-    jazz = Triple.of("I", "Desires", "jazz")
-    added = [personal(jazz, 2, 1), personal(CARROTS, 3), personal(Triple.of("I", "Owns", "hat"), 1)]
-    view = VIEW.with_personal(added)
+    jazz, hat = Triple.of("I", "Desires", "jazz"), Triple.of("I", "Owns", "hat")
+    view = VIEW
+    for triple, stamp in ((jazz, Stamp(2, 1)), (CARROTS, Stamp(3, 0)), (hat, Stamp(1, 0))):
+        view = view.with_added(triple, stamp)
     assert [v.triple for v in view.slice("Desires").triples] == [CARROTS, jazz, MEAT, BONES]
     assert view.slice("Desires").count == 9
     assert [s.relation for s in view.slices] == ["AtLocation", "Desires", "Owns"]
@@ -75,7 +72,7 @@ def test_personal_triples_from_anywhere_come_into_the_view_the_newest_first() ->
 
 
 def test_a_personal_triple_of_the_base_is_counted_once() -> None:
-    view = VIEW.with_personal([personal(BONES, 1)]).with_personal([personal(BONES, 1)])
+    view = VIEW.with_added(BONES, Stamp(1, 0)).with_added(BONES, Stamp(1, 0))
     assert [v.triple for v in view.slice("Desires").personal] == [BONES]
     assert [v.triple for v in view.slice("Desires").base] == [MEAT]
     assert view.slice("Desires").count == 7

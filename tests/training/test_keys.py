@@ -108,9 +108,9 @@ def rule_of(causal: Any, folder: Path, adapter: Path, cache: Path) -> KeyRule:
 def test_the_service_reads_the_same_keys_by_the_rule_that_is_written(
     causal: Any, reader: KeyReader, folder: Path, tmp_path: Path
 ) -> None:
-    reader.save(tmp_path / ADAPTER_KEYS, floor=0.41, sure=0.77)
+    reader.save(tmp_path / ADAPTER_KEYS)
     rule = rule_of(causal, folder, tmp_path, tmp_path / "cache")
-    assert (rule.layer, rule.floor, rule.sure) == (1, 0.41, 0.77)
+    assert (rule.layer, rule.floor, rule.sure) == (1, FLOOR, SURE)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     states: list[torch.Tensor] = []
     layer = causal.model.layers[0]

@@ -9,8 +9,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from server.graph.edit import StopReason
-from server.graph.neighborhood import Neighborhood, ViewedTriple
-from server.graph.triple import Origin, Stamp, Triple
+from server.graph.neighborhood import Neighborhood
+from server.graph.triple import Stamp, Triple
 from server.tuning.algorithm import best_alone, facts_of, margin, nothing, solve
 from server.tuning.facts import RetrievalRules, facts_for_answer
 from server.tuning.objective import (
@@ -211,15 +211,15 @@ def test_the_refuted_fact_goes_whatever_its_relation_and_before_the_others_of_h(
 
 
 def test_a_refuted_fact_about_another_concept_goes_too() -> None:
-    rex = ViewedTriple(Triple.of("Rex", "IsA", "poodle"), Origin.ADDED, False, stamp=Stamp(1, 0))
+    rex = Triple.of("Rex", "IsA", "poodle")
     asked = problem(DOG, "beagle", "poodle", relations=("Desires",))
-    answers = {(rex.triple, a): 0.9 if a == "poodle" else 0.05 for a in ("beagle", *ANSWERS)}
+    answers = {(rex, a): 0.9 if a == "poodle" else 0.05 for a in ("beagle", *ANSWERS)}
     answers |= {(v.triple, "poodle"): 0.05 for v in asked.view}
-    known = asked.probabilities.with_reasoning(answers).with_scopes({rex.triple: NEAR})
-    asked = replace(asked, view=asked.view.with_personal([rex]), probabilities=known)
-    solution = solve(replace(asked, refuted=rex.triple))
+    known = asked.probabilities.with_reasoning(answers).with_scopes({rex: NEAR})
+    asked = replace(asked, view=asked.view.with_added(rex, Stamp(1, 0)), probabilities=known)
+    solution = solve(replace(asked, refuted=rex))
     assert solution.added == (z("Desires", "beagle"),)
-    assert solution.removed == (rex.triple,)
+    assert solution.removed == (rex,)
 
 
 def test_other_values_of_what_is_added_need_not_be_overtaken_and_stay() -> None:

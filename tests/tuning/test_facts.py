@@ -1,6 +1,6 @@
-from server.graph.neighborhood import Neighborhood, ViewedTriple
+from server.graph.neighborhood import Neighborhood
 from server.graph.relation import Vocabulary
-from server.graph.triple import Origin, Stamp, Triple
+from server.graph.triple import Stamp, Triple
 from server.tuning.facts import (
     RetrievalRules,
     facts_for_answer,
@@ -68,8 +68,8 @@ def test_all_values_of_the_first_relation_come_even_beyond_the_number_of_facts()
 
 
 def test_the_same_relation_of_another_concept_does_not_take_the_bases_place() -> None:
-    cat = ViewedTriple(Triple.of("cat", "Desires", "milk"), Origin.ADDED, False, stamp=Stamp(1, 0))
-    seen = view({"Desires": ["meat"]}).with_personal([cat])
+    milk = Triple.of("cat", "Desires", "milk")
+    seen = view({"Desires": ["meat"]}).with_added(milk, Stamp(1, 0))
     assert tails(seen) == ["milk", "meat"]
 
 
