@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-_NAMING = ("model", "device", "n", "streams", "clients", "store", "foreign", "writers")
+_NAMING = (
+    *("model", "device", "n", "streams", "clients", "store", "foreign", "writers"),
+    *("request", "drafts"),
+)
 """What distinguishes the entries of a list of figures."""
 
 

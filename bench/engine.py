@@ -9,8 +9,11 @@ The same (prompt, continuation) pairs of the same queries are given to
 - floor: one dense causal forward pass over as many tokens as the engine read, with as many logits,
   in the row length that is fastest. The floor knows nothing of trees and has no answer.
 All share the weights and the number format. Each has run before they take turns, and a figure is
-the median over rounds of the seconds a query. `--checkout FOLDER` compares with another version.
-The last line is JSON.
+the median over rounds of the seconds a query.
+
+With the default model, whole requests follow (bench.requests): the Answers and Personalizes of some
+everyday cases, with drafts and without. `--checkout FOLDER` compares with another version. The last
+line is JSON.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from typing import Any
 
 import torch
 
-from bench import against, workload
+from bench import against, requests, workload
 from bench.contestants import (
     Floor,
     Pair,
@@ -86,7 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         results += [
             _measured(subject, int(n), given.queries, given.rounds, skipped)
             for n in given.n.split(",")
+            if n
         ]
+        if name == "default" and given.cases:
+            results += requests.measured(subject, given.cases)
         del subject  # the next one needs its memory
     print(json.dumps(results))
 
@@ -100,9 +106,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--models", default="", help="comma-separated: default, gpt2, gpt2-xl, llama-3-8b"
     )
-    parser.add_argument("--n", default="10,50,200", help="triples a query")
+    parser.add_argument("--n", default="10,50,200", help="triples a query; empty for none")
     parser.add_argument("--queries", type=int, default=2, help="queries of each size")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is timed")
+    parser.add_argument("--cases", type=int, default=24, help="whole requests; 0 for none")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
     parser.add_argument(
         "--dtype", default="auto", choices=["auto", "float32", "bfloat16", "float16"]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from server.graph.relation import Vocabulary
+from server.tuning.related import RelatedRelations
 from training.sources import Everyday, Sources
 
 _MOST_FACTS = 20
@@ -22,7 +23,7 @@ class Surroundings:
         self._vocabulary = vocabulary
         self._rng = rng
         self._pararel: Mapping[str, Mapping[str, Any]] = sources.wordings["pararel"]
-        self._related = {k: list(v) for k, v in sources.wordings["related"].items()}
+        self._related = RelatedRelations.built_in()
         self._intents = {kind: self._intents_about(kind) for kind in sources.subject_lists}
         self.objects = {relation: self._objects_of(relation) for relation in sources.pairs}
         """All objects of each ParaRel relation."""
@@ -62,16 +63,17 @@ class Surroundings:
 
     def related_phrases(self, relation: str, kind: str) -> tuple[str, ...]:
         """Phrases of relations that one could also name, nearest first."""
-        if relation in self._related:
-            names: Sequence[str] = self._related[relation]
+        related = self._related
+        if relation in related.relations:
+            names = related.relations[relation]
         elif relation in _TIMES:
-            names = self._related["time"]
+            names = related.kinds["time"]
         elif kind in _PLACE_KINDS:
-            names = self._related["place"]
+            names = related.kinds["place"]
         elif kind in _PERSON_KINDS:
-            names = self._related["person"]
+            names = related.kinds["person"]
         else:
-            names = self._related["thing"]
+            names = related.kinds["thing"]
         return tuple(self._vocabulary.phrase(n) for n in names if n != relation)
 
     def _intents_about(self, kind: str) -> list[Everyday]:

@@ -147,9 +147,10 @@ def show_erased(r: pb.EraseUserResponse, output: Output) -> None:
 def cost_line(cost: pb.Cost) -> str:
     """A cost in one line."""
     stages = ", ".join(f"{s.stage} {s.duration_ms:.0f}" for s in cost.stages)
+    drafted = f" ({cost.tokens_accepted} of {cost.tokens_drafted} drafted ones accepted)"
     return (
         f"{cost.forward_passes} forward passes, {cost.tokens_read} tokens read,"
-        f" {cost.tokens_generated} generated; ms: {stages}"
+        f" {cost.tokens_generated} generated{drafted if cost.tokens_drafted else ''}; ms: {stages}"
     )
 
 

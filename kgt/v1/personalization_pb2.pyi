@@ -606,11 +606,18 @@ class Cost(_message.Message):
     TOKENS_READ_FIELD_NUMBER: _builtins.int
     TOKENS_GENERATED_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
+    TOKENS_DRAFTED_FIELD_NUMBER: _builtins.int
+    TOKENS_ACCEPTED_FIELD_NUMBER: _builtins.int
     forward_passes: _builtins.int
-    """Forward passes, including one for each generated token."""
+    """Forward passes that the request had a part in."""
     tokens_read: _builtins.int
     """Tokens that went into the model."""
     tokens_generated: _builtins.int
+    tokens_drafted: _builtins.int
+    """Tokens that were read because they were likely to be generated, and how many of them were. Each
+    of those saved a forward pass.
+    """
+    tokens_accepted: _builtins.int
     @_builtins.property
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageTime]: ...
     def __init__(
@@ -620,10 +627,12 @@ class Cost(_message.Message):
         tokens_read: _builtins.int = ...,
         tokens_generated: _builtins.int = ...,
         stages: _abc.Iterable[Global___StageTime] | None = ...,
+        tokens_drafted: _builtins.int = ...,
+        tokens_accepted: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["forward_passes", b"forward_passes", "stages", b"stages", "tokens_generated", b"tokens_generated", "tokens_read", b"tokens_read"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["forward_passes", b"forward_passes", "stages", b"stages", "tokens_accepted", b"tokens_accepted", "tokens_drafted", b"tokens_drafted", "tokens_generated", b"tokens_generated", "tokens_read", b"tokens_read"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -27,7 +27,8 @@ class Segment:
 
     tokens, positions, ends: (length,), as in a Tree. `read` lists the tokens after which logits are
     wanted, ascending, and `keyed` those whose state is. `stream` names a generation: its tokens
-    also see everything that the stream read before, and later ones see them.
+    also see everything that the stream read before, and later ones see them. The last of them may
+    be a tree, of which the stream then keeps one path.
     """
 
     tokens: Indices
@@ -55,6 +56,22 @@ class Segment:
             np.array([length - 1] if read_last else [], dtype=np.int64),
             stream,
         )
+
+    @classmethod
+    def of_drafts(cls, stream: int, tree: Tree, start: int, unread: int) -> Segment:
+        """The tokens of a generation from position `start` on, and drafts of what follows.
+
+        The tree begins with the `unread` tokens that all drafts follow.
+        """
+        read = np.arange(unread - 1, len(tree.tokens), dtype=np.int64)
+        return cls(tree.tokens, tree.positions + start, tree.ends, read, stream)
+
+    def child(self, place: int, token: int) -> int | None:
+        """The place of `token` right below the token at `place`; None if it is not there."""
+        below = slice(place + 1, int(self.ends[place]))
+        deeper = self.positions[below] == self.positions[place] + 1
+        found = np.flatnonzero(deeper & (self.tokens[below] == token))
+        return place + 1 + int(found[0]) if len(found) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +172,18 @@ def _tree_blocks(segment: Segment, start: int, block_tokens: int) -> list[_Block
 
 
 def _stream_blocks(segment: Segment, start: int, slots: Indices, block_tokens: int) -> list[_Block]:
-    """Blocks of a generation's tokens. Each token sees all tokens before it, which are kept."""
+    """Blocks of a generation's tokens.
+
+    Each token sees all that was read in earlier passes, and of this one's tokens its own branch.
+    """
     blocks = []
     before = len(slots) - len(segment.tokens)
     for first in range(0, len(segment.tokens), block_tokens):
         last = min(first + block_tokens, len(segment.tokens))
-        keys = slots[: before + last]
-        mask = np.arange(before + last)[None, :] <= (before + np.arange(first, last))[:, None]
-        blocks.append(_Block(start + first, True, keys, mask))
+        run = np.arange(first, last)
+        mask = np.ones((len(run), before + last), dtype=np.bool_)
+        mask[:, before:] = seen(run, np.arange(last), segment.ends)
+        blocks.append(_Block(start + first, True, slots[: before + last], mask))
     return blocks
 
 

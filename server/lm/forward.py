@@ -35,20 +35,31 @@ _log = logging.getLogger("kgt")
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What a pass found, segment by segment: logits (read, vocabulary), states (keyed, width)."""
+    """What a pass found, segment by segment: logits (read, vocabulary), states (keyed, width).
+
+    `number` is the pass's, counted by the worker.
+    """
 
     logits: torch.Tensor
     states: torch.Tensor
+    number: int = 0
 
 
 class Forward(Protocol):
     """Runs forward passes, and keeps what the tokens of a stream leave for those after them.
 
-    A stream is a generation, by its number.
+    A stream is a generation, by its number. `takes_drafts` says whether what a stream reads may end
+    in a tree.
     """
+
+    takes_drafts: bool
 
     def run(self, segments: Sequence[Segment]) -> Results:
         """The logits after the segments' `read` tokens, and the states of the `keyed` ones."""
+        ...
+
+    def keep(self, segment: Segment, places: Indices) -> None:
+        """Of what the stream read last, which is `segment`, keep only the tokens at `places`."""
         ...
 
     def forget(self, stream: int) -> None:
@@ -58,6 +69,8 @@ class Forward(Protocol):
 
 class BlockForward:
     """All segments in one row, with attention in blocks."""
+
+    takes_drafts = True
 
     def __init__(self, model: PreTrainedModel, block_tokens: int, tap: StateTap) -> None:
         self._model = model
@@ -83,6 +96,13 @@ class BlockForward:
             )
         return Results(out.logits[0], states.found)
 
+    def keep(self, segment: Segment, places: Indices) -> None:
+        assert segment.stream is not None
+        slots, start = self._slots[segment.stream], int(segment.positions[0])
+        last = slots[start:]
+        self._slots[segment.stream] = np.concatenate([slots[:start], last[places]])
+        self._kept.give_back(np.delete(last, places))
+
     def forget(self, stream: int) -> None:
         slots = self._slots.pop(stream, None)
         if slots is not None:
@@ -92,7 +112,7 @@ class BlockForward:
         """The slots of a stream with its new tokens. A repeated pass gets the same slots again."""
         assert segment.stream is not None
         slots = self._slots.get(segment.stream, np.zeros(0, dtype=np.int64))
-        wanted = int(segment.positions[-1]) + 1
+        wanted = int(segment.positions[0]) + len(segment.tokens)
         if len(slots) < wanted:
             slots = np.concatenate([slots, self._kept.take(wanted - len(slots))])
             self._slots[segment.stream] = slots
@@ -102,8 +122,11 @@ class BlockForward:
 class MaskedForward:
     """One segment a pass, with a square mask and transformers' own cache.
 
-    For models whose attention cannot be replaced.
+    For models whose attention cannot be replaced. Their caches may forget old tokens by a rule of
+    their own, so nothing can be taken out of them again, and drafts are not used.
     """
+
+    takes_drafts = False
 
     def __init__(self, model: PreTrainedModel, tap: StateTap) -> None:
         self._model = model
@@ -119,6 +142,9 @@ class MaskedForward:
         states = [one.states for one in each if len(one.states)]
         logits = torch.cat([one.logits for one in each])
         return Results(logits, torch.cat(states) if states else each[0].states)
+
+    def keep(self, segment: Segment, places: Indices) -> None:
+        raise AssertionError("a stream without drafts keeps all that it read")
 
     def forget(self, stream: int) -> None:
         self._caches.pop(stream, None)

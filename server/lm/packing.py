@@ -3,7 +3,8 @@
 Each (prompt, continuation) text of a request is a token sequence. In a tree of them, each common
 beginning is there once. A tree is laid flat in depth-first order, so the tokens below a token
 follow it without a gap. A token's position is its depth, and it sees the tokens before it whose
-branch it is in. A sequence's last token is predicted and never read.
+branch it is in. A sequence's last token is predicted and never read. Drafts of a generation
+(server.lm.drafts) are packed alike.
 """
 
 from __future__ import annotations
@@ -80,6 +81,14 @@ def pack(
     if order:
         trees.append(builder.tree())
     return trees
+
+
+def whole_tree(paths: Sequence[tuple[int, ...]]) -> Tree:
+    """One tree of `paths`, in which their last tokens are read too."""
+    builder = _TreeBuilder()
+    for number in sorted(range(len(paths)), key=lambda n: paths[n]):
+        builder.add(number, paths[number])
+    return builder.tree()
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:

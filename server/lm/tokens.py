@@ -17,6 +17,10 @@ from server.tuning.ports import Branch, GenerateRequest
 _STEP_CHARACTERS = 1 << 15
 """One step tokenizes about so many characters: 10 ms. A text that cannot be cut is one step."""
 _STEP_TEXTS = 256
+_CHARACTERS_BEFORE_DRAFT, _DRAFT_CHARACTERS = 32, 512
+"""How much of a prompt is tokenized with a draft, and of a draft."""
+_MOST_TOKENS_OF_A_CHARACTER = 8
+"""More than the bytes of any character."""
 _REQUEST_TOKENS = 1 << 24
 """A request's texts may have so many tokens in all, counted before common beginnings are shared:
 128 MB while they are prepared."""
@@ -88,6 +92,21 @@ class Tokenizer:
         if len(tokens) > limit:
             raise TextTooLong(request.field, len(tokens), self.context_tokens)
         return tokens or [self._stand_in()]
+
+    def drafts_in_steps(self, request: GenerateRequest) -> Steps[list[tuple[int, ...]]]:
+        """The tokens by which each of the request's drafts continues its prompt.
+
+        The prompt's last characters and the draft are tokenized as one text. A draft that changes
+        the prompt's last tokens cannot continue it and is left out. Drafts are cut, so that they
+        refuse no request. Where tokens depend on more of a text than that, a draft may be wrong.
+        """
+        before = request.prompt[-_CHARACTERS_BEFORE_DRAFT:]
+        limit = (_CHARACTERS_BEFORE_DRAFT + _DRAFT_CHARACTERS) * _MOST_TOKENS_OF_A_CHARACTER
+        drafts = ("", *(draft[:_DRAFT_CHARACTERS] for draft in request.drafts))
+        texts = [_Text(before + draft, limit, request.field) for draft in drafts]
+        prompt, *wholes = yield from self._tokens(texts)
+        start = len(prompt)
+        return [tuple(whole[start:]) for whole in wholes if whole[:start] == prompt]
 
     def sequences(self, branches: Sequence[Branch]) -> list[TokenSequence]:
         """What `sequences_in_steps` returns."""

@@ -12,6 +12,7 @@ from typing import Any
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from server.lm import defaults
+from server.lm.drafts import MOST_DRAFTED
 from server.lm.forward import choose_forward
 from server.lm.loading import LoadedModel
 from server.lm.preparation import Preparation
@@ -21,6 +22,7 @@ from server.lm.work import GenerateWork, ModelWork, ScoreWork
 from server.lm.worker import ModelWorker
 from server.tuning.deadline import call_deadline
 from server.tuning.ports import Branch, GenerateRequest, Piece, Scores
+from server.tuning.together import asked_with
 
 BLOCK_TOKENS = 64
 """Queries in a block of attention. About as many as a tree's root has tokens, so that neither the
@@ -33,7 +35,8 @@ class TransformersModel:
     """Scores continuations and generates text with one model, on one thread, for all users at once.
 
     `token_budget` is the number of tokens in a forward pass; 0 chooses one for the device. At most
-    `streams` generations are under way at once, and at most `queue_capacity` requests wait.
+    `streams` generations are under way at once, and at most `queue_capacity` requests wait. In each
+    pass a generation reads at most `most_drafted` tokens of its drafts.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class TransformersModel:
         token_budget: int = 0,
         streams: int = 32,
         block_tokens: int = BLOCK_TOKENS,
+        most_drafted: int = MOST_DRAFTED,
     ) -> None:
         self._loaded = loaded
         _log.info("warming the model")
@@ -50,13 +54,18 @@ class TransformersModel:
         self._ends = _ends(loaded.model, loaded.tokenizer)
         self._streams = itertools.count()
         on_processor = loaded.model.device.type == "cpu"
+        forward = choose_forward(
+            loaded.model, block_tokens, StateTap(loaded.model, loaded.keys.layer)
+        )
+        self._most_drafted = most_drafted if forward.takes_drafts else 0
         self._worker = ModelWorker(
-            choose_forward(loaded.model, block_tokens, StateTap(loaded.model, loaded.keys.layer)),
+            forward,
             capacity=queue_capacity,
             budget=token_budget
             or (defaults.PROCESSOR_TOKENS if on_processor else defaults.GPU_TOKENS),
             streams=streams,
         )
+        self._arriving: dict[object, list[ModelWork]] = {}
         self._preparation = Preparation(self._worker.start, self._worker.refuse)
 
     @property
@@ -137,6 +146,7 @@ class TransformersModel:
             deadline=call_deadline.get(),
             give=give,
             fail=give,
+            most_drafted=self._most_drafted,
         )
         self._begin(work)
         try:
@@ -148,9 +158,27 @@ class TransformersModel:
             work.cancelled.set()
 
     def _begin(self, work: ModelWork) -> None:
-        """Give `work` its place in the queue, then prepare it."""
+        """Give `work` its place in the queue, then prepare it.
+
+        What is asked together is prepared once all of it has a place.
+        """
         self._worker.submit(work)
-        self._preparation.begin(work)
+        company = asked_with.get()
+        if company is None:
+            self._preparation.begin(work)
+            return
+        arrived = self._arriving.setdefault(company, [])
+        if not arrived:
+            # The others of the company have their first turn before this callback has its own
+            asyncio.get_running_loop().call_soon(self._prepare_together, company)
+        arrived.append(work)
+
+    def _prepare_together(self, company: object) -> None:
+        works = self._arriving.pop(company)
+        for work in works:
+            work.partners = works
+        for work in works:
+            self._preparation.begin(work)
 
     def close(self) -> None:
         """Stop the threads once the work under way is done."""

@@ -19,9 +19,10 @@ from typing import TypeAlias
 from server.errors import DeadlinePassed, RequestTooLarge
 from server.lm.blocks import Segment
 from server.lm.decoding import Generation
+from server.lm.drafts import Drafts, Path
 from server.lm.forward import Results, continuation_logprobs, wanted_nodes
 from server.lm.keys import KeyRule
-from server.lm.packing import TokenSequence, Tree, pack
+from server.lm.packing import Indices, TokenSequence, Tree, pack
 from server.lm.schedule import Budget
 from server.lm.tokens import Steps, Tokenizer
 from server.tuning.ports import (
@@ -54,7 +55,14 @@ class ModelWork(ABC):
         self.deadline = deadline
         self.fail = fail
         self.cancelled = threading.Event()
-        self.ready = False
+        self.settled = False
+        """Whether its texts are tokens by now, or never will be."""
+        self.partners: Sequence[ModelWork] = ()
+        """Work that is to begin in the same pass."""
+
+    @property
+    def ready(self) -> bool:
+        return self.settled and all(partner.settled for partner in self.partners)
 
     @property
     def is_cancelled(self) -> bool:
@@ -83,8 +91,11 @@ class ModelWork(ABC):
         """The next `tokens` tokens, as `tokens_wanted` said."""
 
     @abstractmethod
-    def advance(self, segment: Segment, results: Results) -> None:
-        """Take the segment's own results of a pass."""
+    def advance(self, segment: Segment, results: Results) -> Indices | None:
+        """Take the segment's own results of a pass.
+
+        Returns which of a stream's tokens later passes see; None for all.
+        """
 
     @abstractmethod
     def complete(self) -> None:
@@ -160,7 +171,7 @@ class ScoreWork(ModelWork):
             self._totals[number] = total
         for number, state in zip(keyed, results.states, strict=True):
             self._keys[number] = self._key_rule.key(state)
-        self._cost += ModelCost(1, len(tree.tokens))
+        self._cost += ModelCost(1, len(tree.tokens), passes=frozenset([results.number]))
         self._trees.popleft()
 
     def _divided(self, tree: Tree) -> tuple[Tree, dict[int, int]]:
@@ -195,7 +206,8 @@ class ScoreWork(ModelWork):
 class GenerateWork(ModelWork):
     """A prompt to be continued. A pass reads a part of the prompt, or the token drawn last.
 
-    `give` gets piece after piece, and None at the end. `stream` must be unique in the model.
+    `give` gets piece after piece, and None at the end. `stream` must be unique in the model. A pass
+    also reads at most `most_drafted` tokens of the request's drafts.
     """
 
     stream: int
@@ -210,9 +222,11 @@ class GenerateWork(ModelWork):
         deadline: float | None,
         give: Callable[[Piece | None], None],
         fail: Failed,
+        most_drafted: int,
     ) -> None:
         super().__init__(deadline=deadline, fail=fail)
         self.stream = stream
+        self._most_drafted = most_drafted
         self._request = request
         self._tokenizer = tokenizer
         self._ends = ends
@@ -225,6 +239,9 @@ class GenerateWork(ModelWork):
 
     def prepare(self) -> Steps[None]:
         prompt = yield from self._tokenizer.prompt_in_steps(self._request)
+        drafts: list[Path] = []
+        if self._most_drafted and self._request.drafts:
+            drafts = yield from self._tokenizer.drafts_in_steps(self._request)
         room = self._tokenizer.context_tokens - len(prompt)
         self._started = Generation(
             self.stream,
@@ -233,16 +250,20 @@ class GenerateWork(ModelWork):
             self._tokenizer.tokenizer,
             self._ends,
             min(self._request.max_tokens, room),
+            Drafts(drafts),
+            self._most_drafted,
         )
 
     def tokens_wanted(self, room: int) -> int:
-        return min(room, self._generation.unread)
+        return self._generation.tokens_wanted(room)
 
     def segment(self, tokens: int) -> Segment:
         return self._generation.next_segment(tokens)
 
-    def advance(self, segment: Segment, results: Results) -> None:
-        self._give(self._generation.advance(segment, results.logits))
+    def advance(self, segment: Segment, results: Results) -> Indices | None:
+        advance = self._generation.advance(segment, results.logits, results.number)
+        self._give(advance.piece)
+        return advance.kept
 
     def complete(self) -> None:
         self._give(None)

@@ -37,6 +37,7 @@ class ModelWorker:
         self.budget = Budget(budget)
         self._forward = forward
         self._schedule = Schedule[ModelWork](self.budget, capacity, streams)
+        self._passes = 0
         self._changed = threading.Condition()
         """Guards the schedule; notified when there may be something to run."""
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
@@ -48,15 +49,17 @@ class ModelWorker:
             self._schedule.add(work)
 
     def start(self, work: ModelWork) -> None:
-        """`work` is prepared and may run."""
+        """`work` is prepared and may run, once its partners are prepared too."""
         with self._changed:
-            work.ready = True
+            work.settled = True
             self._changed.notify_all()
 
     def refuse(self, work: ModelWork, error: KgtError) -> None:
         """`work` cannot be prepared, or nobody wants it any more."""
         with self._changed:
             self._schedule.remove(work)
+            work.settled = True
+            self._changed.notify_all()
         work.fail(error)
 
     def close(self) -> None:
@@ -102,6 +105,7 @@ class ModelWorker:
     def _read(self, reads: Sequence[_Read]) -> None:
         """Run one forward pass, and give each work its own results."""
         results: Results | None = None
+        self._passes += 1
         try:
             results = self._forward.run([segment for _, segment in reads])
         except torch.OutOfMemoryError:
@@ -133,7 +137,7 @@ class ModelWorker:
         for work, segment in reads:
             rows, states = row + len(segment.read), state + len(segment.keyed)
             try:
-                own = Results(results.logits[row:rows], results.states[state:states])
+                own = Results(results.logits[row:rows], results.states[state:states], self._passes)
                 self._advance(work, segment, own)
             except torch.OutOfMemoryError:
                 unread.append((work, segment))
@@ -143,10 +147,12 @@ class ModelWorker:
         return unread
 
     def _advance(self, work: ModelWork, segment: Segment, results: Results) -> None:
-        work.advance(segment, results)
+        kept = work.advance(segment, results)
         if work.finished:
             self._remove(work)
             work.complete()
+        elif kept is not None:
+            self._forward.keep(segment, kept)
 
     def _halve(self, reads: Sequence[_Read]) -> None:
         """Allow smaller passes from now on. What did not fit is cut again and runs again.

@@ -242,6 +242,8 @@ def cost_message(cost: Cost) -> pb.Cost:
         forward_passes=cost.model.forward_passes,
         tokens_read=cost.model.tokens_read,
         tokens_generated=cost.model.tokens_generated,
+        tokens_drafted=cost.model.tokens_drafted,
+        tokens_accepted=cost.model.tokens_accepted,
         stages=[pb.StageTime(stage=name, duration_ms=ms) for name, ms in cost.stages_ms],
     )
 

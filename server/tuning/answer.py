@@ -11,9 +11,10 @@ from server.graph.neighborhood import ViewedTriple
 from server.graph.relation import Vocabulary
 from server.tuning.cost import Cost, CostMeter
 from server.tuning.facts import RetrievalRules
-from server.tuning.memory import Memories
+from server.tuning.memory import Memories, UserMemory
 from server.tuning.objective import answer_probability, ln, retrieval_probability
 from server.tuning.ports import GenerateRequest, GraphStore, LanguageModel, Normalization
+from server.tuning.related import RelatedRelations
 from server.tuning.retrieval import Retrieval, Retriever
 from server.tuning.scoring import Scorer
 from server.tuning.subject.choice import Match, SubjectChoice, find_subject
@@ -61,6 +62,8 @@ class Evidence:
     revision: int
     generation: GenerateRequest
     """The prompt that the text continues, and how."""
+    memory: UserMemory | None = field(default=None, compare=False, repr=False)
+    """Where the text is kept for a correction of it; None for an answer at an older revision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class Answerer:
         self.vocabulary = vocabulary
         self.rules = rules
         self.memories = Memories()
+        self.related = RelatedRelations.built_in()
         self.retriever = Retriever(store, model, vocabulary, rules.retrieval)
 
     def forget(self, user: str) -> None:
@@ -141,16 +145,20 @@ class Answerer:
                 temperature=query.temperature,
                 seed=query.seed,
             ),
+            memory=scorer.memory if query.at_revision is None else None,
         )
 
     async def text(self, evidence: Evidence, meter: CostMeter) -> AsyncIterator[str]:
         """The answer in pieces, as they are generated. Without blanks at its ends."""
         with meter.stage("generate"):
-            stripper = _Stripper()
+            stripper, given = _Stripper(), []
             async for piece in self.model.generate(evidence.generation):
                 meter.add(piece.cost)
                 if ready := stripper.feed(piece.text):
+                    given.append(ready)
                     yield ready
+        if evidence.memory is not None:
+            evidence.memory.keep_answer(evidence.generation, evidence.revision, "".join(given))
 
     async def subject_of(
         self, user: str, query: str, given: str | None, at_revision: int | None
@@ -167,18 +175,25 @@ class Answerer:
         return SubjectChoice(match, (), match)
 
     def generation(
-        self, scorer: Scorer, facts: Sequence[ViewedTriple], max_tokens: int | None = None
+        self,
+        scorer: Scorer,
+        facts: Sequence[ViewedTriple],
+        max_tokens: int | None = None,
+        likely: Sequence[str] = (),
     ) -> GenerateRequest:
         """What the model continues: the reasoning template over the facts, or only the query if
         there are none.
 
-        It stops where a model that does not know the template goes on with it.
+        It stops where a model that does not know the template goes on with it. Its drafts are the
+        facts' tails, most answers being one of them, and what else is `likely`.
         """
         tokens = max_tokens or self.rules.max_tokens
+        tails = [viewed.triple.tail.text for viewed in facts]
+        drafts = tuple(f" {answer}" for answer in dict.fromkeys([*tails, *likely]))
         if not facts:
-            return GenerateRequest(scorer.query, tokens)
+            return GenerateRequest(scorer.query, tokens, drafts=drafts)
         prompt = reasoning_prompt(scorer.query, [scorer.said(v.triple) for v in facts])
-        return GenerateRequest(prompt, tokens, stop=("\n", *TEMPLATE_MARKS))
+        return GenerateRequest(prompt, tokens, stop=("\n", *TEMPLATE_MARKS), drafts=drafts)
 
     def scorer(
         self,

@@ -2,7 +2,8 @@
 
 Personalize often asks what Answer has just asked. Each user's answers are kept apart and are
 forgotten with the user, so that neither an answer nor its timing tells one user what another asked.
-A log-probability depends on nothing but the texts, so nothing here is ever out of date.
+A log-probability depends on nothing but the texts, so nothing here is ever out of date. Answers are
+forgotten with any edit all the same.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from sys import getsizeof
 
-from server.tuning.ports import Branch, ContinuationLogprob, Key, Scores
+from server.tuning.ports import Branch, ContinuationLogprob, GenerateRequest, Key, Scores
 
 _PROMPT_BYTES = 256
 """About what a dictionary takes, and its entry in another."""
 _MOST_KEYS = 16
 """The keys of the last queries. Those of a user's facts are kept by server.tuning.recall."""
+_MOST_ANSWERS, _ANSWER_CHARACTERS = 4, 4096
+"""The last answers, as far as prompt and answer are not longer than that."""
 _CONTINUATION_BYTES = 112
 """About what a dictionary's entry and a ContinuationLogprob take."""
 
@@ -28,6 +31,8 @@ class UserMemory:
         self._most_bytes = most_bytes
         self._prompts: OrderedDict[str, dict[str, ContinuationLogprob]] = OrderedDict()
         self._keys: OrderedDict[str, Key] = OrderedDict()
+        self._answers: OrderedDict[GenerateRequest, str] = OrderedDict()
+        self._revision = 0
         self.bytes = 0
 
     def of(self, prompt: str, continuation: str) -> ContinuationLogprob | None:
@@ -37,6 +42,25 @@ class UserMemory:
     def key_of(self, prompt: str) -> Key | None:
         """The prompt's key, if it is still known."""
         return self._keys.get(prompt)
+
+    def answer_to(self, request: GenerateRequest, revision: int) -> str | None:
+        """The text that was generated, if it is still known and the user edited nothing since."""
+        return self._answers.get(request) if revision == self._revision else None
+
+    def keep_answer(self, request: GenerateRequest, revision: int, answer: str) -> None:
+        """Keep a whole answer at a revision. Those at other revisions are forgotten.
+
+        What is drawn with a temperature is not kept.
+        """
+        if revision != self._revision:
+            self._answers.clear()
+            self._revision = revision
+        if request.temperature or len(request.prompt) + len(answer) > _ANSWER_CHARACTERS:
+            return
+        self._answers[request] = answer
+        self._answers.move_to_end(request)
+        if len(self._answers) > _MOST_ANSWERS:
+            self._answers.popitem(last=False)
 
     def learn(self, branches: Sequence[Branch], scores: Scores) -> None:
         """Keep the answers to `branches`."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -64,6 +65,17 @@ class LanguageModelConformance:
     ) -> None:
         request = GenerateRequest(FACTS[0].prompt, 8)
         assert await whole(language_model, request) == await whole(language_model, request)
+
+    async def test_drafts_change_no_text_and_no_number_of_tokens(
+        self, language_model: LanguageModel
+    ) -> None:
+        plain = GenerateRequest(FACTS[0].prompt, 8)
+        text = await whole(language_model, plain)
+        generated = await tokens_generated(language_model, plain)
+        for drafts in [(text,), (f" {text}", ""), (" meat", " meat and bones", "犬"), (text[:3],)]:
+            drafted = replace(plain, drafts=drafts)
+            assert await whole(language_model, drafted) == text
+            assert await tokens_generated(language_model, drafted) == generated
 
     async def test_max_tokens_bounds_and_costs_add_up(self, language_model: LanguageModel) -> None:
         pieces = [p async for p in language_model.generate(GenerateRequest(FACTS[0].prompt, 3))]
@@ -204,6 +216,11 @@ def assert_same(key: Key | None, expected: Key | None) -> None:
     assert key is not None
     assert expected is not None
     assert key == pytest.approx(expected, abs=1e-4)
+
+
+async def tokens_generated(model: LanguageModel, request: GenerateRequest) -> int:
+    """How many tokens a generation cost."""
+    return sum([piece.cost.tokens_generated async for piece in model.generate(request)])
 
 
 async def whole(model: LanguageModel, request: GenerateRequest) -> str:

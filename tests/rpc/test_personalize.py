@@ -153,6 +153,26 @@ async def test_an_answer_after_a_correction_of_the_same_query_reads_only_to_gene
     assert len(service.model.scored) > asked, "what one user asked saves another nothing"
 
 
+async def test_the_answer_to_a_query_just_asked_is_not_generated_again(service: Running) -> None:
+    """It is another one after any edit, and nobody else's."""
+    client, generated = service.client, service.model.generated
+    assert await say(client, ENJOY) == "meat"
+    r = await client.personalize(user="alice", query=ENJOY, answer="vegetables", preview=True)
+    assert (r.answer_before, r.answer_after) == ("meat", "vegetables")
+    assert len([p for p in generated if "<facts>" in p]) == 2, "asked; and the answer after"
+    generated.clear()
+    await client.personalize(user="bob", query=ENJOY, answer="vegetables", preview=True)
+    assert len([p for p in generated if "<facts>" in p]) == 2
+    generated.clear()
+    await client.edit_facts(user="alice", add=[("cat", "likes", "fish")])
+    r = await client.personalize(user="alice", query=ENJOY, answer="vegetables")
+    assert len([p for p in generated if "<facts>" in p]) == 2
+    generated.clear()
+    await client.erase_user(user="alice")
+    await client.personalize(user="alice", query=ENJOY, answer="vegetables", preview=True)
+    assert len([p for p in generated if "<facts>" in p]) == 2
+
+
 async def test_what_is_correct_already_commits_nothing(client: AsyncClient) -> None:
     r = await client.personalize(user="alice", query=ENJOY, answer="The meat.")
     assert r.stop_reason == pb.STOP_REASON_ALREADY_CORRECT

@@ -1,7 +1,15 @@
+from dataclasses import replace
+
 import numpy as np
 
 from server.tuning.memory import Memories, UserMemory
-from server.tuning.ports import Branch, ContinuationLogprob, ModelCost, Scores
+from server.tuning.ports import (
+    Branch,
+    ContinuationLogprob,
+    GenerateRequest,
+    ModelCost,
+    Scores,
+)
 
 
 def learn(memory: UserMemory, prompt: str, *continuations: str) -> None:
@@ -31,6 +39,29 @@ def test_the_keys_of_the_last_prompts_are_remembered_and_take_no_room_from_what_
     assert memory.key_of("k0") is memory.key_of("q") is None
     assert memory.of("q", " a") is not None
     assert memory.bytes == before
+
+
+def test_the_last_answers_are_remembered_until_the_user_edits_something() -> None:
+    memory = UserMemory(1_000)
+    requests = [GenerateRequest(f"q{n}", 8) for n in range(6)]
+    for request in requests:
+        memory.keep_answer(request, 3, request.prompt)
+    assert memory.answer_to(requests[5], 3) == "q5"
+    assert memory.answer_to(replace(requests[5], drafts=("a",)), 3) == "q5"
+    assert memory.answer_to(replace(requests[5], max_tokens=9), 3) is None
+    assert memory.answer_to(requests[0], 3) is None, "only the last ones"
+    assert memory.answer_to(requests[5], 4) is None
+    memory.keep_answer(requests[0], 4, "after the edit")
+    assert memory.answer_to(requests[0], 4) == "after the edit"
+    assert memory.answer_to(requests[5], 3) is memory.answer_to(requests[5], 4) is None
+
+
+def test_an_answer_that_was_drawn_or_is_long_is_not_kept() -> None:
+    memory = UserMemory(1_000)
+    drawn, long = GenerateRequest("q", 8, temperature=0.7), GenerateRequest("q" * 5_000, 8)
+    for request in (drawn, long):
+        memory.keep_answer(request, 0, "a")
+        assert memory.answer_to(request, 0) is None
 
 
 def test_a_memory_is_bounded_in_bytes_and_forgets_the_oldest() -> None:

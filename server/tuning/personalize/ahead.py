@@ -2,20 +2,23 @@
 
 The steps of the method ask one after the other, as each needs it. Where no text has to be generated
 in between, all that they are likely to ask is known at the start. Asked at once it costs one
-forward pass, and the steps find it in the user's memory.
+forward pass, and the steps find it in the user's memory. In the same way, the answer after the
+likeliest decision is asked for before the decision is made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from server.graph.neighborhood import Neighborhood
 from server.graph.triple import Triple
+from server.tuning.algorithm import solve
 from server.tuning.facts import possible_companions
-from server.tuning.objective import Probabilities
+from server.tuning.objective import MissingProbabilities, Probabilities
 from server.tuning.personalize.command import RelationSource
 from server.tuning.personalize.inquiry import Inquiry
+from server.tuning.problem import Problem
 from server.tuning.relations import personalized_triples
 from server.tuning.texts import same_answer
 
@@ -29,6 +32,40 @@ class _Foreseen:
 
     relations: Sequence[str]
     answers: Mapping[Triple, Sequence[str]]
+
+
+def likely_view(
+    inquiry: Inquiry,
+    view: Neighborhood,
+    known: Probabilities,
+    first: Triple,
+    before: str,
+    refuted: Triple | None,
+) -> Neighborhood:
+    """The view that the decision comes to if `first`, of H, is all that has to be added.
+
+    It is solved for as the decision will be, with `first` believed to give the feedback for sure.
+    """
+    correction, rules = inquiry.correction, inquiry.correction.command.rules
+    problem = Problem(
+        view=view,
+        personalized=(first,),
+        feedback=correction.feedback,
+        answer_before=before or None,
+        probabilities=known.with_relations({first.relation: 1.0, **known.relations}),
+        removal=rules.removal,
+        retrieval=inquiry.answerer.rules.retrieval,
+        max_removed=rules.max_removed,
+        refuted=refuted,
+    )
+    while True:
+        try:
+            return solve(problem).view
+        except MissingProbabilities as missing:
+            sure = (first, correction.feedback)
+            believed = {pair: float(pair == sure) for pair in missing.pairs}
+            probabilities = problem.probabilities.with_reasoning(believed)
+            problem = replace(problem, probabilities=probabilities)
 
 
 async def ask_ahead(inquiry: Inquiry, view: Neighborhood) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from server.errors import SubjectNotFound
+from server.errors import KgtError, SubjectNotFound
 from server.graph.neighborhood import Neighborhood, ViewedTriple
 from server.graph.triple import Triple
 from server.tuning.answer import Answerer
@@ -88,12 +89,29 @@ class Inquiry:
         """The whole text of a generation."""
         return await self.answerer.generated(request, self._meter)
 
-    async def answer_in(self, view: Neighborhood, known: Probabilities) -> str:
-        """What Answer would say in `view`."""
-        request = self.answerer.generation(self.scorer, self.facts(view, known))
-        if request not in self._answers:
-            self._answers[request] = await self.generated(request)
-        return self._answers[request]
+    async def answer_in(
+        self, view: Neighborhood, known: Probabilities, before: str | None = None
+    ) -> str:
+        """What Answer would say in `view`. Likely are the feedback and the answer `before`."""
+        likely = [self.correction.feedback, *([before] if before else [])]
+        request = self.answerer.generation(self.scorer, self.facts(view, known), likely=likely)
+        if request in self._answers:
+            return self._answers[request]
+        memory, revision = self.scorer.memory, view.revision
+        answer = memory.answer_to(request, revision)
+        if answer is None:
+            answer = await self.generated(request)
+            memory.keep_answer(request, revision, answer)
+        self._answers[request] = answer
+        return answer
+
+    async def foresee_answer(self, view: Neighborhood, known: Probabilities, before: str) -> None:
+        """Ask what Answer would say in `view`, in case that the decision comes to it.
+
+        An error is left to whoever needs the answer.
+        """
+        with contextlib.suppress(KgtError):
+            await self.answer_in(view, known, before)
 
     def facts(self, view: Neighborhood, known: Probabilities) -> tuple[ViewedTriple, ...]:
         """The facts that Answer would read in `view`."""

@@ -10,27 +10,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from server.errors import EpsilonUnreachable
-from server.graph.concept import Concept
 from server.graph.neighborhood import Neighborhood
 from server.graph.triple import Stamp, Triple
 from server.tuning.algorithm import best_alone, facts_of, margin, nothing, solve
 from server.tuning.objective import Probabilities, answer_probability, comparable, minimal_loss
-from server.tuning.personalize.ahead import ask_ahead
-from server.tuning.personalize.command import RelationSource
+from server.tuning.personalize.ahead import ask_ahead, likely_view
 from server.tuning.personalize.inquiry import Inquiry
-from server.tuning.ports import GenerateRequest, Key
+from server.tuning.personalize.listed import relations_of_h
+from server.tuning.ports import Key
 from server.tuning.problem import Problem, Solution, Stopping
 from server.tuning.recall import scope_weight
-from server.tuning.relations import (
-    TOKENS_PER_RELATION,
-    filled_up,
-    parse_relations,
-    personalized_triples,
-)
+from server.tuning.relations import personalized_triples
 from server.tuning.retrieval import Looked, Retrieval
-from server.tuning.scoring import longest_field, triples_to_score
-from server.tuning.templates import extraction_prompt
+from server.tuning.scoring import triples_to_score
 from server.tuning.texts import same_answer, says
+from server.tuning.together import together
 
 MAX_RESUMES = 3
 """How often the search goes on because the model still answers otherwise."""
@@ -128,7 +122,7 @@ async def weigh(inquiry: Inquiry, retrieved: Retrieved) -> Weighed:
     """Lines 1, 4 and 6: H, and P(a|q,z) of its triples and of those in the view."""
     view, before = retrieved.view, retrieved.answer_before
     with inquiry.stage("relations"):
-        relations = await _relations(inquiry)
+        relations = await relations_of_h(inquiry, retrieved.known, retrieved.refuted)
         personalized = _personalized(inquiry, retrieved, relations)
         inquiry.mark_owned(personalized)
         # This very query teaches H, so no other is nearer to it.
@@ -138,7 +132,16 @@ async def weigh(inquiry: Inquiry, retrieved: Retrieved) -> Weighed:
         taught = replace(retrieved, known=retrieved.known.with_scopes(scopes))
         wanted = _wanted(inquiry, taught, personalized)
         named = [z.relation for z in personalized]
-        known = await inquiry.scored(retrieved.known, named, wanted)
+        if before is None or inquiry.is_literal or not inquiry.correction.command.verify:
+            known = await inquiry.scored(retrieved.known, named, wanted)
+        else:
+            likely = likely_view(
+                inquiry, view, taught.known, personalized[0], before, retrieved.refuted
+            )
+            known, _ = await together(
+                inquiry.scored(retrieved.known, named, wanted),
+                inquiry.foresee_answer(likely, taught.known, before),
+            )
         if before is None:
             before, known = await _most_probable_tail(inquiry, view, known)
     return Weighed(
@@ -163,31 +166,6 @@ def _personalized(
         return own
     instead = Triple(refuted.head, refuted.relation, object)
     return tuple(dict.fromkeys([instead, *own]))[: max(len(own), 1)]
-
-
-async def _relations(inquiry: Inquiry) -> Sequence[str]:
-    """The relations of H: the caller's, else the model's own, filled up to K by ranking."""
-    correction, rules = inquiry.correction, inquiry.correction.command.rules
-    if correction.relations:
-        return correction.relations
-    names: tuple[str, ...] = ()
-    if rules.relation_source is RelationSource.GENERATED:
-        names = await _generated_relations(inquiry, inquiry.filed_at.concept)
-    if len(names) < rules.k:
-        ranked = await inquiry.scorer.ranked_relations(
-            correction.feedback, correction.object, rules.k
-        )
-        names = filled_up(names, ranked, rules.k)
-    return names
-
-
-async def _generated_relations(inquiry: Inquiry, subject: Concept) -> tuple[str, ...]:
-    correction = inquiry.correction
-    query, feedback, k = correction.command.query, correction.feedback, correction.command.rules.k
-    prompt = extraction_prompt(query, feedback, subject.text, correction.object.text, k)
-    field = longest_field({"query": query, "answer": feedback})
-    text = await inquiry.generated(GenerateRequest(prompt, k * TOKENS_PER_RELATION, field=field))
-    return parse_relations(text, inquiry.answerer.vocabulary, k)
 
 
 def _wanted(
@@ -355,6 +333,6 @@ async def _answer_after(
     """What the user would be answered: as Answer generates it, else by probability."""
     known = problem.probabilities
     if inquiry.correction.command.verify:
-        return await inquiry.answer_in(solution.view, known), problem
+        return await inquiry.answer_in(solution.view, known, problem.answer_before), problem
     answer, known = await _most_probable_tail(inquiry, solution.view, known)
     return answer, replace(problem, probabilities=known)

@@ -1,0 +1,54 @@
+"""The ports: what the method needs from a language model and from a graph store.
+
+Values go in and come out. No engine is named.
+"""
+
+from __future__ import annotations
+
+from server.tuning.ports.model import (
+    Branch,
+    ContinuationLogprob,
+    GenerateRequest,
+    Key,
+    LanguageModel,
+    ModelCost,
+    Normalization,
+    Piece,
+    Scores,
+)
+from server.tuning.ports.store import (
+    KEPT_ERASURES_S,
+    KEPT_RESPONSES,
+    ConceptEntry,
+    Erased,
+    GraphStore,
+    Listing,
+    Page,
+    PersonalFact,
+    RequestRecord,
+    Snapshot,
+    StoreCounts,
+)
+
+__all__ = [
+    "KEPT_ERASURES_S",
+    "KEPT_RESPONSES",
+    "Branch",
+    "ConceptEntry",
+    "ContinuationLogprob",
+    "Erased",
+    "GenerateRequest",
+    "GraphStore",
+    "Key",
+    "LanguageModel",
+    "Listing",
+    "ModelCost",
+    "Normalization",
+    "Page",
+    "PersonalFact",
+    "Piece",
+    "RequestRecord",
+    "Scores",
+    "Snapshot",
+    "StoreCounts",
+]
