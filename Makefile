@@ -8,12 +8,13 @@ DATA ?= ../shared/data
 GRAPH ?=
 STORE ?= sqlite
 BENCH ?= engine
+VLLM ?=
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 BUF := @bufbuild/buf@1.75.0
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock model demo serve up down pin-images test fuzz lint format proto train train-report bench picture clean
+.PHONY: help install lock model demo serve up down pin-images test fuzz lint format proto train train-report bench bench-gpu picture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +85,9 @@ train-report: model ## write docs/model.md: the base model with and without the 
 
 bench: model ## measure: BENCH=engine, service, personalize, generation, store, load, subject or recall; its last line is JSON
 	$(RUN) -m bench.$(BENCH)
+
+bench-gpu: $(STAMP) ## measure large models with random weights on a GPU; VLLM=PYTHON compares with that Python's vLLM
+	$(RUN) -m bench.gpu $(if $(VLLM),--vllm '$(VLLM)')
 
 picture: ## draw the pictures in docs/ from their texts (needs graphviz)
 	for text in docs/*.dot; do dot -Tsvg "$$text" -o "$${text%.dot}.svg"; done

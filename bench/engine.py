@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in names:
         subject = load_measured(name, given.device, given.dtype)
         results += [
-            _measured(subject, int(n), given.queries, given.rounds, skipped)
+            measured(subject, int(n), given.queries, given.rounds, skipped)
             for n in given.n.split(",")
             if n
         ]
@@ -125,9 +125,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _measured(
+def measured(
     subject: MeasuredModel, n: int, queries: int, rounds: int, skipped: set[str]
 ) -> dict[str, Any]:
+    """A line of figures about `n` triples: all contestants take turns but those `skipped`."""
     asked = [workload.questions(s, n) for s in workload.subjects(queries)]
     engine = TransformersModel(subject.loaded, token_budget=1 << 16)
     try:
@@ -164,7 +165,7 @@ def _contestants(
     """All that are not skipped. Each has run once, if only on a part."""
     model = subject.model
     tokenizer = Tokenizer(subject.loaded.tokenizer, subject.loaded.context_tokens)
-    pairs = [_pairs(tokenizer, branches) for branches in asked]
+    pairs = [pairs_of(tokenizer, branches) for branches in asked]
     found = [asyncio.run(engine.score(branches)) for branches in asked]
     read = sum((scores.cost for scores in found), ModelCost()).tokens_read
     logits = sum(logit_rows(query) for query in pairs)
@@ -190,7 +191,8 @@ def _contestants(
     return racing
 
 
-def _pairs(tokenizer: Tokenizer, branches: Sequence[Branch]) -> list[Pair]:
+def pairs_of(tokenizer: Tokenizer, branches: Sequence[Branch]) -> list[Pair]:
+    """Each continuation of `branches` with its prompt, in tokens."""
     return [(list(s.tokens), s.scored_from) for s in tokenizer.sequences(branches)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from transformers import (
     LlamaConfig,
     PreTrainedConfig,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
 )
 
 from server.lm.attention import BLOCKS
@@ -37,8 +39,18 @@ SHAPES: dict[str, PreTrainedConfig] = {
         max_position_embeddings=8192,
         rope_parameters={"rope_type": "default", "rope_theta": 5e5},
     ),
+    "tiny-gpt2": GPT2Config(n_embd=64, n_layer=2, n_head=2),
+    "tiny-llama": LlamaConfig(
+        vocab_size=50_257,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        max_position_embeddings=1024,
+    ),
 }
-"""Shapes of known models, measured with random weights."""
+"""Shapes of known models, measured with random weights, and two that are only there to be tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +64,11 @@ class MeasuredModel:
     def model(self) -> PreTrainedModel:
         return self.loaded.model
 
+    @property
+    def weight_bytes(self) -> int:
+        """Bytes of all weights, shared ones counted once."""
+        return sum(p.numel() * p.element_size() for p in self.model.parameters())
+
 
 def load_measured(name: str, device_wanted: Device, format_wanted: NumberFormat) -> MeasuredModel:
     """The default model with its adapter, or random weights in one of the known shapes.
@@ -62,6 +79,16 @@ def load_measured(name: str, device_wanted: Device, format_wanted: NumberFormat)
     if name == "default":
         return MeasuredModel(name, load(choice))
     tokenizer = load(replace(choice, device="cpu", adapter="none")).tokenizer
+    return random_weights(name, tokenizer, device_wanted, format_wanted)
+
+
+def random_weights(
+    name: str,
+    tokenizer: PreTrainedTokenizerBase,
+    device_wanted: Device,
+    format_wanted: NumberFormat,
+) -> MeasuredModel:
+    """Random weights in one of the known shapes, the same in every run, made on the device."""
     device = choose_device(device_wanted)
     number_format = choose_number_format(format_wanted, device)
     torch.manual_seed(0)
@@ -71,6 +98,13 @@ def load_measured(name: str, device_wanted: Device, format_wanted: NumberFormat)
     width = model.config.hidden_size
     keys = KeyRule(1, np.zeros(width, np.float32), floor=1.0, sure=1.0, fingerprint=name)
     return MeasuredModel(name, LoadedModel(model, tokenizer, context, name, "", keys))
+
+
+def shape_bytes(name: str, number_format: torch.dtype) -> int:
+    """Bytes of the weights of a known shape, without making them."""
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(SHAPES[name], dtype=number_format)
+    return sum(p.numel() * p.element_size() for p in model.parameters())
 
 
 @contextmanager
@@ -117,6 +151,23 @@ def peak_bytes(device: torch.device) -> int | None:
         if line.startswith("VmHWM"):
             return int(line.split()[1]) * 1024
     return None
+
+
+def held_bytes(device: torch.device) -> int | None:
+    """The most that torch has taken from a GPU, free pieces included; None on a processor."""
+    return int(torch.cuda.max_memory_reserved(device)) if device.type == "cuda" else None
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """The memory of a GPU that nothing has taken; None on a processor."""
+    return int(torch.cuda.mem_get_info(device)[0]) if device.type == "cuda" else None
+
+
+def release(device: torch.device) -> None:
+    """Give back the memory of models that are no longer used."""
+    gc.collect()  # a model that is listened to refers to itself
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def device_name(device: torch.device) -> str:

@@ -10,24 +10,20 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import functools
 import json
-import tempfile
-import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from bench import workload
+from bench.inprocess import in_process, personalized, spread
 from bench.models import SHAPES, device_name, load_measured, peak_bytes, reset_peak
-from server import assemble
 from server.lm.transformers_model import TransformersModel
-from server.settings import read_settings
-from server.stores.sqlite.store import SqliteStore
 from server.tuning.personalize.command import PersonalizeCommand, PersonalizeRules, RelationSource
 from server.tuning.personalize.outcome import PersonalizeOutcome
 from server.tuning.scoring import ScoringBudget
-from testbed.bases import BaseTriple, build_base
+
+WARMING = 2
+"""The first requests warm up and do not count."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -44,38 +40,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 async def _measured(name: str, n: int, queries: int, most: int) -> dict[str, Any]:
     subject = load_measured(name, "auto", "auto")
-    subjects = workload.subjects(queries + 2)
+    concepts = workload.subjects(queries + WARMING)
     outcomes: list[PersonalizeOutcome] = []
     took_ms = []
-
-    with tempfile.TemporaryDirectory() as folder:
-        triples = [BaseTriple(z, 1.0) for s in subjects for z in workload.triples(s, n)]
-        build_base(Path(folder), triples, workload.VOCABULARY)
-        store = SqliteStore(Path(folder), workload.VOCABULARY)
-        model = TransformersModel(subject.loaded)
-        use = assemble.use_cases(read_settings([]), store, model, workload.VOCABULARY)
-        rules = PersonalizeRules(
-            budget=ScoringBudget(1.0, most), relation_source=RelationSource.RANKED
-        )
-        for number, concept in enumerate(subjects):
-            command = PersonalizeCommand(
-                user=f"user-{number}",
-                query=workload.query(concept),
-                answer="fresh vegetables",
-                subject=concept,
-                answer_before=workload.triples(concept, n)[0].tail.text,
-                verify=False,
-                rules=rules,
-            )
+    model = TransformersModel(subject.loaded)
+    async with in_process(model, len(concepts), n) as use:
+        for number, concept in enumerate(concepts):
             reset_peak(subject.model.device)
-            propose = functools.partial(use.personalizer.propose, command)
-            started = time.perf_counter()
-            outcomes.append(await use.writes.run(command.user, propose))
-            took_ms.append((time.perf_counter() - started) * 1000)
+            command = ranked(f"user-{number}", concept, n, most)
+            outcome, took = await personalized(use, command)
+            outcomes.append(outcome)
+            took_ms.append(took)
         peak = peak_bytes(subject.model.device)
-        model.close()
-        await store.close()
-    ordered = sorted(took_ms[2:])  # the first two warm up
+    model.close()
     cost = outcomes[-1].cost
     passes = [outcome.cost.model.forward_passes for outcome in outcomes]
     print(f"passes by request {passes}; stages of the last {cost.stages_ms}")
@@ -85,11 +62,24 @@ async def _measured(name: str, n: int, queries: int, most: int) -> dict[str, Any
         "n": n,
         "forward_passes": cost.model.forward_passes,
         "tokens": cost.model.tokens_read,
-        "p50_ms": round(ordered[len(ordered) // 2], 1),
-        "p99_ms": round(ordered[len(ordered) * 99 // 100], 1),
+        **spread(took_ms[WARMING:]),
         "peak_bytes": peak,
-        "weight_bytes": sum(p.numel() * p.element_size() for p in subject.model.parameters()),
+        "weight_bytes": subject.weight_bytes,
     }
+
+
+def ranked(user: str, concept: str, n: int, most: int) -> PersonalizeCommand:
+    """A correction without generation; at most `most` of the concept's `n` triples are scored."""
+    rules = PersonalizeRules(budget=ScoringBudget(1.0, most), relation_source=RelationSource.RANKED)
+    return PersonalizeCommand(
+        user=user,
+        query=workload.query(concept),
+        answer=workload.FEEDBACK,
+        subject=concept,
+        answer_before=workload.triples(concept, n)[0].tail.text,
+        verify=False,
+        rules=rules,
+    )
 
 
 if __name__ == "__main__":

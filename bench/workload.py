@@ -66,9 +66,12 @@ _NOUNS = [
 
 VOCABULARY = Vocabulary.built_in()
 
+FEEDBACK = "fresh vegetables"
+"""What users want as the answer. No triple has it."""
 
-def subjects(count: int) -> list[str]:
-    """Distinct names of concepts."""
+
+def subjects(count: int | None = None) -> list[str]:
+    """Distinct names of concepts: `count` of them, else all."""
     return [f"{a} {s}" if a else s for a in ["", *_ADJECTIVES] for s in _SUBJECTS][:count]
 
 
@@ -105,7 +108,7 @@ def questions(subject: str, count: int) -> list[Branch]:
     given = triples(subject, count)
     relations = list(dict.fromkeys(z.relation for z in given))
     phrases = tuple(f" {VOCABULARY.phrase(r)}" for r in relations)
-    answers = (" fresh vegetables", f" {given[0].tail.text}")
+    answers = (f" {FEEDBACK}", f" {given[0].tail.text}")
     return [
         Branch(retrieval_prompt(query(subject), subject), phrases),
         *(

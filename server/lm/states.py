@@ -26,14 +26,16 @@ class StateTap:
 
     def __init__(self, model: PreTrainedModel, layer: int) -> None:
         self._device = model.device
-        self._wanted: tuple[Indices, States] | None = None
+        self._wanted: tuple[torch.Tensor, States] | None = None
         layers_of(model)[layer - 1].register_forward_hook(self._keep)
 
     @contextmanager
     def reading(self, tokens: Indices) -> Iterator[States]:
         """The states of `tokens` of a row, there once the pass inside is done."""
         states = States(self._device)
-        self._wanted = (tokens, states) if len(tokens) else None
+        if len(tokens):
+            # Copied before the pass: in its middle, a copy would wait for all that is under way
+            self._wanted = torch.from_numpy(tokens).to(self._device), states
         try:
             yield states
         finally:
@@ -44,7 +46,7 @@ class StateTap:
             return
         tokens, states = self._wanted
         hidden = hidden_of(out)  # (1, length, width)
-        states.found = hidden[0, torch.from_numpy(tokens).to(hidden.device)].float()
+        states.found = hidden[0, tokens.to(hidden.device)].float()
 
 
 def hidden_of(out: Any) -> torch.Tensor:
