@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 Line = Mapping[str, Any]
@@ -12,11 +13,14 @@ Line = Mapping[str, Any]
 def table(lines: Sequence[Line]) -> str:
     """A column for each model, and a row for each figure that any of them has."""
     columns = [dict(_rows(line)) for line in lines]
-    titles = list(dict.fromkeys(title for column in columns for title in column))
-    head = ["", *(line["model"] for line in lines)]
-    rows = [head, ["---"] * len(head)]
-    rows += [[title, *(column.get(title, "-") for column in columns)] for title in titles]
+    titles = dict.fromkeys(chain.from_iterable(columns))
+    rows = [["", *(line["model"] for line in lines)], ["---"] * (len(lines) + 1)]
+    rows += [_row(title, columns) for title in titles]
     return "\n".join(f"| {' | '.join(cells)} |".replace("|  |", "| |") for cells in rows)
+
+
+def _row(title: str, columns: Sequence[Mapping[str, str]]) -> list[str]:
+    return [title, *(column.get(title, "-") for column in columns)]
 
 
 def _rows(line: Line) -> Iterator[tuple[str, str]]:

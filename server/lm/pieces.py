@@ -17,6 +17,9 @@ from typing import Any
 from transformers import PreTrainedTokenizerBase
 
 PIECE_CHARACTERS = 512
+_FIRST_CHARACTERS = 32
+"""The least length of the pieces at a text's beginning. A request's texts have long beginnings in
+common, which are tokenized once only where they are whole pieces."""
 
 _CUT = re.compile(r"(?<=[A-Za-z0-9]) (?=[A-Za-z])", re.ASCII)
 """A place between two words for each of the expressions below: none of them matches across a blank
@@ -40,10 +43,14 @@ accents, become one."""
 def pieces(text: str, characters: int | None) -> Iterator[str]:
     """Cut `text` where that changes no token, into pieces of at least `characters`.
 
-    With None, the whole text is one piece.
+    The pieces that start within the first `characters` may be shorter. With None, the whole text is
+    one piece.
     """
     start = 0
-    while characters is not None and (cut := _CUT.search(text, start + max(1, characters))):
+    while characters is not None:
+        least = characters if start >= characters else min(characters, _FIRST_CHARACTERS)
+        if (cut := _CUT.search(text, start + max(1, least))) is None:
+            break
         yield text[start : cut.start()]
         start = cut.start()
     yield text[start:]

@@ -154,10 +154,12 @@ class Tokenizer:
         """The tokens of each text. Stops at the first text that exceeds its limit."""
         known: dict[str, list[int]] = {}
         counts, total = [0] * len(texts), 0
+        parts: list[list[list[int]]] = [[] for _ in texts]
         for step in _steps(self._pieces(texts)):
             unknown = list(dict.fromkeys(piece for _, piece in step if piece not in known))
             known.update(zip(unknown, self._encoded(unknown), strict=True))
             for number, piece in step:
+                parts[number].append(known[piece])
                 counts[number] += len(known[piece])
                 total += len(known[piece])
                 if counts[number] > texts[number].limit + len(self._special):
@@ -166,8 +168,8 @@ class Tokenizer:
                 raise RequestTooLarge(texts[step[-1][0]].field, total, _REQUEST_TOKENS)
             yield
         joined = []
-        for text in texts:
-            joined.append(self._joined(text.text, known))
+        for of_text in parts:
+            joined.append(self._joined(of_text))
             if len(joined) % _STEP_TEXTS == 0:
                 yield
         return joined
@@ -192,8 +194,7 @@ class Tokenizer:
             return ids
         return [token if token < rows else self._stand_in() for token in ids]
 
-    def _joined(self, text: str, known: dict[str, list[int]]) -> list[int]:
-        parts = [known[piece] for piece in pieces(text, self._piece_characters)]
+    def _joined(self, parts: Sequence[list[int]]) -> list[int]:
         if self._piece_characters is None or self._added is None:
             return self._without_end(parts[0])
         before, after = self._added

@@ -168,6 +168,17 @@ def test_what_prompts_share_is_tokenized_once() -> None:
     assert asked[60] - asked[1] < 60 * 3 * 1200 < len(query) * 60 / 5
 
 
+def test_what_short_prompts_have_in_common_at_the_start_is_tokenized_once() -> None:
+    counting, tokenizer = counted()
+    query = "What does a dog enjoy?"
+    branches = [
+        Branch(reasoning_prompt(query, [f"dog likes {n}"]), (" a", " b")) for n in range(60)
+    ]
+    tokenizer.sequences(branches)
+    whole = sum(3 * len(branch.prompt) for branch in branches)
+    assert sum(map(len, counting.asked)) < whole / 2
+
+
 def test_a_text_far_too_long_is_read_no_further_than_the_context() -> None:
     counting, tokenizer = counted()
     text = "the quick brown dog " * 50_000
