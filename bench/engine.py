@@ -9,7 +9,8 @@ The same (prompt, continuation) pairs of the same queries are given to
 - floor: one dense causal forward pass over as many tokens as the engine read, with as many logits,
   in the row length that is fastest. The floor knows nothing of trees and has no answer.
 All share the weights and the number format. Each has run before they take turns, and a figure is
-the median over rounds of the seconds a query.
+the median over rounds of the seconds a query. One token's step and one packed pass follow, compared
+with llama.cpp (bench.step).
 
 With the default model, whole requests follow (bench.requests): the Answers and Personalizes of some
 everyday cases, with drafts and without. `--checkout FOLDER` compares with another version. The last
@@ -29,7 +30,7 @@ from typing import Any
 
 import torch
 
-from bench import against, requests, workload
+from bench import against, requests, step, workload
 from bench.contestants import (
     Floor,
     Pair,
@@ -91,6 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for n in given.n.split(",")
             if n
         ]
+        if "step" not in skipped:
+            results.append(step.measured(subject, given.rounds, "llama.cpp" not in skipped))
         if name == "default" and given.cases:
             results += requests.measured(subject, given.cases)
         del subject  # the next one needs its memory
@@ -120,7 +123,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--skip",
         default="",
-        help="comma-separated contestants to leave out: loop, padded, lm_eval, lm_eval_1",
+        help="comma-separated contestants to leave out: loop, padded, lm_eval, lm_eval_1, step,"
+        " llama.cpp",
     )
     return parser
 

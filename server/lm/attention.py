@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -84,12 +84,16 @@ class KeptKeys:
         return new
 
 
+_Rows: TypeAlias = slice | torch.Tensor
+"""Which rows of a tensor: a run of them, or their numbers, (rows,)."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Group:
     kept: bool
-    queries: torch.Tensor  # (blocks * queries,)
-    keys: torch.Tensor  # (blocks * keys,)
-    mask: torch.Tensor  # (blocks, 1, queries, keys), 0 or the lowest number
+    queries: _Rows  # blocks * queries
+    keys: _Rows  # blocks * keys
+    mask: torch.Tensor | None  # (blocks, 1, queries, keys), 0 or the lowest number
     shape: tuple[int, int, int]  # blocks, queries, keys
 
 
@@ -100,28 +104,45 @@ class BlockPlan:
         self, layout: Layout, kept: KeptKeys, device: torch.device, number_format: torch.dtype
     ) -> None:
         self.kept = kept
-        self.places = torch.from_numpy(layout.places).to(device)
-        self.joining, self.joined = (torch.from_numpy(part).to(device) for part in layout.joins)
+        self.places = _rows(layout.places, device)
+        joining, joined = layout.joins
+        self.keeps = len(joining) > 0
+        self.joining = _rows(joining, device)
+        self.joined = torch.from_numpy(joined).to(device)
         self.groups = [
             _Group(
                 group.kept,
-                torch.from_numpy(group.queries.reshape(-1)).to(device),
-                torch.from_numpy(group.keys.reshape(-1)).to(device),
-                additive(group.mask, device, number_format)[:, None],
+                _rows(group.queries.reshape(-1), device),
+                _rows(group.keys.reshape(-1), device),
+                # Without a mask, attention of a single token is faster
+                None if group.mask.all() else additive(group.mask, device, number_format)[:, None],
                 (*group.queries.shape, group.keys.shape[1]),
             )
             for group in layout.groups
         ]
-        self._repeated: dict[int, Sequence[torch.Tensor]] = {}
+        self._repeated: dict[int, Sequence[torch.Tensor | None]] = {}
+        self._rotation: tuple[torch.Tensor, torch.Tensor] | None = None
 
-    def masks(self, repeats: int) -> Sequence[torch.Tensor]:
+    def masks(self, repeats: int) -> Sequence[torch.Tensor | None]:
         """Each group's mask, with every query `repeats` times.
 
-        (blocks, 1, repeats * queries, keys)
+        (blocks, 1, repeats * queries, keys); None where every query sees every key.
         """
         if repeats not in self._repeated:
-            self._repeated[repeats] = [group.mask.repeat(1, 1, repeats, 1) for group in self.groups]
+            self._repeated[repeats] = [
+                None if group.mask is None else group.mask.repeat(1, 1, repeats, 1)
+                for group in self.groups
+            ]
         return self._repeated[repeats]
+
+    def rotation(self, cos: torch.Tensor, sin: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """A pass's rotary embedding, (1, tokens, head dimension), ready for (tokens, heads, head
+        dimension): the first half of the sines is negated.
+        """
+        if self._rotation is None:
+            minus, plus = sin[0].chunk(2, -1)
+            self._rotation = cos[0, :, None], torch.cat((-minus, plus), -1)[:, None]
+        return self._rotation
 
 
 def additive(
@@ -156,15 +177,22 @@ def block_attention(
     if unknown:
         raise UnsupportedAttention(", ".join(unknown))
     layer: int = module.layer_idx  # type: ignore[assignment]
-    # Each (tokens, heads, head dimension)
     queries, keys, values = (part[0].transpose(0, 1) for part in (query, key, value))
-    plan = block_plan
-    if len(plan.joining):
+    return attend(block_plan, layer, queries, keys, values, scaling)[None], None
+
+
+def attend(
+    plan: BlockPlan,
+    layer: int,
+    queries: torch.Tensor,  # (tokens, heads, head dimension)
+    keys: torch.Tensor,  # (tokens, key heads, head dimension)
+    values: torch.Tensor,
+    scaling: float | None,
+) -> torch.Tensor:
+    """The attention of one layer: (tokens, heads, head dimension). Keeps what is to be kept."""
+    if plan.keeps:
         plan.kept.write(
-            layer,
-            plan.joined,
-            keys.index_select(0, plan.joining),
-            values.index_select(0, plan.joining),
+            layer, plan.joined, _chosen(keys, plan.joining), _chosen(values, plan.joining)
         )
     repeats = queries.shape[1] // keys.shape[1]
     results = []
@@ -172,12 +200,12 @@ def block_attention(
         source = plan.kept.read(layer) if group.kept else (keys, values)
         results.append(_group_attention(group, mask, queries, source[0], source[1], scaling))
     whole = torch.cat(results) if len(results) > 1 else results[0]
-    return whole.index_select(0, plan.places)[None], None
+    return _chosen(whole, plan.places)
 
 
 def _group_attention(
     group: _Group,
-    mask: torch.Tensor,
+    mask: torch.Tensor | None,
     queries: torch.Tensor,
     keys: torch.Tensor,
     values: torch.Tensor,
@@ -190,11 +218,24 @@ def _group_attention(
     """
     blocks, wide, long = group.shape
     heads, key_heads = queries.shape[1], keys.shape[1]
-    q = queries.index_select(0, group.queries).view(blocks, wide, key_heads, heads // key_heads, -1)
+    q = _chosen(queries, group.queries).view(blocks, wide, key_heads, heads // key_heads, -1)
     # The repeats are outside, the queries inside
     q = q.permute(0, 2, 3, 1, 4).reshape(blocks, key_heads, -1, q.shape[-1])
-    k = keys.index_select(0, group.keys).view(blocks, long, key_heads, -1).transpose(1, 2)
-    v = values.index_select(0, group.keys).view(blocks, long, key_heads, -1).transpose(1, 2)
+    k = _chosen(keys, group.keys).view(blocks, long, key_heads, -1).transpose(1, 2)
+    v = _chosen(values, group.keys).view(blocks, long, key_heads, -1).transpose(1, 2)
     out = torch.nn.functional.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scaling)
     out = out.view(blocks, key_heads, heads // key_heads, wide, -1).permute(0, 3, 1, 2, 4)
     return out.reshape(blocks * wide, heads, -1)
+
+
+def _rows(numbers: Indices, device: torch.device) -> _Rows:
+    if len(numbers) and np.array_equal(numbers, np.arange(numbers[0], numbers[0] + len(numbers))):
+        return slice(int(numbers[0]), int(numbers[-1]) + 1)
+    return torch.from_numpy(numbers).to(device)
+
+
+def _chosen(source: torch.Tensor, rows: _Rows) -> torch.Tensor:
+    """The rows, not copied where they are a run."""
+    if not isinstance(rows, slice):
+        return source.index_select(0, rows)
+    return source if rows.stop - rows.start == len(source) else source[rows]

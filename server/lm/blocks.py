@@ -198,7 +198,9 @@ def _grouped(blocks: Sequence[_Block], length: int) -> tuple[tuple[BlockGroup, .
     groups, places, offset = [], np.zeros(length, dtype=np.int64), 0
     for (kept, _, _), members in sorted(classes.items()):
         wide = max(b.mask.shape[0] for b in members)
-        long = -(-max(b.mask.shape[1] for b in members) // _ALIGNMENT) * _ALIGNMENT
+        long = max(b.mask.shape[1] for b in members)
+        if len(members) > 1 or not members[0].mask.all():  # else there will be no mask
+            long = -(-long // _ALIGNMENT) * _ALIGNMENT
         queries = np.zeros((len(members), wide), dtype=np.int64)
         keys = np.zeros((len(members), long), dtype=np.int64)
         mask = np.zeros((len(members), wide, long), dtype=np.bool_)

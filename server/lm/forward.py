@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,6 +24,7 @@ from server.lm.attention import (
     register,
 )
 from server.lm.blocks import Segment, lay_out
+from server.lm.fused import can_be_fused, fuse, unfuse
 from server.lm.packing import Indices, TokenSequence, Tree, pack
 from server.lm.states import StateTap
 
@@ -180,42 +181,63 @@ class MaskedForward:
 
 
 def choose_forward(model: PreTrainedModel, block_tokens: int, tap: StateTap) -> Forward:
-    """BlockForward where a trial gives the model's own numbers, else MaskedForward."""
+    """BlockForward where a trial gives the model's own numbers, else MaskedForward.
+
+    The model's layers are fused where they can be, and where that gives its own numbers too.
+    """
     register()
     plain = MaskedForward(model, tap)
     if not model._can_set_attn_implementation():
         return plain
     before = model.config._attn_implementation
-    trial = _trial()
-    expected = plain.run([trial]).logits.float()
-    try:
+    trial = _Trial(plain)
+
+    def blocks() -> Forward:
         model.set_attn_implementation(BLOCKS)
-        blocks = BlockForward(model, block_tokens, tap)
-        found = BlockForward(model, 3, tap).run([trial]).logits.float()
+        return BlockForward(model, 3, tap)
+
+    def fused() -> Forward:
+        fuse(model)
+        return BlockForward(model, 3, tap)
+
+    if fault := trial.fault(blocks):
+        model.set_attn_implementation(before)
+        _log.warning("this model's attention is not replaced (%s): requests run one by one", fault)
+        return plain
+    if can_be_fused(model) and (fault := trial.fault(fused)):
+        unfuse(model)
+        _log.warning("this model's layers are not fused (%s): a token takes longer", fault)
+    return BlockForward(model, block_tokens, tap)
+
+
+class _Trial:
+    """A pass over a small tree of arbitrary tokens, and what the model's own code makes of it."""
+
+    def __init__(self, plain: MaskedForward) -> None:
+        texts = ((2, 3, 4, 5, 6, 0), (2, 3, 4, 7, 8, 0), (2, 9, 3, 0))
+        (tree,) = pack([TokenSequence(tokens, 1) for tokens in texts], 99)
+        self._segment = Segment.of_tree(tree, np.arange(len(tree.tokens)))
+        logits = plain.run([self._segment]).logits
+        self._expected = logits.float()
         # A thousandth of the largest logit, or what the number format resolves
-        tolerance = max(1e-3, 4 * torch.finfo(model.dtype).eps) * float(expected.abs().max())
-        if float((found - expected).abs().max()) <= tolerance:
-            return blocks
-        reason = "a trial gave other numbers"
-    except (
-        UnsupportedAttention,
-        TypeError,
-        ValueError,
-        AttributeError,
-        IndexError,
-        RuntimeError,
-    ) as error:
-        reason = f"{type(error).__name__}: {error}"
-    model.set_attn_implementation(before)
-    _log.warning("this model's attention is not replaced (%s): requests run one by one", reason)
-    return plain
+        least = max(1e-3, 4 * torch.finfo(logits.dtype).eps)
+        self._tolerance = least * float(self._expected.abs().max())
 
-
-def _trial() -> Segment:
-    """A small tree of arbitrary tokens."""
-    texts = ((2, 3, 4, 5, 6, 0), (2, 3, 4, 7, 8, 0), (2, 9, 3, 0))
-    (tree,) = pack([TokenSequence(tokens, 1) for tokens in texts], 99)
-    return Segment.of_tree(tree, np.arange(len(tree.tokens)))
+    def fault(self, make: Callable[[], Forward]) -> str | None:
+        """Why what `make` gives cannot be used; None where it gives the same numbers."""
+        try:
+            found = make().run([self._segment]).logits.float()
+        except (
+            UnsupportedAttention,
+            TypeError,
+            ValueError,
+            AttributeError,
+            IndexError,
+            RuntimeError,
+        ) as error:
+            return f"{type(error).__name__}: {error}"
+        same = float((found - self._expected).abs().max()) <= self._tolerance
+        return None if same else "a trial gave other numbers"
 
 
 def wanted_nodes(tree: Tree, sequences: Sequence[TokenSequence]) -> Indices:

@@ -25,6 +25,7 @@ from server.lm.adapters import adapter_folder, merged
 from server.lm.device import Device, NumberFormat, choose_device, choose_number_format, name_of
 from server.lm.folders import DEFAULT_MODEL, cache_folder
 from server.lm.keys import KeyRule, key_rule
+from server.lm.packed import pack
 from server.lm.progress import Progress, counting_tensors
 from server.lm.source import Source, digest_files, find_source
 from server.lm.tokens import tokenizer_of
@@ -106,6 +107,7 @@ def _loaded(
     if adapter is not None:
         model = merged(model, adapter)
     model = model.to(device=device, dtype=number_format).eval()
+    pack(model)
     progress.say("reading the fingerprint")
     fingerprint = f"{source.fingerprint(config)}-{device.type}-{name_of(number_format)}"
     adapter_fingerprint = digest_files(adapter.glob("adapter_*")) if adapter else ""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from server.lm.loading import LoadedModel, ModelChoice, load
 from server.lm.transformers_model import TransformersModel
@@ -63,10 +63,24 @@ def no_cache_of_the_users(session_cache: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture(scope="session", params=["llama", "gpt2"])
-def loaded(request: pytest.FixtureRequest, session_cache: Path) -> LoadedModel:
+def family_folder(request: pytest.FixtureRequest) -> Path:
     folder: Path = request.getfixturevalue(f"{request.param}_folder")
-    choice = ModelChoice(str(folder), "none", session_cache, device="cpu", number_format="float32")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def loaded(family_folder: Path, session_cache: Path) -> LoadedModel:
+    choice = ModelChoice(
+        str(family_folder), "none", session_cache, device="cpu", number_format="float32"
+    )
     return load(choice)
+
+
+@pytest.fixture(scope="session")
+def plain(family_folder: Path) -> PreTrainedModel:
+    """The same weights in transformers' own model, which this service has not touched."""
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(family_folder)
+    return model.eval()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from server.errors import TextTooLong
 from server.lm.decoding import GrowingText
@@ -28,9 +29,10 @@ class TestTransformersModel(LanguageModelConformance):
         return model
 
 
-def naive(loaded: LoadedModel, prompt: str, continuation: str) -> tuple[float, int]:
-    """One text in a forward pass, nothing shared. The packed result must equal this."""
-    tokenizer = loaded.tokenizer
+def naive(
+    plain: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompt: str, continuation: str
+) -> tuple[float, int]:
+    """One text in a pass of transformers' own model. The packed result must equal this."""
     head, ids = tokenizer(prompt).input_ids, tokenizer(prompt + continuation).input_ids
     start = 0
     while start < min(len(head), len(ids)) and head[start] == ids[start]:
@@ -42,7 +44,7 @@ def naive(loaded: LoadedModel, prompt: str, continuation: str) -> tuple[float, i
         ids, start = [stand_in, *ids], 1
     start = min(start, len(ids) - 1)
     with torch.inference_mode():
-        logprobs = loaded.model(input_ids=torch.tensor([ids])).logits[0].float().log_softmax(-1)
+        logprobs = plain(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
     return sum(float(logprobs[at - 1, ids[at]]) for at in range(start, len(ids))), len(ids) - start
 
 
@@ -90,12 +92,16 @@ branches = st.lists(
 @OFTEN
 @given(asked=branches)
 def test_packed_equals_naive(
-    loaded: LoadedModel, token_budget: int, block_tokens: int, asked: list[Branch]
+    loaded: LoadedModel,
+    plain: PreTrainedModel,
+    token_budget: int,
+    block_tokens: int,
+    asked: list[Branch],
 ) -> None:
     scores = scored(loaded, token_budget, block_tokens, asked)
     for branch, row in zip(asked, scores.logprobs, strict=True):
         for continuation, found in zip(branch.continuations, row, strict=True):
-            total, tokens = naive(loaded, branch.prompt, continuation)
+            total, tokens = naive(plain, loaded.tokenizer, branch.prompt, continuation)
             assert found.tokens == tokens
             assert found.total == pytest.approx(total, abs=1e-4)
 
@@ -103,10 +109,9 @@ def test_packed_equals_naive(
 # Keys
 
 
-def naive_key(loaded: LoadedModel, prompt: str) -> Key:
-    """The state of one text in a pass of its own, centred and of length 1."""
+def naive_key(loaded: LoadedModel, model: Any, prompt: str) -> Key:
+    """The state of one text in a pass of transformers' own model, centred and of length 1."""
     ids = loaded.tokenizer(prompt).input_ids or [Tokenizer(loaded.tokenizer, 9)._stand_in()]
-    model: Any = loaded.model
     layers = model.model.layers if hasattr(model, "model") else model.transformer.h
     caught: list[torch.Tensor] = []
     hook = layers[loaded.keys.layer - 1].register_forward_hook(
@@ -137,16 +142,20 @@ keyed_branches = st.lists(
 @OFTEN
 @given(asked=keyed_branches)
 def test_a_key_is_the_same_however_the_pass_is_cut(
-    loaded: LoadedModel, token_budget: int, block_tokens: int, asked: list[Branch]
+    loaded: LoadedModel,
+    plain: PreTrainedModel,
+    token_budget: int,
+    block_tokens: int,
+    asked: list[Branch],
 ) -> None:
     scores = scored(loaded, token_budget, block_tokens, asked)
     for branch, row, key in zip(asked, scores.logprobs, scores.keys, strict=True):
         assert (key is not None) == branch.keyed
         if key is not None:
-            assert_same(key, naive_key(loaded, branch.prompt))
+            assert_same(key, naive_key(loaded, plain, branch.prompt))
         for continuation, found in zip(branch.continuations, row, strict=True):
             assert found.total == pytest.approx(
-                naive(loaded, branch.prompt, continuation)[0], abs=1e-4
+                naive(plain, loaded.tokenizer, branch.prompt, continuation)[0], abs=1e-4
             )
 
 
@@ -287,7 +296,7 @@ async def test_generations_side_by_side_say_what_each_says_alone(loaded: LoadedM
 
 
 async def test_a_generation_with_a_cache_says_what_the_model_says_without(
-    loaded: LoadedModel,
+    loaded: LoadedModel, plain: PreTrainedModel
 ) -> None:
     model = TransformersModel(loaded, token_budget=16)
     prompt = "To answer the query: What does a dog enjoy?, I need information dog"
@@ -297,9 +306,7 @@ async def test_a_generation_with_a_cache_says_what_the_model_says_without(
     start = len(tokens)
     with torch.inference_mode():
         for _ in range(12):
-            tokens.append(
-                int(loaded.model(input_ids=torch.tensor([tokens])).logits[0, -1].argmax())
-            )
+            tokens.append(int(plain(input_ids=torch.tensor([tokens])).logits[0, -1].argmax()))
             if tokens[-1] == loaded.tokenizer.eos_token_id:
                 break
     assert text == loaded.tokenizer.decode(tokens[start:], skip_special_tokens=True)
