@@ -11,7 +11,7 @@ comes before a stale one.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,7 +39,7 @@ _PHRASES = (5, 5, 5, 5, 5, 5, 5, 3, 2, 1, 4, 6)
 """How many phrases an extraction asks for, each as likely as the others."""
 
 
-_ALIKE = "Do both ask for the same fact? <query>: {query} <query>: {taught} <same>:"
+ALIKE = "Do both ask for the same fact? <query>: {query} <query>: {taught} <same>:"
 """The service does not ask this: docs/decisions/0016-scope-keys.md."""
 
 
@@ -70,6 +70,20 @@ class ExampleMaker:
         """Draws from the same generator as the examples."""
         self._messages = read_messages()
         self._alike = Alike(sources, vocabulary, seed)
+        draw = self.questions.draw
+        self._made: list[tuple[int, Callable[[], Example]]] = [
+            (33, self._asks_for),
+            (8, self._learning),
+            (3, self._plain),
+            (3, self._several),
+            (12, self._confirming),
+            (19, lambda: self._reasoning(draw())),
+            (5, lambda: self._declining(draw())),
+            (9, lambda: self._retrieval(draw())),
+            (2, lambda: self._subject(draw())),
+            (6, lambda: self._extraction(draw())),
+        ]
+        """How many of 100 examples are made in which way."""
 
     def examples(self, count: int) -> Iterator[Example]:
         """Make `count` examples, in the proportions that training uses."""
@@ -98,27 +112,8 @@ class ExampleMaker:
         return [*rest[:at], right, *tail]
 
     def _example(self) -> Example:
-        draw = self._rng.random()
-        if draw < 0.33:
-            return self._asks_for()
-        if draw < 0.41:
-            return self._learning()
-        if draw < 0.44:
-            return self._plain()
-        if draw < 0.47:
-            return self._several()
-        if draw < 0.59:
-            return self._confirming()
-        question = self.questions.draw()
-        if draw < 0.78:
-            return self._reasoning(question)
-        if draw < 0.83:
-            return self._declining(question)
-        if draw < 0.92:
-            return self._retrieval(question)
-        if draw < 0.94:
-            return self._subject(question)
-        return self._extraction(question)
+        (make,) = self._rng.choices([make for _, make in self._made], [n for n, _ in self._made])
+        return make()
 
     def _reasoning(self, question: Question) -> Example:
         """The reasoning template with one right fact among 0 to 20 others."""
@@ -160,7 +155,7 @@ class ExampleMaker:
     def _asks_for(self) -> Example:
         """Whether a query asks for what another text taught."""
         pair = self._alike.pair()
-        prompt = _ALIKE.format(query=pair.query, taught=pair.taught)
+        prompt = ALIKE.format(query=pair.query, taught=pair.taught)
         return Example("alike", prompt, " yes" if pair.same else " no", closes=False)
 
     def _several(self) -> Example:

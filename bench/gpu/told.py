@@ -15,8 +15,8 @@ from transformers import PreTrainedTokenizerBase
 from bench import workload
 from server.graph.triple import verbalize
 from server.lm.blocks import Segment
-from server.lm.packing import Indices
 from server.lm.forward import Forward, Results
+from server.lm.packing import Indices
 from server.lm.transformers_model import TransformersModel
 from server.tuning.templates import FACT_SEPARATOR, SEPARATOR
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from server.tuning.templates import LEARNING, ROOT
-from training.examples import Example
+from training.examples import ALIKE, Example
 
 REASONING = re.compile(
     r"Answer the query considering the user's personalized facts\."
@@ -18,6 +18,9 @@ EXTRACTION = re.compile(
     r" <query>: (.+) <answer>: (.+) <subject>: (.+) <object>: (.+) <relation>:"
 )
 SUBJECT = re.compile(re.escape(ROOT).replace(re.escape("{query}"), "(.+)"))
+ALIKE_PAIR = re.compile(
+    re.escape(ALIKE).replace(re.escape("{query}"), "(.+)").replace(re.escape("{taught}"), "(.+)")
+)
 LEARNED = re.compile(
     re.escape(LEARNING)
     .replace(re.escape("{context}"), "(.+)")

@@ -202,3 +202,9 @@ def test_no_kind_subject_or_wording_that_is_held_out_is_drawn(drawn: set[str]) -
             assert drawn.isdisjoint(plain(filled(w, subject)) for w in kept), kind.name
             if is_held_out(subject) or is_held_out(bare(subject)):
                 assert drawn.isdisjoint(said_by(kind, subject)), kind.name
+
+
+def test_as_many_pairs_mean_the_same_as_do_not_and_none_is_of_one_text(alike: Alike) -> None:
+    pairs = [alike.pair() for _ in range(400)]
+    assert 0.4 < sum(pair.same for pair in pairs) / len(pairs) < 0.65
+    assert all(plain(pair.query) != plain(pair.taught) for pair in pairs)
