@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bench.inprocess import personalized
 from bench.models import MeasuredModel, device_name
 from evaluation.everyday import EverydayCase, build_graph, read_cases
 from server import assemble
@@ -25,7 +26,6 @@ from server.stores.sqlite.store import SqliteStore
 from server.tuning.answer import AnswerQuery
 from server.tuning.cost import Cost
 from server.tuning.personalize.command import PersonalizeCommand, RelationSource
-from server.tuning.personalize.outcome import PersonalizeOutcome
 
 ANSWER, PERSONALIZE, RANKED = REQUESTS = ("answer", "personalize", "personalize, ranked")
 
@@ -94,16 +94,10 @@ async def _requests(use: UseCases, case: EverydayCase, *, drafts: bool) -> Async
     ranked = replace(use.personalize_defaults, relation_source=RelationSource.RANKED)
     for request, rules in ((PERSONALIZE, use.personalize_defaults), (RANKED, ranked)):
         command = PersonalizeCommand(f"{user} {request}", case.query, case.answer, rules=rules)
-        outcome = await _proposed(use, command)
+        outcome, _ = await personalized(use, command)
         account = outcome.account
         said = f"{account.answer_before} -> {account.answer_after}: {account.relations}"
         yield Measured(request, drafts, outcome.cost, said)
-
-
-async def _proposed(use: UseCases, command: PersonalizeCommand) -> PersonalizeOutcome:
-    return await use.writes.run(
-        command.user, lambda snapshot: use.personalizer.propose(command, snapshot)
-    )
 
 
 def _said(found: Iterable[Measured], request: str, drafts: bool) -> list[str]:
