@@ -22,9 +22,13 @@ async def test_reads_use_the_overlay_s_index_and_do_not_pay_for_other_users(
 ) -> None:
     await add(store, "ann", CARROTS)
     await remove(store, "ann", MEAT)
+    # Not from an empty graph, where a scan looks as cheap as a seek to Neo4j's planner.
+    await run(login, FOREIGN_EDGES, start=0, count=10_000)
+    await run(login, REPLAN)
     before = await profiled(connection)
-    for start in range(0, 100_000, 10_000):
+    for start in range(10_000, 60_000, 10_000):
         await run(login, FOREIGN_EDGES, start=start, count=10_000)
+    await run(login, REPLAN)
     after = await profiled(connection)
     view = await store.neighborhood("ann", DOG, 9)
     await run(login, *[FORGET_FOREIGN_EDGES] * 10)
@@ -38,18 +42,22 @@ async def test_reads_use_the_overlay_s_index_and_do_not_pay_for_other_users(
         assert "(head, age)" in details
         assert "(tail, age)" in details
     hits = {name: (db_hits(before[name]), db_hits(after[name])) for name in before}
-    print(f"db hits without and with 100,000 edges of other users: {hits}")
-    assert all(without == with_others for without, with_others in hits.values()), hits
+    print(f"db hits beside 20,000 and beside 120,000 edges of other users: {hits}")
+    assert all(few == many for few, many in hits.values()), hits
 
 
+REPLAN: LiteralString = "CALL db.prepareForReplanning(60)"
+"""Plans are made anew from the graph's counts as they are; a plan stays for ten seconds else."""
 FOREIGN_EDGES = """
 MATCH (hub:Concept {uri: 'dog'})
 UNWIND range($start, $start + $count - 1) AS n
 MERGE (leaf:PersonalConcept {key: 'wish ' + toString(n % 100)}) ON CREATE SET leaf.owner = 'foreign'
-CREATE (hub)-[:ADDED {
+WITH hub, leaf, {
   owner: 'other ' + toString(n), head: 'dog of ' + toString(n), tail: leaf.key + toString(n),
   triple: 'triple ' + toString(n), age: '1', subject: 'dog', relation: 'Desires', object: leaf.key,
-  subject_text: 'dog', object_text: leaf.key, revision: 1, position: 0}]->(leaf)
+  subject_text: 'dog', object_text: leaf.key, revision: 1, position: 0} AS mark
+CREATE (hub)-[added:ADDED]->(leaf) SET added = mark
+CREATE (hub)-[deleted:DELETED]->(leaf) SET deleted = mark
 """
 
 
@@ -99,9 +107,7 @@ async def test_a_page_costs_the_same_in_a_large_overlay(
     costs = []
     for size in (1_000, 9_000):
         await grow(store, size)
-        # A plan made while the graph was empty stays for ten seconds; a scan looked as cheap as a
-        # seek to it.
-        await run(login, "CALL db.prepareForReplanning(60)")
+        await run(login, REPLAN)
         costs.append(await page_hits(connection))
     print(f"db hits of pages at 1,000 and at 10,000 facts: {costs}")
     small, large = costs
