@@ -1,4 +1,4 @@
-"""What the statements of a commit take."""
+"""What the statements of a commit take for each commit."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from server.graph.edit import Change, Edit
-from server.graph.triple import Mark, Origin, Triple
+from server.graph.triple import Mark, Triple
 from server.stores.neo4j.rows import (
-    concept_rows,
+    Row,
     edit_row,
     mark_row,
+    overlay_rows,
     place_of,
     request_key,
     triple_of,
@@ -25,33 +26,34 @@ from server.tuning.ports import KEPT_RESPONSES, RequestRecord, Snapshot
 def commit_parameters(
     user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None
 ) -> dict[str, Any]:
-    """The parameters of COMMIT: the edits, and the marks that they leave together.
+    """A commit as COMMIT takes it: the edits, and the marks that they leave together.
 
     Raises Internal for edits that do not follow the snapshot, or could not be read back.
     """
     require_consecutive(snapshot.revision, edits)
     changes = _last_changes(edits)
-    triples = sorted(changes)  # in the order of their keys, so that all commits lock in one order
-    marks: list[tuple[Triple, Mark, Change]] = []
-    for triple in triples:
+    by_revision = {edit.revision: edit for edit in edits}
+    marks: list[tuple[Triple, Mark, Row]] = []
+    for triple in sorted(changes):
         change = changes[triple]
-        if change.after is not None:
-            marks.append((triple, change.after, change))
+        if (mark := change.after) is not None:
+            # A revert puts marks back that earlier edits are behind.
+            behind = by_revision.get(mark.stamp.revision)
+            marks.append((triple, mark, mark_row(user, triple, mark, change, behind)))
+    marked = {c.triple for edit in edits for c in edit.changes if c.before is not None}
     return {
         **_computed_on(user, snapshot, request),
         "new_overlay_id": new_overlay_id(),
         "revision": edits[-1].revision,
         "edits": [edit_row(user, e, request if e is edits[-1] else None) for e in edits],
-        "changed": [triple_of(user, triple) for triple in triples],
-        "concepts": concept_rows(user, all_concepts(triple for triple, _, _ in marks)),
-        "added": [mark_row(user, t, m, c) for t, m, c in marks if m.origin is Origin.ADDED],
-        "deleted": [mark_row(user, t, m, c) for t, m, c in marks if m.origin is Origin.REMOVED],
-        "left": sorted({place_of(user, concept.key) for concept in all_concepts(changes)}),
+        "marked": [triple_of(user, triple) for triple in sorted(marked)],
+        **overlay_rows(user, marks),
+        "left": sorted({place_of(user, concept.key) for concept in all_concepts(marked)}),
     }
 
 
 def response_parameters(user: str, snapshot: Snapshot, request: RequestRecord) -> dict[str, Any]:
-    """The parameters of COMMIT_RESPONSE."""
+    """A commit as COMMIT_RESPONSE takes it."""
     return {
         **_computed_on(user, snapshot, request),
         "kept": asdict(request),

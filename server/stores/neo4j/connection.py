@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, LiteralString, Self, TypeVar
@@ -37,6 +37,7 @@ from server.errors import (
     StoreUnreachable,
     StoreUnusable,
 )
+from server.stores.neo4j.shares import Shares
 from server.tuning.deadline import call_deadline
 
 SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
@@ -58,6 +59,7 @@ _NOT_UP = (
     "Neo.TransientError.General.DatabaseUnavailable",
     "Neo.TransientError.Database.DatabaseUnavailable",
 )
+_DIVISION_BY_ZERO = "Neo.ClientError.Statement.ArithmeticError"
 _READ_ONLY = ("ForbiddenOnReadOnlyDatabase", "WriteOnReadOnlyAccessDatabase", "ReadOnly")
 """The ends of the error codes of a database that takes no writes."""
 _FULL = (
@@ -68,6 +70,17 @@ _FULL = (
 Tx = neo4j.AsyncManagedTransaction
 R = TypeVar("R")
 Work = Callable[[Tx], Awaitable[R]]
+
+
+class StatementRefused(Exception):
+    """A statement that commits by itself saw that it must not, and divided by zero.
+
+    Nothing of it was written. An earlier attempt, whose outcome was lost, may have been.
+    """
+
+    def __init__(self, *, tried_before: bool) -> None:
+        super().__init__()
+        self.tried_before = tried_before
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,29 +108,6 @@ def checked_login(store: str, user: str, password: str, database: str) -> Neo4jL
         if not value:
             raise InvalidSetting(f"{name}: is required with KGT_STORE={store}")
     return Neo4jLogin(store, user, password, database or DEFAULT_DATABASE)
-
-
-class Shares:
-    """A limit on how many run at a time under one name.
-
-    The others wait until one with their own name is done.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._gates: dict[str, tuple[asyncio.Semaphore, int]] = {}
-
-    @contextlib.asynccontextmanager
-    async def of(self, name: str) -> AsyncIterator[None]:
-        gate, inside = self._gates.get(name, (asyncio.Semaphore(self._most), 0))
-        self._gates[name] = (gate, inside + 1)
-        try:
-            async with gate:
-                yield
-        finally:
-            gate, inside = self._gates.pop(name)
-            if inside > 1:
-                self._gates[name] = (gate, inside - 1)
 
 
 class Connection:
@@ -218,7 +208,7 @@ class Connection:
 
     async def read(self, work: Work[R], limit_s: float = _MOST_S, *, user: str = "") -> R:
         """Run `work` for `user` in a read transaction; it may run more than once."""
-        return await self._retried(work, limit_s, user, writing=False)
+        return await self._retried(self._managed(work, writing=False), limit_s, user)
 
     async def write(self, work: Work[R], limit_s: float = _MOST_S, *, user: str = "") -> R:
         """Run `work` for `user` in a write transaction.
@@ -226,7 +216,40 @@ class Connection:
         It may run more than once, even after a commit whose outcome was lost. Raises
         StoreUnreachable if time runs out before the outcome is known.
         """
-        return await self._retried(work, limit_s, user, writing=True)
+        return await self._retried(self._managed(work, writing=True), limit_s, user)
+
+    async def write_at_once(
+        self,
+        statement: LiteralString,
+        parameters: dict[str, Any],
+        limit_s: float = _MOST_S,
+        *,
+        user: str = "",
+        tried_before: bool = False,
+    ) -> neo4j.Record:
+        """The record of a statement for `user` that commits by itself, in a single round trip.
+
+        Like `write`, it may run more than once. The statement's locks are let go without waiting
+        for this service, which may be busy with other calls. Raises StatementRefused, which says
+        whether the statement was tried before: here, or by the caller if `tried_before` says so.
+        """
+        attempts = 0
+
+        async def once(limit_s: float) -> neo4j.Record:
+            nonlocal attempts
+            attempts += 1
+            query = neo4j.Query(statement, timeout=limit_s)
+            try:
+                async with self._session() as session:
+                    return await (await session.run(query, parameters)).single(strict=True)
+            except (ServiceUnavailable, SessionExpired) as error:
+                raise IncompleteCommit from error
+            except ClientError as error:
+                if error.code == _DIVISION_BY_ZERO:
+                    raise StatementRefused(tried_before=tried_before or attempts > 1) from error
+                raise
+
+        return await self._retried(once, limit_s, user)
 
     async def try_write(self, statement: LiteralString, limit_s: float) -> None:
         """Run a statement that writes, and roll it back.
@@ -248,7 +271,8 @@ class Connection:
         except (DriverError, Neo4jError, OSError) as error:
             raise _translation(error, unknown=False) from error
 
-    async def _retried(self, work: Work[R], limit_s: float, user: str, *, writing: bool) -> R:
+    async def _retried(self, once: Callable[[float], Awaitable[R]], limit_s: float, user: str) -> R:
+        """The result of `once`, which is told how long the database may take."""
         given = call_deadline.get()
         end = time.monotonic() + limit_s
         end = end if given is None else min(end, given)
@@ -257,7 +281,7 @@ class Connection:
             left_s = max(end - time.monotonic(), 0.0)
             try:
                 async with asyncio.timeout(left_s), self._share(user):
-                    return await self._once(work, left_s + _GRACE_S, writing=writing)
+                    return await once(left_s + _GRACE_S)
             except KgtError:
                 raise
             except TimeoutError as error:
@@ -272,12 +296,15 @@ class Connection:
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, _LONGEST_DELAY_S)
 
-    async def _once(self, work: Work[R], limit_s: float, *, writing: bool) -> R:
-        limited = neo4j.unit_of_work(timeout=limit_s)(work)
-        async with self._session() as session:
-            return await (
-                session.execute_write(limited) if writing else session.execute_read(limited)
-            )
+    def _managed(self, work: Work[R], *, writing: bool) -> Callable[[float], Awaitable[R]]:
+        async def once(limit_s: float) -> R:
+            limited = neo4j.unit_of_work(timeout=limit_s)(work)
+            async with self._session() as session:
+                return await (
+                    session.execute_write(limited) if writing else session.execute_read(limited)
+                )
+
+        return once
 
     def _share(self, user: str) -> contextlib.AbstractAsyncContextManager[None]:
         return self._shares.of(user) if user else contextlib.nullcontext()

@@ -377,102 +377,116 @@ RETURN {STAND_COLUMNS}, kept IS NOT NULL AS answered, kept.request_id AS request
 # move.
 
 _LOCKED = """
-MERGE (u:User {owner: $owner}) ON CREATE SET u.id = $user, u.revision = 0
+MERGE (u:User {owner: p.owner}) ON CREATE SET u.id = p.user, u.revision = 0
 SET u.locked = true
-WITH u
-OPTIONAL MATCH (b:Erasures {bucket: $bucket})
+WITH p, u
 OPTIONAL MATCH (g:Graph {id: 1})
 """
-LOCK_USER = f"""{_LOCKED}
-WITH u.revision AS latest, u.overlay_id AS overlay_id, coalesce(b.epoch, 0) AS epoch,
-     g.state AS state, coalesce(g.fingerprint, '') AS fingerprint
-RETURN {STAND_COLUMNS}
+LOCK_USER = f"""
+WITH {{owner: $owner, user: $user}} AS p {_LOCKED}
+RETURN g.state AS state, coalesce(g.fingerprint, '') AS fingerprint
 """
 
 
 def _delete(kind: str) -> str:
-    """The part of COMMIT that takes the marks of one overlay type off the changed triples.
+    """The part of COMMIT that takes the marks of one overlay type off triples that have one.
 
     `kind` is a constant of this file.
     """
-    return f"""CALL () {{
-  UNWIND $changed AS triple
+    return f"""CALL (p) {{
+  UNWIND p.marked AS triple
   MATCH ()-[m:{kind} {{triple: triple}}]->() USING INDEX m:{kind}(triple) DELETE m
 }}
 """
 
 
+_PUT_ENDS = """CALL (p) {
+  UNWIND p.concepts AS concept
+  OPTIONAL MATCH (c:Concept) USING INDEX c:Concept(uri)
+  WHERE c.uri >= concept.uri AND c.uri <= concept.uri
+  OPTIONAL CALL (p, c, concept) {
+    WITH p, c, concept WHERE c IS NULL
+    MERGE (own:PersonalConcept {key: concept.key})
+    ON CREATE SET own.owner = p.owner, own.user = p.user, own.uri = concept.uri
+    SET own.text = concept.text
+    RETURN own
+  }
+  RETURN collect(coalesce(c, own)) AS ends
+}
+"""
+"""Finds or makes the ends of new marks: the base's concepts, or the user's own."""
+
+
 def _create(kind: str, marks: str) -> str:
-    """The part of COMMIT that puts new marks of one overlay type between base or personal concepts.
+    """The part of COMMIT that puts new marks of one overlay type between their ends.
 
     `kind` and `marks` are constants of this file.
     """
-    return f"""CALL () {{
-  UNWIND {marks} AS mark
-  OPTIONAL MATCH (sb:Concept {{uri: mark.subject}})
-  OPTIONAL MATCH (sp:PersonalConcept {{key: mark.head}})
-  OPTIONAL MATCH (ob:Concept {{uri: mark.object}})
-  OPTIONAL MATCH (op:PersonalConcept {{key: mark.tail}})
-  OPTIONAL MATCH (e:Edit {{owner: mark.owner, revision: mark.revision}})
-  WITH mark, coalesce(sb, sp) AS s, coalesce(ob, op) AS o, e
-  CREATE (s)-[m:{kind}]->(o) SET m = mark, m.edit = e.id, m.time_ms = e.time_ms
+    return f"""CALL (p, ends) {{
+  UNWIND p.{marks} AS row
+  WITH ends[row[0]] AS s, ends[row[1]] AS o, row[2] AS mark, row[3] AS earlier
+  OPTIONAL MATCH (e:Edit {{owner: p.owner, revision: earlier}})
+  CREATE (s)-[m:{kind}]->(o)
+  SET m = mark, m.edit = coalesce(e.id, mark.edit), m.time_ms = coalesce(e.time_ms, mark.time_ms)
 }}
 """
 
 
-_PUT_CONCEPTS = """CALL () {
-  UNWIND $concepts AS concept
-  OPTIONAL MATCH (c:Concept {uri: concept.uri})
-  WITH concept WHERE c IS NULL
-  MERGE (p:PersonalConcept {key: concept.key})
-  ON CREATE SET p.owner = $owner, p.user = $user, p.uri = concept.uri
-  SET p.text = concept.text
-}
-"""
+# A statement that writes locks the place in a unique index where it seeks a value and finds none,
+# until it commits. Where other users may seek the same value, it seeks a range of that one value,
+# which locks nothing.
 _ON_SNAPSHOT = f"""
-WITH u, coalesce(g.fingerprint, '') AS fingerprint
-WHERE coalesce(g.state, '') <> 'loading' AND u.revision = $computed_revision
-  AND $computed_overlay_id = coalesce(u.overlay_id, '{UNNAMED}' + toString(coalesce(b.epoch, 0)))
-  AND NOT EXISTS {{ MATCH (:Edit {{request: $request}}) }}
-  AND NOT EXISTS {{ MATCH (:Response {{request: $request}}) }}
+OPTIONAL MATCH (b:Erasures) USING INDEX b:Erasures(bucket)
+WHERE b.bucket >= p.bucket AND b.bucket <= p.bucket
+WITH p, u, coalesce(g.fingerprint, '') AS fingerprint
+WHERE coalesce(g.state, '') <> 'loading' AND u.revision = p.computed_revision
+  AND p.computed_overlay_id = coalesce(u.overlay_id, '{UNNAMED}' + toString(coalesce(b.epoch, 0)))
+  AND NOT EXISTS {{ MATCH (:Edit {{request: p.request}}) }}
+  AND NOT EXISTS {{ MATCH (:Response {{request: p.request}}) }}
 """
-COMMIT = f"""{_LOCKED}{_ON_SNAPSHOT}
-SET u.revision = $revision, u.overlay_id = coalesce(u.overlay_id, $new_overlay_id)
+_ALL_OR_NOTHING = """RETURN max(fingerprint) AS fingerprint,
+       1 / CASE WHEN count(*) = size($commits) THEN 1 ELSE 0 END AS made"""
+"""The end of a statement that commits by itself. If a row is missing, the division by zero fails,
+which rolls all of it back, with users' nodes that the locks have made."""
+COMMIT = f"""
+UNWIND $commits AS p {_LOCKED}{_ON_SNAPSHOT}
+SET u.revision = p.revision, u.overlay_id = coalesce(u.overlay_id, p.new_overlay_id)
 REMOVE u.locked
-WITH fingerprint
-CALL () {{
-  UNWIND $edits AS edit CREATE (e:Edit) SET e = edit
+WITH p, fingerprint
+CALL (p) {{
+  UNWIND p.edits AS edit CREATE (e:Edit) SET e = edit
 }}
 {_delete(ADDED)}{_delete(DELETED)}
-{_PUT_CONCEPTS}{_create(ADDED, "$added")}{_create(DELETED, "$deleted")}
-CALL () {{
-  UNWIND $left AS key
-  MATCH (p:PersonalConcept {{key: key}}) WHERE NOT EXISTS {{ (p)--() }}
-  DELETE p
+{_PUT_ENDS}{_create(ADDED, "added")}{_create(DELETED, "deleted")}
+CALL (p) {{
+  UNWIND p.left AS key
+  MATCH (own:PersonalConcept {{key: key}}) WHERE NOT EXISTS {{ (own)--() }}
+  DELETE own
 }}
-RETURN fingerprint
+{_ALL_OR_NOTHING}
 """
-"""Locks, and compares where things stand with what the edits were computed on. It writes the edits
-and yields a row only if these are the same."""
-COMMIT_RESPONSE = f"""{_LOCKED}{_ON_SNAPSHOT}
+"""Commits of different users. It locks each user, and compares where things stand with what the
+edits were computed on. It writes the edits if these are the same for all, and fails otherwise."""
+COMMIT_RESPONSE = f"""
+UNWIND $commits AS p {_LOCKED}{_ON_SNAPSHOT}
 REMOVE u.locked
-WITH fingerprint
-CALL () {{
+WITH p, fingerprint
+CALL (p) {{
   OPTIONAL MATCH (r:Response) USING INDEX r:Response(owner, number)
-  WHERE r.owner = $owner AND r.number > 0
+  WHERE r.owner = p.owner AND r.number > 0
   RETURN coalesce(max(r.number), 0) + 1 AS number
 }}
-CALL (number) {{
-  CREATE (r:Response) SET r = $kept, r.owner = $owner, r.request = $request, r.number = number
+CALL (p, number) {{
+  CREATE (r:Response) SET r = p.kept, r.owner = p.owner, r.request = p.request, r.number = number
 }}
-CALL (number) {{
+CALL (p, number) {{
   MATCH (r:Response) USING INDEX r:Response(owner, number)
-  WHERE r.owner = $owner AND r.number <= number - $most
+  WHERE r.owner = p.owner AND r.number <= number - p.most
   DELETE r
 }}
-RETURN fingerprint
+{_ALL_OR_NOTHING}
 """
-"""The same for a request that changed nothing. Its response is kept, as are the newest `most`."""
+"""The same for requests that changed nothing. A response is kept, as are the newest `most`."""
 ERASED_REQUEST = """
 MATCH (r:ErasedRequest {digest: $digest}) WHERE r.time_ms > $oldest_ms
 RETURN r {.edits, .added_triples, .removed_triples, .personal_concepts, .stored_responses} AS erased
@@ -733,12 +747,13 @@ FORGET_MARKS_BEFORE = (
     "MATCH (p:PersonalConcept) WHERE p.user = $user AND p.uri IS NOT NULL DELETE p",
 )
 UPGRADE_USER = f"""
-MATCH (u:User {{id: $user}}) SET u.owner = $owner REMOVE u.locked
-WITH u
-CALL () {{
-  UNWIND $edits AS edit
-  MATCH (e:Edit {{user: $user, revision: edit.revision}}) SET e += edit
+WITH $upgraded AS p
+MATCH (u:User {{id: p.user}}) SET u.owner = p.owner REMOVE u.locked
+WITH p, u
+CALL (p) {{
+  UNWIND p.edits AS edit
+  MATCH (e:Edit {{user: p.user, revision: edit.revision}}) SET e += edit
 }}
-{_PUT_CONCEPTS}{_create(ADDED, "$added")}{_create(DELETED, "$deleted")}RETURN u.owner AS owner
+{_PUT_ENDS}{_create(ADDED, "added")}{_create(DELETED, "deleted")}RETURN u.owner AS owner
 """
 SET_VERSION = "MATCH (g:Graph {id: 1}) SET g.schema_version = $version"

@@ -140,8 +140,14 @@ def concept_rows(user: str, concepts: Iterable[Concept]) -> list[Row]:
     ]
 
 
-def mark_row(user: str, triple: Triple, mark: Mark, change: Change | None = None) -> Row:
-    """The properties of an overlay edge.
+def mark_row(
+    user: str,
+    triple: Triple,
+    mark: Mark,
+    change: Change | None = None,
+    edit: Edit | None = None,
+) -> Row:
+    """The properties of an overlay edge. `edit` is the one behind the mark, if it is at hand.
 
     Those of the change, about probabilities and whose fact it is, are for people who look.
     """
@@ -167,7 +173,24 @@ def mark_row(user: str, triple: Triple, mark: Mark, change: Change | None = None
         }
     if change is not None and change.scope is not None and change.scope.owned:
         row["owned"] = True
+    if edit is not None:
+        row |= {"edit": edit.id, "time_ms": edit.time_ms}
     return row
+
+
+def overlay_rows(user: str, marks: Sequence[tuple[Triple, Mark, Row]]) -> Row:
+    """The parameters of a statement that puts marks, each of which comes with its properties.
+
+    `concepts` are their ends. Each row of `added` and `deleted` has the places of a mark's head and
+    tail among them, its properties, and the revision of the edit behind it if they do not name it.
+    """
+    concepts = concept_rows(user, all_concepts(triple for triple, _, _ in marks))
+    place = {concept["key"]: at for at, concept in enumerate(concepts)}
+    rows: dict[Origin, list[list[Any]]] = {Origin.ADDED: [], Origin.REMOVED: []}
+    for _, mark, row in marks:
+        sought = None if "edit" in row else mark.stamp.revision
+        rows[mark.origin].append([place[row["head"]], place[row["tail"]], row, sought])
+    return {"concepts": concepts, "added": rows[Origin.ADDED], "deleted": rows[Origin.REMOVED]}
 
 
 def marks_of(rows: Iterable[Mapping[str, Any]]) -> dict[Triple, Mark]:

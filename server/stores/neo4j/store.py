@@ -1,8 +1,9 @@
 """GraphStore on Neo4j: base and overlays in one graph that people can look at in Neo4j Browser.
 
-Every method is one managed transaction. A read of more than one statement is done again if the
-user's overlay moved under it (server.stores.neo4j.reading). A commit write-locks the user first and
-only then compares.
+A read is one managed transaction. One of more than one statement is done again if the user's
+overlay moved under it (server.stores.neo4j.reading). A commit is one statement, which write-locks
+the user first, only then compares, and commits by itself; commits that wait for each other go
+together (server.stores.neo4j.together).
 """
 
 from __future__ import annotations
@@ -25,7 +26,14 @@ from server.graph.triple import Mark, Triple
 from server.stores.neo4j import cypher
 from server.stores.neo4j.blanks import Blanks, advice_on_logs, freed_by, log_settings
 from server.stores.neo4j.commits import commit_parameters, response_parameters
-from server.stores.neo4j.connection import Connection, Neo4jLogin, Tx, done, one
+from server.stores.neo4j.connection import (
+    Connection,
+    Neo4jLogin,
+    StatementRefused,
+    Tx,
+    done,
+    one,
+)
 from server.stores.neo4j.reading import BasePlace, OwnPlace, Reading, require_ready
 from server.stores.neo4j.rows import (
     NEWEST,
@@ -37,6 +45,7 @@ from server.stores.neo4j.rows import (
     who,
 )
 from server.stores.neo4j.schema import PATIENCE_S, prepare_graph
+from server.stores.neo4j.together import Commits
 from server.stores.rules import cursors, pages
 from server.stores.rules.concepts import concept_entries
 from server.stores.rules.erasures import erase_digest, oldest_kept_ms
@@ -85,6 +94,7 @@ class Neo4jStore:
         self._vocabulary = vocabulary
         self._fingerprint = ""
         self._blanks = Blanks(connection)
+        self._commits = Commits(connection)
         self._probed_at = float("-inf")
 
     @classmethod
@@ -210,11 +220,14 @@ class Neo4jStore:
         return await self._read(user, work)
 
     async def edit(self, user: str, edit_id: str) -> Edit:
-        key = edit_key(user, edit_id)
-        found = await self._read(user, lambda reading: reading.edits(cypher.EDIT_BY_ID, key=key))
+        found = await self._edits_with_id(user, edit_id)
         if not found:
             raise UnknownEdit
         return readable(found[0])
+
+    async def _edits_with_id(self, user: str, edit_id: str) -> list[Edit | UnreadableEdit]:
+        key = edit_key(user, edit_id)
+        return await self._read(user, lambda reading: reading.edits(cypher.EDIT_BY_ID, key=key))
 
     async def edits_since(
         self, user: str, revision: int, triples: Sequence[Triple]
@@ -254,44 +267,33 @@ class Neo4jStore:
     async def commit(
         self, user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None
     ) -> None:
-        if edits:
-            statement, parameters = cypher.COMMIT, commit_parameters(user, snapshot, edits, request)
-        elif request is not None:
-            statement = cypher.COMMIT_RESPONSE
-            parameters = response_parameters(user, snapshot, request)
-        else:
+        try:
+            if edits:
+                made = await self._commits.make(
+                    user, commit_parameters(user, snapshot, edits, request)
+                )
+            elif request is not None:
+                kept = response_parameters(user, snapshot, request)
+                made = await self._connection.write_at_once(
+                    cypher.COMMIT_RESPONSE, {"commits": [kept]}, user=user
+                )
+            else:
+                _require_unmoved(snapshot, await self._read(user, Reading.stand_record))
+                return
+        except StatementRefused as refused:
+            if refused.tried_before and await self._is_committed(user, edits, request):
+                return
             _require_unmoved(snapshot, await self._read(user, Reading.stand_record))
-            return
-        attempts = 0
-
-        async def work(tx: Tx) -> None:
-            nonlocal attempts
-            attempts += 1
-            made = await (await tx.run(statement, parameters)).single()
-            if made is not None:
-                self._fingerprint = made["fingerprint"]
-                return
-            # An earlier attempt may have done it, with its outcome lost along with the connection.
-            if attempts > 1 and await self._is_committed(tx, user, edits, request):
-                return
-            record = await one(tx, cypher.LOCK_USER, **who(user), user=user)
-            self._require_ready(record)
-            _require_unmoved(snapshot, record)
-            raise already_answered()
-
-        await self._connection.write(work, user=user)
+            raise already_answered() from refused
+        self._fingerprint = made["fingerprint"]
 
     async def _is_committed(
-        self, tx: Tx, user: str, edits: Sequence[Edit], request: RequestRecord | None
+        self, user: str, edits: Sequence[Edit], request: RequestRecord | None
     ) -> bool:
         """Whether these edits, or the response of a request without any, are there."""
-        reading = Reading(tx, user, self._vocabulary)
         if edits:
-            key = edit_key(user, edits[-1].id)
-            return bool(await reading.edits(cypher.EDIT_BY_ID, key=key))
-        assert request is not None
-        key = request_key(user, request.request_id)
-        return response_of(await reading.ask(cypher.RESPONSE, request=key)) == request
+            return bool(await self._edits_with_id(user, edits[-1].id))
+        return request is not None and await self.response(user, request.request_id) == request
 
     async def erase(self, user: str, request_id: str | None = None) -> Erased:
         try:
@@ -377,6 +379,7 @@ class Neo4jStore:
         return await self._connection.read(work)
 
     async def close(self) -> None:
+        await self._commits.close()
         await self._blanks.close()
         await self._connection.close()
 

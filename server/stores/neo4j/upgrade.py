@@ -22,14 +22,13 @@ from server.stores.neo4j import cypher
 from server.stores.neo4j.connection import Connection, Tx, done
 from server.stores.neo4j.rows import (
     Row,
-    concept_rows,
     edit_key,
     finding_row,
     mark_row,
+    overlay_rows,
     owner_of,
     request_key,
 )
-from server.stores.rules.concepts import all_concepts
 from server.stores.rules.keys import edit_today, log_today, triple_today
 from server.stores.rules.logs import replayed
 from server.stores.rules.records import read_edit
@@ -85,12 +84,12 @@ async def _upgrade(connection: Connection, user: str) -> None:
         await done(
             tx,
             cypher.UPGRADE_USER,
-            user=user,
-            owner=owner_of(user),
-            edits=[_edit_row(user, *edit) for edit in zip(edits, log, strict=True)],
-            concepts=concept_rows(user, all_concepts(k.triple for k in kept)),
-            added=[k.row for k in kept if k.mark.origin is Origin.ADDED],
-            deleted=[k.row for k in kept if k.mark.origin is Origin.REMOVED],
+            upgraded={
+                "user": user,
+                "owner": owner_of(user),
+                "edits": [_edit_row(user, *edit) for edit in zip(edits, log, strict=True)],
+                **overlay_rows(user, kept),
+            },
         )
 
     await connection.write(work, _PATIENCE_S, user=user)
@@ -116,9 +115,11 @@ def _today(
     if log == each_by_itself and len(kept) == len(marks):
         return unchanged, kept
     by_triple = {k.triple: k.row for k in kept}
+    by_revision = {edit.revision: edit for edit in log}
     rebuilt = []
     for triple, mark in replayed(log).marks.items():
-        row = by_triple.get(triple, {}) | mark_row(user, triple, mark)
+        behind = by_revision.get(mark.stamp.revision)
+        row = by_triple.get(triple, {}) | mark_row(user, triple, mark, edit=behind)
         rebuilt.append(_Kept(triple, mark, row))
     return list(log), rebuilt
 

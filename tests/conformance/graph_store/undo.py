@@ -10,7 +10,7 @@ from server.errors import RevertBlocked
 from server.graph.edit import Change, Edit, EditKind
 from server.graph.triple import Origin
 from server.tuning.history import Skipped
-from server.tuning.ports import GraphStore
+from server.tuning.ports import GraphStore, Page
 from tests.conformance.graph_store.graph import CARROTS, DOG, MEAT, SOFA, t
 from tests.conformance.graph_store.steps import add, added, commit, remove, revert
 from tests.conformance.graph_store.suite import GraphStoreSuite
@@ -25,6 +25,15 @@ class Undo(GraphStoreSuite):
         redone = (await revert(store, "ann", undone.id)).edit
         assert await store.reverts("ann") == [(undone.id, first.id), (redone.id, undone.id)]
         assert await store.reverts("bob") == []
+
+    async def test_a_triple_that_a_revert_puts_back_names_the_edit_that_added_it(
+        self, store: GraphStore
+    ) -> None:
+        first = await add(store, "ann", CARROTS)
+        removing = await remove(store, "ann", CARROTS)
+        await revert(store, "ann", removing.id)
+        (fact,) = (await store.personal_facts("ann", Page(9), 3)).items
+        assert (fact.mark, fact.edit_id, fact.time_ms) == (added(1), first.id, first.time_ms)
 
     async def test_reverting_restores_exactly_and_twice_is_once(self, store: GraphStore) -> None:
         await add(store, "ann", CARROTS)

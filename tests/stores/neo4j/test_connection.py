@@ -15,9 +15,9 @@ from server.stores.neo4j.connection import (
     CONNECTIONS_A_USER,
     Connection,
     Neo4jLogin,
-    Shares,
     checked_login,
 )
+from server.stores.neo4j.shares import Shares
 from server.stores.neo4j.store import Neo4jStore
 from testbed.processes import free_port
 from tests.conformance.graph_store import DOG, VOCABULARY
