@@ -58,7 +58,7 @@ def _add_loading(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="replace another base graph; users' edits stay",
     )
-    command.add_argument("--batch", type=_whole(1), help="rows in each commit")
+    command.add_argument("--batch", type=_whole(1), help="rows that are written at a time")
     command.add_argument(
         "--offline",
         type=Path,

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 import duckdb
+from numpy.typing import NDArray
 
 from kgload.errors import DiskFull, LoadError
 from kgload.interrupts import run_in_thread
@@ -89,6 +90,10 @@ class Database:
         result = self._connection.cursor().execute(query, parameters)
         while rows := result.fetchmany(size):
             yield rows
+
+    def columns(self, query: str, parameters: Sequence[object]) -> dict[str, NDArray[Any]]:
+        """All rows of a query, by column. Several threads may ask at once."""
+        return self._connection.cursor().execute(query, parameters).fetchnumpy()
 
     def interrupt(self) -> None:
         """Stop the statement that another thread is running."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 
+from kgload import queries
 from kgload.database import Database, translated
 from kgload.errors import LoadError, Miscounted
 from kgload.formats import FORMATS
@@ -65,7 +66,9 @@ def _filled(job: Job, vocabulary: Vocabulary) -> Workspace:
     malformed = reading.read()
     merging = Merging(job.db, vocabulary, job.folder)
     with report.phase("finding the concepts") as phase:
-        merging.find_concepts(phase)
+        in_one_language = len(job.recipe.languages) == 1
+        texts = queries.TEXTS_IN_ONE_LANGUAGE if in_one_language else queries.TEXTS
+        merging.find_concepts(phase, texts)
         rejected = malformed + merging.unusable()
     reading.tell_rejected(rejected)
     if job.rejects.are_too_many(rejected):

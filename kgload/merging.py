@@ -87,7 +87,7 @@ class Merging:
         """The file's names of relations -> the graph's."""
         self._sources: list[tuple[int, str, str]] = []
 
-    def find_concepts(self, phase: Phase, texts: str = queries.TEXTS) -> None:
+    def find_concepts(self, phase: Phase, texts: str) -> None:
         """Number the concepts and relations. `texts` makes the table of texts with their keys."""
         self._db.do(texts, phase)
         self._names = self._number_relations()

@@ -168,12 +168,16 @@ TIDY = (
 NAMING = r"[^ !-/:-@\[-`{-~]"
 """Not ASCII punctuation: in a tidy text, a letter or a digit. Python decides on a text without one.
 """
-TEXTS = f"""
+
+
+def _texts(language: str) -> str:
+    """The statement that makes the table of texts; `language` is the aggregate for a text's."""
+    return f"""
 CREATE TABLE texts AS
 SELECT t, line, language, CASE WHEN tidy THEN lower(t) ELSE key_in_python(t) END AS key,
   CASE WHEN tidy THEN t ELSE text_in_python(t) END AS text
 FROM (
-  SELECT t, min(line) AS line, arg_min(language, line) AS language,
+  SELECT t, min(line) AS line, {language} AS language,
     regexp_full_match(t, '[{TIDY}]+( [{TIDY}]+)*') AND regexp_matches(t, '{NAMING}')
       AND strlen(t) <= 512 AS tidy
   FROM (
@@ -182,6 +186,11 @@ FROM (
   ) GROUP BY t
 )
 """
+
+
+TEXTS = _texts("arg_min(language, line)")
+TEXTS_IN_ONE_LANGUAGE = _texts("any_value(language)")
+"""Where no two concepts differ in their language. Takes four fifths of the time."""
 TEXTS_OF_TRIPLES = """
 CREATE TABLE texts AS
 SELECT t, min(line) AS line, NULL::VARCHAR AS language, t AS key, arg_min(text, line) AS text FROM (
@@ -295,10 +304,25 @@ FROM read_parquet({{file}}) e JOIN {_NAMES} n ON n.id = e.relation
 
 # What the targets read
 
-EDGES_FROM = """
-SELECT head, relation, rank, tail, weight, source, merged FROM read_parquet({file}) OFFSET ?
+# In the order of the indexes of server.stores.sqlite.sql, and with their conditions
+
+HUB_EDGES = """
+COPY (
+  SELECT head, relation, tail, rank FROM read_parquet({file}) WHERE rank >= 64
+  ORDER BY head, relation, tail
+) TO {target} (FORMAT parquet)
 """
-CONCEPTS_FROM = "SELECT id, key, text, retrievable FROM read_parquet({file}) OFFSET ?"
+MIRRORED_EDGES = """
+COPY (
+  SELECT tail, relation, weight, head, rank FROM read_parquet({file}) WHERE NOT relation >= 0
+  ORDER BY tail, relation, weight DESC, head, rank
+) TO {target} (FORMAT parquet)
+"""
+PART = """
+SELECT * EXCLUDE (file_row_number) FROM read_parquet({file}, file_row_number = true)
+WHERE file_row_number BETWEEN ? AND ?
+"""
+COUNT_ROWS = "SELECT count(*) FROM read_parquet({file})"
 
 SAMPLE = """
 SELECT h.key, r.name, t.key, e.weight, s.dataset, s.license, e.merged, {surface}

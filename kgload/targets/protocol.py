@@ -43,7 +43,7 @@ class Plan:
     limits: Limits
     replace: bool = False
     batch: int | None = None
-    """Rows in each commit, where the user named a number."""
+    """Rows that are written at a time, where the user named a number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 
@@ -12,8 +14,8 @@ from kgload import queries
 from kgload.formats.triples import LAYOUTS
 from kgload.rows import comma_rows
 from kgload.scratch import scratch_folder
-from server.stores.sqlite import sql
 from server.stores.sqlite.base import BASE_FILE
+from server.stores.sqlite.trees import PageFile
 from tests.kgload.dumps import GOOD, content, dump, load
 
 
@@ -41,13 +43,17 @@ def test_a_disk_that_fills_up_leaves_the_old_base(
     load("conceptnet", dump(file, [GOOD]), data=data)
     before = content(data)
     generate(file, 500)
-    monkeypatch.setattr(sql, "BULK_PRAGMAS", sql.BULK_PRAGMAS + "PRAGMA max_page_count = 12;")
+    monkeypatch.setattr(PageFile, "put", _no_space_left)
     assert load("conceptnet", file, "--replace", data=data) == 2
     assert "is full" in capsys.readouterr().err
     assert content(data) == before
     monkeypatch.undo()
     assert load("conceptnet", file, "--replace", data=data) == 0
     assert content(data) != before
+
+
+def _no_space_left(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def test_two_loads_at_once_are_refused(

@@ -74,6 +74,13 @@ def test_concepts_of_real_data_have_the_keys_that_python_gives(file: Path, data:
         assert key == concept_key(str(text))
 
 
+def test_the_longest_texts_are_loaded_in_their_place(file: Path, data: Path) -> None:
+    texts = ["a", "x" * 511, "x" * 512, "Y" * 512, "z", "\u4eac" * 170, "\ufdfa" * 15]
+    lines = [line("IsA", a, b) for a in texts for b in texts]
+    load("conceptnet", dump(file, lines), data=data)
+    assert comparable(data) == reference(lines)
+
+
 def test_any_text_gets_the_key_that_python_gives(file: Path, data: Path) -> None:
     random_texts = random.Random(7)
     ranges = [

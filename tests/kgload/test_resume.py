@@ -70,7 +70,7 @@ def test_a_load_that_goes_on_does_not_read_the_file_again(
 
 
 @pytest.mark.parametrize(
-    "function", ["", "number", "_pour"], ids=["anywhere", "in statements", "between batches"]
+    "function", ["", "number", "_place"], ids=["anywhere", "in statements", "between pages"]
 )
 def test_a_load_may_be_interrupted_at_any_point(function: str, tmp_path: Path) -> None:
     file = tmp_path / "dump.csv"

@@ -68,8 +68,8 @@ def test_a_load_on_a_terminal_shows_bars_and_ends_with_tables(tmp_path: Path) ->
     for phase in (
         "reading and filtering",
         "merging and sorting the edges",
-        "loading the edges",
-        "building the indexes",
+        "writing the base",
+        "completing the base",
     ):
         assert any(line.startswith(phase) and "100%" in line for line in lines), phase
     assert any("│" in line and "RelatedTo" in line for line in lines), "a drawn table by relation"

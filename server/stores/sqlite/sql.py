@@ -10,7 +10,6 @@ that it reads the same in every file.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import NamedTuple
 
 BASE_SCHEMA_VERSION = 3
@@ -55,41 +54,19 @@ CREATE INDEX IF NOT EXISTS edges_mirrored ON edges (tail, relation, weight DESC,
 WHERE NOT relation >= 0;
 """
 
-# A base that a loader builds in batches. Each batch commits together with its position, so that a
-# load can go on wherever it was killed.
+# A base under construction. SQLite makes the schema and the small tables; server.stores.sqlite.bulk
+# writes the pages of the others.
 
 BULK_PRAGMAS = """
+PRAGMA page_size = 4096;
 PRAGMA journal_mode = TRUNCATE;
 PRAGMA synchronous = NORMAL;
-PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA cache_size = -65536;
-PRAGMA temp_store = FILE;
 """
-GET_USER_VERSION = "PRAGMA user_version"
-PUT_USER_VERSION = "PRAGMA user_version = 1"
-"""Says that a file under construction has its tables."""
-BULK_PROGRESS = (
-    "CREATE TABLE progress (step TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID"
-)
-GET_PROGRESS = "SELECT position FROM progress WHERE step = ?"
-PUT_PROGRESS = "INSERT OR REPLACE INTO progress (step, position) VALUES (?, ?)"
-DROP_PROGRESS = "DROP TABLE IF EXISTS progress"
+ROOT_PAGES = "SELECT name, rootpage FROM sqlite_master"
 INSERT_RELATION = "INSERT INTO relations (id, name, edges) VALUES (?, ?, ?)"
 INSERT_SOURCE = "INSERT INTO sources (id, dataset, license) VALUES (?, ?, ?)"
-INSERT_CONCEPTS = "INSERT INTO concepts (id, key, text, retrievable) VALUES (?, ?, ?, ?)"
-INSERT_EDGES = """
-INSERT INTO edges (head, relation, rank, tail, weight, source, merged) VALUES (?, ?, ?, ?, ?, ?, ?)
-""".strip()
 ANALYZE_BASE = "PRAGMA analysis_limit = 1000; ANALYZE;"
-
-
-@lru_cache(maxsize=16)  # a loader asks for the same few, thousands of times
-def with_rows(statement: str, count: int) -> str:
-    """An INSERT of one row as one of `count` rows."""
-    insert, values, row = statement.rpartition(" VALUES ")
-    return insert + values + ", ".join([row] * count)
-
-
 PUT_META = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)"
 GET_META = "SELECT value FROM meta WHERE key = ?"
 ALL_RELATIONS = "SELECT id, name, edges FROM relations"

@@ -15,7 +15,7 @@ import pytest
 from server.errors import StoreUnusable
 from server.stores.sqlite import sql
 from server.stores.sqlite.base import BASE_FILE, declared_relations
-from server.stores.sqlite.bulk import BaseBuilder
+from server.stores.sqlite.bulk import BaseWriter
 from server.stores.sqlite.private_files import private_folder
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from testbed.bases import BaseTriple, build_base
@@ -52,8 +52,7 @@ async def test_only_the_owner_may_read_the_files(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("umask")
 def test_a_base_that_a_loader_builds_is_too(tmp_path: Path) -> None:
-    builder = BaseBuilder(tmp_path / "building", "stage")
-    builder.close()
+    BaseWriter(tmp_path / "building", [], []).close()
     assert mode(tmp_path / "building") == 0o600
 
 
