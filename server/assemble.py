@@ -106,7 +106,9 @@ def model(settings: Settings, stop: threading.Event | None = None) -> LanguageMo
         settings.dtype,
         settings.threads,
     )
-    return TransformersModel(load(choice, stop), settings.queue, settings.token_budget)
+    return TransformersModel(
+        load(choice, stop), settings.queue, settings.token_budget, settings.prompt_share
+    )
 
 
 def use_cases(

@@ -26,6 +26,7 @@ KgtError
 │   ├── StoreUnreachable      the database does not answer
 │   ├── BaseLoading           the base graph is being loaded
 │   ├── ModelBusy             the model's queue is full
+│   │   └── Overloaded        more waits than fits the call's deadline (server.lm.pace)
 │   ├── ServerBusy            too many calls are under way (server.rpc.errors)
 │   ├── ImportsBusy           too many imports are under way (server.rpc.errors)
 │   ├── Starting              the model is being loaded (server.rpc.errors)

@@ -75,6 +75,12 @@ class Settings(StoreSettings, CacheSettings):
         description="tokens in one forward pass, of all requests together; "
         f"0 is {defaults.PROCESSOR_TOKENS} on a processor, {defaults.GPU_TOKENS} on a GPU",
     )
+    prompt_share: float = Field(
+        defaults.PROMPT_SHARE,
+        gt=0,
+        le=1,
+        description="the most of a forward pass that prompts take up while texts are generated",
+    )
     vocabulary: Path | None = Field(
         None, description="relation vocabulary (TOML); the built-in one when not given"
     )

@@ -31,6 +31,7 @@ PROGRAMS = ("server", "kgload", "kgt", "bench", "demo", "evaluation", "training"
         "normalization": AnswerRules().normalization,
         "max_tokens": AnswerRules().max_tokens,
         "queue": defaults.QUEUE,
+        "prompt_share": defaults.PROMPT_SHARE,
     }.items(),
 )
 def test_a_setting_has_the_methods_default(setting: str, default: object) -> None:

@@ -57,6 +57,10 @@ class PersonalizationServiceStub:
     its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
     DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
+    Answer, StreamAnswer and Personalize wait for the model. One that could not be answered before
+    its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED) at once. Its
+    RetryInfo says when the queue will have become short enough. A call without a deadline waits.
+
     Errors carry google.rpc.ErrorInfo (a reason, in the domain "kgt"). INVALID_ARGUMENT also carries
     BadRequest, which names the field, and errors that waiting can help carry RetryInfo. Another
     user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
@@ -146,6 +150,10 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
     its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
     DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
+    Answer, StreamAnswer and Personalize wait for the model. One that could not be answered before
+    its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED) at once. Its
+    RetryInfo says when the queue will have become short enough. A call without a deadline waits.
+
     Errors carry google.rpc.ErrorInfo (a reason, in the domain "kgt"). INVALID_ARGUMENT also carries
     BadRequest, which names the field, and errors that waiting can help carry RetryInfo. Another
     user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
@@ -230,6 +238,10 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
     A call that would exceed a limit is refused before anything is written: with INVALID_ARGUMENT if
     its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
     DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
+
+    Answer, StreamAnswer and Personalize wait for the model. One that could not be answered before
+    its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED) at once. Its
+    RetryInfo says when the queue will have become short enough. A call without a deadline waits.
 
     Errors carry google.rpc.ErrorInfo (a reason, in the domain "kgt"). INVALID_ARGUMENT also carries
     BadRequest, which names the field, and errors that waiting can help carry RetryInfo. Another

@@ -62,6 +62,11 @@ class Generation:
         self._drafts = drafts if drafts is not None and self._draw.is_greedy else Drafts()
         self._most_drafted = most_drafted
 
+    @property
+    def unread(self) -> int:
+        """How many certain tokens the model has not read yet: of the prompt, or the last drawn."""
+        return len(self._unread)
+
     def tokens_wanted(self, room: int) -> int:
         """How many tokens the next pass reads: those that are certain, and drafts if they fit."""
         if room <= len(self._unread):

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -89,6 +90,32 @@ def whole_tree(paths: Sequence[tuple[int, ...]]) -> Tree:
     for number in sorted(range(len(paths)), key=lambda n: paths[n]):
         builder.add(number, paths[number])
     return builder.tree()
+_MOST_READ_AGAIN = 0.25
+"""A tree is cut only where what its rest reads again is at most this share of the first part."""
+
+
+def fitting(tree: Tree, room: int) -> int:
+    """How many tokens of `tree` to read first, where it has to be cut to `room` tokens.
+
+    Whole paths, as many as fit. 0 if too much would be read again after each cut that fits.
+    """
+    fits = tokens = 0
+    for (_, path), (_, following) in pairwise(tree.paths):
+        tokens = max(tokens, path[-1] + 1)
+        if tokens > room:
+            break
+        read_again = common_prefix(path, following)
+        if following[-1] >= tokens and read_again <= _MOST_READ_AGAIN * tokens:
+            fits = tokens
+    return fits
+
+
+def cut_tree(tree: Tree, tokens: int) -> tuple[Tree, list[int]]:
+    """The tree of the first `tokens` tokens (see `fitting`), and the sequences that it leaves."""
+    first = [(number, path) for number, path in tree.paths if path[-1] < tokens]
+    left = [number for number, path in tree.paths if path[-1] >= tokens]
+    ends = np.minimum(tree.ends[:tokens], tokens)
+    return Tree(tree.tokens[:tokens], tree.positions[:tokens], ends, tuple(first)), left
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:

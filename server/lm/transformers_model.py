@@ -22,6 +22,7 @@ from server.lm.work import GenerateWork, ModelWork, ScoreWork
 from server.lm.worker import ModelWorker
 from server.tuning.deadline import call_deadline
 from server.tuning.ports import Branch, GenerateRequest, Piece, Scores
+from server.tuning.ticket import Ticket, call_ticket
 from server.tuning.together import asked_with
 
 BLOCK_TOKENS = 64
@@ -34,7 +35,8 @@ _log = logging.getLogger("kgt")
 class TransformersModel:
     """Scores continuations and generates text with one model, on one thread, for all users at once.
 
-    `token_budget` is the number of tokens in a forward pass; 0 chooses one for the device. At most
+    `token_budget` is the number of tokens in a forward pass; 0 chooses one for the device.
+    `prompt_share` is the share of it that prompts get while any generation writes. At most
     `streams` generations are under way at once, and at most `queue_capacity` requests wait. In each
     pass a generation reads at most `most_drafted` tokens of its drafts.
     """
@@ -44,6 +46,7 @@ class TransformersModel:
         loaded: LoadedModel,
         queue_capacity: int = defaults.QUEUE,
         token_budget: int = 0,
+        prompt_share: float = defaults.PROMPT_SHARE,
         streams: int = 32,
         block_tokens: int = BLOCK_TOKENS,
         most_drafted: int = MOST_DRAFTED,
@@ -64,6 +67,7 @@ class TransformersModel:
             budget=token_budget
             or (defaults.PROCESSOR_TOKENS if on_processor else defaults.GPU_TOKENS),
             streams=streams,
+            prompt_share=prompt_share,
         )
         self._arriving: dict[object, list[ModelWork]] = {}
         self._preparation = Preparation(self._worker.start, self._worker.refuse)
@@ -101,7 +105,7 @@ class TransformersModel:
     async def score(self, branches: Sequence[Branch]) -> Scores:
         """The log-probabilities of all continuations, and the keys asked for.
 
-        Raises TextTooLong, RequestTooLarge, ModelBusy, DeadlinePassed.
+        Raises TextTooLong, RequestTooLarge, ModelBusy, Overloaded, DeadlinePassed.
         """
         for branch in branches:
             self._tokenizer.require_bounded(branch.prompt, branch.field)
@@ -119,6 +123,7 @@ class TransformersModel:
             self._tokenizer,
             self._worker.budget,
             keys=self._loaded.keys,
+            ticket=call_ticket.get() or Ticket(),
             deadline=call_deadline.get(),
             give=lambda scores: _call(loop, settle, future.set_result, scores),
             fail=lambda error: _call(loop, settle, future.set_exception, error),
@@ -130,7 +135,10 @@ class TransformersModel:
             work.cancelled.set()
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Piece]:
-        """The continuation of a prompt. Raises TextTooLong, ModelBusy, DeadlinePassed."""
+        """The continuation of a prompt.
+
+        Raises TextTooLong, ModelBusy, Overloaded, DeadlinePassed.
+        """
         self._tokenizer.require_bounded(request.prompt, request.field)
         loop = asyncio.get_running_loop()
         pieces: asyncio.Queue[Piece | BaseException | None] = asyncio.Queue()
@@ -143,6 +151,7 @@ class TransformersModel:
             self._tokenizer,
             self._ends,
             next(self._streams),
+            ticket=call_ticket.get() or Ticket(),
             deadline=call_deadline.get(),
             give=give,
             fail=give,

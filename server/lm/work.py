@@ -22,7 +22,7 @@ from server.lm.decoding import Generation
 from server.lm.drafts import Drafts, Path
 from server.lm.forward import Results, continuation_logprobs, wanted_nodes
 from server.lm.keys import KeyRule
-from server.lm.packing import Indices, TokenSequence, Tree, pack
+from server.lm.packing import Indices, TokenSequence, Tree, cut_tree, fitting, pack
 from server.lm.schedule import Budget
 from server.lm.tokens import Steps, Tokenizer
 from server.tuning.ports import (
@@ -34,6 +34,7 @@ from server.tuning.ports import (
     Piece,
     Scores,
 )
+from server.tuning.ticket import Ticket
 
 _REQUEST_PASSES, _LEAST_REQUEST_TOKENS = 64, 1 << 18
 """A request may have the model read as many tokens as this many passes hold. Where passes are
@@ -43,15 +44,19 @@ Failed: TypeAlias = Callable[[BaseException], None]
 
 
 class ModelWork(ABC):
-    """A request's work for the model (server.lm.schedule.Work), and how the model does it.
+    """A request's work for the model (server.lm.plan.Work), and how the model does it.
 
     `fail` tells the caller of an error; results go out through a callback of the subclass. Another
     thread may set `cancelled` at any time; it counts from the next pass on.
     """
 
     stream: int | None = None
+    is_writing = False
+    tokens_left = 0
+    """What `tokens_wanted` counts, of all passes to come; 0 until it is prepared."""
 
-    def __init__(self, *, deadline: float | None, fail: Failed) -> None:
+    def __init__(self, *, ticket: Ticket, deadline: float | None, fail: Failed) -> None:
+        self.ticket = ticket
         self.deadline = deadline
         self.fail = fail
         self.cancelled = threading.Event()
@@ -84,7 +89,7 @@ class ModelWork(ABC):
 
     @abstractmethod
     def tokens_wanted(self, room: int) -> int:
-        """How many tokens it would read in a pass with room for `room`; see schedule.Work."""
+        """How many tokens it would read in a pass with room for `room`; see plan.Work."""
 
     @abstractmethod
     def segment(self, tokens: int) -> Segment:
@@ -112,7 +117,7 @@ class ModelWork(ABC):
 
 
 class ScoreWork(ModelWork):
-    """Branches to be scored, as trees of tokens. Each pass reads a whole tree.
+    """Branches to be scored, as trees of tokens. Each pass reads a tree, or the beginning of one.
 
     `give` gets the scores, all at once.
     """
@@ -124,11 +129,12 @@ class ScoreWork(ModelWork):
         budget: Budget,
         *,
         keys: KeyRule,
+        ticket: Ticket,
         deadline: float | None,
         give: Callable[[Scores], None],
         fail: Failed,
     ) -> None:
-        super().__init__(deadline=deadline, fail=fail)
+        super().__init__(ticket=ticket, deadline=deadline, fail=fail)
         self._branches = branches
         self._key_rule = keys
         self._tokenizer = tokenizer
@@ -154,12 +160,17 @@ class ScoreWork(ModelWork):
             raise RequestTooLarge(_longest_field(self._branches), tokens, limit)
         self._sequences = sequences
         self._totals = [0.0] * sum(len(branch.continuations) for branch in self._branches)
-        self._trees.extend(trees)
+        self._set_trees(trees)
 
     def tokens_wanted(self, room: int) -> int:
-        return len(self._trees[0].tokens) if self._trees else 0
+        tree = self._trees[0]
+        if len(tree.tokens) <= room:
+            return len(tree.tokens)
+        return fitting(tree, room) or len(tree.tokens)
 
     def segment(self, tokens: int) -> Segment:
+        if tokens < len(self._trees[0].tokens):
+            self._cut_first(tokens)
         tree = self._trees[0]
         scored, keyed = self._divided(tree)
         return Segment.of_tree(tree, wanted_nodes(scored, self._sequences), list(keyed.values()))
@@ -173,6 +184,7 @@ class ScoreWork(ModelWork):
             self._keys[number] = self._key_rule.key(state)
         self._cost += ModelCost(1, len(tree.tokens), passes=frozenset([results.number]))
         self._trees.popleft()
+        self.tokens_left -= len(tree.tokens)
 
     def _divided(self, tree: Tree) -> tuple[Tree, dict[int, int]]:
         """The tree with only its continuations' paths; and each keyed prompt's last token."""
@@ -190,7 +202,17 @@ class ScoreWork(ModelWork):
 
     def cut(self, tokens: int) -> None:
         left = [number for tree in self._trees for number, _ in tree.paths]
-        self._trees = deque(pack(self._sequences, tokens, left))
+        self._set_trees(pack(self._sequences, tokens, left))
+
+    def _cut_first(self, tokens: int) -> None:
+        """Make a tree of its own of the first tree's first `tokens` tokens."""
+        tree, *others = self._trees
+        first, left = cut_tree(tree, tokens)
+        self._set_trees([first, *pack(self._sequences, self._budget.tokens, left), *others])
+
+    def _set_trees(self, trees: Sequence[Tree]) -> None:
+        self._trees = deque(trees)
+        self.tokens_left = sum(len(tree.tokens) for tree in trees)
 
     def _scores(self) -> Scores:
         found = iter(
@@ -219,12 +241,13 @@ class GenerateWork(ModelWork):
         ends: frozenset[int],
         stream: int,
         *,
+        ticket: Ticket,
         deadline: float | None,
         give: Callable[[Piece | None], None],
         fail: Failed,
         most_drafted: int,
     ) -> None:
-        super().__init__(deadline=deadline, fail=fail)
+        super().__init__(ticket=ticket, deadline=deadline, fail=fail)
         self.stream = stream
         self._most_drafted = most_drafted
         self._request = request
@@ -253,6 +276,7 @@ class GenerateWork(ModelWork):
             Drafts(drafts),
             self._most_drafted,
         )
+        self.tokens_left = self._generation.unread
 
     def tokens_wanted(self, room: int) -> int:
         return self._generation.tokens_wanted(room)
@@ -263,6 +287,8 @@ class GenerateWork(ModelWork):
     def advance(self, segment: Segment, results: Results) -> Indices | None:
         advance = self._generation.advance(segment, results.logits, results.number)
         self._give(advance.piece)
+        self.is_writing = self.is_writing or bool(segment.read.size)
+        self.tokens_left = self._generation.unread
         return advance.kept
 
     def complete(self) -> None:

@@ -17,6 +17,7 @@ import torch
 from server.errors import Internal, KgtError, ModelBusy, ShuttingDown
 from server.lm.blocks import Segment
 from server.lm.forward import Forward, Results
+from server.lm.pace import Overloaded
 from server.lm.schedule import STOPPING, Budget, Ending, Schedule
 from server.lm.work import ModelWork, deadline_passed
 
@@ -29,14 +30,22 @@ _log = logging.getLogger("kgt")
 class ModelWorker:
     """Runs work as the schedule plans it.
 
-    `capacity`, `streams` and `budget` are the schedule's bounds. When memory runs out, the budget
-    is halved and what did not fit runs again.
+    `capacity`, `streams`, `budget` and `prompt_share` are the schedule's bounds. When memory runs
+    out, the budget is halved and what did not fit runs again.
     """
 
-    def __init__(self, forward: Forward, *, capacity: int, budget: int, streams: int) -> None:
+    def __init__(
+        self,
+        forward: Forward,
+        *,
+        capacity: int,
+        budget: int,
+        streams: int,
+        prompt_share: float,
+    ) -> None:
         self.budget = Budget(budget)
         self._forward = forward
-        self._schedule = Schedule[ModelWork](self.budget, capacity, streams)
+        self._schedule = Schedule[ModelWork](self.budget, capacity, streams, prompt_share)
         self._passes = 0
         self._changed = threading.Condition()
         """Guards the schedule; notified when there may be something to run."""
@@ -44,9 +53,12 @@ class ModelWorker:
         self._thread.start()
 
     def submit(self, work: ModelWork) -> None:
-        """Queue `work`: it keeps its place until `start`. Raises ModelBusy and ShuttingDown."""
+        """Queue `work`: it keeps its place until `start`.
+
+        Raises ModelBusy, Overloaded and ShuttingDown.
+        """
         with self._changed:
-            self._schedule.add(work)
+            self._schedule.add(work, time.monotonic())
 
     def start(self, work: ModelWork) -> None:
         """`work` is prepared and may run, once its partners are prepared too."""
@@ -101,6 +113,8 @@ class ModelWorker:
                 self._fail([turn.work], error)
         if reads:
             self._read(reads)
+        with self._changed:
+            self._schedule.note_end(time.monotonic())
 
     def _read(self, reads: Sequence[_Read]) -> None:
         """Run one forward pass, and give each work its own results."""
@@ -147,6 +161,7 @@ class ModelWorker:
         return unread
 
     def _advance(self, work: ModelWork, segment: Segment, results: Results) -> None:
+        work.ticket.ended = time.monotonic()
         kept = work.advance(segment, results)
         if work.finished:
             self._remove(work)
@@ -181,6 +196,8 @@ class ModelWorker:
                 work.complete()
             case Ending.LATE:
                 work.fail(deadline_passed())
+            case Ending.HOPELESS:
+                work.fail(Overloaded(retry_after_s=work.ticket.expected.seconds))
             case Ending.STOPPING:
                 work.fail(ShuttingDown(STOPPING))
             case Ending.CANCELLED:

@@ -19,8 +19,10 @@ from server import errors
 from server.rpc import limits
 from server.rpc.errors import CallStalled, MalformedMessage, ServerBusy
 from server.rpc.load import Load
+from server.rpc.needs import Needs
 from server.rpc.statuses import message_of, status_of, trailers
 from server.tuning.deadline import call_deadline
+from server.tuning.ticket import Ticket, call_ticket
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -69,6 +71,7 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self._prefix = f"/{package}."
         self._load = load
         self._calls = 0
+        self._needs = Needs()
 
     async def intercept_service(
         self,
@@ -88,7 +91,9 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             async def call(_: object, context: Context) -> Any:
                 messages = Incoming(context, decode, self._load.idle_s)
                 return await _guarded(
-                    lambda: self._admitted(lambda: behavior(messages, context)), context, method
+                    lambda: self._admitted(lambda: behavior(messages, context), method),
+                    context,
+                    method,
                 )
 
             return call
@@ -104,15 +109,25 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             whole(_collecting(handler.stream_unary)), None, encode
         )
 
-    async def _admitted(self, work: Callable[[], Awaitable[Any]]) -> Any:
-        """Do `work`. Raises ServerBusy if the server has as many calls as it takes on."""
+    async def _admitted(self, work: Callable[[], Awaitable[Any]], method: str) -> Any:
+        """Do `work`, with a ticket for the model.
+
+        Raises ServerBusy if the server has as many calls as it takes on.
+        """
         if self._calls >= self._load.calls:
             raise ServerBusy
+        ticket = Ticket(self._needs.usual(method, time.monotonic()))
+        call_ticket.set(ticket)
         self._calls += 1
         try:
-            return await work()
+            result = await work()
+        except (asyncio.CancelledError, errors.DeadlinePassed):
+            self._needs.note(method, ticket, cut_off=True)
+            raise
         finally:
             self._calls -= 1
+        self._needs.note(method, ticket)
+        return result
 
 
 class Incoming:

@@ -17,6 +17,7 @@ from server.lm.states import StateTap
 from server.lm.transformers_model import TransformersModel
 from server.tuning.deadline import deadline_at
 from server.tuning.ports import Branch, GenerateRequest
+from server.tuning.ticket import Ticket, call_ticket
 from tests.conformance.language_model import assert_same, whole
 from tests.lm.passes import Passes, prepared
 
@@ -99,6 +100,62 @@ async def test_a_long_generation_does_not_hold_up_scoring(loaded: LoadedModel) -
     assert passes.lengths[1] == scored + 1, "the question, and a token of the generation"
     assert len(passes.lengths) > 50
     assert set(passes.lengths[2:]) == {1}
+
+
+async def test_while_a_text_is_written_scoring_is_cut_to_its_share_and_says_the_same(
+    loaded: LoadedModel,
+) -> None:
+    """What cannot be cut without reading much again is not: the tree of a single prompt."""
+    model = TransformersModel(loaded, token_budget=200, prompt_share=0.2)
+    several = [
+        Branch(f"{text} number {n} likes", (" the kennel", " meat", " a long walk"), keyed=n == 3)
+        for n, text in enumerate(("the dog", "a fox", "over the hill", "lazy", "quick and brown"))
+    ]
+    expected = await model.score(several)
+    request = GenerateRequest("the dog", 60, stop=(), temperature=1.0, seed=1)
+    text = await whole(model, request)
+    with Passes(loaded, block_first=True) as passes:
+        generating = asyncio.ensure_future(whole(model, request))
+        await asyncio.to_thread(passes.started.wait, 30)
+        scoring = asyncio.ensure_future(model.score(several))
+        await prepared(model, 1)
+        passes.release.set()
+        scores = await scoring
+        assert await generating == text
+    model.close()
+    assert expected.cost.forward_passes == 1
+    assert scores.cost.forward_passes > 1
+    assert max(passes.lengths[1:]) <= 1 + 40
+    assert scores.cost.tokens_read <= 1.25 * expected.cost.tokens_read
+    for one, other in zip(scores.logprobs, expected.logprobs, strict=True):
+        for a, b in zip(one, other, strict=True):
+            assert a.total == pytest.approx(b.total, abs=1e-4)
+    assert_same(scores.keys[3], expected.keys[3])
+
+
+async def test_a_calls_later_work_goes_before_what_came_after_the_call(loaded: LoadedModel) -> None:
+    model = TransformersModel(loaded, token_budget=16)
+    ended: list[str] = []
+
+    async def ask(name: str, ticket: Ticket) -> None:
+        call_ticket.set(ticket)
+        await model.score([Branch("the quick brown fox likes", (" the kennel dog", " meat dog"))])
+        ended.append(name)
+
+    old, new = Ticket(), Ticket()
+    with Passes(loaded, block_first=True) as passes:
+        first = asyncio.create_task(ask("old, first", old))
+        await asyncio.to_thread(passes.started.wait, 30)
+        waiting = [
+            asyncio.create_task(ask(name, ticket))
+            for name, ticket in (("new", new), ("newest", Ticket()), ("old, second", old))
+        ]
+        await prepared(model, 3)
+        passes.release.set()
+        await asyncio.gather(first, *waiting)
+    model.close()
+    assert ended == ["old, first", "old, second", "new", "newest"]
+    assert old.tokens_read == 2 * new.tokens_read > 0
 
 
 async def test_generations_beyond_the_number_of_streams_wait_and_scoring_passes_them(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import time
+from collections.abc import Sequence
 from typing import Any, cast
 
 import grpc
@@ -24,7 +26,10 @@ from kgt.errors import (
 from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
 from server import errors
+from server.lm.pace import Overloaded
 from server.rpc.statuses import STATUS_OF, status_of
+from server.tuning.ports import Branch, Scores
+from server.tuning.ticket import Need, Ticket, call_ticket
 from tests.rpc.raw import until
 from tests.rpc.running import ENJOY, Running
 
@@ -54,6 +59,7 @@ async def test_an_error_carries_error_info_and_the_field(service: Running) -> No
         (errors.StoreBusy("locked", 0.01), Unavailable, "STORE_BUSY"),
         (errors.StoreFull("full", 0.01), Unavailable, "STORE_FULL"),
         (errors.ModelBusy("busy"), ResourceExhausted, "MODEL_BUSY"),
+        (Overloaded(2.5), ResourceExhausted, "OVERLOADED"),
         (errors.ShuttingDown("bye", 0.01), Unavailable, "SHUTTING_DOWN"),
         (errors.DataLoss("damaged"), DataLoss, "STORE_CORRUPT"),
         (errors.OverlayErased(), Aborted, "OVERLAY_ERASED"),
@@ -137,6 +143,42 @@ async def test_waiting_is_advised_where_it_helps(service: Running) -> None:
     assert trailing["grpc-retry-pushback-ms"] == "10"
     status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
     assert any(d.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for d in status.details)
+
+
+async def test_overload_is_told_with_a_time_to_come_back(service: Running) -> None:
+    async def failing(*_: object) -> None:
+        raise Overloaded(2.5)
+
+    service.model.score = failing  # type: ignore[method-assign, assignment]
+    with pytest.raises(ResourceExhausted) as failed:
+        await service.client.within(3).answer(user="alice", query=ENJOY)
+    assert (failed.value.reason, failed.value.retry_after_s) == ("OVERLOADED", 2.5)
+
+
+async def test_all_work_of_a_call_has_one_ticket_and_knows_what_the_call_before_needed(
+    service: Running,
+) -> None:
+    tickets: list[Ticket | None] = []
+    real = service.model.score
+
+    async def noting(branches: Sequence[Branch]) -> Scores:
+        tickets.append(call_ticket.get())
+        scores = await real(branches)
+        ticket = tickets[-1]
+        assert ticket is not None
+        ticket.began, ticket.ended = ticket.began or time.monotonic(), time.monotonic()
+        ticket.tokens_read += scores.cost.tokens_read
+        return scores
+
+    service.model.score = noting  # type: ignore[method-assign]
+    for user in ("alice", "bob"):
+        await service.client.personalize(user=user, query=ENJOY, answer="fish")
+    first, second = dict.fromkeys(tickets)
+    assert len(tickets) > 2
+    assert first is not None
+    assert second is not None
+    assert first.expected == Need()
+    assert second.expected.tokens == first.tokens_read > 0
 
 
 async def test_the_client_retries_what_is_unavailable(service: Running) -> None:

@@ -118,11 +118,12 @@ class Piece:
 class LanguageModel(Protocol):
     """A causal language model.
 
-    Work that has not reached the model by the call's deadline (`server.tuning.deadline`) is
-    dropped.
+    Older calls' work goes first (`server.tuning.ticket`). Work that has not reached the model by
+    the call's deadline (`server.tuning.deadline`) is dropped.
 
     Errors: TextTooLong if a text does not fit, RequestTooLarge if all texts together ask too much,
-    ModelBusy if the queue is full, DeadlinePassed for work that was dropped.
+    ModelBusy if the queue is full, Overloaded if it is too long for the call's deadline,
+    DeadlinePassed for work that was dropped.
     """
 
     @property
