@@ -20,6 +20,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from server.lm.defaults import PROMPT_SHARE
 from server.lm.pace import Overloaded
 from server.lm.schedule import Budget, Ending, Schedule
 from server.rpc.needs import Needs
@@ -188,7 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rates", default="4,6,12,24", help="calls a second")
     parser.add_argument("--deadlines", default="5,20", help="seconds that a call has")
     parser.add_argument("--seconds", type=float, default=300.0, help="how long calls come")
-    parser.add_argument("--share", type=float, default=0.25, help="KGT_PROMPT_SHARE")
+    parser.add_argument("--share", type=float, default=PROMPT_SHARE, help="KGT_PROMPT_SHARE")
     given = parser.parse_args(arguments)
     results = []
     for rate in map(float, given.rates.split(",")):

@@ -13,7 +13,7 @@ PROCESSOR_TOKENS, GPU_TOKENS = 2048, 16_384
 A processor's time grows with the tokens, and generations wait for the pass under way.
 """
 
-PROMPT_SHARE = 0.25
+PROMPT_SHARE = 0.5
 """The share of a pass's tokens that prompts get while any text is written."""
 
 PROCESSOR_SCORED_TRIPLES, GPU_SCORED_TRIPLES = ScoringBudget().triples, 512
