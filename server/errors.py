@@ -53,8 +53,9 @@ KgtError
 Errors are raised where the failure is found and mapped to a gRPC status once, in
 `server.rpc.statuses`. A message says what to do next and never repeats what a user wrote.
 
-Six more exceptions are caught by the modules that expect them and never reach a caller:
-MissingProbabilities, UnsupportedAttention, CacheUnwritable, CannotScrub, NotJson, NoTriple.
+Seven more exceptions are caught by the modules that expect them and never reach a caller:
+MissingProbabilities, UnsupportedAttention, CacheUnwritable, CannotScrub, NotJson, NoTriple,
+StatementRefused.
 """
 
 from __future__ import annotations
