@@ -7,10 +7,11 @@ from server.tuning.scoring import ScoringBudget
 QUEUE = 256
 """Requests that may wait for the model."""
 
-PROCESSOR_TOKENS, GPU_TOKENS = 2048, 16_384
+PROCESSOR_TOKENS, GPU_TOKENS = 1024, 16_384
 """Tokens in one forward pass, of all requests together.
 
-A processor's time grows with the tokens, and generations wait for the pass under way.
+A processor's time grows with the tokens, and everybody waits for the pass under way: with 2048, an
+Answer next to a large correction takes two to three times as long (docs/performance.md).
 """
 
 PROMPT_SHARE = 0.5
