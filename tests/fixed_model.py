@@ -29,7 +29,7 @@ from server.tuning.ports import (
     Piece,
     Scores,
 )
-from server.tuning.templates import EXTRACTION, REASONING, RETRIEVAL, ROOT
+from server.tuning.templates import EXTRACTION, REASONING, RETRIEVAL, ROOT, root_prompt
 
 RIGHT, OTHER = 0.8, 0.05
 """p(r) of the relation that a query needs, and of any other."""
@@ -126,6 +126,9 @@ class FixedModel:
 
     def close(self) -> None:
         pass
+
+    def key_prompt(self, query: str) -> str:
+        return root_prompt(query)
 
     def key(self, prompt: str) -> Key:
         """Near for texts with the same relation phrase and the same other content words."""

@@ -26,7 +26,7 @@ from server.tuning.recall import Recalled, UserFacts
 from server.tuning.relations import TOKENS_PER_RELATION, parse_relations
 from server.tuning.retrieval import MOST_CONFIRMED, MOST_RECALLED, is_of_another, words_of
 from server.tuning.subject.choice import USER_CONCEPT
-from server.tuning.templates import extraction_prompt, root_prompt
+from server.tuning.templates import extraction_prompt
 
 LOWEST_FLOOR = 0.3
 """No smaller floor is tried: facts that are farther away are not asked to be confirmed."""
@@ -186,7 +186,8 @@ async def _keys(model: LanguageModel, texts: Sequence[str]) -> dict[str, Key]:
     keys = {}
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         part = texts[start : start + _TEXTS_AT_ONCE]
-        scores = await model.score([Branch(root_prompt(text), (), keyed=True) for text in part])
+        keyed = [Branch(model.key_prompt(text), (), keyed=True) for text in part]
+        scores = await model.score(keyed)
         for text, key in zip(part, scores.keys, strict=True):
             assert key is not None, "it was asked for"
             keys[text] = key

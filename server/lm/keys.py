@@ -2,7 +2,8 @@
 
 A key is that state, centred and of length 1. Which layer is read, what the centre is, and from
 which inner product on two queries ask the same (the floor) was measured for the adapter that ships.
-For any other model it is found at the first start, on queries that were written for this project.
+For any other model it is found at the first start, on queries that were written for this project,
+and so is whether its states say more after the root or after being asked for one word.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import hashlib
 import json
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -28,12 +30,16 @@ from server.lm.states import hidden_of, layers_of
 from server.lm.tokens import Tokenizer
 from server.lm.whole import opened, unusable
 from server.tuning.ports import Key
-from server.tuning.templates import root_prompt
+from server.tuning.templates import one_word_prompt, root_prompt
 
 ADAPTER_KEYS = "adapter_keys.json"
 """The file of an adapter that was trained for keys."""
-_KEPT = 0.95
-"""The floor leaves so many of the calibration's near misses below it."""
+_KEPT = 0.8
+"""The floor leaves so many of the calibration's near misses below it, which share the query's words
+and are harder than most. What is above it is sure: an untrained model's answer is no evidence."""
+_CALIBRATION = 2
+"""Raised whenever a calibration finds something else, so that none from before is used."""
+_PROMPTS: Mapping[str, Callable[[str], str]] = {"root": root_prompt, "one word": one_word_prompt}
 _BATCH = 16
 
 _log = logging.getLogger("kgt")
@@ -52,6 +58,12 @@ class KeyRule:
     sure: float
     """And from which on they surely do."""
     fingerprint: str
+    after: str = "root"
+    """The prompt that is read: one of _PROMPTS."""
+
+    def prompt(self, query: str) -> str:
+        """The prompt whose state is the query's key."""
+        return _PROMPTS[self.after](query)
 
     def key(self, state: torch.Tensor) -> Key:
         """The key of a state: (width,)."""
@@ -66,6 +78,7 @@ class _Written(BaseModel):
     centre: list[FiniteFloat]
     floor: float = Field(ge=-1, le=1)
     sure: float = Field(ge=-1, le=1)
+    after: Literal["root", "one word"] = "root"
 
 
 def key_rule(
@@ -84,7 +97,8 @@ def key_rule(
     own = adapter / ADAPTER_KEYS if adapter is not None else None
     if own is not None and own.exists():
         return _rule(_own(own, model), fingerprint)
-    kept = keys_folder(cache) / f"{hashlib.sha256(fingerprint.encode()).hexdigest()[:16]}.json"
+    name = hashlib.sha256(f"{fingerprint} {_CALIBRATION}".encode()).hexdigest()[:16]
+    kept = keys_folder(cache) / f"{name}.json"
     with contextlib.suppress(OSError, ValidationError):  # it is found again
         written = _Written.model_validate_json(kept.read_bytes())
         if _fits(written, model):
@@ -97,9 +111,10 @@ def key_rule(
 
 def _rule(written: _Written, fingerprint: str) -> KeyRule:
     centre = np.array(written.centre, dtype=np.float32)
-    said = f"{fingerprint} {written.layer}".encode() + centre.tobytes()
+    after = "" if written.after == "root" else f" {written.after}"
+    said = f"{fingerprint} {written.layer}{after}".encode() + centre.tobytes()
     digest = hashlib.sha256(said).hexdigest()[:16]
-    return KeyRule(written.layer, centre, written.floor, written.sure, digest)
+    return KeyRule(written.layer, centre, written.floor, written.sure, digest, written.after)
 
 
 def _own(path: Path, model: PreTrainedModel) -> _Written:
@@ -142,25 +157,22 @@ def _keep(written: _Written, path: Path) -> None:
 
 
 def _calibrated(model: PreTrainedModel, tokenizer: Tokenizer, progress: Progress) -> _Written:
-    """The layer that best separates paraphrases from near misses, its mean state, and the floor.
+    """The prompt and the layer that best separate paraphrases from near misses.
 
-    Of the layers in the upper half, the one with the largest area under the curve is taken.
+    With it come its mean state and the floor. Of the layers in the upper half, the one with the
+    largest area under the curve is taken.
     """
-    cases = _cases()
-    texts = [text for case in cases for text in case]
-    states = _states(model, tokenizer, texts, progress)  # (layers, texts, width)
-    first = max(1, len(states) // 2)
-
-    def area(layer: int) -> float:
-        alike, near = _products(states[layer - 1])
-        return float(np.mean(alike[:, None] > near[None, :]))
-
-    layer = max(range(first, len(states) + 1), key=area)
-    chosen = states[layer - 1]
+    texts = [text for case in _cases() for text in case]
+    found: list[tuple[float, str, int, np.ndarray]] = []
+    for after, prompt in _PROMPTS.items():
+        states = _states(model, tokenizer, list(map(prompt, texts)), progress)
+        first = max(1, len(states) // 2)
+        found += [(_area(of), after, n, of) for n, of in enumerate(states, 1) if n >= first]
+    _, after, layer, chosen = max(found, key=lambda one: one[0])
     _, near = _products(chosen)
     centre = [round(float(value), 5) for value in chosen.mean(0)]
     floor = round(float(np.quantile(near, _KEPT)), 4)
-    return _Written(layer=layer, centre=centre, floor=floor, sure=floor)
+    return _Written(layer=layer, centre=centre, floor=floor, sure=floor, after=after)
 
 
 def _cases() -> list[tuple[str, str, str]]:
@@ -168,6 +180,12 @@ def _cases() -> list[tuple[str, str, str]]:
     text = resources.files("server.lm").joinpath("calibration.jsonl").read_text(encoding="utf-8")
     rows: list[Mapping[str, str]] = [json.loads(line) for line in text.splitlines()]
     return [(row["query"], row["paraphrase"], row["near"]) for row in rows]
+
+
+def _area(states: np.ndarray) -> float:
+    """How often a paraphrase is nearer to its query than a near miss is to its own."""
+    alike, near = _products(states)
+    return float(np.mean(alike[:, None] > near[None, :]))
 
 
 def _products(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -178,10 +196,10 @@ def _products(states: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _states(
-    model: PreTrainedModel, tokenizer: Tokenizer, texts: Sequence[str], progress: Progress
+    model: PreTrainedModel, tokenizer: Tokenizer, prompts: Sequence[str], progress: Progress
 ) -> np.ndarray:
-    """The state after each text's root prompt, of every layer. (layers, texts, width)"""
-    rows = [tokenizer.prompt(root_prompt(text)) for text in texts]
+    """The state after each prompt, of every layer. (layers, prompts, width)"""
+    rows = [tokenizer.prompt(prompt) for prompt in prompts]
     caught: list[torch.Tensor] = []
 
     def keep(_module: object, _given: object, out: object) -> None:

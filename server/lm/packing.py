@@ -90,6 +90,8 @@ def whole_tree(paths: Sequence[tuple[int, ...]]) -> Tree:
     for number in sorted(range(len(paths)), key=lambda n: paths[n]):
         builder.add(number, paths[number])
     return builder.tree()
+
+
 _MOST_READ_AGAIN = 0.25
 """A tree is cut only where what its rest reads again is at most this share of the first part."""
 

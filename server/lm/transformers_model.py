@@ -84,6 +84,9 @@ class TransformersModel:
     def key_fingerprint(self) -> str:
         return self._loaded.keys.fingerprint
 
+    def key_prompt(self, query: str) -> str:
+        return self._loaded.keys.prompt(query)
+
     @property
     def floor(self) -> float:
         return self._loaded.keys.floor

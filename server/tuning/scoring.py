@@ -23,7 +23,6 @@ from server.tuning.templates import (
     extraction_prompt,
     reasoning_prompt,
     retrieval_prompt,
-    root_prompt,
 )
 
 _ROUNDING = 1e-9
@@ -56,10 +55,10 @@ class Scorer:
         """The keys of `texts`, and p(r) of `relations`, asked as one question."""
         names = list(dict.fromkeys(relations))
         branches = self._branches(names, {})
-        branches += [Branch(root_prompt(text), (), keyed=True) for text in dict.fromkeys(texts)]
+        branches += [self._keyed(text) for text in dict.fromkeys(texts)]
         rows, keys = await self._asked(branches)
         of_relations = dict(zip(names, rows[0], strict=True)) if names else {}
-        return [keys[root_prompt(text)] for text in texts], of_relations
+        return [keys[self.model.key_prompt(text)] for text in texts], of_relations
 
     async def relations(self, relations: Collection[str]) -> dict[str, float]:
         """p(r) = P(r | T_retrieve(q)) for each relation (Eq. 5)."""
@@ -94,7 +93,7 @@ class Scorer:
 
         The query's key is part of it.
         """
-        key = Branch(root_prompt(question_of(self.query)), (), keyed=True)
+        key = self._keyed(question_of(self.query))
         rest = [ranking] if ranking else []
         await self.ask([*self._branches(relations, wanted), key, *rest])
 
@@ -105,6 +104,9 @@ class Scorer:
         if None in known.values():
             return None
         return {relation: self._probability(logprob) for relation, logprob in known.items()}
+
+    def _keyed(self, text: str) -> Branch:
+        return Branch(self.model.key_prompt(text), (), keyed=True)
 
     def _retrieval_prompt(self) -> str:
         return retrieval_prompt(question_of(self.query), self.subject.text)

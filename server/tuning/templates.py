@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 
 ROOT = "To answer the query: {query}, I need information"
+ROOT_IN_ONE_WORD = 'To answer the query: "{query}", I need information, in one word: "'
 RETRIEVAL = ROOT + " {subject}"
 REASONING = (
     "Answer the query considering the user's personalized facts."
@@ -40,6 +41,15 @@ def root_prompt(query: str) -> str:
     The state of its last token is the query's key (server.tuning.recall).
     """
     return ROOT.format(query=query)
+
+
+def one_word_prompt(query: str) -> str:
+    """The root for models that were not trained for keys.
+
+    Asked for one word, such a model gathers in its last state what a text is about (PromptEOL:
+    Jiang et al. 2023, "Scaling Sentence Embeddings with Large Language Models").
+    """
+    return ROOT_IN_ONE_WORD.format(query=query)
 
 
 def retrieval_prompt(query: str, subject: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from server.lm.keys import ADAPTER_KEYS, KeyRule, _cases
 from server.lm.loading import LoadedModel
 from server.lm.transformers_model import TransformersModel
 from server.tuning.ports import Branch, Key
-from server.tuning.templates import root_prompt
 from tests.lm.folders import POINTER, loaded_from, refused
 from tests.lm.tiny_models import END, make_llama, tiny_tokenizer
 
@@ -34,9 +34,9 @@ def cache(tmp_path: Path) -> Path:
 
 
 def same(rule: KeyRule, other: KeyRule) -> bool:
-    numbers = (rule.layer, rule.floor, rule.sure, rule.fingerprint)
-    centres = np.array_equal(rule.centre, other.centre)
-    return centres and numbers == (other.layer, other.floor, other.sure, other.fingerprint)
+    numbers = (rule.layer, rule.floor, rule.sure, rule.fingerprint, rule.after)
+    others = (other.layer, other.floor, other.sure, other.fingerprint, other.after)
+    return np.array_equal(rule.centre, other.centre) and numbers == others
 
 
 def found_anew(caplog: pytest.LogCaptureFixture) -> bool:
@@ -64,23 +64,22 @@ def test_a_models_rule_is_found_at_its_first_start_and_kept(
 async def test_the_rule_that_is_found_separates_paraphrases_from_near_misses_best(
     loaded: LoadedModel,
 ) -> None:
-    """By the keys that the service reads: the floor leaves 95 of 100 near misses below it."""
+    """By the keys that the service reads: the floor leaves 80 of 100 near misses below it."""
     rule, areas = loaded.keys, {}
-    for layer in range(1, LAYERS + 1):
-        states = await states_of(loaded, layer)
+    for after, layer in product(("root", "one word"), range(1, LAYERS + 1)):
+        states = await states_of(loaded, layer, after)
         keys = unit(states - states.mean(0)).reshape(-1, 3, WIDTH)
         alike, near = ((keys[:, 0] * keys[:, other]).sum(-1) for other in (1, 2))
-        areas[layer] = float((alike[:, None] > near[None, :]).mean())
-        if layer == rule.layer:
+        areas[after, layer] = float((alike[:, None] > near[None, :]).mean())
+        if (after, layer) == (rule.after, rule.layer):
             assert rule.centre == pytest.approx(states.mean(0), abs=2e-5)
-            assert 0.93 <= float((near < rule.floor).mean()) <= 0.97
-    assert areas[rule.layer] >= max(areas.values()) - 1e-3
+            assert 0.78 <= float((near < rule.floor).mean()) <= 0.82
+    assert areas[rule.after, rule.layer] >= max(areas.values()) - 1e-3
     assert rule.sure == rule.floor
 
 
-async def states_of(loaded: LoadedModel, layer: int) -> Key:
+async def states_of(loaded: LoadedModel, layer: int, after: str) -> Key:
     """The states of the calibration's queries, three for each case, as the service reads them."""
-    rule = KeyRule(layer, np.zeros(WIDTH, dtype=np.float32), 0, 0, "")
     read: list[Key] = []
 
     class Raw(KeyRule):
@@ -88,12 +87,12 @@ async def states_of(loaded: LoadedModel, layer: int) -> Key:
             read.append(state.numpy())
             return super().key(state)
 
-    raw = Raw(rule.layer, rule.centre, 0, 0, "")
+    raw = Raw(layer, np.zeros(WIDTH, dtype=np.float32), 0, 0, "", after)
     parts = (loaded.model, loaded.tokenizer, loaded.context_tokens, loaded.fingerprint, "", raw)
     model = TransformersModel(LoadedModel(*parts))
     texts = [text for case in _cases() for text in case]
     for text in texts:
-        await model.score([Branch(root_prompt(text), (), keyed=True)])
+        await model.score([Branch(model.key_prompt(text), (), keyed=True)])
     model.close()
     return np.stack(read)
 

@@ -141,6 +141,10 @@ class LanguageModel(Protocol):
         """A hash of all that keys depend on. Keys of another fingerprint cannot be compared."""
         ...
 
+    def key_prompt(self, query: str) -> str:
+        """The prompt whose key is that of `query`."""
+        ...
+
     @property
     def floor(self) -> float:
         """The inner product of keys from which on two queries ask the same."""
