@@ -8,13 +8,16 @@ DATA ?= ../shared/data
 GRAPH ?=
 STORE ?= sqlite
 BENCH ?= engine
+SIZES ?= 10,30
+SEEDS ?= 1
+OUT ?= build/results
 VLLM ?=
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 BUF := @bufbuild/buf@1.75.0
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock model demo serve up down pin-images test fuzz lint format proto train train-report bench bench-gpu picture clean
+.PHONY: help install lock model demo serve up down pin-images test fuzz lint format proto train train-report results bench bench-gpu picture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +85,9 @@ train: model ## train the adapter (about an hour on 2 cores); DATA: the referenc
 
 train-report: model ## write docs/model.md: the base model with and without the adapter
 	$(RUN) -m evaluation report --data '$(DATA)'
+
+results: model ## edit facts with all systems of the paper, and score them; SIZES, SEEDS, OUT: a folder, where a stopped run goes on
+	$(RUN) -m evaluation run --data '$(DATA)' --method all --sizes '$(SIZES)' --seeds '$(SEEDS)' --out '$(OUT)'
 
 bench: model ## measure: BENCH=engine, service, personalize, generation, store, load, subject or recall; its last line is JSON
 	$(RUN) -m bench.$(BENCH)

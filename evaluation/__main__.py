@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 from evaluation import everyday, subjects
 from evaluation.corrections import command as corrections
+from evaluation.paper import command as paper
 from evaluation.scopes import command as scopes
 from server import assemble
 from server.errors import StartupError
@@ -28,12 +30,16 @@ ADAPTER = Path("server/lm/adapter")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status, 2 if a file of the data is missing."""
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    options = _parser().parse_args(given)
+    options.command_line = shlex.join(["python", "-m", "evaluation", *given])
     try:
         options.run(options)
     except StartupError as error:
         print(f"evaluation: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130  # what a shell says of a command that Ctrl-C ended
     return 0
 
 
@@ -46,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_everyday(commands)
     corrections.add_to(commands, DATA)
     scopes.add_to(commands, DATA)
+    paper.add_to(commands, DATA)
     _add_report(commands)
     return parser
 

@@ -22,6 +22,7 @@ def test_there_is_a_list_for_everything_that_is_added_often() -> None:
         "a setting",
         "a loader format",
         "an error",
+        "a system to the paper's tables",
     )
     assert list(LISTS) == [f"To add {thing}" for thing in things]
 

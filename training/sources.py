@@ -165,9 +165,14 @@ class Sources:
     def counterfact(self) -> list[CounterFactCase]:
         """The CounterFact cases whose prompt tells their relation."""
         path = self.file("counterfact.jsonl", "Meng et al. 2022 (ROME), counterfact.json")
-        relation_of = {form: r for r, forms in self.patterns.items() for form in forms}
-        cases = (_case(json.loads(line), relation_of) for line in _lines(path))
+        cases = (_case(json.loads(line), self.relation_of) for line in _lines(path))
         return [case for case in cases if case]
+
+    @cached_property
+    def relation_of(self) -> dict[str, str]:
+        """The relation of each prompt that tells one, with {X} for the subject."""
+        of_patterns = {form: r for r, forms in self.patterns.items() for form in forms}
+        return _KNOWN_PROMPTS | of_patterns
 
     @cached_property
     def everyday(self) -> list[Everyday]:
@@ -235,7 +240,7 @@ def _cloze(pattern: str) -> str | None:
 
 def _case(row: dict[str, Any], relation_of: dict[str, str]) -> CounterFactCase | None:
     form = row["prompt"].replace(row["subject"], "{X}")
-    relation = relation_of.get(form) or _KNOWN_PROMPTS.get(form)
+    relation = relation_of.get(form)
     if relation is None or row["subject"] not in row["rephrase_prompt"]:
         return None
     return CounterFactCase(

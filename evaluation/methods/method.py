@@ -7,9 +7,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
+class UneditableCase(Exception):
+    """A case lacks what a method needs, such as a subject in its prompt. Nothing was changed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """A prompt, and the answer that belongs to it, for what an edit must leave alone."""
+    """A prompt, and the answer that belongs to it, for what an edit must leave alone.
+
+    `answer` is empty where the data does not have it.
+    """
 
     prompt: str
     answer: str
@@ -19,9 +26,10 @@ class Probe:
 class EditCase:
     """A fact to be changed: after `prompt`, `target_new` instead of `target_true`.
 
-    `prompt` and the `paraphrases` contain `subject`. `relation` is the Wikidata property, or empty
-    where the data does not name it. `other_subjects` are prompts of the same form about other
-    subjects; `same_subject` are prompts about other relations of this one.
+    `prompt` and the `paraphrases` contain `subject`; it is empty where the data names none.
+    `target_true` is empty where nobody says what was answered before. `relation` is the Wikidata
+    property, or empty where the data does not name it. `other_subjects` are prompts of the same
+    form about other subjects; `same_subject` are prompts about other relations of this one.
     """
 
     id: str
@@ -33,6 +41,12 @@ class EditCase:
     paraphrases: tuple[str, ...] = ()
     other_subjects: tuple[Probe, ...] = ()
     same_subject: tuple[Probe, ...] = ()
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """All prompts that are asked about the case."""
+        probes = (*self.other_subjects, *self.same_subject)
+        return (self.prompt, *self.paraphrases, *(probe.prompt for probe in probes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +83,10 @@ class Method(Protocol):
         ...
 
     def edit(self, case: EditCase) -> None:
-        """Change one fact. Reads only the case's `prompt`, `subject`, `target_new`."""
+        """Change one fact. Reads only the case's `prompt`, `subject`, `target_new`.
+
+        Raises UneditableCase, and KgtError where the model cannot hold the prompt.
+        """
         ...
 
     def logprob(self, prompt: str, target: str) -> TargetLogprob:
@@ -77,7 +94,10 @@ class Method(Protocol):
         ...
 
     def generate(self, prompt: str) -> str:
-        """The greedy answer to `prompt`, with all edits so far."""
+        """The greedy answer to `prompt`, with all edits so far.
+
+        Only its first line is read, and it has at most as many tokens as the `EvalModel` says.
+        """
         ...
 
     def close(self) -> None:
