@@ -14,6 +14,8 @@ from evaluation.methods.kgt import Kgt, Way
 from evaluation.methods.method import Method
 from evaluation.methods.plain import ModelAlone
 from evaluation.methods.setting import EvalModel
+from evaluation.methods.weights.catalog import WEIGHT_METHODS, Factory
+from evaluation.methods.weights.edited import Plan
 from server.errors import StartupError
 from server.tuning.personalize.command import RelationSource
 
@@ -45,6 +47,10 @@ def _kgt(way: Way) -> Entry:
     return Entry(lambda name, model: Kgt(name, model, way), unedited, way.edits)
 
 
+def _weights(factory: Factory) -> Entry:
+    return Entry(lambda _, model: factory(model.choice, Plan(kept=model.kept)), FLOAT32)
+
+
 METHODS: Mapping[str, Entry] = {
     "KGT literal": _kgt(Way(literal=True, labelled=True)),
     "KGT literal with subject found": _kgt(Way(literal=True, labelled=False)),
@@ -62,6 +68,7 @@ METHODS: Mapping[str, Entry] = {
     "model alone": Entry(lambda name, model: ModelAlone(name, model.plain), ALONE, edits=False),
     "in-context": Entry(lambda name, model: InContext(name, model.plain), ALONE),
     "nearest cases": Entry(lambda name, model: NearestCases(name, model.plain), ALONE),
+    **{name: _weights(factory) for name, factory in WEIGHT_METHODS.items()},
 }
 
 
