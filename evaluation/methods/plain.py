@@ -15,7 +15,7 @@ from server.lm.loading import LoadedModel
 from server.lm.tokens import tokenizer_of
 from server.tuning.ports import Branch
 
-ANSWER_TOKENS = 10
+ANSWER_TOKENS = 16
 """The longest answer to a prompt of CounterFact: longer than any target there."""
 _PROMPTS_AT_ONCE = 16
 
