@@ -48,7 +48,11 @@ def _kgt(way: Way) -> Entry:
 
 
 def _weights(factory: Factory) -> Entry:
-    return Entry(lambda _, model: factory(model.choice, Plan(kept=model.kept)), FLOAT32)
+    def made(_: str, model: EvalModel) -> Method:
+        plan = Plan(kept=model.kept, answer_tokens=model.settings.max_tokens)
+        return factory(model.choice, plan)
+
+    return Entry(made, FLOAT32)
 
 
 METHODS: Mapping[str, Entry] = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.methods.method import EditCase, TargetLogprob
+from evaluation.methods.plain import ANSWER_TOKENS
 from evaluation.methods.weights.model import EditableModel
 from evaluation.methods.weights.shapes import Matrix
 from evaluation.methods.weights.sweep import Tried, sweep
@@ -29,6 +30,8 @@ class Plan:
     seed: int = 17
     kept: Path | None = None
     """Where texts that the model wrote are kept for the next method; None: nowhere."""
+    answer_tokens: int = ANSWER_TOKENS
+    """The most tokens of an answer."""
 
 
 class Asked:
@@ -56,7 +59,7 @@ class Asked:
 
     def generate(self, prompt: str) -> str:
         """The greedy answer to `prompt`, with all edits so far."""
-        return self.model.generate(prompt)
+        return self.model.generate(prompt, self.plan.answer_tokens)
 
     def close(self) -> None:
         """Let go of the weights."""

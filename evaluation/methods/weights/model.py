@@ -17,7 +17,8 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from evaluation.methods.method import TargetLogprob
+from evaluation.methods.method import TargetLogprob, UneditableCase
+from evaluation.methods.plain import ANSWER_TOKENS
 from evaluation.methods.weights.batch import NOT_ASKED, Batch, batch_of
 from evaluation.methods.weights.shapes import Matrix, shape_of
 from server.lm.adapters import adapter_folder, merged
@@ -30,13 +31,11 @@ from server.lm.states import layers_of
 from server.lm.tokens import finished, tokenizer_of
 from server.tuning.ports import Branch, GenerateRequest
 
-ANSWER_TOKENS = 16
-"""The most tokens of a generated answer."""
 _BATCH_TOKENS = 1024
 """So many tokens are read at once, padding included: their logits take 200 MB at 50,000 tokens."""
 
 
-class SubjectNotInPrompt(ValueError):
+class SubjectNotInPrompt(UneditableCase):
     """The prompt of a case does not contain its subject, so there is no token to edit at."""
 
 
