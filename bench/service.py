@@ -3,15 +3,17 @@
 The server is a process `python -m server` on the embedded store over loopback, with the model that
 the settings name (KGT_MODEL and the others apply). Each client is a user of its own, sends its next
 request when the last one is answered, and personalizes once for every four questions. It goes
-through the concepts in an order of its own. The mean times of the stages, as the server reports
-them, and the tokens are printed too. `--checkout FOLDER` compares with another version. The last
-line is JSON.
+through the concepts in an order of its own. With `--retrieve`, each run is made again with clients
+that retrieve facts instead of asking for answers, and has a row of its own. The mean times of the
+stages, as the server reports them, and the tokens are printed too. `--checkout FOLDER` compares
+with another version. The last line is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import json
 import os
 import random
@@ -34,15 +36,30 @@ from kgt.v1 import personalization_pb2 as pb
 
 CONCEPTS = 100
 TRIPLES_EACH = 12
-ANSWERS_PER_PERSONALIZE = 4
+READS_PER_PERSONALIZE = 4
+ANSWER, RETRIEVE, PERSONALIZE = "answer", "retrieve", "personalize"
 TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the clients of one run do."""
+
+    clients: int
+    each: int
+    """Requests of each client."""
+    verify: bool
+    """Whether a Personalize generates the answers."""
+    read: str
+    """What they ask for between two Personalizes: ANSWER or RETRIEVE."""
 
 
 @dataclass(slots=True)
 class Tally:
     """The results of one run's clients."""
 
-    took_s: list[float] = field(default_factory=list)
+    took_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """How long each request took, by kind."""
     errors: list[str] = field(default_factory=list)
     costs: dict[str, list[pb.Cost]] = field(default_factory=lambda: defaultdict(list))
     """The cost that the server reports for each request, by kind."""
@@ -69,6 +86,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--no-verify", action="store_true", help="Personalize without generating the answers"
     )
     parser.add_argument(
+        "--retrieve",
+        action="store_true",
+        help="also measure clients that retrieve facts instead of asking for answers",
+    )
+    parser.add_argument(
         "--address", default="", help="a server that is already running, on this benchmark's graph"
     )
     given = parser.parse_args(arguments)
@@ -86,50 +108,55 @@ async def _runs(address: str, given: argparse.Namespace) -> list[dict[str, Any]]
     results = []
     async with AsyncClient(address, timeout_s=TIMEOUT_S) as client:
         await until_serving(client)
-        await _run(client, 2, 5, "warm-up", not given.no_verify)
-        for clients in map(int, given.clients.split(",")):
+        await _run(client, Load(2, 5, not given.no_verify, ANSWER), "warm-up")
+        reads = (ANSWER, RETRIEVE) if given.retrieve else (ANSWER,)
+        numbers = map(int, given.clients.split(","))
+        for clients, read in itertools.product(numbers, reads):
             each = max(given.each, -(-given.least // clients))
+            load = Load(clients, each, not given.no_verify, read)
             started = time.perf_counter()
-            tally = await _run(client, clients, each, str(clients), not given.no_verify)
-            results.append(_line(clients, tally, time.perf_counter() - started))
+            tally = await _run(client, load, str(clients))
+            results.append(_line(load, tally, time.perf_counter() - started))
             print(results[-1], *sorted(set(tally.errors)))
             print(tally.stages(), flush=True)
     return results
 
 
-async def _run(client: AsyncClient, clients: int, each: int, name: str, verify: bool) -> Tally:
+async def _run(client: AsyncClient, load: Load, name: str) -> Tally:
     tally = Tally()
     await asyncio.gather(
-        *(_client(client, f"{name}-{n}", n, each, verify, tally) for n in range(clients))
+        *(_client(client, load, f"{name}-{n}", n, tally) for n in range(load.clients))
     )
     return tally
 
 
-async def _client(
-    client: AsyncClient, user: str, number: int, each: int, verify: bool, tally: Tally
-) -> None:
-    rng = random.Random(user)
+async def _client(client: AsyncClient, load: Load, name: str, number: int, tally: Tally) -> None:
+    user = f"{load.read} {name}"
+    rng = random.Random(name)  # the same subjects, whatever is asked for
     subjects = workload.subjects(CONCEPTS)
     rng.shuffle(subjects)
-    for turn in range(each):
+    for turn in range(load.each):
         subject = subjects[turn % len(subjects)]
         query = workload.query(subject)
+        # Each client begins at another place of the round, so they do not all personalize at once
+        kind = load.read if (turn + number) % (READS_PER_PERSONALIZE + 1) else PERSONALIZE
         started = time.perf_counter()
         try:
-            # Each client begins at another place of the round, so they do not all personalize at
-            # once
-            if (turn + number) % (ANSWERS_PER_PERSONALIZE + 1) == 0:
+            response: pb.PersonalizeResponse | pb.AnswerResponse | pb.RetrieveResponse
+            if kind == PERSONALIZE:
                 feedback = workload.triples(subject, TRIPLES_EACH * 2)[-1].tail.text
-                personalized = await client.personalize(
-                    user=user, query=query, answer=feedback, verify=verify
+                response = await client.personalize(
+                    user=user, query=query, answer=feedback, verify=load.verify
                 )
-                tally.costs["personalize"].append(personalized.cost)
+            elif kind == RETRIEVE:
+                response = await client.retrieve(user=user, query=query)
             else:
-                tally.costs["answer"].append((await client.answer(user=user, query=query)).cost)
+                response = await client.answer(user=user, query=query)
         except CallError as error:
             tally.errors.append(type(error).__name__)
         else:
-            tally.took_s.append(time.perf_counter() - started)
+            tally.took_s[kind].append(time.perf_counter() - started)
+            tally.costs[kind].append(response.cost)
 
 
 def _mean_cost(costs: Sequence[pb.Cost]) -> str:
@@ -142,15 +169,26 @@ def _mean_cost(costs: Sequence[pb.Cost]) -> str:
     return f"{len(costs)} requests, {read:.0f} tokens read, {generated:.1f} generated; ms: {told}"
 
 
-def _line(clients: int, tally: Tally, elapsed_s: float) -> dict[str, Any]:
-    ordered = sorted(tally.took_s) or [float("nan")]
+def _line(load: Load, tally: Tally, elapsed_s: float) -> dict[str, Any]:
+    """The figures of all requests of a run, and the median of its reads alone."""
+    took_s = sorted(itertools.chain.from_iterable(tally.took_s.values()))
+    named = {"request": load.read} if load.read != ANSWER else {}
     return {
-        "clients": clients,
-        "requests_per_second": round(len(tally.took_s) / elapsed_s, 3),
-        "p50_ms": round(ordered[len(ordered) // 2] * 1000, 1),
-        "p99_ms": round(ordered[min(len(ordered) - 1, len(ordered) * 99 // 100)] * 1000, 1),
+        "clients": load.clients,
+        **named,
+        "requests_per_second": round(len(took_s) / elapsed_s, 3),
+        "p50_ms": _at(took_s, 50),
+        "p99_ms": _at(took_s, 99),
+        "reads_p50_ms": _at(sorted(tally.took_s[load.read]), 50),
         "errors": len(tally.errors),
     }
+
+
+def _at(took_s: Sequence[float], percent: int) -> float:
+    """A percentile of sorted times, in ms; NaN where there are none."""
+    if not took_s:
+        return float("nan")
+    return round(took_s[min(len(took_s) - 1, len(took_s) * percent // 100)] * 1000, 1)
 
 
 async def until_serving(client: AsyncClient) -> None:

@@ -22,6 +22,7 @@ from server.tuning.history import Historian
 from server.tuning.personalize.command import PersonalizeRules
 from server.tuning.personalize.personalizer import Personalizer
 from server.tuning.ports import GraphStore, LanguageModel, StoreCounts
+from server.tuning.retrieve import Librarian
 from server.tuning.scoring import ScoringBudget
 from server.tuning.transfer import Courier
 from server.writing.erasing import Erasing
@@ -133,6 +134,7 @@ def use_cases(
         vocabulary=relations,
         fingerprints=named_fingerprints,
         answerer=answerer,
+        librarian=Librarian(answerer),
         personalizer=Personalizer(answerer),
         personalize_defaults=PersonalizeRules(
             k=settings.k, budget=budget, max_removed=settings.max_removed

@@ -191,6 +191,34 @@ class _OverlayMethods(_Connection):
 class Client(_OverlayMethods):
     """The blocking client. Use it as a context manager, or call `close` when done."""
 
+    def retrieve(
+        self,
+        *,
+        user: str,
+        query: str,
+        subject: str | None = None,
+        at_revision: int | None = None,
+        min_revision: int | None = None,
+        max_facts: int | None = None,
+    ) -> pb.RetrieveResponse:
+        """Retrieve the facts that `answer` would read, without answering.
+
+            kgt.retrieve(user="alice", query="What should I feed my dog?").context
+
+        `max_facts` is how many there are at most; as many as `answer` reads when left out. The
+        other arguments and the errors are those of `answer`.
+        """
+        request = pb.RetrieveRequest(
+            user=user,
+            query=query,
+            subject=subject,
+            at_revision=at_revision,
+            min_revision=min_revision,
+            max_facts=max_facts,
+        )
+        with typed_errors():
+            return self.stub.Retrieve(request, timeout=self.timeout_s)
+
     def personalize(
         self,
         *,

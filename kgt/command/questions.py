@@ -1,4 +1,4 @@
-"""The commands that ask the model: `kgt personalize` and `kgt answer`."""
+"""The commands that ask the model: `kgt personalize`, `kgt answer` and `kgt retrieve`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 from kgt.client import Client
 from kgt.command.arguments import Commands, add_request_id
-from kgt.command.telling import show_answer, show_personalize
+from kgt.command.telling import show_answer, show_personalize, show_retrieved
 from kgt.output import Output
 from kgt.v1 import personalization_pb2 as pb
 
@@ -23,6 +23,7 @@ def add_to(commands: Commands) -> None:
     """Add these commands to the command line."""
     _add_personalize(commands)
     _add_answer(commands)
+    _add_retrieve(commands)
 
 
 def _add_personalize(commands: Commands) -> None:
@@ -107,3 +108,29 @@ def answer(client: Client, options: argparse.Namespace, output: Output) -> None:
         seed=options.seed,
     )
     output.message(response, lambda: show_answer(response, output))
+
+
+def _add_retrieve(commands: Commands) -> None:
+    one = commands.add("retrieve", retrieve, "the facts that an answer would rest on")
+    one.add_argument("query")
+    one.add_argument("--subject", help="the concept that the query is about")
+    one.add_argument(
+        "--at-revision", type=int, help="as of this edit; 0 is without personalization"
+    )
+    one.add_argument(
+        "--min-revision", type=int, help="fail unless the overlay has reached this revision"
+    )
+    one.add_argument("--max-facts", type=int, help="show at most so many")
+
+
+def retrieve(client: Client, options: argparse.Namespace, output: Output) -> None:
+    """kgt retrieve -u alice "What should I feed my dog?" --max-facts 5"""
+    response = client.retrieve(
+        user=options.user,
+        query=options.query,
+        subject=options.subject,
+        at_revision=options.at_revision,
+        min_revision=options.min_revision,
+        max_facts=options.max_facts,
+    )
+    output.message(response, lambda: show_retrieved(response, output))

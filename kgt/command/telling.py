@@ -96,9 +96,30 @@ def show_answer(r: pb.AnswerResponse, output: Output) -> None:
     if r.candidates:
         rows = ((c.text, f"{math.exp(c.logprob):.4f}") for c in r.candidates)
         output.table(["candidate", "P(a|q)"], rows)
-    others = f" (or {', '.join(m.concept for m in r.alternatives)})" if r.alternatives else ""
-    output.line(f"subject {r.subject.concept!r}{others}, revision {r.revision}", "dim")
+    output.line(_subject_line(r), "dim")
     output.line(cost_line(r.cost), "dim")
+
+
+def show_retrieved(r: pb.RetrieveResponse, output: Output) -> None:
+    """The facts for a query, and the text that a prompt gets."""
+    columns = ["", "fact", "P(z|q)", "revision", "edit"]
+    output.table(columns, _retrieved_rows(r.facts))
+    if r.context:
+        output.paragraph(r.context, "bold")
+    output.line(_subject_line(r), "dim")
+    output.line(cost_line(r.cost), "dim")
+
+
+def _retrieved_rows(facts: Iterable[pb.RetrievedFact]) -> Iterator[tuple[str, ...]]:
+    for f in facts:
+        revision = str(f.revision) if f.HasField("revision") else ""
+        probability = f"{f.retrieval_probability:.3f}"
+        yield _origin(f.origin), _triple(f.triple), probability, revision, f.edit_id
+
+
+def _subject_line(r: pb.AnswerResponse | pb.RetrieveResponse) -> str:
+    others = f" (or {', '.join(m.concept for m in r.alternatives)})" if r.alternatives else ""
+    return f"subject {r.subject.concept!r}{others}, revision {r.revision}"
 
 
 def show_neighborhood(r: pb.GetNeighborhoodResponse, output: Output) -> None:

@@ -1114,6 +1114,156 @@ class StreamAnswerResponse(_message.Message):
 Global___StreamAnswerResponse: _TypeAlias = StreamAnswerResponse  # noqa: Y015
 
 @_typing.final
+class RetrieveRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    AT_REVISION_FIELD_NUMBER: _builtins.int
+    MIN_REVISION_FIELD_NUMBER: _builtins.int
+    MAX_FACTS_FIELD_NUMBER: _builtins.int
+    user: _builtins.str
+    """At most 128 bytes."""
+    query: _builtins.str
+    """At most 262144 bytes, and no more than the model's context holds."""
+    subject: _builtins.str
+    at_revision: _builtins.int
+    """0 is without personalization. Any other revision takes the overlay as of that edit, over today's
+    base graph and model.
+    """
+    min_revision: _builtins.int
+    """Fail with UNAVAILABLE unless the overlay has reached this revision."""
+    max_facts: _builtins.int
+    """1 to 100. As many as Answer reads if absent."""
+    def __init__(
+        self,
+        *,
+        user: _builtins.str = ...,
+        query: _builtins.str = ...,
+        subject: _builtins.str | None = ...,
+        at_revision: _builtins.int | None = ...,
+        min_revision: _builtins.int | None = ...,
+        max_facts: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_at_revision", b"_at_revision", "_max_facts", b"_max_facts", "_min_revision", b"_min_revision", "_subject", b"_subject", "at_revision", b"at_revision", "max_facts", b"max_facts", "min_revision", b"min_revision", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_at_revision", b"_at_revision", "_max_facts", b"_max_facts", "_min_revision", b"_min_revision", "_subject", b"_subject", "at_revision", b"at_revision", "max_facts", b"max_facts", "min_revision", b"min_revision", "query", b"query", "subject", b"subject", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__at_revision: _TypeAlias = _typing.Literal["at_revision"]  # noqa: Y015
+    _WhichOneofArgType__at_revision: _TypeAlias = _typing.Literal["_at_revision", b"_at_revision"]  # noqa: Y015
+    _WhichOneofReturnType__max_facts: _TypeAlias = _typing.Literal["max_facts"]  # noqa: Y015
+    _WhichOneofArgType__max_facts: _TypeAlias = _typing.Literal["_max_facts", b"_max_facts"]  # noqa: Y015
+    _WhichOneofReturnType__min_revision: _TypeAlias = _typing.Literal["min_revision"]  # noqa: Y015
+    _WhichOneofArgType__min_revision: _TypeAlias = _typing.Literal["_min_revision", b"_min_revision"]  # noqa: Y015
+    _WhichOneofReturnType__subject: _TypeAlias = _typing.Literal["subject"]  # noqa: Y015
+    _WhichOneofArgType__subject: _TypeAlias = _typing.Literal["_subject", b"_subject"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__at_revision) -> _WhichOneofReturnType__at_revision | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max_facts) -> _WhichOneofReturnType__max_facts | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_revision) -> _WhichOneofReturnType__min_revision | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__subject) -> _WhichOneofReturnType__subject | None: ...
+
+Global___RetrieveRequest: _TypeAlias = RetrieveRequest  # noqa: Y015
+
+@_typing.final
+class RetrievedFact(_message.Message):
+    """RetrievedFact is a fact in words, and where it comes from."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIPLE_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    RETRIEVAL_PROBABILITY_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    EDIT_ID_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    words: _builtins.str
+    """The triple as the model reads it: "my dog likes carrots"."""
+    retrieval_probability: _builtins.float
+    """P(z|q), as in Fact."""
+    origin: Global___Origin.ValueType
+    """ORIGIN_ADDED for a personal fact, ORIGIN_BASE for one of the shared graph."""
+    edit_id: _builtins.str
+    """The edit that made a personal fact; empty for one of the shared graph."""
+    revision: _builtins.int
+    """The revision of that edit; absent for a fact of the shared graph."""
+    @_builtins.property
+    def triple(self) -> Global___Triple: ...
+    def __init__(
+        self,
+        *,
+        triple: Global___Triple | None = ...,
+        words: _builtins.str = ...,
+        retrieval_probability: _builtins.float = ...,
+        origin: Global___Origin.ValueType = ...,
+        edit_id: _builtins.str = ...,
+        revision: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_revision", b"_revision", "revision", b"revision", "triple", b"triple"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_revision", b"_revision", "edit_id", b"edit_id", "origin", b"origin", "retrieval_probability", b"retrieval_probability", "revision", b"revision", "triple", b"triple", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__revision: _TypeAlias = _typing.Literal["revision"]  # noqa: Y015
+    _WhichOneofArgType__revision: _TypeAlias = _typing.Literal["_revision", b"_revision"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__revision) -> _WhichOneofReturnType__revision | None: ...
+
+Global___RetrievedFact: _TypeAlias = RetrievedFact  # noqa: Y015
+
+@_typing.final
+class RetrieveResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACTS_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    SUBJECT_FIELD_NUMBER: _builtins.int
+    ALTERNATIVES_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    FINGERPRINTS_FIELD_NUMBER: _builtins.int
+    context: _builtins.str
+    """The facts' words as one text to put into a prompt, the user's own apart from the others; empty
+    where there are no facts.
+    """
+    revision: _builtins.int
+    """The revision that was read."""
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___RetrievedFact]:
+        """In the order in which Answer reads them: first the user's own. Beyond what the model can be
+        asked about in one question, the queries' keys alone decide (docs/decisions/0022).
+        """
+
+    @_builtins.property
+    def subject(self) -> Global___ConceptMatch: ...
+    @_builtins.property
+    def alternatives(self) -> _containers.RepeatedCompositeFieldContainer[Global___ConceptMatch]: ...
+    @_builtins.property
+    def cost(self) -> Global___Cost: ...
+    @_builtins.property
+    def fingerprints(self) -> Global___Fingerprints: ...
+    def __init__(
+        self,
+        *,
+        facts: _abc.Iterable[Global___RetrievedFact] | None = ...,
+        context: _builtins.str = ...,
+        subject: Global___ConceptMatch | None = ...,
+        alternatives: _abc.Iterable[Global___ConceptMatch] | None = ...,
+        revision: _builtins.int = ...,
+        cost: Global___Cost | None = ...,
+        fingerprints: Global___Fingerprints | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "fingerprints", b"fingerprints", "subject", b"subject"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alternatives", b"alternatives", "context", b"context", "cost", b"cost", "facts", b"facts", "fingerprints", b"fingerprints", "revision", b"revision", "subject", b"subject"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RetrieveResponse: _TypeAlias = RetrieveResponse  # noqa: Y015
+
+@_typing.final
 class GetNeighborhoodRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

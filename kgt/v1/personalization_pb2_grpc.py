@@ -40,6 +40,7 @@ class PersonalizationServiceStub:
     triples of an EditFacts: 500
     relations of a Personalize: 20
     candidates of an Answer: 100
+    facts of a Retrieve: 100
     items of a page: 500, and no more than fit about 3 MiB
     message from a caller: 4194304 bytes
     message to a caller: 3670016 bytes, so that every client takes it
@@ -56,7 +57,7 @@ class PersonalizationServiceStub:
     its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
     DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Answer, StreamAnswer and Personalize wait for the model. One that could not be answered before
+    Answer, StreamAnswer, Retrieve and Personalize wait for the model. One that could not be answered before
     its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED) at once. Its
     RetryInfo says when the queue will have become short enough. A call without a deadline waits.
 
@@ -93,6 +94,11 @@ class PersonalizationServiceStub:
                 '/kgt.v1.PersonalizationService/StreamAnswer',
                 request_serializer=kgt_dot_v1_dot_personalization__pb2.StreamAnswerRequest.SerializeToString,
                 response_deserializer=kgt_dot_v1_dot_personalization__pb2.StreamAnswerResponse.FromString,
+                _registered_method=True)
+        self.Retrieve = channel.unary_unary(
+                '/kgt.v1.PersonalizationService/Retrieve',
+                request_serializer=kgt_dot_v1_dot_personalization__pb2.RetrieveRequest.SerializeToString,
+                response_deserializer=kgt_dot_v1_dot_personalization__pb2.RetrieveResponse.FromString,
                 _registered_method=True)
         self.GetNeighborhood = channel.unary_unary(
                 '/kgt.v1.PersonalizationService/GetNeighborhood',
@@ -151,6 +157,7 @@ class PersonalizationServiceServicer:
     triples of an EditFacts: 500
     relations of a Personalize: 20
     candidates of an Answer: 100
+    facts of a Retrieve: 100
     items of a page: 500, and no more than fit about 3 MiB
     message from a caller: 4194304 bytes
     message to a caller: 3670016 bytes, so that every client takes it
@@ -167,7 +174,7 @@ class PersonalizationServiceServicer:
     its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
     DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Answer, StreamAnswer and Personalize wait for the model. One that could not be answered before
+    Answer, StreamAnswer, Retrieve and Personalize wait for the model. One that could not be answered before
     its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED) at once. Its
     RetryInfo says when the queue will have become short enough. A call without a deadline waits.
 
@@ -202,6 +209,15 @@ class PersonalizationServiceServicer:
     def StreamAnswer(self, request, context):
         """StreamAnswer is Answer in pieces: the evidence first, then text in whole characters, then the
         totals.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Retrieve(self, request, context):
+        """Retrieve returns the facts that Answer would read, for an application that answers with a model
+        of its own. Nothing is generated, and the model is asked at most once. Where no fact fits, there
+        is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -289,6 +305,11 @@ def add_PersonalizationServiceServicer_to_server(servicer, server):
                     request_deserializer=kgt_dot_v1_dot_personalization__pb2.StreamAnswerRequest.FromString,
                     response_serializer=kgt_dot_v1_dot_personalization__pb2.StreamAnswerResponse.SerializeToString,
             ),
+            'Retrieve': grpc.unary_unary_rpc_method_handler(
+                    servicer.Retrieve,
+                    request_deserializer=kgt_dot_v1_dot_personalization__pb2.RetrieveRequest.FromString,
+                    response_serializer=kgt_dot_v1_dot_personalization__pb2.RetrieveResponse.SerializeToString,
+            ),
             'GetNeighborhood': grpc.unary_unary_rpc_method_handler(
                     servicer.GetNeighborhood,
                     request_deserializer=kgt_dot_v1_dot_personalization__pb2.GetNeighborhoodRequest.FromString,
@@ -352,6 +373,7 @@ class PersonalizationService:
     triples of an EditFacts: 500
     relations of a Personalize: 20
     candidates of an Answer: 100
+    facts of a Retrieve: 100
     items of a page: 500, and no more than fit about 3 MiB
     message from a caller: 4194304 bytes
     message to a caller: 3670016 bytes, so that every client takes it
@@ -368,7 +390,7 @@ class PersonalizationService:
     its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
     DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Answer, StreamAnswer and Personalize wait for the model. One that could not be answered before
+    Answer, StreamAnswer, Retrieve and Personalize wait for the model. One that could not be answered before
     its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED) at once. Its
     RetryInfo says when the queue will have become short enough. A call without a deadline waits.
 
@@ -456,6 +478,33 @@ class PersonalizationService:
             '/kgt.v1.PersonalizationService/StreamAnswer',
             kgt_dot_v1_dot_personalization__pb2.StreamAnswerRequest.SerializeToString,
             kgt_dot_v1_dot_personalization__pb2.StreamAnswerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Retrieve(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kgt.v1.PersonalizationService/Retrieve',
+            kgt_dot_v1_dot_personalization__pb2.RetrieveRequest.SerializeToString,
+            kgt_dot_v1_dot_personalization__pb2.RetrieveResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,7 @@ class PersonalizationServiceStub:
       triples of an EditFacts: 500
       relations of a Personalize: 20
       candidates of an Answer: 100
+      facts of a Retrieve: 100
       items of a page: 500, and no more than fit about 3 MiB
       message from a caller: 4194304 bytes
       message to a caller: 3670016 bytes, so that every client takes it
@@ -57,7 +58,7 @@ class PersonalizationServiceStub:
     its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
     DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Answer, StreamAnswer and Personalize wait for the model. One that could not be answered before
+    Answer, StreamAnswer, Retrieve and Personalize wait for the model. One that could not be answered before
     its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED) at once. Its
     RetryInfo says when the queue will have become short enough. A call without a deadline waits.
 
@@ -87,6 +88,11 @@ class PersonalizationServiceStub:
     StreamAnswer: _grpc.UnaryStreamMultiCallable[_personalization_pb2.StreamAnswerRequest, _personalization_pb2.StreamAnswerResponse]
     """StreamAnswer is Answer in pieces: the evidence first, then text in whole characters, then the
     totals.
+    """
+    Retrieve: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.RetrieveRequest, _personalization_pb2.RetrieveResponse]
+    """Retrieve returns the facts that Answer would read, for an application that answers with a model
+    of its own. Nothing is generated, and the model is asked at most once. Where no fact fits, there
+    is none.
     """
     GetNeighborhood: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.GetNeighborhoodRequest, _personalization_pb2.GetNeighborhoodResponse]
     """GetNeighborhood lists the triples that start at a concept, as this user sees them."""
@@ -134,6 +140,7 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
       triples of an EditFacts: 500
       relations of a Personalize: 20
       candidates of an Answer: 100
+      facts of a Retrieve: 100
       items of a page: 500, and no more than fit about 3 MiB
       message from a caller: 4194304 bytes
       message to a caller: 3670016 bytes, so that every client takes it
@@ -150,7 +157,7 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
     its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
     DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Answer, StreamAnswer and Personalize wait for the model. One that could not be answered before
+    Answer, StreamAnswer, Retrieve and Personalize wait for the model. One that could not be answered before
     its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED) at once. Its
     RetryInfo says when the queue will have become short enough. A call without a deadline waits.
 
@@ -177,6 +184,11 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
     StreamAnswer: _aio.UnaryStreamMultiCallable[_personalization_pb2.StreamAnswerRequest, _personalization_pb2.StreamAnswerResponse]  # type: ignore[assignment]
     """StreamAnswer is Answer in pieces: the evidence first, then text in whole characters, then the
     totals.
+    """
+    Retrieve: _aio.UnaryUnaryMultiCallable[_personalization_pb2.RetrieveRequest, _personalization_pb2.RetrieveResponse]  # type: ignore[assignment]
+    """Retrieve returns the facts that Answer would read, for an application that answers with a model
+    of its own. Nothing is generated, and the model is asked at most once. Where no fact fits, there
+    is none.
     """
     GetNeighborhood: _aio.UnaryUnaryMultiCallable[_personalization_pb2.GetNeighborhoodRequest, _personalization_pb2.GetNeighborhoodResponse]  # type: ignore[assignment]
     """GetNeighborhood lists the triples that start at a concept, as this user sees them."""
@@ -223,6 +235,7 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
       triples of an EditFacts: 500
       relations of a Personalize: 20
       candidates of an Answer: 100
+      facts of a Retrieve: 100
       items of a page: 500, and no more than fit about 3 MiB
       message from a caller: 4194304 bytes
       message to a caller: 3670016 bytes, so that every client takes it
@@ -239,7 +252,7 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
     its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
     DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Answer, StreamAnswer and Personalize wait for the model. One that could not be answered before
+    Answer, StreamAnswer, Retrieve and Personalize wait for the model. One that could not be answered before
     its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED) at once. Its
     RetryInfo says when the queue will have become short enough. A call without a deadline waits.
 
@@ -282,6 +295,17 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_personalization_pb2.StreamAnswerResponse], _abc.AsyncIterator[_personalization_pb2.StreamAnswerResponse]]:
         """StreamAnswer is Answer in pieces: the evidence first, then text in whole characters, then the
         totals.
+        """
+
+    @_abc_1.abstractmethod
+    def Retrieve(
+        self,
+        request: _personalization_pb2.RetrieveRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_personalization_pb2.RetrieveResponse, _abc.Awaitable[_personalization_pb2.RetrieveResponse]]:
+        """Retrieve returns the facts that Answer would read, for an application that answers with a model
+        of its own. Nothing is generated, and the model is asked at most once. Where no fact fits, there
+        is none.
         """
 
     @_abc_1.abstractmethod

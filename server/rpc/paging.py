@@ -16,6 +16,9 @@ from dataclasses import dataclass
 from server.errors import UnknownPageToken
 
 _MAC_BYTES = 16
+_NO_HYPHEN = b"._"
+"""Characters 62 and 63 of the encoding: a token that began with a hyphen would look like an option
+on a command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +45,8 @@ class PageTokens:
         if not position.cursor:
             return ""
         body = json.dumps([position.revision, position.overlay_id, position.cursor]).encode()
-        return base64.urlsafe_b64encode(self._mac(body, user, request) + body).decode().rstrip("=")
+        signed = self._mac(body, user, request) + body
+        return base64.b64encode(signed, _NO_HYPHEN).decode().rstrip("=")
 
     def position(self, token: str, user: str, *request: str) -> Position:
         """Where a listing goes on.
@@ -50,7 +54,7 @@ class PageTokens:
         Raises UnknownPageToken for a token that was not made for this user and request.
         """
         try:
-            data = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+            data = base64.b64decode(token + "=" * (-len(token) % 4), _NO_HYPHEN)
         except (binascii.Error, ValueError):
             raise UnknownPageToken from None
         mac, body = data[:_MAC_BYTES], data[_MAC_BYTES:]

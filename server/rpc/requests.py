@@ -18,6 +18,7 @@ from server.rpc.enums import RELATION_SOURCES, REMOVALS, STOPPINGS
 from server.tuning.answer import AnswerQuery
 from server.tuning.history import EditFactsCommand, RevertCommand
 from server.tuning.personalize.command import PersonalizeCommand, PersonalizeRules
+from server.tuning.retrieve import RetrieveQuery
 from server.tuning.scoring import ScoringBudget
 from server.writing.writes import Kept, RequestKey
 
@@ -161,6 +162,21 @@ def answer_query(request: pb.AnswerRequest | pb.StreamAnswerRequest, user: str) 
         max_tokens=max_tokens,
         temperature=temperature,
         seed=request.seed if request.HasField("seed") else None,
+    )
+
+
+def retrieve_query(request: pb.RetrieveRequest, user: str) -> RetrieveQuery:
+    """A checked RetrieveRequest."""
+    max_facts = None
+    if request.HasField("max_facts"):
+        max_facts = limits.whole(request.max_facts, "max_facts", 1, limits.MAX_FACTS)
+    return RetrieveQuery(
+        user=user,
+        query=limits.text(request.query, "query"),
+        subject=_concept(request, "subject"),
+        at_revision=_revision(request, "at_revision"),
+        min_revision=_revision(request, "min_revision"),
+        max_facts=max_facts,
     )
 
 

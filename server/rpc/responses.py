@@ -23,6 +23,7 @@ from server.tuning.cost import Cost
 from server.tuning.history import EditFactsOutcome, Reverted
 from server.tuning.personalize.outcome import PersonalizeOutcome
 from server.tuning.ports import Erased, PersonalFact
+from server.tuning.retrieve import Retrieved, WordedFact
 from server.tuning.subject.choice import Match
 from server.tuning.transfer import Imported
 
@@ -113,6 +114,19 @@ def totals_response(cost: Cost) -> pb.StreamAnswerResponse:
     """The last message of a streamed answer."""
     totals = pb.StreamAnswerResponse.Totals(cost=cost_message(cost))
     return pb.StreamAnswerResponse(totals=totals)
+
+
+def retrieve_response(retrieved: Retrieved, fingerprints: pb.Fingerprints) -> pb.RetrieveResponse:
+    message = pb.RetrieveResponse(
+        facts=[_worded_fact(f) for f in retrieved.facts],
+        context=retrieved.context,
+        subject=_match(retrieved.subject),
+        alternatives=[_match(m) for m in retrieved.alternatives],
+        revision=retrieved.revision,
+        cost=cost_message(retrieved.cost),
+        fingerprints=fingerprints,
+    )
+    return fitting(message, "max_facts")
 
 
 def edit_facts_response(outcome: EditFactsOutcome) -> pb.EditFactsResponse:
@@ -274,6 +288,18 @@ def _fact(fact: RetrievedFact) -> pb.Fact:
         triple=triple_message(fact.viewed.triple),
         retrieval_probability=fact.retrieval_probability,
         origin=ORIGINS[fact.viewed.origin],
+    )
+
+
+def _worded_fact(fact: WordedFact) -> pb.RetrievedFact:
+    stamp = fact.viewed.stamp
+    return pb.RetrievedFact(
+        triple=triple_message(fact.viewed.triple),
+        words=fact.words,
+        retrieval_probability=fact.retrieval_probability,
+        origin=ORIGINS[fact.viewed.origin],
+        edit_id=fact.edit_id,
+        revision=stamp.revision if stamp else None,
     )
 
 

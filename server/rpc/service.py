@@ -21,6 +21,7 @@ from server.tuning.history import Historian
 from server.tuning.personalize.command import PersonalizeRules
 from server.tuning.personalize.personalizer import Personalizer
 from server.tuning.ports import GraphStore, LanguageModel
+from server.tuning.retrieve import Librarian
 from server.tuning.transfer import Courier
 from server.writing.erasing import Erasing
 from server.writing.writes import Writes
@@ -36,6 +37,7 @@ class UseCases:
     fingerprints: Callable[[], Mapping[str, str]]
     """Returns a fingerprint of each thing that an answer depends on, by the contract's names."""
     answerer: Answerer
+    librarian: Librarian
     personalizer: Personalizer
     personalize_defaults: PersonalizeRules
     historian: Historian
@@ -91,6 +93,12 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
         async for piece in answerer.text(evidence, meter):
             yield pb.StreamAnswerResponse(text=piece)
         yield responses.totals_response(meter.total())
+
+    async def Retrieve(self, request: pb.RetrieveRequest, context: Context) -> pb.RetrieveResponse:
+        query = requests.retrieve_query(request, caller())
+        return responses.retrieve_response(
+            await self._use.librarian.retrieve(query), self._fingerprints()
+        )
 
     async def GetNeighborhood(
         self, request: pb.GetNeighborhoodRequest, context: Context

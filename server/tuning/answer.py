@@ -28,18 +28,39 @@ class RevisionNotReached(Unavailable):
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerQuery:
-    """What Answer is asked."""
+class ViewQuery:
+    """A query, and which view of whose it is asked of."""
 
     user: str
     query: str
     subject: str | None = None
     at_revision: int | None = None
     min_revision: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerQuery(ViewQuery):
+    """What Answer is asked."""
+
     candidates: tuple[str, ...] = ()
     max_tokens: int | None = None
     temperature: float | None = None
     seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a query is about, and what was retrieved for it."""
+
+    choice: SubjectChoice
+    revision: int
+    scorer: Scorer
+    retrieval: Retrieval
+
+    def probability(self, viewed: ViewedTriple) -> float:
+        """P(z|q), Eq. 5 or its default form."""
+        of = self.retrieval
+        return retrieval_probability(viewed.triple, of.view, of.probabilities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +138,36 @@ class Answerer:
 
         Raises RevisionNotReached.
         """
+        found = await self.found(query, meter, _fields(query))
+        scorer, retrieval = found.scorer, found.retrieval
+        with meter.stage("candidates"):
+            candidates = await _weighed(query.candidates, scorer, retrieval)
+        return Evidence(
+            subject=found.choice.match,
+            alternatives=found.choice.alternatives,
+            facts=tuple(RetrievedFact(v, found.probability(v)) for v in retrieval.facts),
+            candidates=candidates,
+            revision=found.revision,
+            generation=replace(
+                self.generation(scorer, retrieval.facts, query.max_tokens),
+                temperature=query.temperature,
+                seed=query.seed,
+            ),
+            memory=scorer.memory if query.at_revision is None else None,
+        )
+
+    async def found(
+        self,
+        query: ViewQuery,
+        meter: CostMeter,
+        fields: Mapping[str, str],
+        *,
+        at_once: bool = False,
+    ) -> Found:
+        """What the query is about, and the facts; with `at_once`, in one question to the model.
+
+        `fields` are those of the request, by their texts. Raises RevisionNotReached.
+        """
         with meter.stage("retrieve"):
             await self._require_revision(query)
             choice = await self.subject_of(
@@ -125,28 +176,9 @@ class Answerer:
             looked = await self.retriever.look(
                 query.user, choice, self.rules.neighborhood_limit, query.at_revision
             )
-            subject = choice.match.concept
-            scorer = self.scorer(query.user, query.query, subject, meter, _fields(query))
-            found = await self.retriever.recall(scorer, looked)
-        with meter.stage("candidates"):
-            candidates = await _weighed(query.candidates, scorer, found)
-        facts = tuple(
-            RetrievedFact(v, retrieval_probability(v.triple, found.view, found.probabilities))
-            for v in found.facts
-        )
-        return Evidence(
-            subject=choice.match,
-            alternatives=choice.alternatives,
-            facts=facts,
-            candidates=candidates,
-            revision=looked.view.revision,
-            generation=replace(
-                self.generation(scorer, found.facts, query.max_tokens),
-                temperature=query.temperature,
-                seed=query.seed,
-            ),
-            memory=scorer.memory if query.at_revision is None else None,
-        )
+            scorer = self.scorer(query.user, query.query, choice.match.concept, meter, fields)
+            retrieval = await self.retriever.recall(scorer, looked, at_once=at_once)
+        return Found(choice, looked.view.revision, scorer, retrieval)
 
     async def text(self, evidence: Evidence, meter: CostMeter) -> AsyncIterator[str]:
         """The answer in pieces, as they are generated. Without blanks at its ends."""
@@ -224,7 +256,7 @@ class Answerer:
             pieces.append(piece.text)
         return "".join(pieces).strip()
 
-    async def _require_revision(self, query: AnswerQuery) -> None:
+    async def _require_revision(self, query: ViewQuery) -> None:
         wanted = query.min_revision
         if wanted is None:
             return

@@ -12,17 +12,18 @@ import heapq
 import math
 import re
 from collections import OrderedDict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from server.errors import UnknownRevision
 from server.graph.concept import concept_key
-from server.graph.edit import Edit, Scope, scopes_by_mark
+from server.graph.edit import Edit, Scope, UnreadableEdit, scopes_by_mark
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple, verbalize
 from server.tuning.key_rows import KeyRows, unpacked
+from server.tuning.likely import WordSearch, content_words
 from server.tuning.ports import GraphStore, Key, Page, Snapshot
 from server.tuning.question import question_of
 from server.tuning.subject.spans import MAX_SPAN_WORDS
@@ -37,6 +38,8 @@ _MOST_FOLLOWED = 200
 """Edits that are followed one by one. After more of them, a user's facts are read anew."""
 _FACT_BYTES = 2_000
 """About what a fact or a scope takes next to its key, and what a user without any takes."""
+_ID_BYTES = 160
+"""About what the id of an edit takes."""
 _WORD = re.compile(r"[^\s.,;:!?()\"]+")
 _MOST_WORDS = 200
 _ANY = ""
@@ -57,6 +60,8 @@ class Fact:
     names: tuple[str, ...] = ()
     """The keys of its head, or of both ends if it is symmetric, where it was told as a triple. Then
     only queries that name one of them are about it."""
+    edit_id: str = ""
+    """The edit that made it; empty if that is not known any more."""
 
     def is_named(self, named: Collection[str]) -> bool:
         """Whether a query that names these concepts may be about it."""
@@ -84,8 +89,8 @@ def scope_weight(product: float, floor: float) -> float:
 class UserFacts:
     """One user's personal facts at one revision, with the keys that are known.
 
-    `marks` are those of added triples. `scopes` say what they answer, and may hold more. What is
-    asked for each query does not go through all facts.
+    `marks` are those of added triples. `scopes` say what they answer, and may hold more. `edit_ids`
+    are the edits of their revisions. What is asked for each query does not go through all facts.
     """
 
     def __init__(
@@ -94,9 +99,13 @@ class UserFacts:
         marks: Mapping[Triple, Mark],
         scopes: Mapping[tuple[Triple, Stamp], Scope],
         vocabulary: Vocabulary,
+        edit_ids: Mapping[int, str] | None = None,
     ) -> None:
         self.at = at
         self._scopes = scopes
+        self._edit_ids = edit_ids or {}
+        self._by_age: tuple[list[Fact], WordSearch] | None = None
+        """The facts, the newest first, and their words, once they were searched."""
         self._vocabulary = vocabulary
         self._index({z: self._fact(z, mark) for z, mark in marks.items()}, KeyRows())
 
@@ -106,7 +115,8 @@ class UserFacts:
     @property
     def bytes(self) -> int:
         """About what this takes in memory."""
-        return self._keys.bytes + _FACT_BYTES * (1 + len(self._facts) + len(self._scopes))
+        kept = _FACT_BYTES * (1 + len(self._facts) + len(self._scopes))
+        return self._keys.bytes + kept + _ID_BYTES * len(self._edit_ids)
 
     def named_in(self, query: str) -> set[str]:
         """The names of facts that were told as triples and that stand in the query, word for word.
@@ -181,11 +191,33 @@ class UserFacts:
         found.sort(key=lambda r: (r.product, r.fact.stamp), reverse=True)
         return found[:most]
 
+    def likely(self, query: str, named: Collection[str], few: int, most: int) -> list[Fact]:
+        """The facts that are worth a question about this query before its key is known.
+
+        All of them if there are only a `few`. Else at most `most` that share a word with it, those
+        with the rarest word and then the newest first.
+        """
+        if len(self._facts) <= few:
+            return [fact for fact in self._facts.values() if fact.is_named(named)]
+        if self._by_age is None:
+            newest = sorted(self._facts.values(), key=lambda fact: fact.stamp, reverse=True)
+            texts = (f"{fact.text} {fact.triple.head.text}" for fact in newest)
+            self._by_age = newest, WordSearch(texts)
+        newest, search = self._by_age
+        found: dict[Fact, None] = {}
+        for number in search.find(content_words(query)):
+            if newest[number].is_named(named):
+                found[newest[number]] = None
+            if len(found) == most:
+                break
+        return list(found)
+
     def after(self, edits: Sequence[Edit]) -> UserFacts:
         """The facts after `edits`, oldest first, which follow this revision."""
         at = replace(self.at, revision=edits[-1].revision)
         scopes = {**self._scopes, **scopes_by_mark(edits)}
-        later = UserFacts(at, {}, scopes, self._vocabulary)
+        edit_ids = {**self._edit_ids, **_ids(edits)}
+        later = UserFacts(at, {}, scopes, self._vocabulary, edit_ids)
         facts = dict(self._facts)
         for edit in edits:
             for change in edit.changes:
@@ -199,6 +231,7 @@ class UserFacts:
         """Take `facts`, by their texts, and note which names ask for keys that are not known."""
         self._facts = facts
         self._keys = keys
+        self._by_age = None
         self._by_text: dict[str, list[Fact]] = {}
         self._unread: dict[str, dict[str, Stamp]] = {}
         self._names = {name for fact in facts.values() for name in fact.names}
@@ -224,13 +257,14 @@ class UserFacts:
 
     def _fact(self, triple: Triple, mark: Mark) -> Fact:
         scope = self._scopes.get((triple, mark.stamp))
+        edit_id = self._edit_ids.get(mark.stamp.revision, "")
         if scope is not None:
             text, answered = question_of(scope.query), scope.answered
-            return Fact(triple, mark.stamp, text, scope.owned, answered)
+            return Fact(triple, mark.stamp, text, scope.owned, answered, edit_id=edit_id)
         text, names = verbalize(triple, self._vocabulary), [triple.head.key]
         if self._vocabulary.is_symmetric(triple.relation):
             names.append(triple.tail.key)
-        return Fact(triple, mark.stamp, text, names=tuple(names))
+        return Fact(triple, mark.stamp, text, names=tuple(names), edit_id=edit_id)
 
 
 class Recalls:
@@ -328,7 +362,7 @@ class Recalls:
 
         def whole() -> UserFacts:
             scopes = scopes_by_mark(edit for edit in edits if isinstance(edit, Edit))
-            facts = UserFacts(at, marks, scopes, self._vocabulary)
+            facts = UserFacts(at, marks, scopes, self._vocabulary, _ids(edits))
             facts.learn_stored(fingerprint)
             return facts
 
@@ -346,6 +380,10 @@ class Recalls:
     def _drop(self, user: str) -> None:
         self._users.pop(user, None)
         self._bytes -= self._sizes.pop(user, 0)
+
+
+def _ids(edits: Iterable[Edit | UnreadableEdit]) -> dict[int, str]:
+    return {edit.revision: edit.id for edit in edits}
 
 
 def _asked_by(fact: Fact) -> tuple[str, ...]:

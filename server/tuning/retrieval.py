@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from server.graph.concept import Concept, concept_key
 from server.graph.neighborhood import Neighborhood, RelationSlice, ViewedTriple
@@ -14,7 +14,7 @@ from server.tuning.facts import RetrievalRules, facts_for_answer, retrievable_vi
 from server.tuning.objective import Probabilities
 from server.tuning.ports import GraphStore, Key, LanguageModel
 from server.tuning.question import question_of
-from server.tuning.recall import Recalled, Recalls, UserFacts
+from server.tuning.recall import Fact, Recalled, Recalls, UserFacts
 from server.tuning.scoring import Scorer
 from server.tuning.subject.choice import USER_CONCEPT, SubjectChoice
 
@@ -22,6 +22,8 @@ MOST_RECALLED = 24
 _WORD = re.compile(r"\w+")
 MOST_CONFIRMED = 3
 """Facts that are near a query, but not surely what it asks, and that the model is asked about."""
+MOST_FORESEEN = 6
+"""Facts that it is asked about, at most, before it is known which are near the query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ class Retrieval:
     """The query's key; None where it was not needed."""
     surely: frozenset[Triple] = frozenset()
     """The personal facts that the query surely asks for, and those told as triples."""
+    personal: Mapping[Triple, Fact] = field(default_factory=dict)
+    """The personal facts that the query is about, by their triple as read from its subject."""
 
 
 class Retriever:
@@ -70,6 +74,14 @@ class Retriever:
     def floor(self) -> float:
         """The inner product of keys from which on a query is about a personal fact."""
         return self._rules.floor or self._model.floor
+
+    @property
+    def _clear(self) -> float:
+        """And from which on it is about one that shares none of its words, and was not asked about.
+
+        Near misses share words with a query, so such a fact can do with less than `sure`.
+        """
+        return self.floor + max(0.0, self._model.sure - self.floor) / 3
 
     async def look(
         self,
@@ -96,32 +108,41 @@ class Retriever:
         slices = tuple(part for part in view.slices if part.count)
         return Looked(replace(view, slices=slices), personal, choice, literal)
 
-    async def recall(self, scorer: Scorer, looked: Looked, *, fully: bool = False) -> Retrieval:
-        """Weigh what was read, in one question to the model at most.
+    async def recall(
+        self, scorer: Scorer, looked: Looked, *, fully: bool = False, at_once: bool = False
+    ) -> Retrieval:
+        """Weigh what was read. Which facts are near, one question tells; about some, a second one.
 
         p(r) of an only relation is not asked for, and neither is the query's key where the user has
-        no facts; both are with `fully`.
+        no facts; both are with `fully`. With `at_once` there is no second question: what it would
+        ask of the facts that are likely to be near is part of the first.
         """
         names = [part.relation for part in looked.view.slices]
         asked = names if fully or len(names) > 1 else []
         named = looked.choice.named | looked.personal.named_in(scorer.query)
         texts = looked.personal.to_read(named)
-        key, relations = None, dict.fromkeys(names, 1.0)
+        key, relations, said = None, dict.fromkeys(names, 1.0), None
         own = [question_of(scorer.query)] if fully or len(looked.personal) else []
         if asked or own:
-            keys, found = await scorer.keys([*texts, *own], asked)
-            relations |= found
+            likely = self._likely(scorer.query, looked, named) if at_once else {}
+            ahead = replace(scorer, owned={z for z, fact in likely.items() if fact.owned})
+            tails = {z: [z.tail.text] for z in likely}
+            keys, found = await ahead.keys([*texts, *own], asked, tails)
+            relations |= found.relations
+            said = found.reasoning if at_once else None
             key = keys[-1] if own else None
             looked.personal.learn(dict(zip(texts, keys, strict=False)))
         near = self._near(scorer.query, looked, key, named)
         scorer.owned.update(z for z, recalled in near.items() if recalled.fact.owned)
-        weights = await self._weighed(scorer, near)
+        weights = await self._weighed(scorer, near, said)
         view = self._with_personal(looked, [(z, near[z].fact.stamp) for z in weights])
         if looked.literal:
             weights = {z: k for z, k in weights.items() if view.find(z) is not None}
         probabilities = Probabilities(relations, scopes=weights, literal=looked.literal)
         surely = frozenset(z for z in weights if self._is_sure(near[z]))
-        return Retrieval(view, probabilities, self.facts(view, probabilities), key, surely)
+        facts = self.facts(view, probabilities)
+        personal = {z: near[z].fact for z in weights}
+        return Retrieval(view, probabilities, facts, key, surely, personal)
 
     def _is_sure(self, recalled: Recalled) -> bool:
         return recalled.product >= self._model.sure or bool(recalled.fact.names)
@@ -129,6 +150,21 @@ class Retriever:
     def facts(self, view: Neighborhood, probabilities: Probabilities) -> tuple[ViewedTriple, ...]:
         """The facts that an answer in `view` rests on."""
         return facts_for_answer(view, probabilities, self._rules)
+
+    def _likely(self, query: str, looked: Looked, named: Collection[str]) -> dict[Triple, Fact]:
+        """The personal facts that the model is asked about before the query's key is known.
+
+        By their triple as it is read from the query's subject.
+        """
+        subject, asked = looked.view.head, words_of(query)
+        likely = looked.personal.likely(
+            question_of(query), named, few=MOST_CONFIRMED, most=MOST_FORESEEN
+        )
+        return {
+            oriented(fact.triple, subject, self._vocabulary): fact
+            for fact in likely
+            if not is_of_another(fact.triple.head, asked)
+        }
 
     def _near(
         self, query: str, looked: Looked, key: Key | None, named: Collection[str]
@@ -148,21 +184,29 @@ class Retriever:
         }
 
     async def _weighed(
-        self, scorer: Scorer, near: Mapping[Triple, Recalled]
+        self,
+        scorer: Scorer,
+        near: Mapping[Triple, Recalled],
+        said: Mapping[tuple[Triple, str], float] | None = None,
     ) -> dict[Triple, float]:
         """k(q,z) of those of `near` that the query is about.
 
         What is surely asked needs no other evidence. Of the rest the nearest are weighed by whether
         the model would answer with them, and are kept if they reach 1. So are the other values of
-        what is kept, which weigh no more than it.
+        what is kept, which weigh no more than it. Where the model was asked before, `said` is all
+        there is to know of that, and what is clearly near is kept without it.
         """
         unsure = [z for z, recalled in near.items() if recalled.product < self._model.sure]
-        asked, unasked = unsure[:MOST_CONFIRMED], set(unsure[MOST_CONFIRMED:])
-        said = await scorer.reasoning({z: [z.tail.text] for z in asked}) if asked else {}
-        weights = {
-            z: recalled.weight(self.floor, said.get((z, z.tail.text)))
-            for z, recalled in near.items()
-        }
+        if said is None:
+            asked = unsure[:MOST_CONFIRMED]
+            unasked = set(unsure[MOST_CONFIRMED:])
+            said = await scorer.reasoning({z: [z.tail.text] for z in asked}) if asked else {}
+        else:
+            asked = [z for z in unsure if (z, z.tail.text) in said]
+            unclear = (z for z in unsure if near[z].product < self._clear)
+            unasked = set(unclear).difference(asked)
+        answered = {z: said[z, z.tail.text] for z in asked}
+        weights = {z: r.weight(self.floor, answered.get(z)) for z, r in near.items()}
         kept = {z: k for z, k in weights.items() if k >= 1}
         least: dict[tuple[Concept, str], float] = {}
         for z, k in kept.items():

@@ -50,15 +50,24 @@ class Scorer:
         return verbalize(triple, self.vocabulary, owned=triple in self.owned)
 
     async def keys(
-        self, texts: Sequence[str], relations: Collection[str] = ()
-    ) -> tuple[list[Key], dict[str, float]]:
-        """The keys of `texts`, and p(r) of `relations`, asked as one question."""
+        self,
+        texts: Sequence[str],
+        relations: Collection[str],
+        wanted: Mapping[Triple, Sequence[str]],
+    ) -> tuple[list[Key], Probabilities]:
+        """The keys of `texts`, p(r) of `relations` and P(a|q,z) of `wanted`, as one question."""
         names = list(dict.fromkeys(relations))
-        branches = self._branches(names, {})
+        branches = self._branches(names, wanted)
         branches += [self._keyed(text) for text in dict.fromkeys(texts)]
-        rows, keys = await self._asked(branches)
-        of_relations = dict(zip(names, rows[0], strict=True)) if names else {}
-        return [keys[self.model.key_prompt(text)] for text in texts], of_relations
+        answered, keys = await self._asked(branches)
+        rows = iter(answered)
+        of_relations = dict(zip(names, next(rows), strict=True)) if names else {}
+        of_answers = {}
+        for z, answers in wanted.items():
+            for answer, p in zip(answers, next(rows), strict=True):
+                of_answers[z, answer] = p
+        probabilities = Probabilities(of_relations, of_answers)
+        return [keys[self.model.key_prompt(text)] for text in texts], probabilities
 
     async def relations(self, relations: Collection[str]) -> dict[str, float]:
         """p(r) = P(r | T_retrieve(q)) for each relation (Eq. 5)."""
@@ -74,14 +83,8 @@ class Scorer:
         self, relations: Collection[str], wanted: Mapping[Triple, Sequence[str]]
     ) -> Probabilities:
         """p(r) of `relations` and P(a|q,z) of `wanted`, asked as one question."""
-        names = list(dict.fromkeys(relations))
-        rows = iter(await self.ask(self._branches(names, wanted)))
-        of_relations = dict(zip(names, next(rows), strict=True)) if names else {}
-        of_answers = {}
-        for z, answers in wanted.items():
-            for answer, p in zip(answers, next(rows), strict=True):
-                of_answers[z, answer] = p
-        return Probabilities(of_relations, of_answers)
+        _, probabilities = await self.keys((), relations, wanted)
+        return probabilities
 
     async def foresee(
         self,

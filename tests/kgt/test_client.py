@@ -26,6 +26,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "personalize": {"query": ENJOY, "answer": "fish"},
     "answer": {"query": ENJOY},
     "stream_answer": {"query": ENJOY},
+    "retrieve": {"query": ENJOY},
     "get_neighborhood": {"concept": "dog"},
     "list_facts": {},
     "edit_facts": {"add": [("dog", "likes", "fish")]},

@@ -33,6 +33,7 @@ SHOWN = (
 COMMANDS = {
     "personalize": ["q", "a"],
     "answer": ["q"],
+    "retrieve": ["q"],
     "neighborhood": ["c"],
     "facts": [],
     "edit": [],

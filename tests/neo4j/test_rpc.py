@@ -65,6 +65,26 @@ async def test_a_correction_takes_effect_for_its_user_and_can_be_undone(service:
         await client.revert_edit(user="bob", edit_id=made.edit.id)
 
 
+async def test_facts_are_retrieved_with_the_edits_that_made_them_and_for_their_user_only(
+    service: Service,
+) -> None:
+    client = service.client
+    made = await client.personalize(user="alice", query=FEED, answer="fish")
+    found = await client.retrieve(user="alice", query=FEED)
+    answered = await client.answer(user="alice", query=FEED)
+    assert [f.triple for f in found.facts] == [f.triple for f in answered.facts]
+    first = found.facts[0]
+    assert (first.words, first.edit_id, first.revision) == ("my dog likes fish", made.edit.id, 1)
+    [before, others] = [
+        await client.retrieve(user=user, query=FEED, at_revision=revision)
+        for user, revision in (("alice", 0), ("bob", None))
+    ]
+    assert list(before.facts) == list(others.facts)
+    assert not any(fact.edit_id for fact in others.facts)
+    await client.erase_user(user="alice")
+    assert list((await client.retrieve(user="alice", query=FEED)).facts) == list(others.facts)
+
+
 async def test_a_request_is_answered_once(service: Service) -> None:
     arguments: dict[str, Any] = {
         "user": "alice",

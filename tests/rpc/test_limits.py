@@ -35,6 +35,7 @@ LOAD = Load()
         "triples of an EditFacts": limits.MAX_TRIPLES,
         "relations of a Personalize": limits.MAX_RELATIONS,
         "candidates of an Answer": limits.MAX_CANDIDATES,
+        "facts of a Retrieve": limits.MAX_FACTS,
         "items of a page": limits.MAX_PAGE,
         "message from a caller": limits.MAX_MESSAGE_BYTES,
         "message to a caller": limits.MAX_RESPONSE_BYTES,
@@ -53,7 +54,7 @@ def test_the_contracts_table_has_the_limit(what: str, limit: int) -> None:
 
 
 def test_the_contracts_table_has_nothing_else() -> None:
-    assert len(TABLE) == 19
+    assert len(TABLE) == 20
 
 
 def comments(field: str) -> list[str]:

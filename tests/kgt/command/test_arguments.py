@@ -14,6 +14,7 @@ from tests.rpc.running import ENJOY
 COMMANDS = (
     "personalize",
     "answer",
+    "retrieve",
     "neighborhood",
     "facts",
     "edit",

@@ -1,4 +1,4 @@
-"""`kgt personalize` and `kgt answer`, for people and for programs."""
+"""`kgt personalize`, `kgt answer` and `kgt retrieve`, for people and for programs."""
 
 from __future__ import annotations
 
@@ -47,3 +47,22 @@ def test_answer(run: Run) -> None:
             "--temperature", "0.5", "--seed", "1", FEED)
     )  # fmt: skip
     assert (before["text"], before["revision"]) == ("meat", "0")
+
+
+def test_retrieve(run: Run) -> None:
+    edit_id = corrected(run)
+    shown = run("retrieve", FEED)
+    assert "(dog, Desires, vegetables)" in shown
+    assert edit_id in shown
+    assert "- dog likes vegetables\n" in shown
+    assert "subject 'dog', revision 1" in shown
+    assert "1 forward passes" in shown
+    before = document(
+        run(
+            "retrieve", "--json", "--at-revision", "0", "--subject", "dog", "--max-facts", "1", FEED
+        )
+    )
+    assert [fact["words"] for fact in before["facts"]] == ["dog likes meat"]
+    assert document(run("retrieve", "--json", "--min-revision", "1", FEED))["revision"] == "1"
+    nothing = run("retrieve", "What does a unicorn enjoy?")
+    assert nothing.splitlines()[-2:-1] == ["subject 'unicorn', revision 1"]

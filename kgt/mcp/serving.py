@@ -1,0 +1,95 @@
+"""The MCP server on stdio or on HTTP, and what may be bound."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import uvicorn
+from mcp.server.auth.settings import AuthSettings
+from mcp.server.mcpserver import MCPServer
+from pydantic import AnyHttpUrl
+
+from kgt.addresses import Address
+from kgt.client import AsyncClient
+from kgt.mcp.identity import UserTokens, user_of_token
+from kgt.mcp.tools import Tools
+
+PATH = "/mcp"
+_INSTRUCTIONS = """\
+The user's own memory: what they have told, on top of general knowledge. Call `recall` before you
+answer anything that may depend on who the user is, and put what it returns before your own
+assumptions. When the user corrects something, call `correct`. When they ask what is known about
+them, call `what_do_you_know`."""
+
+
+class NotLoopback(ValueError):
+    """Without an identity, only this machine may reach the server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Which service to call, and for whom: for one user, or for whoever a token belongs to."""
+
+    service: str
+    user: str | None = None
+    tokens: UserTokens | None = None
+    timeout_s: float = 30.0
+
+    @contextlib.asynccontextmanager
+    async def server(self, auth: AuthSettings | None = None) -> AsyncIterator[MCPServer]:
+        """The server, connected to the service until the block ends."""
+        async with AsyncClient(self.service, timeout_s=self.timeout_s) as client:
+            server = MCPServer(
+                "kgt",
+                title="KGT memory",
+                instructions=_INSTRUCTIONS,
+                log_level="WARNING",
+                auth=auth,
+                token_verifier=self.tokens,
+            )
+            Tools(client, self._whose).add_to(server)
+            yield server
+
+    async def on_stdio(self) -> None:
+        """Serve one client over stdin and stdout."""
+        async with self.server() as server:
+            await server.run_stdio_async()
+
+    async def on_http(self, address: Address) -> None:
+        """Serve streamable HTTP until the process is told to stop. Raises NotLoopback, OSError."""
+        if self.tokens is None and not address.is_loopback:
+            raise NotLoopback(
+                "is reachable from other machines: name a loopback address, or --tokens"
+            )
+        bound = _bound(address)
+        named = f"[{address.host}]" if ":" in address.host else address.host
+        url = f"http://{named}:{bound.getsockname()[1]}"
+        async with self.server(_auth(url) if self.tokens else None) as server:
+            # The SDK checks Host and Origin for a loopback address, so that no web page can call.
+            app = server.streamable_http_app(streamable_http_path=PATH, host=address.host)
+            config = uvicorn.Config(app, log_level="warning", access_log=False)
+            print(f"listening on {url}{PATH}", flush=True)
+            await uvicorn.Server(config).serve(sockets=[bound])
+
+    def _whose(self) -> str:
+        return self.user if self.user is not None else user_of_token()
+
+
+def _bound(address: Address) -> socket.socket:
+    """A socket that listens at the address."""
+    family, kind, protocol, _, where = socket.getaddrinfo(
+        address.host, address.port, type=socket.SOCK_STREAM
+    )[0]
+    bound = socket.socket(family, kind, protocol)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(where)
+    bound.listen()  # from here on a caller waits instead of being refused
+    return bound
+
+
+def _auth(url: str) -> AuthSettings:
+    """Every call needs a token. There is no authorization server: the file has the tokens."""
+    return AuthSettings(issuer_url=AnyHttpUrl(url), resource_server_url=None)

@@ -1,0 +1,16 @@
+from collections.abc import Iterator
+
+import pytest
+
+from testbed.bases import build_base
+from testbed.processes import server_process
+from tests.rpc.running import BASE, VOCABULARY
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a service with known answers, in a process of its own."""
+    folder = tmp_path_factory.mktemp("service")
+    build_base(folder, BASE, VOCABULARY)
+    with server_process("tests.rpc.fixed_server", folder) as server:
+        yield server.address
