@@ -35,9 +35,9 @@ class Plan:
 
 
 class Asked:
-    """A model that is asked as it is. Its name in the tables is up to the caller."""
+    """A model that is asked as it is, with no graph and no edits."""
 
-    name = "no edit"
+    name = "no graph"
 
     def __init__(self, choice: ModelChoice, plan: Plan | None = None) -> None:
         self.model = EditableModel(choice)

@@ -10,7 +10,7 @@ import torch
 from evaluation.methods.method import EditCase
 from evaluation.methods.weights.edited import Layers, Plan, WeightEdited
 from evaluation.methods.weights.prefilled import watched
-from evaluation.methods.weights.sampling import prefixes, second_moment, texts_for
+from evaluation.methods.weights.sampling import prefixes, second_moments, texts_for
 from evaluation.methods.weights.values import Descent, contextualized, value_change
 from server.lm.loading import ModelChoice
 
@@ -67,9 +67,8 @@ class ROME(WeightEdited):
         if not self.contexts:
             sampled_ones = prefixes(self.model, self.how.prefixes, self.plan.seed)
             self.contexts = ["", *sampled_ones]
-        for layer in self.layers:
-            if layer not in self.inverse:
-                self.inverse[layer] = self._inverse_covariance(layer)
+        missing = [layer for layer in self.layers if layer not in self.inverse]
+        self.inverse |= dict(zip(missing, self._inverse_covariances(missing), strict=True))
 
     def edit(self, case: EditCase) -> None:
         for layer in self.layers:
@@ -95,17 +94,20 @@ class ROME(WeightEdited):
         """
         return keys[0], values[0]
 
-    def _inverse_covariance(self, layer: int) -> torch.Tensor:
-        matrix = self.model.down(layer)
-        neurons = matrix.map.shape[1]
+    def _inverse_covariances(self, layers: Sequence[int]) -> list[torch.Tensor]:
+        matrices = [self.model.down(layer) for layer in layers]
+        if not matrices:
+            return []
+        neurons = matrices[0].map.shape[1]
         wanted = self.how.tokens_per_neuron * neurons
         if not wanted:
-            return torch.eye(neurons, device=self.model.device)
+            return [torch.eye(neurons, device=self.model.device)] * len(layers)
         if self._texts is None:
             self._texts = texts_for(self.model, wanted, self.plan.seed, self.plan.kept)
-        covariance = second_moment(self.model, matrix, self._texts)
-        covariance.diagonal().add_(1e-3 * covariance.diagonal().mean())
-        return covariance.inverse().float()
+        covariances = second_moments(self.model, matrices, self._texts)
+        for covariance in covariances:
+            covariance.diagonal().add_(1e-3 * covariance.diagonal().mean())
+        return [covariance.inverse().float() for covariance in covariances]
 
 
 class RROME(ROME):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 from transformers import GenerationConfig
 
 from evaluation.methods.weights.model import EditableModel
@@ -72,19 +75,23 @@ def prefixes(model: EditableModel, lengths: Sequence[tuple[int, int]], seed: int
 
 
 @torch.no_grad()
-def second_moment(model: EditableModel, matrix: Matrix, texts: torch.Tensor) -> torch.Tensor:
-    """The uncentred covariance of the keys that the matrix reads: (keys, keys), in float64."""
-    keys = matrix.map.shape[1]
-    total = torch.zeros(keys, keys, dtype=torch.float64, device=model.device)
-
-    def add(_module: torch.nn.Module, given: tuple[torch.Tensor]) -> None:
-        flat = given[0].flatten(0, 1)  # (tokens, keys)
-        total.add_((flat.T @ flat).double())
-
-    handle = matrix.module.register_forward_pre_hook(add)
-    try:
+def second_moments(
+    model: EditableModel, matrices: Sequence[Matrix], texts: torch.Tensor
+) -> list[torch.Tensor]:
+    """The uncentred covariance of the keys that each matrix reads: (keys, keys), in float64."""
+    totals = []
+    with ExitStack() as stack:
+        for matrix in matrices:
+            keys = matrix.map.shape[1]
+            total = torch.zeros(keys, keys, dtype=torch.float64, device=model.device)
+            hook = partial(_add_keys, total)
+            stack.callback(matrix.module.register_forward_pre_hook(hook).remove)
+            totals.append(total)
         for portion in torch.split(texts, _BATCH):
             model.model(input_ids=portion, use_cache=False, logits_to_keep=1)
-    finally:
-        handle.remove()
-    return total / texts.numel()
+    return [total / texts.numel() for total in totals]
+
+
+def _add_keys(total: torch.Tensor, _module: nn.Module, given: tuple[torch.Tensor]) -> None:
+    flat = given[0].flatten(0, 1)  # (tokens, keys)
+    total.add_((flat.T @ flat).double())

@@ -51,10 +51,8 @@ def value_change(
     takes one step less than `steps`.
     """
     asked = contextualized(model, case, prefixes, case.target_new)
-    essence = f"{case.subject} is a"
-    place = model.subject_end("", essence, case.subject)
-    kept = model.sequence(essence[: len(case.subject)], "is")
-    drift = Prefilled(model, [kept], [min(place, kept.scored_from - 1)])
+    known = model.sequence(case.subject, "is a")
+    drift = Prefilled(model, [known], [known.scored_from - 1])
     with torch.no_grad(), watched(module) as seen:
         asked.logits()
         value = seen.out[0]

@@ -12,7 +12,7 @@ from evaluation.methods.weights.sampling import (
     FIRST_WORDS,
     prefixes,
     sampled,
-    second_moment,
+    second_moments,
     texts_for,
 )
 from server.lm.loading import ModelChoice
@@ -49,13 +49,19 @@ def test_texts_that_are_kept_are_taken_again(model: EditableModel, tmp_path: Pat
     assert torch.equal(texts, texts_for(model, 100, seed=3, kept=None))
 
 
-def test_the_second_moment_is_that_of_the_keys_that_are_read(model: EditableModel) -> None:
+def test_second_moments_are_those_of_the_keys_that_are_read(model: EditableModel) -> None:
     texts = sampled(model, 3, 8, seed=3)
-    matrix = model.down(1)
+    matrices = [model.down(0), model.down(1)]
     seen: list[torch.Tensor] = []
-    handle = matrix.module.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    hooks = [
+        matrix.module.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        for matrix in matrices
+    ]
     with torch.no_grad():
         model.model(input_ids=texts)
-    handle.remove()
-    keys = seen[0].flatten(0, 1).double()
-    torch.testing.assert_close(second_moment(model, matrix, texts), keys.T @ keys / len(keys))
+    for hook in hooks:
+        hook.remove()
+    found = second_moments(model, matrices, texts)
+    for given, moment in zip(seen, found, strict=True):
+        keys = given.flatten(0, 1).double()
+        torch.testing.assert_close(moment, keys.T @ keys / len(keys))
