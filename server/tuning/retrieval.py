@@ -77,9 +77,9 @@ class Retriever:
 
     @property
     def _clear(self) -> float:
-        """And from which on it is about one that shares none of its words, and was not asked about.
+        """And from which on it is about one that there was no room to ask about.
 
-        Near misses share words with a query, so such a fact can do with less than `sure`.
+        That is less than `sure`: near misses share words with the query, and are asked about.
         """
         return self.floor + max(0.0, self._model.sure - self.floor) / 3
 
