@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluation import everyday, subjects
+from evaluation import everyday, smalltalk, subjects
 from evaluation.corrections import command as corrections
+from evaluation.corrections.cases import HALVES
 from evaluation.paper import command as paper
 from evaluation.scopes import command as scopes
 from server import assemble
@@ -50,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_subjects(commands)
     _add_everyday(commands)
+    _add_smalltalk(commands)
     corrections.add_to(commands, DATA)
     scopes.add_to(commands, DATA)
     paper.add_to(commands, DATA)
@@ -80,6 +82,19 @@ def _add_everyday(commands: Any) -> None:
     one.add_argument("--first", type=int, default=0, help="cases to leave out at the start")
     one.add_argument("--cases", type=int, help="cases after those (default: all)")
     one.add_argument("--relations", choices=[s.value for s in RelationSource], default="generated")
+
+
+def _add_smalltalk(commands: Any) -> None:
+    one = commands.add_parser(
+        "smalltalk",
+        help="how often something is learned from sentences without a personal fact",
+        epilog="example: python -m evaluation smalltalk --half development",
+    )
+    one.set_defaults(run=_smalltalk)
+    one.add_argument("--half", choices=HALVES, default="", help="half of the set (default: both)")
+    one.add_argument(
+        "--address", default="", help="HOST:PORT of a server that runs already (default: start one)"
+    )
 
 
 def _add_report(commands: Any) -> None:
@@ -130,6 +145,13 @@ def _subjects(options: argparse.Namespace) -> None:
         print(subjects.misses(results) + "\n")
     print(subjects.table(results))
     print(subjects.as_json(results))
+
+
+def _smalltalk(options: argparse.Namespace) -> None:
+    sentences = smalltalk.read_sentences(options.half)
+    taken = asyncio.run(smalltalk.measure(sentences, options.address))
+    print(smalltalk.table(taken) + "\n")
+    print(json.dumps(smalltalk.document(options.half, taken)))
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -19,6 +19,7 @@ from server.tuning.answer import Answerer, AnswerRules
 from server.tuning.facts import RetrievalRules
 from server.tuning.fingerprints import fingerprints
 from server.tuning.history import Historian
+from server.tuning.learn.learner import Learner
 from server.tuning.personalize.command import PersonalizeRules
 from server.tuning.personalize.personalizer import Personalizer
 from server.tuning.ports import GraphStore, LanguageModel, StoreCounts
@@ -139,6 +140,7 @@ def use_cases(
         personalize_defaults=PersonalizeRules(
             k=settings.k, budget=budget, max_removed=settings.max_removed
         ),
+        learner=Learner(answerer),
         historian=Historian(graph),
         courier=Courier(graph, relations, named_fingerprints),
         writes=Writes(graph, turns),

@@ -1,6 +1,6 @@
 """A language model whose probabilities are all known.
 
-It reads the three templates as a careful reader would. `FixedModel({"What does a dog enjoy?":
+It reads the templates as a careful reader would. `FixedModel({"What does a dog enjoy?":
 "likes"})` knows which relation each query needs. It finds that relation's phrase in the retrieval
 template, answers from the first fact that has it, and extracts it first. Its numbers are constants,
 so that tests can work out results by hand.
@@ -29,7 +29,15 @@ from server.tuning.ports import (
     Piece,
     Scores,
 )
-from server.tuning.templates import EXTRACTION, REASONING, RETRIEVAL, ROOT, root_prompt
+from server.tuning.templates import (
+    EXTRACTION,
+    LEARNING,
+    NO_FACTS,
+    REASONING,
+    RETRIEVAL,
+    ROOT,
+    root_prompt,
+)
 
 RIGHT, OTHER = 0.8, 0.05
 """p(r) of the relation that a query needs, and of any other."""
@@ -42,13 +50,13 @@ _EXTRAS = ("is usually", "has a", "is able to", "is located in", "is a kind of")
 
 def _pattern(template: str) -> re.Pattern[str]:
     escaped = re.escape(template)
-    for slot in ("query", "subject", "facts", "answer", "object", "k"):
+    for slot in ("query", "subject", "facts", "answer", "object", "k", "context", "message"):
         escaped = escaped.replace(re.escape("{" + slot + "}"), f"(?P<{slot}>.*)")
     return re.compile(escaped, re.DOTALL)
 
 
 _RETRIEVAL, _REASONING, _EXTRACTION = (_pattern(t) for t in (RETRIEVAL, REASONING, EXTRACTION))
-_ROOT = _pattern(ROOT)
+_ROOT, _LEARNING = _pattern(ROOT), _pattern(LEARNING)
 _ASKING = frozenset([
     "a", "an", "and", "are", "as", "at", "can", "do", "does", "eat", "enjoy", "for", "from", "have",
     "how", "i", "in", "is", "it", "like", "likes", "live", "lives", "me", "my", "of", "on", "or",
@@ -188,7 +196,17 @@ class FixedModel:
         if found := _EXTRACTION.fullmatch(prompt):
             phrases = [self.phrases.get(found["query"], "is related to"), *_EXTRAS]
             return " <sep> ".join(list(dict.fromkeys(phrases))[: int(found["k"])])
+        if found := _LEARNING.match(prompt):
+            return self._facts(found["message"])
         return "nobody knows"
+
+    def _facts(self, message: str) -> str:
+        """The fact of a message that has one of the known phrases and is no question."""
+        for phrase in self.phrases.values():
+            head, found, tail = message.strip(" .").partition(f" {phrase} ")
+            if found and "?" not in message:
+                return f"+ {head} | {phrase} | {tail}"
+        return NO_FACTS
 
     def _read(self, query: str, facts: str) -> tuple[str | None, list[str]]:
         """(what the first fact with the right phrase says, what the others say)."""

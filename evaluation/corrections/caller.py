@@ -35,7 +35,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Personalized:
-    """What came of a correction. `edit_id` is empty if nothing was changed."""
+    """What came of a correction, or of a sentence. `edit_id` is empty if nothing was changed."""
 
     correction: Correction
     refused: str = ""
@@ -113,6 +113,24 @@ class Caller:
             edit_id=response.edit.id,
             converged=response.converged,
             stop_reason=pb.StopReason.Name(response.stop_reason),
+            added=len(response.edit.added),
+            removed=len(response.edit.removed),
+        )
+
+    async def learn(self, user: str, text: str) -> Personalized:
+        """Say something. It has converged if something was learned, and all that was understood."""
+        response, refused = await self._made(
+            "learn", text, self._client.learn(user=user, text=text)
+        )
+        said = Correction(text, "")
+        if response is None:
+            return Personalized(said, refused)
+        fates = [fact.fate for fact in response.facts]
+        return Personalized(
+            said,
+            edit_id=response.edit.id,
+            converged=bool(fates) and pb.FATE_NOT_GIVEN_BACK not in fates,
+            stop_reason=", ".join(pb.Fate.Name(fate) for fate in fates),
             added=len(response.edit.added),
             removed=len(response.edit.removed),
         )

@@ -33,7 +33,7 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """What the user said before: as sentences, and as corrections that teach the same.
+    """What the user said before: in sentences, or as corrections.
 
     `triples` are facts that are edited in directly.
     """
@@ -71,4 +71,6 @@ class Case:
     questions: tuple[Question, ...]
     background: Background = field(default_factory=Background)
     topic: str = ""
+    statements: tuple[str, ...] = ()
+    """What the user says instead of correcting an answer."""
     half: str = DEVELOPMENT

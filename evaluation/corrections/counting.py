@@ -12,7 +12,7 @@ from typing import Any
 from evaluation.corrections.caller import Call
 from evaluation.corrections.player import Asked, CaseResult
 
-_MEASURED_CALLS = ("answer", "personalize")
+_MEASURED_CALLS = ("answer", "personalize", "learn")
 
 
 @dataclass(slots=True)

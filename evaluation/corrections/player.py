@@ -92,19 +92,19 @@ async def play(caller: Caller, user: str, cases: Sequence[Case]) -> list[CaseRes
 
 
 async def teach(caller: Caller, user: str, background: Background) -> None:
-    """Tell the service what the user said before the case begins.
-
-    Nothing can be told in a sentence yet, so `background.sentences` are not used: what they say is
-    taught as corrections.
-    """
+    """Tell the service what the user said before the case begins."""
     if background.triples:
         await caller.add(user, background.triples)
+    for sentence in background.sentences:
+        await caller.learn(user, sentence)
     for correction in background.corrections:
         await caller.personalize(user, correction)
 
 
 async def _correct(caller: Caller, user: str, case: Case) -> tuple[Personalized, ...]:
-    return tuple([await caller.personalize(user, one) for one in case.corrections])
+    corrected = [await caller.personalize(user, one) for one in case.corrections]
+    said = [await caller.learn(user, one) for one in case.statements]
+    return (*corrected, *said)
 
 
 async def _undo(caller: Caller, user: str, edits: Sequence[Personalized]) -> None:

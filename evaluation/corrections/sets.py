@@ -6,7 +6,7 @@ To add a set, write a function that reads its file, and name it in `SETS`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation import everyday
@@ -106,7 +106,27 @@ def _letta(row: Row) -> Case:
         subject=" ".join(facts),
         corrections=(Correction(query, answer),),
         questions=tuple(questions),
-        background=Background(facts, tuple(Correction(q, a) for q, a in taught)),
+        background=Background(corrections=tuple(Correction(q, a) for q, a in taught)),
+    )
+
+
+# learn: the cases of letta, said in sentences
+
+
+def read_learn(data: Path) -> Reading:
+    """Facts are told in sentences, and one of them is corrected in a sentence."""
+    return _corrections(data, "letta", _learn)
+
+
+def _learn(row: Row) -> Case:
+    told = _letta(row)
+    before = Question("right before", row.text("query"), Says(row.text("answer_before")))
+    return replace(
+        told,
+        corrections=(),
+        statements=(row.text("statement"),),
+        questions=(*told.questions, replace(before, stage=Stage.BEFORE)),
+        background=Background(sentences=row.texts("facts")),
     )
 
 
@@ -289,6 +309,7 @@ SETS: Mapping[str, CaseSet] = {
     for one in (
         CaseSet("pokemqa", read_pokemqa, together=None, complete=with_other_subjects),
         CaseSet("letta", read_letta),
+        CaseSet("learn", read_learn),
         CaseSet("knowedit", read_knowedit),
         CaseSet("twice", read_twice),
         CaseSet("siblings", read_siblings),

@@ -1,4 +1,4 @@
-"""The commands that ask the model: `kgt personalize`, `kgt answer` and `kgt retrieve`."""
+"""The commands that ask the model: `kgt personalize`, `learn`, `answer` and `retrieve`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 from kgt.client import Client
 from kgt.command.arguments import Commands, add_request_id
-from kgt.command.telling import show_answer, show_personalize, show_retrieved
+from kgt.command.telling import show_answer, show_learned, show_personalize, show_retrieved
 from kgt.output import Output
 from kgt.v1 import personalization_pb2 as pb
 
@@ -22,6 +22,7 @@ SOURCES = {"generated": pb.RELATION_SOURCE_GENERATED, "ranked": pb.RELATION_SOUR
 def add_to(commands: Commands) -> None:
     """Add these commands to the command line."""
     _add_personalize(commands)
+    _add_learn(commands)
     _add_answer(commands)
     _add_retrieve(commands)
 
@@ -75,6 +76,32 @@ def personalize(client: Client, options: argparse.Namespace, output: Output) -> 
         options=chosen,
     )
     output.message(response, lambda: show_personalize(response, output))
+
+
+def _add_learn(commands: Commands) -> None:
+    one = commands.add("learn", learn, "learn the facts in what a user says")
+    one.add_argument("text")
+    one.add_argument("--context", help='what was said before: "Q: ... A: ..."')
+    one.add_argument(
+        "--preview", action="store_true", help="show what would change, and change nothing"
+    )
+    one.add_argument(
+        "--expected-revision", type=int, help="fail unless the overlay is at this revision"
+    )
+    add_request_id(one)
+
+
+def learn(client: Client, options: argparse.Namespace, output: Output) -> None:
+    """kgt learn -u alice "We moved to Lisbon, and I don't drink coffee any more." """
+    response = client.learn(
+        user=options.user,
+        text=options.text,
+        context=options.context,
+        request_id=options.request_id,
+        expected_revision=options.expected_revision,
+        preview=options.preview,
+    )
+    output.message(response, lambda: show_learned(response, output))
 
 
 def _add_answer(commands: Commands) -> None:

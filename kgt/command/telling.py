@@ -26,10 +26,28 @@ def show_personalize(r: pb.PersonalizeResponse, output: Output) -> None:
     output.line(cost_line(r.cost), "dim")
 
 
-def _outcome(r: pb.PersonalizeResponse) -> str:
+def _outcome(r: pb.PersonalizeResponse | pb.LearnResponse) -> str:
     if r.preview:
         return "preview, nothing committed"
     return f"revision {r.edit.revision}" if r.edit.id else "nothing to change"
+
+
+def show_learned(r: pb.LearnResponse, output: Output) -> None:
+    """What was found in a message, and what became of it."""
+    for fact in r.facts:
+        output.line(f"{_name(pb.Fate.Name, fact.fate, 'FATE_')}: {fact.words}", "bold")
+        output.line(f"  from: {fact.source}", "dim")
+        for triple in fact.removed:
+            output.line(f"  removed: {_triple(triple)}")
+        if fact.query:
+            before, after = fact.probability_before, fact.probability_after
+            asked = f"{fact.query} -> {fact.answer or '(nothing)'}"
+            output.line(f"  asked: {asked}, P(answer|q) (Eq. 1) {before:.3f} -> {after:.3f}")
+    for one in r.not_understood:
+        doubt = _name(pb.Doubt.Name, one.doubt, "DOUBT_")
+        output.line(f"not understood ({doubt}): {one.source}", "yellow")
+    output.line(_outcome(r), "dim")
+    output.line(cost_line(r.cost), "dim")
 
 
 def show_changes(e: pb.Edit, output: Output) -> None:
@@ -77,6 +95,8 @@ def _subject_of(e: pb.Edit) -> str:
     """What an edit was about, where its kind has something to say."""
     if e.query:
         return f"  {e.query} -> {e.answer}"
+    if e.message:
+        return f"  {e.message}"
     return f"  of {e.reverted_edit_id}" if e.reverted_edit_id else ""
 
 

@@ -175,6 +175,7 @@ class _EditKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EditKind.Val
     EDIT_KIND_IMPORT: _EditKind.ValueType  # 4
     EDIT_KIND_UNREADABLE: _EditKind.ValueType  # 5
     """The stored record was damaged. Only id, revision and create_time are known."""
+    EDIT_KIND_LEARN: _EditKind.ValueType  # 6
 
 class EditKind(_EditKind, metaclass=_EditKindEnumTypeWrapper):
     """EditKind says what made an edit."""
@@ -186,7 +187,84 @@ EDIT_KIND_REVERT: EditKind.ValueType  # 3
 EDIT_KIND_IMPORT: EditKind.ValueType  # 4
 EDIT_KIND_UNREADABLE: EditKind.ValueType  # 5
 """The stored record was damaged. Only id, revision and create_time are known."""
+EDIT_KIND_LEARN: EditKind.ValueType  # 6
 Global___EditKind: _TypeAlias = EditKind  # noqa: Y015
+
+class _Fate:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fate.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FATE_UNSPECIFIED: _Fate.ValueType  # 0
+    FATE_LEARNED: _Fate.ValueType  # 1
+    """It was added, and the service gives it back when asked for it."""
+    FATE_KNOWN: _Fate.ValueType  # 2
+    """The user has said so before. Nothing was changed."""
+    FATE_NOT_GIVEN_BACK: _Fate.ValueType  # 3
+    """It was not added, because the service would not give it back: see answer."""
+    FATE_TAKEN_BACK: _Fate.ValueType  # 4
+    """What the user had said before was removed."""
+    FATE_NOT_THERE: _Fate.ValueType  # 5
+    """It was to be taken back, and the user has never said it."""
+
+class Fate(_Fate, metaclass=_FateEnumTypeWrapper):
+    """Fate says what became of a fact that was found in what a user said."""
+
+FATE_UNSPECIFIED: Fate.ValueType  # 0
+FATE_LEARNED: Fate.ValueType  # 1
+"""It was added, and the service gives it back when asked for it."""
+FATE_KNOWN: Fate.ValueType  # 2
+"""The user has said so before. Nothing was changed."""
+FATE_NOT_GIVEN_BACK: Fate.ValueType  # 3
+"""It was not added, because the service would not give it back: see answer."""
+FATE_TAKEN_BACK: Fate.ValueType  # 4
+"""What the user had said before was removed."""
+FATE_NOT_THERE: Fate.ValueType  # 5
+"""It was to be taken back, and the user has never said it."""
+Global___Fate: _TypeAlias = Fate  # noqa: Y015
+
+class _Doubt:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DoubtEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Doubt.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DOUBT_UNSPECIFIED: _Doubt.ValueType  # 0
+    DOUBT_FORM: _Doubt.ValueType  # 1
+    """It is not of the form that lines have."""
+    DOUBT_NAME: _Doubt.ValueType  # 2
+    """A part of it cannot be a concept or a relation."""
+    DOUBT_PRONOUN: _Doubt.ValueType  # 3
+    """Its subject is a word like "he", and the context does not say who that is."""
+    DOUBT_INVENTED: _Doubt.ValueType  # 4
+    """It has a name or a value that nobody said."""
+    DOUBT_CONTRADICTORY: _Doubt.ValueType  # 5
+    """The same was said and taken back."""
+    DOUBT_IMPERSONAL: _Doubt.ValueType  # 6
+    """Its subject is neither the user, nor what is theirs, nor somebody's name."""
+    DOUBT_DENIED: _Doubt.ValueType  # 7
+    """The text says that it is not so."""
+
+class Doubt(_Doubt, metaclass=_DoubtEnumTypeWrapper):
+    """Doubt says why a line that the model wrote was not taken for what the user said."""
+
+DOUBT_UNSPECIFIED: Doubt.ValueType  # 0
+DOUBT_FORM: Doubt.ValueType  # 1
+"""It is not of the form that lines have."""
+DOUBT_NAME: Doubt.ValueType  # 2
+"""A part of it cannot be a concept or a relation."""
+DOUBT_PRONOUN: Doubt.ValueType  # 3
+"""Its subject is a word like "he", and the context does not say who that is."""
+DOUBT_INVENTED: Doubt.ValueType  # 4
+"""It has a name or a value that nobody said."""
+DOUBT_CONTRADICTORY: Doubt.ValueType  # 5
+"""The same was said and taken back."""
+DOUBT_IMPERSONAL: Doubt.ValueType  # 6
+"""Its subject is neither the user, nor what is theirs, nor somebody's name."""
+DOUBT_DENIED: Doubt.ValueType  # 7
+"""The text says that it is not so."""
+Global___Doubt: _TypeAlias = Doubt  # noqa: Y015
 
 @_typing.final
 class Triple(_message.Message):
@@ -463,6 +541,7 @@ class Edit(_message.Message):
     ANSWER_AFTER_FIELD_NUMBER: _builtins.int
     REVERTED_EDIT_ID_FIELD_NUMBER: _builtins.int
     TRIPLES_LEFT_OUT_FIELD_NUMBER: _builtins.int
+    MESSAGE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Empty in a preview, and if nothing was committed."""
     revision: _builtins.int
@@ -485,6 +564,8 @@ class Edit(_message.Message):
     fit a message. Only edits stored before this field existed are that large. ExportOverlay has
     them whole.
     """
+    message: _builtins.str
+    """What the user said, for EDIT_KIND_LEARN."""
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -521,10 +602,11 @@ class Edit(_message.Message):
         answer_after: _builtins.str = ...,
         reverted_edit_id: _builtins.str = ...,
         triples_left_out: _builtins.int = ...,
+        message: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_loss_after", b"_loss_after", "_loss_before", b"_loss_before", "create_time", b"create_time", "loss_after", b"loss_after", "loss_before", b"loss_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_loss_after", b"_loss_after", "_loss_before", b"_loss_before", "added", b"added", "answer", b"answer", "answer_after", b"answer_after", "answer_before", b"answer_before", "converged", b"converged", "create_time", b"create_time", "id", b"id", "kind", b"kind", "loss_after", b"loss_after", "loss_before", b"loss_before", "object", b"object", "query", b"query", "relations", b"relations", "removed", b"removed", "reverted_edit_id", b"reverted_edit_id", "revision", b"revision", "stop_reason", b"stop_reason", "subject", b"subject", "triples_left_out", b"triples_left_out"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_loss_after", b"_loss_after", "_loss_before", b"_loss_before", "added", b"added", "answer", b"answer", "answer_after", b"answer_after", "answer_before", b"answer_before", "converged", b"converged", "create_time", b"create_time", "id", b"id", "kind", b"kind", "loss_after", b"loss_after", "loss_before", b"loss_before", "message", b"message", "object", b"object", "query", b"query", "relations", b"relations", "removed", b"removed", "reverted_edit_id", b"reverted_edit_id", "revision", b"revision", "stop_reason", b"stop_reason", "subject", b"subject", "triples_left_out", b"triples_left_out"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__loss_after: _TypeAlias = _typing.Literal["loss_after"]  # noqa: Y015
     _WhichOneofArgType__loss_after: _TypeAlias = _typing.Literal["_loss_after", b"_loss_after"]  # noqa: Y015
@@ -747,6 +829,192 @@ class PersonalizeResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__loss_before) -> _WhichOneofReturnType__loss_before | None: ...
 
 Global___PersonalizeResponse: _TypeAlias = PersonalizeResponse  # noqa: Y015
+
+@_typing.final
+class LearnRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXPECTED_REVISION_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    user: _builtins.str
+    """At most 128 bytes."""
+    text: _builtins.str
+    """What the user says: at most 16384 bytes. A long text is read a few sentences at a time. A
+    sentence must fit the model's context.
+    """
+    context: _builtins.str
+    """What was said before, where the text needs it ("no, he eats only vegetables"): best the last
+    question and its answer, as "Q: ... A: ...". At most 16384 bytes. Nothing is learned from it.
+    """
+    request_id: _builtins.str
+    """At most 64 bytes."""
+    expected_revision: _builtins.int
+    """Commit only on top of this revision; fail with ABORTED on any other."""
+    preview: _builtins.bool
+    """Compute everything and commit nothing."""
+    def __init__(
+        self,
+        *,
+        user: _builtins.str = ...,
+        text: _builtins.str = ...,
+        context: _builtins.str | None = ...,
+        request_id: _builtins.str = ...,
+        expected_revision: _builtins.int | None = ...,
+        preview: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_context", b"_context", "_expected_revision", b"_expected_revision", "context", b"context", "expected_revision", b"expected_revision"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_context", b"_context", "_expected_revision", b"_expected_revision", "context", b"context", "expected_revision", b"expected_revision", "preview", b"preview", "request_id", b"request_id", "text", b"text", "user", b"user"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__context: _TypeAlias = _typing.Literal["context"]  # noqa: Y015
+    _WhichOneofArgType__context: _TypeAlias = _typing.Literal["_context", b"_context"]  # noqa: Y015
+    _WhichOneofReturnType__expected_revision: _TypeAlias = _typing.Literal["expected_revision"]  # noqa: Y015
+    _WhichOneofArgType__expected_revision: _TypeAlias = _typing.Literal["_expected_revision", b"_expected_revision"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__context) -> _WhichOneofReturnType__context | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_revision) -> _WhichOneofReturnType__expected_revision | None: ...
+
+Global___LearnRequest: _TypeAlias = LearnRequest  # noqa: Y015
+
+@_typing.final
+class FoundFact(_message.Message):
+    """FoundFact is a fact that was found in what a user said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRIPLE_FIELD_NUMBER: _builtins.int
+    WORDS_FIELD_NUMBER: _builtins.int
+    FATE_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    REMOVED_FIELD_NUMBER: _builtins.int
+    QUERY_FIELD_NUMBER: _builtins.int
+    ANSWER_FIELD_NUMBER: _builtins.int
+    PROBABILITY_BEFORE_FIELD_NUMBER: _builtins.int
+    PROBABILITY_AFTER_FIELD_NUMBER: _builtins.int
+    words: _builtins.str
+    """The triple as the model reads it: "my dog likes carrots"."""
+    fate: Global___Fate.ValueType
+    source: _builtins.str
+    """The part of the text that says it."""
+    query: _builtins.str
+    """What the service was asked, in order to see whether it gives the fact back, and what it
+    answered. Empty unless the fact is new.
+    """
+    answer: _builtins.str
+    probability_before: _builtins.float
+    """P(a|q) of the fact's tail by Eq. 1 over the facts of an answer, without the fact and with it.
+    Absent unless the fact is new.
+    """
+    probability_after: _builtins.float
+    @_builtins.property
+    def triple(self) -> Global___Triple: ...
+    @_builtins.property
+    def removed(self) -> _containers.RepeatedCompositeFieldContainer[Global___Triple]:
+        """What it takes the place of, or what was taken back."""
+
+    def __init__(
+        self,
+        *,
+        triple: Global___Triple | None = ...,
+        words: _builtins.str = ...,
+        fate: Global___Fate.ValueType = ...,
+        source: _builtins.str = ...,
+        removed: _abc.Iterable[Global___Triple] | None = ...,
+        query: _builtins.str = ...,
+        answer: _builtins.str = ...,
+        probability_before: _builtins.float | None = ...,
+        probability_after: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_probability_after", b"_probability_after", "_probability_before", b"_probability_before", "probability_after", b"probability_after", "probability_before", b"probability_before", "triple", b"triple"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_probability_after", b"_probability_after", "_probability_before", b"_probability_before", "answer", b"answer", "fate", b"fate", "probability_after", b"probability_after", "probability_before", b"probability_before", "query", b"query", "removed", b"removed", "source", b"source", "triple", b"triple", "words", b"words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__probability_after: _TypeAlias = _typing.Literal["probability_after"]  # noqa: Y015
+    _WhichOneofArgType__probability_after: _TypeAlias = _typing.Literal["_probability_after", b"_probability_after"]  # noqa: Y015
+    _WhichOneofReturnType__probability_before: _TypeAlias = _typing.Literal["probability_before"]  # noqa: Y015
+    _WhichOneofArgType__probability_before: _TypeAlias = _typing.Literal["_probability_before", b"_probability_before"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__probability_after) -> _WhichOneofReturnType__probability_after | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__probability_before) -> _WhichOneofReturnType__probability_before | None: ...
+
+Global___FoundFact: _TypeAlias = FoundFact  # noqa: Y015
+
+@_typing.final
+class NotUnderstood(_message.Message):
+    """NotUnderstood is a line that the model wrote, and that was not taken for what the user said."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINE_FIELD_NUMBER: _builtins.int
+    DOUBT_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    line: _builtins.str
+    doubt: Global___Doubt.ValueType
+    source: _builtins.str
+    """The part of the text that it was probably written for."""
+    def __init__(
+        self,
+        *,
+        line: _builtins.str = ...,
+        doubt: Global___Doubt.ValueType = ...,
+        source: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["doubt", b"doubt", "line", b"line", "source", b"source"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NotUnderstood: _TypeAlias = NotUnderstood  # noqa: Y015
+
+@_typing.final
+class LearnResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EDIT_FIELD_NUMBER: _builtins.int
+    FACTS_FIELD_NUMBER: _builtins.int
+    NOT_UNDERSTOOD_FIELD_NUMBER: _builtins.int
+    COST_FIELD_NUMBER: _builtins.int
+    FINGERPRINTS_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
+    preview: _builtins.bool
+    @_builtins.property
+    def edit(self) -> Global___Edit:
+        """Has no id if nothing was learned or taken back."""
+
+    @_builtins.property
+    def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___FoundFact]:
+        """In the order in which they are said. Empty for a text without a fact."""
+
+    @_builtins.property
+    def not_understood(self) -> _containers.RepeatedCompositeFieldContainer[Global___NotUnderstood]: ...
+    @_builtins.property
+    def cost(self) -> Global___Cost: ...
+    @_builtins.property
+    def fingerprints(self) -> Global___Fingerprints: ...
+    def __init__(
+        self,
+        *,
+        edit: Global___Edit | None = ...,
+        facts: _abc.Iterable[Global___FoundFact] | None = ...,
+        not_understood: _abc.Iterable[Global___NotUnderstood] | None = ...,
+        cost: Global___Cost | None = ...,
+        fingerprints: Global___Fingerprints | None = ...,
+        preview: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "edit", b"edit", "fingerprints", b"fingerprints"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cost", b"cost", "edit", b"edit", "facts", b"facts", "fingerprints", b"fingerprints", "not_understood", b"not_understood", "preview", b"preview"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LearnResponse: _TypeAlias = LearnResponse  # noqa: Y015
 
 @_typing.final
 class ConceptMatch(_message.Message):
@@ -1232,9 +1500,7 @@ class RetrieveResponse(_message.Message):
     """The revision that was read."""
     @_builtins.property
     def facts(self) -> _containers.RepeatedCompositeFieldContainer[Global___RetrievedFact]:
-        """In the order in which Answer reads them: first the user's own. Beyond what the model can be
-        asked about in one question, the queries' keys alone decide (docs/decisions/0022).
-        """
+        """In the order in which Answer reads them: first the user's own."""
 
     @_builtins.property
     def subject(self) -> Global___ConceptMatch: ...

@@ -39,6 +39,7 @@ class PersonalizationServiceStub:
     query, answer, answer_before, a candidate: 262144 bytes, and what the model's context holds
     triples of an EditFacts: 500
     relations of a Personalize: 20
+    text, context of a Learn: 16384 bytes
     candidates of an Answer: 100
     facts of a Retrieve: 100
     items of a page: 500, and no more than fit about 3 MiB
@@ -57,9 +58,10 @@ class PersonalizationServiceStub:
     its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
     DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Answer, StreamAnswer, Retrieve and Personalize wait for the model. One that could not be answered before
-    its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED) at once. Its
-    RetryInfo says when the queue will have become short enough. A call without a deadline waits.
+    Answer, StreamAnswer, Retrieve, Personalize and Learn wait for the model. One that could not be
+    answered before its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED)
+    at once. Its RetryInfo says when the queue will have become short enough. A call without a deadline
+    waits.
 
     Errors carry google.rpc.ErrorInfo (a reason, in the domain "kgt"). INVALID_ARGUMENT also carries
     BadRequest, which names the field, and errors that waiting can help carry RetryInfo. Another
@@ -84,6 +86,11 @@ class PersonalizationServiceStub:
                 '/kgt.v1.PersonalizationService/Personalize',
                 request_serializer=kgt_dot_v1_dot_personalization__pb2.PersonalizeRequest.SerializeToString,
                 response_deserializer=kgt_dot_v1_dot_personalization__pb2.PersonalizeResponse.FromString,
+                _registered_method=True)
+        self.Learn = channel.unary_unary(
+                '/kgt.v1.PersonalizationService/Learn',
+                request_serializer=kgt_dot_v1_dot_personalization__pb2.LearnRequest.SerializeToString,
+                response_deserializer=kgt_dot_v1_dot_personalization__pb2.LearnResponse.FromString,
                 _registered_method=True)
         self.Answer = channel.unary_unary(
                 '/kgt.v1.PersonalizationService/Answer',
@@ -156,6 +163,7 @@ class PersonalizationServiceServicer:
     query, answer, answer_before, a candidate: 262144 bytes, and what the model's context holds
     triples of an EditFacts: 500
     relations of a Personalize: 20
+    text, context of a Learn: 16384 bytes
     candidates of an Answer: 100
     facts of a Retrieve: 100
     items of a page: 500, and no more than fit about 3 MiB
@@ -174,9 +182,10 @@ class PersonalizationServiceServicer:
     its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
     DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Answer, StreamAnswer, Retrieve and Personalize wait for the model. One that could not be answered before
-    its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED) at once. Its
-    RetryInfo says when the queue will have become short enough. A call without a deadline waits.
+    Answer, StreamAnswer, Retrieve, Personalize and Learn wait for the model. One that could not be
+    answered before its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED)
+    at once. Its RetryInfo says when the queue will have become short enough. A call without a deadline
+    waits.
 
     Errors carry google.rpc.ErrorInfo (a reason, in the domain "kgt"). INVALID_ARGUMENT also carries
     BadRequest, which names the field, and errors that waiting can help carry RetryInfo. Another
@@ -199,6 +208,16 @@ class PersonalizationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Learn(self, request, context):
+        """Learn takes what a user says, in one or more sentences: it finds the facts in it, adds and takes
+        back triples accordingly, and commits that as one edit. A fact that the service would not give
+        back when asked for it is not committed. A question, small talk or somebody's opinion changes
+        nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Answer(self, request, context):
         """Answer retrieves facts from the user's view and answers from them.
         """
@@ -216,8 +235,8 @@ class PersonalizationServiceServicer:
 
     def Retrieve(self, request, context):
         """Retrieve returns the facts that Answer would read, for an application that answers with a model
-        of its own. Nothing is generated, and the model is asked at most once. Where no fact fits, there
-        is none.
+        of its own. Nothing is generated, and the model is most often asked once. Where no fact fits,
+        there is none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -294,6 +313,11 @@ def add_PersonalizationServiceServicer_to_server(servicer, server):
                     servicer.Personalize,
                     request_deserializer=kgt_dot_v1_dot_personalization__pb2.PersonalizeRequest.FromString,
                     response_serializer=kgt_dot_v1_dot_personalization__pb2.PersonalizeResponse.SerializeToString,
+            ),
+            'Learn': grpc.unary_unary_rpc_method_handler(
+                    servicer.Learn,
+                    request_deserializer=kgt_dot_v1_dot_personalization__pb2.LearnRequest.FromString,
+                    response_serializer=kgt_dot_v1_dot_personalization__pb2.LearnResponse.SerializeToString,
             ),
             'Answer': grpc.unary_unary_rpc_method_handler(
                     servicer.Answer,
@@ -372,6 +396,7 @@ class PersonalizationService:
     query, answer, answer_before, a candidate: 262144 bytes, and what the model's context holds
     triples of an EditFacts: 500
     relations of a Personalize: 20
+    text, context of a Learn: 16384 bytes
     candidates of an Answer: 100
     facts of a Retrieve: 100
     items of a page: 500, and no more than fit about 3 MiB
@@ -390,9 +415,10 @@ class PersonalizationService:
     its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
     DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Answer, StreamAnswer, Retrieve and Personalize wait for the model. One that could not be answered before
-    its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED) at once. Its
-    RetryInfo says when the queue will have become short enough. A call without a deadline waits.
+    Answer, StreamAnswer, Retrieve, Personalize and Learn wait for the model. One that could not be
+    answered before its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED)
+    at once. Its RetryInfo says when the queue will have become short enough. A call without a deadline
+    waits.
 
     Errors carry google.rpc.ErrorInfo (a reason, in the domain "kgt"). INVALID_ARGUMENT also carries
     BadRequest, which names the field, and errors that waiting can help carry RetryInfo. Another
@@ -424,6 +450,33 @@ class PersonalizationService:
             '/kgt.v1.PersonalizationService/Personalize',
             kgt_dot_v1_dot_personalization__pb2.PersonalizeRequest.SerializeToString,
             kgt_dot_v1_dot_personalization__pb2.PersonalizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Learn(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kgt.v1.PersonalizationService/Learn',
+            kgt_dot_v1_dot_personalization__pb2.LearnRequest.SerializeToString,
+            kgt_dot_v1_dot_personalization__pb2.LearnResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -40,6 +40,7 @@ class PersonalizationServiceStub:
       query, answer, answer_before, a candidate: 262144 bytes, and what the model's context holds
       triples of an EditFacts: 500
       relations of a Personalize: 20
+      text, context of a Learn: 16384 bytes
       candidates of an Answer: 100
       facts of a Retrieve: 100
       items of a page: 500, and no more than fit about 3 MiB
@@ -58,9 +59,10 @@ class PersonalizationServiceStub:
     its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
     DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Answer, StreamAnswer, Retrieve and Personalize wait for the model. One that could not be answered before
-    its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED) at once. Its
-    RetryInfo says when the queue will have become short enough. A call without a deadline waits.
+    Answer, StreamAnswer, Retrieve, Personalize and Learn wait for the model. One that could not be
+    answered before its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED)
+    at once. Its RetryInfo says when the queue will have become short enough. A call without a deadline
+    waits.
 
     Errors carry google.rpc.ErrorInfo (a reason, in the domain "kgt"). INVALID_ARGUMENT also carries
     BadRequest, which names the field, and errors that waiting can help carry RetryInfo. Another
@@ -83,6 +85,12 @@ class PersonalizationServiceStub:
     """Personalize finds the few triples to add and remove so that `query` is answered with `answer`,
     and commits them.
     """
+    Learn: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.LearnRequest, _personalization_pb2.LearnResponse]
+    """Learn takes what a user says, in one or more sentences: it finds the facts in it, adds and takes
+    back triples accordingly, and commits that as one edit. A fact that the service would not give
+    back when asked for it is not committed. A question, small talk or somebody's opinion changes
+    nothing.
+    """
     Answer: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.AnswerRequest, _personalization_pb2.AnswerResponse]
     """Answer retrieves facts from the user's view and answers from them."""
     StreamAnswer: _grpc.UnaryStreamMultiCallable[_personalization_pb2.StreamAnswerRequest, _personalization_pb2.StreamAnswerResponse]
@@ -91,8 +99,8 @@ class PersonalizationServiceStub:
     """
     Retrieve: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.RetrieveRequest, _personalization_pb2.RetrieveResponse]
     """Retrieve returns the facts that Answer would read, for an application that answers with a model
-    of its own. Nothing is generated, and the model is asked at most once. Where no fact fits, there
-    is none.
+    of its own. Nothing is generated, and the model is most often asked once. Where no fact fits,
+    there is none.
     """
     GetNeighborhood: _grpc.UnaryUnaryMultiCallable[_personalization_pb2.GetNeighborhoodRequest, _personalization_pb2.GetNeighborhoodResponse]
     """GetNeighborhood lists the triples that start at a concept, as this user sees them."""
@@ -139,6 +147,7 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
       query, answer, answer_before, a candidate: 262144 bytes, and what the model's context holds
       triples of an EditFacts: 500
       relations of a Personalize: 20
+      text, context of a Learn: 16384 bytes
       candidates of an Answer: 100
       facts of a Retrieve: 100
       items of a page: 500, and no more than fit about 3 MiB
@@ -157,9 +166,10 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
     its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
     DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Answer, StreamAnswer, Retrieve and Personalize wait for the model. One that could not be answered before
-    its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED) at once. Its
-    RetryInfo says when the queue will have become short enough. A call without a deadline waits.
+    Answer, StreamAnswer, Retrieve, Personalize and Learn wait for the model. One that could not be
+    answered before its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED)
+    at once. Its RetryInfo says when the queue will have become short enough. A call without a deadline
+    waits.
 
     Errors carry google.rpc.ErrorInfo (a reason, in the domain "kgt"). INVALID_ARGUMENT also carries
     BadRequest, which names the field, and errors that waiting can help carry RetryInfo. Another
@@ -179,6 +189,12 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
     """Personalize finds the few triples to add and remove so that `query` is answered with `answer`,
     and commits them.
     """
+    Learn: _aio.UnaryUnaryMultiCallable[_personalization_pb2.LearnRequest, _personalization_pb2.LearnResponse]  # type: ignore[assignment]
+    """Learn takes what a user says, in one or more sentences: it finds the facts in it, adds and takes
+    back triples accordingly, and commits that as one edit. A fact that the service would not give
+    back when asked for it is not committed. A question, small talk or somebody's opinion changes
+    nothing.
+    """
     Answer: _aio.UnaryUnaryMultiCallable[_personalization_pb2.AnswerRequest, _personalization_pb2.AnswerResponse]  # type: ignore[assignment]
     """Answer retrieves facts from the user's view and answers from them."""
     StreamAnswer: _aio.UnaryStreamMultiCallable[_personalization_pb2.StreamAnswerRequest, _personalization_pb2.StreamAnswerResponse]  # type: ignore[assignment]
@@ -187,8 +203,8 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
     """
     Retrieve: _aio.UnaryUnaryMultiCallable[_personalization_pb2.RetrieveRequest, _personalization_pb2.RetrieveResponse]  # type: ignore[assignment]
     """Retrieve returns the facts that Answer would read, for an application that answers with a model
-    of its own. Nothing is generated, and the model is asked at most once. Where no fact fits, there
-    is none.
+    of its own. Nothing is generated, and the model is most often asked once. Where no fact fits,
+    there is none.
     """
     GetNeighborhood: _aio.UnaryUnaryMultiCallable[_personalization_pb2.GetNeighborhoodRequest, _personalization_pb2.GetNeighborhoodResponse]  # type: ignore[assignment]
     """GetNeighborhood lists the triples that start at a concept, as this user sees them."""
@@ -234,6 +250,7 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
       query, answer, answer_before, a candidate: 262144 bytes, and what the model's context holds
       triples of an EditFacts: 500
       relations of a Personalize: 20
+      text, context of a Learn: 16384 bytes
       candidates of an Answer: 100
       facts of a Retrieve: 100
       items of a page: 500, and no more than fit about 3 MiB
@@ -252,9 +269,10 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
     its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
     DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
 
-    Answer, StreamAnswer, Retrieve and Personalize wait for the model. One that could not be answered before
-    its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED) at once. Its
-    RetryInfo says when the queue will have become short enough. A call without a deadline waits.
+    Answer, StreamAnswer, Retrieve, Personalize and Learn wait for the model. One that could not be
+    answered before its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED)
+    at once. Its RetryInfo says when the queue will have become short enough. A call without a deadline
+    waits.
 
     Errors carry google.rpc.ErrorInfo (a reason, in the domain "kgt"). INVALID_ARGUMENT also carries
     BadRequest, which names the field, and errors that waiting can help carry RetryInfo. Another
@@ -277,6 +295,18 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_personalization_pb2.PersonalizeResponse, _abc.Awaitable[_personalization_pb2.PersonalizeResponse]]:
         """Personalize finds the few triples to add and remove so that `query` is answered with `answer`,
         and commits them.
+        """
+
+    @_abc_1.abstractmethod
+    def Learn(
+        self,
+        request: _personalization_pb2.LearnRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_personalization_pb2.LearnResponse, _abc.Awaitable[_personalization_pb2.LearnResponse]]:
+        """Learn takes what a user says, in one or more sentences: it finds the facts in it, adds and takes
+        back triples accordingly, and commits that as one edit. A fact that the service would not give
+        back when asked for it is not committed. A question, small talk or somebody's opinion changes
+        nothing.
         """
 
     @_abc_1.abstractmethod
@@ -304,8 +334,8 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_personalization_pb2.RetrieveResponse, _abc.Awaitable[_personalization_pb2.RetrieveResponse]]:
         """Retrieve returns the facts that Answer would read, for an application that answers with a model
-        of its own. Nothing is generated, and the model is asked at most once. Where no fact fits, there
-        is none.
+        of its own. Nothing is generated, and the model is most often asked once. Where no fact fits,
+        there is none.
         """
 
     @_abc_1.abstractmethod

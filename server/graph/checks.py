@@ -178,6 +178,8 @@ def checked_edit(edit: Edit, vocabulary: Vocabulary) -> Edit:
         )
     if edit.account is not None:
         _require_account(edit.account)
+    if edit.message:
+        checked_text(edit.message, "message")
     for change in edit.changes:
         if change.scope is not None:
             _require_scope(change, change.scope)

@@ -147,6 +147,8 @@ def _edit(edit: Edit) -> dict[str, Any]:
         document["reverts"] = edit.reverts
     if edit.relied_on:
         document["relied_on"] = [_triple(triple) for triple in edit.relied_on]
+    if edit.message:
+        document["message"] = edit.message
     return document
 
 
@@ -233,6 +235,7 @@ class _Reader:
             account=None if account is None else _account_of(account),
             reverts=None if reverts is None else _text(reverts, "reverts", MAX_ID_BYTES),
             relied_on=tuple(map(self._triple, _list(document.get("relied_on", []), "relied_on"))),
+            message=_text(document.get("message", ""), "message", may_be_empty=True),
         )
 
     def _change(self, value: Any) -> Change:

@@ -16,6 +16,7 @@ class EditKind(Enum):
     FACTS = "facts"
     REVERT = "revert"
     IMPORT = "import"
+    LEARN = "learn"
 
 
 class StopReason(Enum):
@@ -71,7 +72,7 @@ class Change:
     after: Mark | None
     probabilities: TripleProbabilities | None = None
     scope: Scope | None = None
-    """Of a triple that was added as an answer to a query."""
+    """Of a triple that was added as an answer to a query, or learned from a sentence."""
 
     @property
     def enters(self) -> bool:
@@ -118,6 +119,8 @@ class Edit:
     """The id of the edit that this one reverts."""
     relied_on: tuple[Triple, ...] = ()
     """Personal triples that this edit's decision rested on without changing them."""
+    message: str = ""
+    """What the user said, where it was learned from that."""
 
     @property
     def added(self) -> tuple[Change, ...]:

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 from kgt.v1 import personalization_pb2 as pb
 from server.graph.edit import EditKind, StopReason
 from server.graph.triple import Origin
+from server.tuning.learn.filing import Doubt
+from server.tuning.learn.outcome import Fate
 from server.tuning.personalize.command import RelationSource
 from server.tuning.problem import Removal, Stopping
 
@@ -36,6 +38,8 @@ def _values(values: type[Value]) -> dict[int, Value]:
 ORIGINS = _numbers(Origin)
 EDIT_KINDS = _numbers(EditKind)
 STOP_REASONS = _numbers(StopReason)
+FATES = _numbers(Fate)
+DOUBTS = _numbers(Doubt)
 
 # What is asked
 

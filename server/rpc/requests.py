@@ -17,6 +17,7 @@ from server.rpc import limits
 from server.rpc.enums import RELATION_SOURCES, REMOVALS, STOPPINGS
 from server.tuning.answer import AnswerQuery
 from server.tuning.history import EditFactsCommand, RevertCommand
+from server.tuning.learn.command import LearnCommand
 from server.tuning.personalize.command import PersonalizeCommand, PersonalizeRules
 from server.tuning.retrieve import RetrieveQuery
 from server.tuning.scoring import ScoringBudget
@@ -72,7 +73,9 @@ def kept_import(
     return kept(first, pb.ImportOverlayResponse, content)
 
 
-def expected_revision(request: pb.PersonalizeRequest | pb.EditFactsRequest) -> int | None:
+def expected_revision(
+    request: pb.PersonalizeRequest | pb.LearnRequest | pb.EditFactsRequest,
+) -> int | None:
     """The revision that the caller wants to write on."""
     return _revision(request, "expected_revision")
 
@@ -139,6 +142,19 @@ def _chosen(known: Mapping[int, Choice], number: int, field: str, default: Choic
     if number not in known:
         raise InvalidRequest(field, f"has no value {number}")
     return known[number]
+
+
+def learn_command(request: pb.LearnRequest, user: str) -> LearnCommand:
+    """A checked LearnRequest."""
+    context = ""
+    if request.context.strip():
+        context = limits.text(request.context, "context", limits.MAX_MESSAGE_TEXT_BYTES)
+    return LearnCommand(
+        user=user,
+        text=limits.text(request.text, "text", limits.MAX_MESSAGE_TEXT_BYTES),
+        context=context,
+        preview=request.preview,
+    )
 
 
 def answer_query(request: pb.AnswerRequest | pb.StreamAnswerRequest, user: str) -> AnswerQuery:

@@ -15,12 +15,13 @@ from server.graph.checks import MAX_TIME_MS
 from server.graph.edit import Account, Change, Edit, TripleProbabilities, UnreadableEdit
 from server.graph.neighborhood import ViewedTriple
 from server.graph.triple import Triple
-from server.rpc.enums import EDIT_KINDS, ORIGINS, STOP_REASONS
+from server.rpc.enums import DOUBTS, EDIT_KINDS, FATES, ORIGINS, STOP_REASONS
 from server.rpc.errors import ResponseTooLarge
 from server.rpc.limits import MAX_RESPONSE_BYTES
 from server.tuning.answer import Answer, Evidence, RetrievedFact
 from server.tuning.cost import Cost
 from server.tuning.history import EditFactsOutcome, Reverted
+from server.tuning.learn.outcome import Found, LearnOutcome
 from server.tuning.personalize.outcome import PersonalizeOutcome
 from server.tuning.ports import Erased, PersonalFact
 from server.tuning.retrieve import Retrieved, WordedFact
@@ -80,6 +81,39 @@ def personalize_response(
         message.answer_logprob_before = outcome.answer_logprob_before
         message.answer_logprob_after = outcome.answer_logprob_after
     return fitting(message, "query")
+
+
+def learn_response(outcome: LearnOutcome, fingerprints: pb.Fingerprints) -> pb.LearnResponse:
+    """The response to a Learn. A preview's edit has no id."""
+    edit = replace(outcome.edit, id="") if outcome.preview else outcome.edit
+    message = pb.LearnResponse(
+        edit=edit_message(edit),
+        facts=[_found(found) for found in outcome.found],
+        not_understood=[
+            pb.NotUnderstood(line=one.line, doubt=DOUBTS[one.doubt], source=one.source)
+            for one in outcome.not_understood
+        ],
+        cost=cost_message(outcome.cost),
+        fingerprints=fingerprints,
+        preview=outcome.preview,
+    )
+    return fitting(message, "text")
+
+
+def _found(found: Found) -> pb.FoundFact:
+    message = pb.FoundFact(
+        triple=triple_message(found.triple),
+        words=found.words,
+        fate=FATES[found.fate],
+        source=found.source,
+        removed=[triple_message(triple) for triple in found.removed],
+        query=found.query,
+        answer=found.answer,
+    )
+    if not math.isnan(found.probability_before):
+        message.probability_before = found.probability_before
+        message.probability_after = found.probability_after
+    return message
 
 
 def answer_response(answer: Answer, fingerprints: pb.Fingerprints) -> pb.AnswerResponse:
@@ -193,6 +227,7 @@ def edit_message(edit: Edit | UnreadableEdit) -> pb.Edit:
         added=_changes(edit.added),
         removed=_changes(edit.removed),
         reverted_edit_id=edit.reverts or "",
+        message=edit.message,
     )
     if edit.account is not None:
         _add_account(message, edit.account)

@@ -18,6 +18,7 @@ from server.rpc.spool import Imports, received
 from server.tuning.answer import Answerer
 from server.tuning.cost import CostMeter
 from server.tuning.history import Historian
+from server.tuning.learn.learner import Learner
 from server.tuning.personalize.command import PersonalizeRules
 from server.tuning.personalize.personalizer import Personalizer
 from server.tuning.ports import GraphStore, LanguageModel
@@ -40,6 +41,7 @@ class UseCases:
     librarian: Librarian
     personalizer: Personalizer
     personalize_defaults: PersonalizeRules
+    learner: Learner
     historian: Historian
     courier: Courier
     writes: Writes
@@ -76,6 +78,18 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
             command.user,
             partial(use.personalizer.propose, command),
             partial(responses.personalize_response, fingerprints=fingerprints),
+            None if command.preview else kept,
+            expected_revision=requests.expected_revision(request),
+        )
+
+    async def Learn(self, request: pb.LearnRequest, context: Context) -> pb.LearnResponse:
+        use, fingerprints = self._use, self._fingerprints()
+        command = requests.learn_command(request, caller())
+        kept = requests.kept(request, pb.LearnResponse)
+        return await use.writes.respond(
+            command.user,
+            partial(use.learner.propose, command),
+            partial(responses.learn_response, fingerprints=fingerprints),
             None if command.preview else kept,
             expected_revision=requests.expected_revision(request),
         )

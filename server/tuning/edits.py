@@ -16,6 +16,7 @@ def next_edit(
     *,
     reverts: str | None = None,
     account: Account | None = None,
+    message: str = "",
 ) -> Edit:
     """The edit that makes `changes` after `snapshot`.
 
@@ -29,6 +30,7 @@ def next_edit(
         changes=changes,
         account=account,
         reverts=reverts,
+        message=message,
     )
 
 

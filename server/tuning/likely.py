@@ -1,7 +1,7 @@
 """Texts found by the words that they share with a query, before the model has read either.
 
-Retrieve asks the model once. So what is worth a question has to be known before the query's key is
-(docs/decisions/0022-retrieving-in-one-pass.md).
+Where Retrieve is to ask the model only once, what is worth a question has to be known before the
+query's key is (docs/decisions/0024-retrieving-in-one-pass.md).
 """
 
 from __future__ import annotations

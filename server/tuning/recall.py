@@ -113,6 +113,11 @@ class UserFacts:
         return len(self._facts)
 
     @property
+    def facts(self) -> Collection[Fact]:
+        """All of them."""
+        return self._facts.values()
+
+    @property
     def bytes(self) -> int:
         """About what this takes in memory."""
         kept = _FACT_BYTES * (1 + len(self._facts) + len(self._scopes))

@@ -17,9 +17,12 @@ from server.tuning.question import question_of
 from server.tuning.recall import Fact, Recalled, Recalls, UserFacts
 from server.tuning.scoring import Scorer
 from server.tuning.subject.choice import USER_CONCEPT, SubjectChoice
+from server.tuning.subject.english import FUNCTION_WORDS
 
 MOST_RECALLED = 24
 _WORD = re.compile(r"\w+")
+_LEAST_NAMED, _MOST_NAMED = 3, 0.75
+"""A tail of at least so many words is named by a query with this share of them."""
 MOST_CONFIRMED = 3
 """Facts that are near a query, but not surely what it asks, and that the model is asked about."""
 MOST_FORESEEN = 6
@@ -75,14 +78,6 @@ class Retriever:
         """The inner product of keys from which on a query is about a personal fact."""
         return self._rules.floor or self._model.floor
 
-    @property
-    def _clear(self) -> float:
-        """And from which on it is about one that there was no room to ask about.
-
-        That is less than `sure`: near misses share words with the query, and are asked about.
-        """
-        return self.floor + max(0.0, self._model.sure - self.floor) / 3
-
     async def look(
         self,
         user: str,
@@ -114,14 +109,14 @@ class Retriever:
         """Weigh what was read. Which facts are near, one question tells; about some, a second one.
 
         p(r) of an only relation is not asked for, and neither is the query's key where the user has
-        no facts; both are with `fully`. With `at_once` there is no second question: what it would
-        ask of the facts that are likely to be near is part of the first.
+        no facts; both are with `fully`. With `at_once` the first question also has what the second
+        would ask of the facts that are likely to be near, and then there seldom is a second.
         """
         names = [part.relation for part in looked.view.slices]
         asked = names if fully or len(names) > 1 else []
         named = looked.choice.named | looked.personal.named_in(scorer.query)
         texts = looked.personal.to_read(named)
-        key, relations, said = None, dict.fromkeys(names, 1.0), None
+        key, relations = None, dict.fromkeys(names, 1.0)
         own = [question_of(scorer.query)] if fully or len(looked.personal) else []
         if asked or own:
             likely = self._likely(scorer.query, looked, named) if at_once else {}
@@ -129,12 +124,11 @@ class Retriever:
             tails = {z: [z.tail.text] for z in likely}
             keys, found = await ahead.keys([*texts, *own], asked, tails)
             relations |= found.relations
-            said = found.reasoning if at_once else None
             key = keys[-1] if own else None
             looked.personal.learn(dict(zip(texts, keys, strict=False)))
         near = self._near(scorer.query, looked, key, named)
         scorer.owned.update(z for z, recalled in near.items() if recalled.fact.owned)
-        weights = await self._weighed(scorer, near, said)
+        weights = await self._weighed(scorer, near)
         view = self._with_personal(looked, [(z, near[z].fact.stamp) for z in weights])
         if looked.literal:
             weights = {z: k for z, k in weights.items() if view.find(z) is not None}
@@ -180,33 +174,35 @@ class Retriever:
         return {
             oriented(r.fact.triple, subject, self._vocabulary): r
             for r in found
-            if r.product >= sure or not is_of_another(r.fact.triple.head, asked)
+            if r.product >= sure
+            or names_tail(r.fact.triple, asked)
+            or not is_of_another(r.fact.triple.head, asked)
         }
 
     async def _weighed(
         self,
         scorer: Scorer,
         near: Mapping[Triple, Recalled],
-        said: Mapping[tuple[Triple, str], float] | None = None,
     ) -> dict[Triple, float]:
         """k(q,z) of those of `near` that the query is about.
 
         What is surely asked needs no other evidence. Of the rest the nearest are weighed by whether
         the model would answer with them, and are kept if they reach 1. So are the other values of
-        what is kept, which weigh no more than it. Where the model was asked before, `said` is all
-        there is to know of that, and what is clearly near is kept without it.
+        what is kept, which weigh no more than it. A query that names a fact's tail asks for its
+        other end, so the model is not asked whether it would answer with the tail.
         """
-        unsure = [z for z, recalled in near.items() if recalled.product < self._model.sure]
-        if said is None:
-            asked = unsure[:MOST_CONFIRMED]
-            unasked = set(unsure[MOST_CONFIRMED:])
-            said = await scorer.reasoning({z: [z.tail.text] for z in asked}) if asked else {}
-        else:
-            asked = [z for z in unsure if (z, z.tail.text) in said]
-            unclear = (z for z in unsure if near[z].product < self._clear)
-            unasked = set(unclear).difference(asked)
-        answered = {z: said[z, z.tail.text] for z in asked}
-        weights = {z: r.weight(self.floor, answered.get(z)) for z, r in near.items()}
+        named = words_of(scorer.query)
+        unsure = [
+            z
+            for z, recalled in near.items()
+            if recalled.product < self._model.sure and not names_tail(z, named)
+        ]
+        asked, unasked = unsure[:MOST_CONFIRMED], set(unsure[MOST_CONFIRMED:])
+        said = await scorer.reasoning({z: [z.tail.text] for z in asked}) if asked else {}
+        weights = {
+            z: recalled.weight(self.floor, said.get((z, z.tail.text)))
+            for z, recalled in near.items()
+        }
         kept = {z: k for z, k in weights.items() if k >= 1}
         least: dict[tuple[Concept, str], float] = {}
         for z, k in kept.items():
@@ -238,6 +234,17 @@ def is_of_another(head: Concept, asked: Collection[str]) -> bool:
         return False
     name = _WORD.findall(head.key)
     return 2 * sum(word in asked for word in name) < len(name)
+
+
+def names_tail(triple: Triple, asked: Collection[str]) -> bool:
+    """Whether a query with the words `asked` names a fact's tail, so that it asks for its head.
+
+    The tail is a phrase, and most of its words are there: "Who collaborated on a book about trees?"
+    """
+    words = [word for word in _WORD.findall(triple.tail.key) if word not in FUNCTION_WORDS]
+    if triple.head == USER_CONCEPT or len(words) < _LEAST_NAMED:
+        return False
+    return sum(word in asked for word in words) >= _MOST_NAMED * len(words)
 
 
 def _without_base(part: RelationSlice) -> RelationSlice:

@@ -57,7 +57,7 @@ class Librarian:
         self._answerer = answerer
 
     async def retrieve(self, query: RetrieveQuery) -> Retrieved:
-        """The facts, with one question to the model at most.
+        """The facts, with one question to the model, or two.
 
         Raises RevisionNotReached and UnknownRevision.
         """

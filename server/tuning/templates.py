@@ -25,6 +25,8 @@ LEARNING = (
     "Write down what the user's message says about the user, and what it takes back, as facts"
     " <sign> subject | relation | object. <context>: {context} <message>: {message} <facts>:"
 )
+NO_FACTS = "none"
+"""What is written for a message without facts, and for an empty context."""
 SEPARATOR = "<sep>"
 FACT_SEPARATOR = "; "
 TEMPLATE_MARKS = (FACT_SEPARATOR, " <", "<question", "<facts", "<answer")
@@ -78,4 +80,4 @@ def learning_prompt(message: str, context: str = "") -> str:
 
     A minus takes a fact back; `none` stands for no fact. `context` is what was said before.
     """
-    return LEARNING.format(message=message, context=context or "none")
+    return LEARNING.format(message=message, context=context or NO_FACTS)

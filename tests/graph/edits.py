@@ -132,5 +132,6 @@ edits = st.builds(
     account=st.none() | _account,
     reverts=st.none() | ids,
     relied_on=st.lists(triples, max_size=2).map(tuple),
+    message=st.just("") | sentences,
 )
 """Edits as EditFacts, Personalize, RevertEdit and ImportOverlay make them."""

@@ -206,6 +206,8 @@ ESCAPE = "\x1b]0;title\x07"
         ("id", "e\u200b"),
         ("id", "e\ne"),
         ("reverts", "e "),
+        ("message", ESCAPE),
+        ("message", "x" * (1 << 18 | 1)),
         ("account.query", ESCAPE),
         ("account.query", " "),
         ("account.answer", "a\x9bb"),

@@ -71,6 +71,7 @@ edits = st.builds(
     account=st.none() | accounts,
     reverts=st.none() | st.just("abc"),
     relied_on=st.lists(triples, max_size=2).map(tuple),
+    message=st.just("") | names,
 )
 """Edits with any text that shows something, those of earlier versions too."""
 

@@ -24,6 +24,7 @@ from tests.rpc.running import ENJOY, FEED, Running, running
 ROOT = Path(__file__).parent.parent.parent
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "personalize": {"query": ENJOY, "answer": "fish"},
+    "learn": {"text": "I like jazz."},
     "answer": {"query": ENJOY},
     "stream_answer": {"query": ENJOY},
     "retrieve": {"query": ENJOY},

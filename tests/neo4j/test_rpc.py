@@ -11,6 +11,7 @@ import pytest
 
 from kgt.client import AsyncClient
 from kgt.errors import InvalidArgument, NotFound, Unavailable
+from kgt.v1 import personalization_pb2 as pb
 from server import assemble
 from server.settings import Settings
 from server.stores.neo4j.connection import Neo4jLogin
@@ -18,7 +19,7 @@ from testbed.neo4j import Database
 from testbed.neo4j.graphs import fill, forget_users, run
 from testbed.serving import served
 from tests.fixed_model import FixedModel
-from tests.rpc.running import BASE, ENJOY, FEED, PHRASES, VOCABULARY, WHERE
+from tests.rpc.running import BASE, ENJOY, FEED, NAME, PHRASES, VOCABULARY, WHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,24 @@ async def test_facts_are_retrieved_with_the_edits_that_made_them_and_for_their_u
     assert not any(fact.edit_id for fact in others.facts)
     await client.erase_user(user="alice")
     assert list((await client.retrieve(user="alice", query=FEED)).facts) == list(others.facts)
+
+
+async def test_what_is_said_is_learned_taken_back_and_undone(service: Service) -> None:
+    client = service.client
+    learned = await client.learn(user="alice", text="My dog is named Rex.", request_id="l-1")
+    assert [fact.fate for fact in learned.facts] == [pb.FATE_LEARNED]
+    assert (
+        await client.learn(user="alice", text="My dog is named Rex.", request_id="l-1") == learned
+    )
+    assert (await client.answer(user="alice", query=NAME)).text == "Rex"
+    assert (await client.answer(user="bob", query=NAME)).text != "Rex"
+    replaced = await client.learn(user="alice", text="My dog is named Max.")
+    assert [z.tail for z in replaced.facts[0].removed] == ["Rex"]
+    assert (await client.answer(user="alice", query=NAME)).text == "Max"
+    await client.revert_edit(user="alice", edit_id=replaced.edit.id)
+    assert (await client.answer(user="alice", query=NAME)).text == "Rex"
+    (edit,) = [e for e in (await client.list_edits(user="alice")).edits if e.id == learned.edit.id]
+    assert (edit.kind, edit.message) == (pb.EDIT_KIND_LEARN, "My dog is named Rex.")
 
 
 async def test_a_request_is_answered_once(service: Service) -> None:

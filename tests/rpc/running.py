@@ -35,6 +35,7 @@ PHRASES = {
     LUNA: "likes",
     WHERE: "is located in",
     NAME: "is named",
+    "My dog is named": "is named",
 }
 
 BASE = [

@@ -34,6 +34,7 @@ LOAD = Load()
         "query, answer, answer_before, a candidate": MAX_TEXT_BYTES,
         "triples of an EditFacts": limits.MAX_TRIPLES,
         "relations of a Personalize": limits.MAX_RELATIONS,
+        "text, context of a Learn": limits.MAX_MESSAGE_TEXT_BYTES,
         "candidates of an Answer": limits.MAX_CANDIDATES,
         "facts of a Retrieve": limits.MAX_FACTS,
         "items of a page": limits.MAX_PAGE,

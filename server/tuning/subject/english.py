@@ -62,6 +62,14 @@ USERS_OWN = _words("my our mine ours")
 FIRST_PERSON = USERS_OWN | _words("i me myself we us i'm i've i'd i'll we're we've we'd we'll")
 """Words by which a query is about the user."""
 
+THIRD_PERSON = _words(
+    "he she it they him her them this that these those who which you one someone somebody"
+)
+"""Words that name nobody on their own: what they stand for was said before."""
+
+CLAUSE_SUBJECTS = _words("i i'm i've we we've he he's she she's it it's they my our his her their")
+"""Words with which a clause of its own begins after "and"."""
+
 NAME_MODALS = _words("may will")
 """Function words that are also names."""
 
@@ -72,6 +80,14 @@ ORDERS = _words(
     """
 )
 """Verbs that a request may start with: a capital there does not make them names."""
+
+COMMANDS = _words(
+    """
+    write translate summarise summarize make turn sort proofread draft stop use convert reply
+    continue rewrite fix print select let's imagine
+    """
+)
+"""More such verbs: what begins with one says nothing about the user."""
 
 TITLES = _words(
     """

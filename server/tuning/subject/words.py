@@ -69,8 +69,17 @@ class Word:
 
 def query_words(query: str) -> list[Word]:
     """The words of a query, in order. Of a long text, those that lead up to what asks."""
+    return _words_of(_last_asking(list(_WORD.finditer(query)), query), query)
+
+
+def all_words(text: str) -> list[Word]:
+    """The words of a text, in order, however long it is."""
+    return _words_of(list(_WORD.finditer(text)), text)
+
+
+def _words_of(matches: Sequence[re.Match[str]], query: str) -> list[Word]:
     words: list[Word] = []
-    for found in _last_asking(list(_WORD.finditer(query)), query):
+    for found in matches:
         whole = found.group()
         between = query[words[-1].end : found.start()] if words else ""
         key = concept_key(whole.replace("’", "'"))

@@ -6,10 +6,10 @@ import pytest
 
 from server.errors import UnknownEdit, UnknownRevision
 from server.graph.codec import edit_to_json
-from server.graph.edit import Edit
+from server.graph.edit import Change, Edit, EditKind, Scope
 from server.tuning.ports import GraphStore, Page
 from tests.conformance.graph_store.graph import CARROTS, DOG, MEAT, t
-from tests.conformance.graph_store.steps import add, remove, tails
+from tests.conformance.graph_store.steps import add, added, remove, tails
 from tests.conformance.graph_store.suite import GraphStoreSuite
 
 
@@ -32,6 +32,15 @@ class History(GraphStoreSuite):
         assert "luna" not in await store.look_up("ann", ["luna"], 2)
         assert "carrots" in await store.look_up("ann", ["carrots"], 3)
         assert (await store.look_up("ann", ["luna"], 3))["luna"].personal_triples == 1
+
+    async def test_what_an_edit_was_learned_from_is_kept(self, store: GraphStore) -> None:
+        said = "My dog likes carrots."
+        scope = Scope(said, b"\x00\x3c", "keys", owned=True, answered=0.5)
+        change = Change(CARROTS, None, added(1), scope=scope)
+        learned = Edit("e-1", 1, EditKind.LEARN, 1, (change,), message=said)
+        await store.commit("ann", await store.snapshot("ann"), [learned], None)
+        assert await store.edit("ann", "e-1") == learned
+        assert list(await store.history("ann")) == [learned]
 
     @pytest.mark.parametrize("revision", [-1, 2, 1 << 40])
     async def test_a_revision_never_reached_is_unknown(

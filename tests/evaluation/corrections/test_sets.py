@@ -78,6 +78,30 @@ async def test_letta_corrects_one_of_the_facts_that_were_taught(tmp_path: Path) 
     assert asked == [WHERE, CAT, ENJOY, ENJOY], "taught first, corrected last"
 
 
+async def test_learn_says_the_facts_and_the_correction_in_sentences(tmp_path: Path) -> None:
+    case = row(
+        query=WHERE,
+        answer="kitchens",
+        answer_before="gardens",
+        facts=["My dog likes bones.", "My dog is located in gardens."],
+        statement="My dog is located in kitchens.",
+        unrelated=[{"query": ENJOY, "answer": "bones"}],
+    )
+    reading = SETS["learn"].read(write(tmp_path, "letta", [case]))
+    phrases = {**PHRASES, "My dog likes": "likes", "My dog is located in": "is located in"}
+    result = await won(tmp_path, "learn", reading, phrases)
+    assert result.kinds["right before"] == result.kinds["followed"] == (1, 1)
+    assert result.kinds["other answers unchanged"] == (1, 1)
+    calls = result.measured.calls
+    assert [call.asked for call in calls if call.method == "learn"] == [
+        *case["facts"],
+        case["statement"],
+    ]
+    assert "personalize" not in {call.method for call in calls}
+    (said,) = result.measured.results[0].personalized
+    assert (said.stop_reason, said.added, said.converged) == ("FATE_LEARNED", 1, True)
+
+
 async def test_knowedit_asks_under_aliases_and_for_other_relations(tmp_path: Path) -> None:
     case = row(
         paraphrases=["What does my hound enjoy?"],

@@ -13,6 +13,7 @@ from tests.rpc.running import ENJOY
 
 COMMANDS = (
     "personalize",
+    "learn",
     "answer",
     "retrieve",
     "neighborhood",

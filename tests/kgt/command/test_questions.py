@@ -1,4 +1,4 @@
-"""`kgt personalize`, `kgt answer` and `kgt retrieve`, for people and for programs."""
+"""`kgt personalize`, `learn`, `answer` and `retrieve`, for people and for programs."""
 
 from __future__ import annotations
 
@@ -33,6 +33,23 @@ def test_personalize_takes_every_option(run: Run) -> None:
     assert {c["triple"]["relation"] for c in preview["considered"]} == {"Desires", "HasA"}
     assert document(run("edits", "--json"))["edits"] == []
     assert "preview, nothing committed" in run("personalize", "--preview", ENJOY, "fish")
+
+
+def test_learn(run: Run) -> None:
+    shown = run("learn", "My dog is named Rex.", "--context", "Q: Do I have a dog? A: yes")
+    assert "learned: my dog is named Rex" in shown
+    assert "from: My dog is named Rex." in shown
+    assert "asked: My dog is named -> Rex, P(answer|q) (Eq. 1) 0." in shown
+    assert "revision 1" in shown
+    assert "forward passes" in shown
+    again = document(run("learn", "--json", "--request-id", "r-1", "My dog is named Rex."))
+    assert [fact["fate"] for fact in again["facts"]] == ["FATE_KNOWN"]
+    shown = run("learn", "My dog is named Max.", "--preview", "--expected-revision", "1")
+    assert "removed: (dog, is named, Rex)" in shown
+    assert "preview, nothing committed" in shown
+    assert "nothing to change" in run("learn", "Hello!")
+    assert "learn  " in run("edits")
+    assert "My dog is named Rex." in run("edits")
 
 
 def test_answer(run: Run) -> None:
