@@ -54,6 +54,26 @@ class Corrected(BaseModel):
     explanation: str = Field(description="why it was not learned; empty if it was")
 
 
+class RememberedFact(BaseModel):
+    """A fact in what the user said, and what became of it."""
+
+    words: str = Field(description='the fact as the user says it: "my dog likes carrots"')
+    source: str = Field(description="the part of the text that says it")
+    fate: str = Field(
+        description="learned; known: nothing to change; taken_back; not_there: the user had never"
+        " said what was to be taken back; not_given_back: not kept, since it would not be recalled"
+    )
+    replaced: list[Statement] = Field(description="what no longer holds")
+
+
+class Remembered(BaseModel):
+    """What was learned from what the user said."""
+
+    edit_id: str = Field(description="the change, for `undo`; empty if nothing was changed")
+    facts: list[RememberedFact]
+    not_understood: list[str] = Field(description="parts of the text that were not understood")
+
+
 class KnownFact(BaseModel):
     """A fact that the user told or took back, or one of general knowledge."""
 

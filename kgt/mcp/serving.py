@@ -21,8 +21,8 @@ PATH = "/mcp"
 _INSTRUCTIONS = """\
 The user's own memory: what they have told, on top of general knowledge. Call `recall` before you
 answer anything that may depend on who the user is, and put what it returns before your own
-assumptions. When the user corrects something, call `correct`. When they ask what is known about
-them, call `what_do_you_know`."""
+assumptions. When the user tells something about themselves, call `remember`; when they correct an
+answer, call `correct`. When they ask what is known about them, call `what_do_you_know`."""
 
 
 class NotLoopback(ValueError):

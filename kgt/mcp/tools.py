@@ -25,6 +25,8 @@ from kgt.mcp.results import (
     KnownFact,
     Recalled,
     RecalledFact,
+    Remembered,
+    RememberedFact,
     Statement,
     Undone,
 )
@@ -54,6 +56,7 @@ class Tools:
             (self.recall, READS),
             (self.answer, READS),
             (self.what_do_you_know, READS),
+            (self.remember, CHANGES),
             (self.correct, CHANGES),
             (self.undo, CHANGES),
             (self.forget_me, ERASES),
@@ -129,6 +132,45 @@ class Tools:
             )
         return Known(
             facts=[_known(f, "") for f in around.triples], next_page=around.next_page_token
+        )
+
+    async def remember(
+        self,
+        text: Annotated[
+            str,
+            Field(
+                description="what the user said, in their own words: "
+                '"My daughter is allergic to peanuts", "I don\'t drink coffee any more"'
+            ),
+        ],
+        context: Annotated[
+            str | None,
+            Field(
+                description="the last question and its answer, where the text needs them:"
+                ' "Q: What does my dog eat? A: meat"'
+            ),
+        ] = None,
+    ) -> Remembered:
+        """Learn the lasting facts in what the user says about themselves.
+
+        Call it when the user tells something about their life, or takes something back. Questions
+        and small talk teach nothing. `undo` takes the change back.
+        """
+        with _told():
+            learned = await self._client.learn(user=self._whose(), text=text, context=context)
+        facts = [
+            RememberedFact(
+                words=fact.words,
+                source=fact.source,
+                fate=pb.Fate.Name(fact.fate).removeprefix("FATE_").lower(),
+                replaced=[Statement.of(triple) for triple in fact.removed],
+            )
+            for fact in learned.facts
+        ]
+        return Remembered(
+            edit_id=learned.edit.id,
+            facts=facts,
+            not_understood=[line.source or line.line for line in learned.not_understood],
         )
 
     async def correct(

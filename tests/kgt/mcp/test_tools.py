@@ -16,7 +16,9 @@ async def test_a_model_is_told_what_each_tool_is_for(service: str) -> None:
     async with stdio(service, "reader") as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         instructions = client.instructions
-    assert set(tools) == {"recall", "answer", "what_do_you_know", "correct", "undo", "forget_me"}
+    assert set(tools) == {
+        "remember", "recall", "answer", "what_do_you_know", "correct", "undo", "forget_me",
+    }  # fmt: skip
     for tool in tools.values():
         assert len(tool.description or "") > 50
         assert "\n  " not in (tool.description or ""), "no indentation"
@@ -68,6 +70,23 @@ async def test_a_correction_is_recalled_answered_listed_and_undone(service: str)
         undone = await called(client, "undo", edit_id=made["edit_id"])
         assert (undone["added"], undone["removed"]) == ([MEAT], [CARROTS])
         assert (await called(client, "answer", question=FEED))["text"] == "meat"
+
+
+async def test_what_the_user_says_is_remembered_replaced_and_undone(service: str) -> None:
+    async with stdio(service, "teller") as client:
+        made = await called(client, "remember", text="My dog is named Rex.")
+        [fact] = made["facts"]
+        assert (fact["words"], fact["fate"]) == ("my dog is named Rex", "learned")
+        assert fact["source"] == "My dog is named Rex."
+        renamed = await called(client, "remember", text="My dog is named Max.")
+        [now] = renamed["facts"]
+        assert [old["object"] for old in now["replaced"]] == ["Rex"]
+        await called(client, "undo", edit_id=renamed["edit_id"])
+        known = await called(client, "what_do_you_know")
+        assert [f["statement"]["object"] for f in known["facts"]] == ["Rex"]
+        assert await called(client, "remember", text="Hello!") == {
+            "edit_id": "", "facts": [], "not_understood": [],
+        }  # fmt: skip
 
 
 async def test_where_nothing_fits_nothing_is_recalled(service: str) -> None:
