@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
-from kgt.errors import CallError, ResourceExhausted, from_rpc_error
+from kgt.errors import CallError, ResourceExhausted, ServerFailure, from_rpc_error
 from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
 from server.graph.edit import Change, Edit, EditKind
@@ -63,7 +63,20 @@ def open_call(channel: grpc.aio.Channel, rpc: str) -> Any:
 
 
 async def sent(service: Running, rpc: str, messages: list[bytes]) -> list[bytes]:
-    """The responses to the bytes of `messages`, whatever they are. Raises CallError."""
+    """The responses to the bytes of `messages`, whatever they are. Raises CallError.
+
+    Where a call is refused in the very moment in which a message is written, gRPC's client reports
+    an error of its own instead of the refusal. Then all is sent again.
+    """
+    while True:
+        try:
+            return await _sent(service, rpc, messages)
+        except ServerFailure as error:
+            if "Internal error from Core" not in str(error):
+                raise
+
+
+async def _sent(service: Running, rpc: str, messages: list[bytes]) -> list[bytes]:
     async with grpc.aio.insecure_channel(service.address) as channel:
         call = open_call(channel, rpc)
         try:
