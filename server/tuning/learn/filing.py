@@ -92,9 +92,9 @@ def filed(
         clause = passage.clause_of(*_names(line))
         found: Filed | Doubt
         if isinstance(line, str):
-            found = (
-                _plain(passage, clause, vocabulary, single) if _claims(line) else None
-            ) or Doubt.FORM
+            claims = _claims(line, clause)
+            plain = _plain(passage, clause, vocabulary, single) if claims else None
+            found = plain or Doubt.FORM
         elif _content(line) in twins:
             found = Doubt.CONTRADICTORY
         elif line.learned and _is_denied(line, clause):
@@ -235,9 +235,13 @@ def _names(line: Line | str) -> tuple[str, ...]:
     return (line,) if isinstance(line, str) else (line.subject, line.object)
 
 
-def _claims(text: str) -> bool:
-    """Whether what could not be read begins like a fact that is learned."""
-    return text.startswith("+")
+def _claims(text: str, clause: str) -> bool:
+    """Whether what could not be read stands for a fact.
+
+    It begins like one that is learned, or it was written for what the user says of themselves by a
+    model that does not know the form.
+    """
+    return text.startswith("+") or (not text.startswith("-") and speaks_of_user(clause))
 
 
 def _written(line: Line | str) -> str:

@@ -72,7 +72,7 @@ def test_a_clause_that_names_nobody_is_found_by_the_question_that_it_answers() -
 
 
 def test_what_is_not_a_fact_is_told_with_its_place() -> None:
-    assert doubts(LISBON, "The user lives in Lisbon.") == [Doubt.FORM]
+    assert doubts("Off to Lisbon!", "The user lives in Lisbon.") == [Doubt.FORM]
     assert doubts("She is nine.", "+ she | is aged | nine") == [Doubt.PRONOUN]
     assert doubts("I like !!", "+ I | likes | !!") == [Doubt.NAME]
     assert doubts("I 7 it", "+ I | 7 | 7") == [Doubt.NAME]
@@ -129,7 +129,10 @@ def test_what_a_plain_clause_says_is_taken_where_the_line_has_other_words() -> N
 def test_what_a_plain_clause_says_is_taken_where_the_line_cannot_be_read() -> None:
     (fact,), _ = facts_of("My boss is called Petra.", "+ my boss | is called Petra")
     assert (fact.triple, fact.owned) == (Triple.of("boss", "is called", "Petra"), True)
-    assert doubts("My boss is called Petra.", "my boss | is called Petra") == [Doubt.FORM]
+    (prose,), _ = facts_of("My boss is called Petra.", "The user's boss is called Petra.")
+    assert prose.triple == fact.triple
+    assert doubts("Petra runs the firm.", "Petra runs the firm.") == [Doubt.FORM]
+    assert doubts("My boss is called Petra.", "- my boss | is called Petra") == [Doubt.FORM]
     assert doubts("Is my boss called Petra?", "+ my boss | is called Petra") == [Doubt.FORM]
 
 
