@@ -163,7 +163,7 @@ class Tools:
                 words=fact.words,
                 source=fact.source,
                 fate=pb.Fate.Name(fact.fate).removeprefix("FATE_").lower(),
-                replaced=[Statement.of(triple) for triple in fact.removed],
+                replaced=list(map(Statement.of, fact.removed)),
             )
             for fact in learned.facts
         ]
