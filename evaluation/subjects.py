@@ -29,11 +29,11 @@ from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import GraphStore
 from server.tuning.subject.choice import find_subject
 from server.tuning.subject.words import query_words
-from training.sources import HERE, DataMissing
+from training.sources import CONCEPTNET_ORIGIN, COUNTERFACT_ORIGIN, HERE, present
 from training.wordings import fill
 
-CONCEPTNET = ("conceptnet100k.tsv", "Li et al. 2016, conceptnet train100k")
-COUNTERFACT = ("counterfact.jsonl", "Meng et al. 2022 (ROME), counterfact.json")
+CONCEPTNET = "conceptnet100k.tsv"
+COUNTERFACT = "counterfact.jsonl"
 HEADS = "ConceptNet's heads"
 CLEAN_HEADS = "... without edges that are function words"
 SEED = 11
@@ -80,7 +80,7 @@ class Found:
 
 def read_triples(folder: Path) -> list[tuple[str, str, str]]:
     """Read (relation, head, tail) of ConceptNet's 100,000 triples. Raises DataMissing."""
-    path = _path(folder, *CONCEPTNET)
+    path = present(folder / CONCEPTNET, CONCEPTNET_ORIGIN)
     rows = (
         line.split("\t") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()
     )
@@ -136,7 +136,7 @@ def read_counterfact(folder: Path) -> list[Asked]:
 
     The file may have CounterFact's public form or the model editors'.
     """
-    path = _path(folder, *COUNTERFACT)
+    path = present(folder / COUNTERFACT, COUNTERFACT_ORIGIN)
     return [_counterfact_case(json.loads(line)) for line in json_lines(path) if line]
 
 
@@ -148,13 +148,6 @@ def _counterfact_case(row: Mapping[str, Any]) -> Asked:
             subject, rewrite["prompt"].replace("{}", subject), row["paraphrase_prompts"][0]
         )
     return Asked(row["subject"], row["prompt"], row["rephrase_prompt"])
-
-
-def _path(folder: Path, name: str, origin: str) -> Path:
-    path = folder / name
-    if not path.exists():
-        raise DataMissing(path, origin)
-    return path
 
 
 # The measurement

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from functools import partial
+from typing import TYPE_CHECKING
 
 from server.errors import InvalidVocabulary
 from server.graph.relation import Vocabulary
@@ -29,6 +30,9 @@ from server.tuning.transfer import Courier
 from server.writing.erasing import Erasing
 from server.writing.turns import UserTurns
 from server.writing.writes import Writes
+
+if TYPE_CHECKING:
+    from server.lm.loading import ModelChoice
 
 
 async def vocabulary(settings: Settings) -> Vocabulary:
@@ -97,19 +101,28 @@ def model(settings: Settings, stop: threading.Event | None = None) -> LanguageMo
     Raises ModelUnusable, and StartupError once `stop` is set.
     """
     # torch takes seconds to import, so it is imported only where a model is loaded.
-    from server.lm.loading import ModelChoice, load
+    from server.lm.loading import load
     from server.lm.transformers_model import TransformersModel
 
-    choice = ModelChoice(
+    return TransformersModel(
+        load(model_choice(settings), stop),
+        settings.queue,
+        settings.token_budget,
+        settings.prompt_share,
+    )
+
+
+def model_choice(settings: Settings) -> ModelChoice:
+    """Which model the settings name, and how it is to be loaded."""
+    from server.lm.loading import ModelChoice
+
+    return ModelChoice(
         settings.model,
         settings.adapter,
         settings.cache,
         settings.device,
         settings.dtype,
         settings.threads,
-    )
-    return TransformersModel(
-        load(choice, stop), settings.queue, settings.token_budget, settings.prompt_share
     )
 
 

@@ -50,6 +50,19 @@ class DataMissing(StartupError):
         )
 
 
+COUNTERFACT_ORIGIN = "Meng et al. 2022 (ROME), counterfact.json"
+CONCEPTNET_ORIGIN = "Li et al. 2016, conceptnet train100k"
+PAIRS_ORIGIN = "Elazar et al. 2021 (ParaRel), pairs of Dai et al. 2022"
+PATTERNS_ORIGIN = "Elazar et al. 2021 (ParaRel), patterns"
+
+
+def present(path: Path, origin: str) -> Path:
+    """`path`, a file or folder of the reference data. Raises DataMissing, which names `origin`."""
+    if not path.exists():
+        raise DataMissing(path, origin)
+    return path
+
+
 def is_held_out(text: str, fraction: float = HELD_OUT_SUBJECTS) -> bool:
     """Whether `text` is in the part that is kept from training. Its hash decides, not chance."""
     digest = hashlib.sha256(text.casefold().encode()).digest()
@@ -116,10 +129,7 @@ class Sources:
             self.lists: dict[str, Any] = tomllib.load(file)
 
     def file(self, name: str, origin: str) -> Path:
-        path = self.folder / name
-        if not path.exists():
-            raise DataMissing(path, origin)
-        return path
+        return present(self.folder / name, origin)
 
     @cached_property
     def conceptnet(self) -> dict[str, dict[str, list[str]]]:
@@ -127,13 +137,12 @@ class Sources:
 
         Only texts of one to five plain words are kept.
         """
-        path = self.file("conceptnet100k.tsv", "Li et al. 2016, conceptnet train100k")
         graph: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for line in path.read_text().splitlines():
+        for line in _lines(self.file("conceptnet100k.tsv", CONCEPTNET_ORIGIN)):
             relation, head, tail = line.split("\t")[:3]
             if _plain(head, 4) and _plain(tail, 5) and not _UNWANTED.search(line):
                 graph[head][relation].append(tail)
-        for head, relation, tail in _starter():
+        for head, relation, tail, _ in starter_triples():
             if tail not in graph[head][relation]:
                 graph[head][relation].insert(0, tail)
         return graph
@@ -141,9 +150,7 @@ class Sources:
     @cached_property
     def pairs(self) -> dict[str, list[Pair]]:
         """ParaRel's pairs by relation."""
-        path = self.file(
-            "pararel/query_pairs.json", "Elazar et al. 2021 (ParaRel), pairs of Dai et al. 2022"
-        )
+        path = self.file("pararel/query_pairs.json", PAIRS_ORIGIN)
         pairs = {}
         for relation, rows in json.loads(path.read_text()).items():
             if relation in self.wordings["pararel"]:
@@ -153,7 +160,7 @@ class Sources:
     @cached_property
     def patterns(self) -> dict[str, list[str]]:
         """Cloze forms by ParaRel relation, with {X} for the subject and the object left out."""
-        folder = self.file("pararel/patterns", "Elazar et al. 2021 (ParaRel), patterns")
+        folder = self.file("pararel/patterns", PATTERNS_ORIGIN)
         patterns = {}
         for path in sorted(folder.glob("P*.jsonl")):
             if path.stem in self.wordings["pararel"]:
@@ -164,7 +171,7 @@ class Sources:
     @cached_property
     def counterfact(self) -> list[CounterFactCase]:
         """The CounterFact cases whose prompt tells their relation."""
-        path = self.file("counterfact.jsonl", "Meng et al. 2022 (ROME), counterfact.json")
+        path = self.file("counterfact.jsonl", COUNTERFACT_ORIGIN)
         cases = (_case(json.loads(line), self.relation_of) for line in _lines(path))
         return [case for case in cases if case]
 
@@ -199,18 +206,19 @@ class Sources:
         return {name: tuple(_entries(text)) for name, text in self.lists["values"].items()}
 
 
-def _starter() -> Iterator[tuple[str, str, str]]:
-    for line in STARTER.read_text().splitlines():
-        _, relation, head, tail, _ = line.split("\t")
-        yield (
-            head.removeprefix("/c/en/").replace("_", " "),
-            relation.removeprefix("/r/"),
-            tail.removeprefix("/c/en/").replace("_", " "),
-        )
+def starter_triples() -> Iterator[tuple[str, str, str, float]]:
+    """The small graph that ships with the service: head, relation, tail and weight."""
+    for line in _lines(STARTER):
+        _, relation, head, tail, more = line.split("\t")
+        yield _text(head), relation.removeprefix("/r/"), _text(tail), json.loads(more)["weight"]
+
+
+def _text(uri: str) -> str:
+    return uri.removeprefix("/c/en/").replace("_", " ")
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines()
+    return path.read_text(encoding="utf-8").splitlines()
 
 
 def _subject_list(entry: Mapping[str, Any]) -> SubjectList:

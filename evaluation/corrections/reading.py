@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.corrections.cases import DEVELOPMENT, UNSEEN, Case
-from training.sources import DataMissing, in_unseen_half
+from training.sources import in_unseen_half, present
 
 
 class MalformedLine(Exception):
@@ -95,12 +95,10 @@ def read_lines(path: Path, origin: str, parse: Callable[[Row], Case | None]) -> 
 
     `parse` returns None for a line to leave out. Raises DataMissing, which names `origin`.
     """
-    if not path.exists():
-        raise DataMissing(path, origin)
     cases: list[Case] = []
     malformed: list[str] = []
     left_out = 0
-    for number, line in enumerate(json_lines(path), 1):
+    for number, line in enumerate(json_lines(present(path, origin)), 1):
         if not line.strip():
             continue
         try:

@@ -23,7 +23,7 @@ from evaluation.corrections.expectations import (
 )
 from evaluation.corrections.others import with_other_subjects
 from evaluation.corrections.reading import MalformedLine, Reading, Row, in_halves, read_lines
-from training.sources import is_held_out
+from training.sources import COUNTERFACT_ORIGIN, is_held_out
 
 OWN = Path(__file__).parent.parent / "data"
 """The folder of the sets that were written for this project."""
@@ -274,8 +274,7 @@ def _firstperson(row: Row) -> Case:
 
 def read_counterfact(data: Path) -> Reading:
     """CounterFact in its public form or the model editors'."""
-    origin = "Meng et al. 2022 (ROME), counterfact.json"
-    return in_halves(read_lines(data / "counterfact.jsonl", origin, _counterfact))
+    return in_halves(read_lines(data / "counterfact.jsonl", COUNTERFACT_ORIGIN, _counterfact))
 
 
 def _counterfact(row: Row) -> Case | None:

@@ -67,6 +67,12 @@ class TargetLogprob:
         return sum(self.logprobs)
 
 
+def first_line(text: str) -> str:
+    """The first line of an answer, which is all that is read of it; empty where there is none."""
+    lines = text.strip().splitlines()
+    return lines[0].strip() if lines else ""
+
+
 class Method(Protocol):
     """A way to make a language model answer as its users want.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from transformers import DynamicCache
 
-from evaluation.methods.method import EditCase, TargetLogprob
+from evaluation.methods.method import EditCase, TargetLogprob, first_line
 from server.lm.loading import LoadedModel
 from server.lm.tokens import tokenizer_of
 from server.tuning.ports import Branch
@@ -132,8 +132,7 @@ class PlainModel:
             if "\n" in text.lstrip():
                 break
             read = [token]
-        lines = self._text(written).strip().splitlines()
-        return lines[0].strip() if lines else ""
+        return first_line(self._text(written))
 
     def _text(self, tokens: Sequence[int]) -> str:
         return str(self._tokenizer.decode(tokens, skip_special_tokens=True))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evaluation.methods.plain import ANSWER_TOKENS, PlainModel
+from server.assemble import model_choice
 from server.lm.device import NumberFormat
 from server.lm.loading import LoadedModel, ModelChoice, load
 from server.lm.transformers_model import TransformersModel
@@ -50,15 +51,7 @@ class EvalModel:
     @property
     def choice(self) -> ModelChoice:
         """Which model this is, for whoever loads it themselves."""
-        settings = self.settings
-        return ModelChoice(
-            settings.model,
-            settings.adapter,
-            settings.cache,
-            settings.device,
-            settings.dtype,
-            settings.threads,
-        )
+        return model_choice(self.settings)
 
     def fresh(self, number_format: NumberFormat = "float32") -> LoadedModel:
         """A copy of the model that is the caller's own. Raises ModelUnusable."""

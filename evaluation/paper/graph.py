@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from kgload.report import Report
 from server.errors import StoreUnusable
 from server.settings import Settings
 from server.stores.neo4j.connection import EMBEDDED
-from training.sources import STARTER, DataMissing
+from training.sources import CONCEPTNET_ORIGIN, present, starter_triples
 
 CONCEPTNET, STARTER_ONLY, TRUTH = BASES = ("conceptnet", "starter", "truth")
 
@@ -34,7 +33,7 @@ Row = tuple[str, str, str, float]
 
 def rows_of(base: str, data: Path, cases: Sequence[EditCase], pararel: ParaRel) -> Iterator[Row]:
     """The triples of a base graph. Raises DataMissing."""
-    yield from starter_rows()
+    yield from starter_triples()
     if base == CONCEPTNET:
         yield from _conceptnet_rows(data)
     if base == TRUTH:
@@ -43,21 +42,8 @@ def rows_of(base: str, data: Path, cases: Sequence[EditCase], pararel: ParaRel) 
                 yield case.subject, relation, case.target_true, 1.0
 
 
-def starter_rows() -> Iterator[Row]:
-    """The small graph that ships with the service."""
-    for line in STARTER.read_text(encoding="utf-8").splitlines():
-        _, relation, head, tail, more = line.split("\t")
-        yield _text(head), relation.removeprefix("/r/"), _text(tail), json.loads(more)["weight"]
-
-
-def _text(uri: str) -> str:
-    return uri.removeprefix("/c/en/").replace("_", " ")
-
-
 def _conceptnet_rows(data: Path) -> Iterator[Row]:
-    path = data / "conceptnet100k.tsv"
-    if not path.exists():
-        raise DataMissing(path, "Li et al. 2016, conceptnet train100k")
+    path = present(data / "conceptnet100k.tsv", CONCEPTNET_ORIGIN)
     for line in path.read_text(encoding="utf-8").splitlines():
         relation, head, tail = line.split("\t")[:3]
         yield head, relation, tail, 1.0

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Protocol
 
-from evaluation.methods.method import TargetLogprob
+from evaluation.methods.method import TargetLogprob, first_line
 
 
 class Asker(Protocol):
@@ -33,8 +33,7 @@ class FirstLines:
 
     def generate(self, prompt: str) -> str:
         """The first line of the greedy answer; empty where there is none."""
-        lines = self._system.generate(prompt).strip().splitlines()
-        return lines[0].strip() if lines else ""
+        return first_line(self._system.generate(prompt))
 
 
 class Kept:

@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from training.sources import DataMissing
+from training.sources import PAIRS_ORIGIN, PATTERNS_ORIGIN, present
 
-PAIRS_ORIGIN = "Elazar et al. 2021 (ParaRel), pairs of Dai et al. 2022"
-PATTERNS_ORIGIN = "Elazar et al. 2021 (ParaRel), patterns"
 LABELS_ORIGIN = "LAMA, relations.jsonl"
 
 
@@ -77,10 +75,7 @@ class ParaRel:
         return about
 
     def _file(self, name: str, origin: str) -> Path:
-        path = self._folder / name
-        if not path.exists():
-            raise DataMissing(path, origin)
-        return path
+        return present(self._folder / name, origin)
 
 
 def _pair(row: Sequence[str]) -> tuple[str, str]:

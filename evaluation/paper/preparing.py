@@ -20,7 +20,7 @@ from evaluation.paper import extension, graph
 from evaluation.paper.choosing import TooLong, choose, outside
 from evaluation.paper.command import EXTENSION
 from evaluation.paper.completing import Completer, labels_of
-from evaluation.paper.pararel import PAIRS_ORIGIN, ParaRel
+from evaluation.paper.pararel import ParaRel
 from evaluation.paper.public_sets import PUBLIC_SETS, background_rows, choose_items
 from evaluation.paper.reading import Dataset, LeftOut, read_dataset
 from evaluation.paper.running import Plan
@@ -28,9 +28,8 @@ from evaluation.paper.scoring import Item
 from evaluation.paper.units import WORK, Setup
 from server.settings import Settings, read_settings
 from server.stores.neo4j.connection import EMBEDDED
-from training.sources import Sources
+from training.sources import COUNTERFACT_ORIGIN, PAIRS_ORIGIN, Sources
 
-COUNTERFACT_ORIGIN = "Meng et al. 2022 (ROME), counterfact.json"
 EXTENSION_SEED = 0
 
 

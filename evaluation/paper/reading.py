@@ -16,7 +16,7 @@ from pathlib import Path
 from evaluation.corrections.reading import MalformedLine, Row, json_lines
 from evaluation.methods.method import EditCase, Probe
 from server.errors import StartupError
-from training.sources import DataMissing
+from training.sources import present
 
 
 class EmptyDataset(StartupError):
@@ -58,11 +58,9 @@ def read_dataset(name: str, path: Path, origin: str) -> Dataset:
 
     Raises DataMissing, which names `origin`, and EmptyDataset.
     """
-    if not path.exists():
-        raise DataMissing(path, origin)
     cases: list[EditCase] = []
     left_out: list[LeftOut] = []
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(_lines(present(path, origin)), 1):
         if not line.strip():
             continue
         try:

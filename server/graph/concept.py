@@ -23,6 +23,7 @@ KEYS_VERSION = 2
 distinguished by keys, records it."""
 
 ARTICLES = frozenset({"a", "an", "the"})
+_WORD = re.compile(r"\w+")
 POSSESSIVES = frozenset({"my", "your", "his", "her", "its", "our", "their", "mine", "whose"})
 DETERMINERS = ARTICLES | POSSESSIVES
 
@@ -48,6 +49,11 @@ def concept_key(text: str) -> str:
     key = _spaced(folded.translate(_FOLDED))
     # A joiner may have other neighbors now, so the rule is applied until nothing changes.
     return key if key == text or not UNDECIDED.search(key) else concept_key(key)
+
+
+def words_in(text: str) -> list[str]:
+    """The words of a text, as keys have them."""
+    return _WORD.findall(concept_key(text))
 
 
 def legacy_key(text: str) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from server.graph.concept import Concept, concept_key
+from server.graph.concept import Concept, words_in
 from server.graph.neighborhood import Neighborhood, RelationSlice, ViewedTriple
 from server.graph.relation import Vocabulary
 from server.graph.triple import Origin, Stamp, Triple, oriented
@@ -20,7 +19,6 @@ from server.tuning.subject.choice import USER_CONCEPT, SubjectChoice
 from server.tuning.subject.english import FUNCTION_WORDS
 
 MOST_RECALLED = 24
-_WORD = re.compile(r"\w+")
 _LEAST_NAMED, _MOST_NAMED = 3, 0.75
 """A tail of at least so many words is named by a query with this share of them."""
 MOST_CONFIRMED = 3
@@ -225,14 +223,14 @@ class Retriever:
 
 def words_of(query: str) -> frozenset[str]:
     """The words of a query, as keys have them."""
-    return frozenset(_WORD.findall(concept_key(query)))
+    return frozenset(words_in(query))
 
 
 def is_of_another(head: Concept, asked: Collection[str]) -> bool:
     """Whether a fact's head is a name of which less than half is among the words `asked`."""
     if head == USER_CONCEPT or not any(word[:1].isupper() for word in head.text.split()):
         return False
-    name = _WORD.findall(head.key)
+    name = words_in(head.key)
     return 2 * sum(word in asked for word in name) < len(name)
 
 
@@ -241,7 +239,7 @@ def names_tail(triple: Triple, asked: Collection[str]) -> bool:
 
     The tail is a phrase, and most of its words are there: "Who collaborated on a book about trees?"
     """
-    words = [word for word in _WORD.findall(triple.tail.key) if word not in FUNCTION_WORDS]
+    words = [word for word in words_in(triple.tail.key) if word not in FUNCTION_WORDS]
     if triple.head == USER_CONCEPT or len(words) < _LEAST_NAMED:
         return False
     return sum(word in asked for word in words) >= _MOST_NAMED * len(words)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from server.graph.concept import words_in
 from server.graph.edit import Edit, Scope, TripleProbabilities, answered_share
 from server.graph.neighborhood import ViewedTriple
 from server.graph.triple import Triple, canonical, verbalize
@@ -17,7 +18,6 @@ from server.tuning.answer import Answerer
 from server.tuning.cost import CostMeter
 from server.tuning.key_rows import packed
 from server.tuning.learn.filing import Filed
-from server.tuning.learn.passages import words_in
 from server.tuning.learn.single import SingleValued
 from server.tuning.objective import answer_probability, retrieval_probability
 from server.tuning.question import question_of

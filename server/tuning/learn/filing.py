@@ -9,12 +9,12 @@ from enum import Enum
 
 from server.errors import InvalidRequest
 from server.graph.checks import checked_concept, is_relation_name
-from server.graph.concept import Concept, concept_key, strip_determiners
+from server.graph.concept import Concept, concept_key, strip_determiners, words_in
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
 from server.tuning.learn.clauses import DENIES, in_full, read_clause, third_person
 from server.tuning.learn.lines import Line, Lines
-from server.tuning.learn.passages import Passage, speaks_of_user, words_in
+from server.tuning.learn.passages import Passage, speaks_of_user
 from server.tuning.learn.single import SingleValued
 from server.tuning.subject.choice import USER_CONCEPT
 from server.tuning.subject.english import FUNCTION_WORDS, THIRD_PERSON, USERS_OWN

@@ -9,6 +9,7 @@ from dataclasses import replace
 from server.errors import InvalidRequest
 from server.graph.characters import printable
 from server.graph.checks import MAX_CHANGES
+from server.graph.concept import words_in
 from server.graph.edit import Change, Edit, EditKind, Scope
 from server.graph.marks import changes_to
 from server.graph.triple import Origin, Triple, verbalize
@@ -20,7 +21,7 @@ from server.tuning.learn.command import LearnCommand
 from server.tuning.learn.filing import Doubt, Filed, Unfiled, filed, unfiled
 from server.tuning.learn.lines import Lines, read_lines
 from server.tuning.learn.outcome import Fate, Found, LearnOutcome
-from server.tuning.learn.passages import Passage, passages, words_in
+from server.tuning.learn.passages import Passage, passages
 from server.tuning.learn.planning import Planned, instead, planned
 from server.tuning.learn.retracting import beginning, taken_back
 from server.tuning.learn.single import SingleValued

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from server.graph.concept import concept_key
+from server.graph.concept import words_in
 from server.tuning.learn.moods import may_state
 from server.tuning.subject.english import CLAUSE_SUBJECTS, FIRST_PERSON
 from server.tuning.subject.words import all_words
@@ -22,7 +22,6 @@ _JOINED = re.compile(
 )
 _QUESTION = re.compile(r"(?:Q:)?\s*([^.!?\n]+\?)(?!.*\?)", re.DOTALL)
 _ASIDE = re.compile(r",\s*(?:and )?not ([^,.;!?]+)(?:,|(?=[.;!?]|$))")
-_WORD = re.compile(r"\w+")
 _QUOTES = frozenset('"“”')
 
 
@@ -84,11 +83,6 @@ def passages(text: str, context: str = "") -> list[Passage]:
             sentences += 1
     before = [context, *parts]
     return [Passage(part, said) for part, said in zip(parts, before, strict=False)]
-
-
-def words_in(text: str) -> list[str]:
-    """The words of a text, as keys have them."""
-    return _WORD.findall(concept_key(text))
 
 
 def speaks_of_user(text: str) -> bool:

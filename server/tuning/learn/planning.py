@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from server.graph.concept import words_in
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple, canonical, oriented
 from server.tuning.learn.filing import Filed
-from server.tuning.learn.passages import words_in
 from server.tuning.learn.single import SingleValued
 from server.tuning.texts import same_answer, says
 

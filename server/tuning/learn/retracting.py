@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable
 
-from server.graph.concept import concept_key
+from server.graph.concept import concept_key, words_in
 from server.graph.relation import Vocabulary
 from server.tuning.learn.filing import Filed
-from server.tuning.learn.passages import Passage, clauses, speaks_of_user, words_in
+from server.tuning.learn.passages import Passage, clauses, speaks_of_user
 from server.tuning.recall import Fact
 from server.tuning.subject.choice import USER_CONCEPT
 from server.tuning.templates import SEPARATOR

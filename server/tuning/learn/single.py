@@ -6,9 +6,9 @@ import tomllib
 from dataclasses import dataclass
 from importlib import resources
 
+from server.graph.concept import words_in
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
-from server.tuning.learn.passages import words_in
 from server.tuning.subject.english import FRAME_NOUNS
 
 
