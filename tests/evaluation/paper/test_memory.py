@@ -22,6 +22,7 @@ def test_a_peak_is_seen_after_it_is_over_and_forgotten_at_the_next_start() -> No
     assert taken[-1] == 1
     del taken
     assert memory.peak_mb() >= before + 60
+    give_back()  # the allocator may have served it from a heap that it keeps
     memory.start()
     assert memory.peak_mb() < before + 60
     assert memory.now_mb() <= memory.peak_mb()
