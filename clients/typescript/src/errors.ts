@@ -1,0 +1,119 @@
+/**
+ * The errors that a call can end with.
+ *
+ * CallError
+ * ├── InvalidArgument       a field cannot be used as sent; `fields` names it
+ * ├── NotFound              unknown, or another user's
+ * ├── AlreadyExists         the requestId was used for another request
+ * ├── Aborted               the overlay has changed; read it again and retry
+ * ├── FailedPrecondition    valid, but the overlay's state does not allow it
+ * ├── ResourceExhausted     the server is busy; `retryAfterMs` says when to come back
+ * ├── Unavailable           not reachable, or not ready
+ * ├── DeadlineExceeded      no response in time
+ * ├── DataLoss              the server's store is damaged
+ * ├── Cancelled             the call was cancelled, or the client closed
+ * └── ServerFailure         a defect in the server
+ */
+
+import { durationMs } from "@bufbuild/protobuf/wkt";
+import { Code, ConnectError } from "@connectrpc/connect";
+
+import {
+  BadRequestSchema,
+  ErrorInfoSchema,
+  RetryInfoSchema,
+} from "./gen/google/rpc/error_details_pb.js";
+
+/** What an error tells apart from its message. */
+export interface CallErrorDetails {
+  readonly reason?: string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly fields?: Readonly<Record<string, string>>;
+  readonly retryAfterMs?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/** A call failed. */
+export class CallError extends Error {
+  /** The server's stable, machine-readable name for why (google.rpc.ErrorInfo). */
+  readonly reason: string;
+  /** Details that go with the reason, such as the revision. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Each offending field of the request, and what is wrong with it. */
+  readonly fields: Readonly<Record<string, string>>;
+  /** When to try again; undefined if the server does not know. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(message: string, details: CallErrorDetails = {}) {
+    super(message, { cause: details.cause });
+    this.name = new.target.name;
+    this.reason = details.reason ?? "";
+    this.metadata = details.metadata ?? {};
+    this.fields = details.fields ?? {};
+    this.retryAfterMs = details.retryAfterMs;
+  }
+}
+
+/** A field cannot be used as it was sent. */
+export class InvalidArgument extends CallError {}
+/** This user has no such thing. */
+export class NotFound extends CallError {}
+/** The request id was used before, for another request. */
+export class AlreadyExists extends CallError {}
+/** The overlay has changed since it was read. */
+export class Aborted extends CallError {}
+/** The request is valid, but the overlay's state does not allow it. */
+export class FailedPrecondition extends CallError {}
+/** The server is busy. */
+export class ResourceExhausted extends CallError {}
+/** The server cannot be reached, or is not ready. */
+export class Unavailable extends CallError {}
+/**
+ * No response came in time. A write may still have been made. Repeat it with the same `requestId`
+ * to find out.
+ */
+export class DeadlineExceeded extends CallError {}
+/** The server's store is damaged. */
+export class DataLoss extends CallError {}
+/** The call was cancelled, or the client closed. */
+export class Cancelled extends CallError {}
+/** The server has a defect. */
+export class ServerFailure extends CallError {}
+
+const BY_CODE: Readonly<Partial<Record<Code, typeof CallError>>> = {
+  [Code.InvalidArgument]: InvalidArgument,
+  [Code.NotFound]: NotFound,
+  [Code.AlreadyExists]: AlreadyExists,
+  [Code.Aborted]: Aborted,
+  [Code.FailedPrecondition]: FailedPrecondition,
+  [Code.ResourceExhausted]: ResourceExhausted,
+  [Code.Unavailable]: Unavailable,
+  [Code.DeadlineExceeded]: DeadlineExceeded,
+  [Code.DataLoss]: DataLoss,
+  [Code.Canceled]: Cancelled,
+};
+
+/** The typed form of the error that Connect ends a call with. */
+export function typedError(error: ConnectError): CallError {
+  const [info] = error.findDetails(ErrorInfoSchema);
+  const [bad] = error.findDetails(BadRequestSchema);
+  const [retry] = error.findDetails(RetryInfoSchema);
+  const kind = (isLostConnection(error) ? Unavailable : BY_CODE[error.code]) ?? ServerFailure;
+  return new kind(error.rawMessage || Code[error.code], {
+    reason: info?.reason ?? "",
+    metadata: info?.metadata ?? {},
+    fields: Object.fromEntries(bad?.fieldViolations.map((v) => [v.field, v.description]) ?? []),
+    retryAfterMs: retry?.retryDelay && durationMs(retry.retryDelay),
+    cause: error,
+  });
+}
+
+/** Whether a connection could not be made or was lost: the server itself said nothing. */
+function isLostConnection(error: ConnectError): boolean {
+  if (error.metadata.has("grpc-status")) {
+    return false;
+  }
+  // Streams that end with their connection have these codes, and what Node says has a name for it.
+  const ofNode = error.cause instanceof Error && "code" in error.cause ? error.cause.code : undefined;
+  return error.code === Code.Canceled || error.code === Code.Aborted || typeof ofNode === "string";
+}

@@ -1,0 +1,149 @@
+/** The client with the whole service. */
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import {
+  Aborted,
+  AlreadyExists,
+  EditKind,
+  InvalidArgument,
+  KgtClient,
+  NotFound,
+  Unavailable,
+  wholeLines,
+} from "../src/index.js";
+import { LossyLink } from "./lossy.js";
+import { collected } from "./scripted.js";
+import { Server } from "./server.js";
+
+const ENJOY = "What does a dog enjoy?";
+const FEED = "What should I feed my dog?";
+const FISH = { head: "dog", relation: "likes", tail: "fish" };
+
+let server: Server;
+let kgt: KgtClient;
+
+before(async () => {
+  server = await Server.start();
+  kgt = new KgtClient(server.address, { timeoutMs: 20_000 });
+});
+
+after(async () => {
+  kgt.close();
+  await server.stop();
+});
+
+test("a correction takes effect for its user, travels, and is undone", async () => {
+  const user = "alice";
+  const corrected = await kgt.personalize({ user, query: ENJOY, answer: "vegetables" });
+  assert.ok(corrected.converged && corrected.edit);
+  assert.equal((await kgt.answer({ user, query: FEED })).text, "vegetables");
+  assert.equal((await kgt.answer({ user: "bob", query: FEED })).text, "meat");
+  assert.match((await kgt.retrieve({ user, query: FEED })).context, /vegetables/);
+
+  const facts = await kgt.listFacts({ user });
+  assert.deepEqual(
+    facts.facts.map((fact) => fact.triple?.tail).sort(),
+    ["meat", "vegetables"],
+  );
+  const seen = await kgt.getNeighborhood({ user, concept: "dog" });
+  assert.ok(seen.triples.some((viewed) => viewed.triple?.tail === "vegetables"));
+
+  const lines = await collected(wholeLines(kgt.exportOverlay({ user })));
+  const imported = await kgt.importOverlay({ user: "carol", lines });
+  assert.deepEqual([imported.importedEdits, imported.revision], [1, 1n]);
+  assert.equal((await kgt.answer({ user: "carol", query: FEED })).text, "vegetables");
+
+  const reverted = await kgt.revertEdit({ user, editId: corrected.edit.id });
+  assert.equal(reverted.edit?.revision, 2n);
+  assert.equal((await kgt.answer({ user, query: FEED, minRevision: 2n })).text, "meat");
+  assert.equal((await kgt.answer({ user, query: FEED, atRevision: 1n })).text, "vegetables");
+  const { edits } = await kgt.listEdits({ user });
+  assert.deepEqual(
+    edits.map((edit) => edit.kind),
+    [EditKind.REVERT, EditKind.PERSONALIZE],
+  );
+  assert.equal((await kgt.eraseUser({ user })).edits, 2);
+  assert.deepEqual((await kgt.listEdits({ user })).edits, []);
+});
+
+test("what a user says is learned", async () => {
+  const learned = await kgt.learn({ user: "dora", text: "My dog is named Luna." });
+  assert.deepEqual(
+    learned.facts.map((fact) => fact.triple?.tail),
+    ["Luna"],
+  );
+});
+
+test("an answer streams its evidence, its text and its totals", async () => {
+  const parts = await collected(kgt.streamAnswer({ user: "erin", query: ENJOY }));
+  assert.deepEqual([parts.at(0)?.part.case, parts.at(-1)?.part.case], ["evidence", "totals"]);
+  const text = parts.map(({ part }) => (part.case === "text" ? part.value : "")).join("");
+  assert.equal(text, "meat");
+});
+
+test("the service's errors name reason and field", async () => {
+  const user = "frank";
+  await assert.rejects(kgt.answer({ user, query: "" }), (error) => {
+    assert.ok(error instanceof InvalidArgument);
+    assert.equal(error.reason, "INVALID_FIELD");
+    assert.deepEqual(Object.keys(error.fields), ["query"]);
+    return true;
+  });
+  await assert.rejects(kgt.revertEdit({ user, editId: "e" }), (error) => {
+    assert.ok(error instanceof NotFound);
+    assert.deepEqual([error.reason, error.fields], ["UNKNOWN_EDIT", {}]);
+    return true;
+  });
+  await kgt.editFacts({ user, add: [FISH], requestId: "once" });
+  const hats = { user, add: [{ ...FISH, tail: "hats" }] };
+  await assert.rejects(kgt.editFacts({ ...hats, requestId: "once" }), AlreadyExists);
+  await assert.rejects(kgt.editFacts({ ...hats, expectedRevision: 0n }), (error) => {
+    assert.ok(error instanceof Aborted);
+    assert.deepEqual(error.metadata, { expected_revision: "0", revision: "1" });
+    return true;
+  });
+  const ahead = kgt.within(500).answer({ user, query: ENJOY, minRevision: 9n });
+  await assert.rejects(ahead, Unavailable);
+});
+
+const CUTS = {
+  reset: (socket: import("node:net").Socket) => socket.resetAndDestroy(),
+  ended: (socket: import("node:net").Socket) => socket.end(),
+};
+for (const [how, cut] of Object.entries(CUTS)) {
+  test(`a write whose response was lost with a connection that was ${how} is made once`, async () => {
+    const user = `grace ${how}`;
+    const link = await LossyLink.to(server.address, 2, cut);
+    const client = new KgtClient(link.address, { timeoutMs: 20_000 });
+    const written = await client.editFacts({ user, add: [FISH] });
+    assert.equal(link.lost, 2);
+    assert.equal(written.edit?.revision, 1n);
+    assert.equal((await client.listEdits({ user })).edits.length, 1);
+    client.close();
+    link.close();
+  });
+}
+
+test("an import whose response was lost is made once", async () => {
+  await kgt.editFacts({ user: "heidi", add: [FISH] });
+  const lines = await collected(wholeLines(kgt.exportOverlay({ user: "heidi" })));
+  const link = await LossyLink.to(server.address, 1);
+  const client = new KgtClient(link.address, { timeoutMs: 20_000 });
+  const imported = await client.importOverlay({ user: "ivan", lines: lines.values() });
+  assert.deepEqual([link.lost, imported.revision], [1, 1n]);
+  client.close();
+  link.close();
+});
+
+test("texts come back as they were sent, in any script", async () => {
+  const user = "Ωμέγα 🐕";
+  for (const tail of ["草莓", "crème brûlée", "🐕‍🦺 und 🦴", "שלום", "मछली", "<b>&amp;</b>"]) {
+    await kgt.editFacts({ user, add: [{ ...FISH, tail }] });
+    const { facts } = await kgt.listFacts({ user });
+    assert.equal(facts[0]?.triple?.tail, tail);
+  }
+  const lines = await collected(wholeLines(kgt.exportOverlay({ user })));
+  assert.equal((await kgt.importOverlay({ user: "שני", lines })).importedEdits, 6);
+});
