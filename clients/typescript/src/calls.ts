@@ -6,10 +6,14 @@ import { ConnectError } from "@connectrpc/connect";
 
 import { CallError, Cancelled, DeadlineExceeded, typedError, Unavailable } from "./errors.js";
 
-const MOST_ATTEMPTS = 4;
-const FIRST_PAUSE_MS = 200;
-const LONGEST_PAUSE_MS = 3000;
-const PAUSE_FACTOR = 3;
+/** When a call is attempted again: as the Python client tells gRPC to do it. */
+export const RETRIES = {
+  mostAttempts: 4,
+  firstPauseMs: 200,
+  longestPauseMs: 3000,
+  pauseFactor: 3,
+} as const;
+/** gRPC's own: how far a pause may be from what is said, so that callers do not come back at once. */
 const JITTER = 0.2;
 /** gRPC sends a deadline as a whole number of at most eight digits. */
 const LONGEST_SENT_MS = 99_999_999;
@@ -54,22 +58,29 @@ export class Calls {
   ): AsyncGenerator<T, void, undefined> {
     const call = new Call(timeoutMs);
     const leave = this.#enter(call, signal);
+    let messages: AsyncIterator<T> | undefined;
     try {
       for (let begun = false; ; ) {
         try {
-          for await (const message of attempt(call.options())) {
+          messages = attempt(call.options())[Symbol.asyncIterator]();
+          for (let next = await messages.next(); !next.done; next = await messages.next()) {
             begun = true;
-            yield message;
+            yield next.value;
           }
+          messages = undefined;
           return;
         } catch (error) {
+          messages = undefined;
           await call.failed(error, begun);
         }
       }
     } finally {
       leave();
-      // A reader who stops early no longer wants the rest.
-      call.cancellation.abort();
+      if (messages !== undefined) {
+        // The reader stopped early.
+        call.cancellation.abort();
+        await drained(messages);
+      }
     }
   }
 
@@ -128,7 +139,7 @@ class Call {
     this.#attempts += 1;
     const pauseMs = pauseBefore(this.#attempts, cause);
     const late = performance.now() + pauseMs >= this.#end;
-    if (final || late || !(error instanceof Unavailable) || this.#attempts === MOST_ATTEMPTS) {
+    if (final || late || !(error instanceof Unavailable) || this.#attempts === RETRIES.mostAttempts) {
       throw error;
     }
     try {
@@ -146,6 +157,16 @@ function pauseBefore(attempts: number, error: ConnectError): number {
     // gRPC's way for a server to say "do not retry" is a pause that is negative or no number.
     return /^[0-9]+$/.test(pushback) ? Number(pushback) : Infinity;
   }
-  const pauseMs = Math.min(FIRST_PAUSE_MS * PAUSE_FACTOR ** (attempts - 1), LONGEST_PAUSE_MS);
+  const { firstPauseMs, longestPauseMs, pauseFactor } = RETRIES;
+  const pauseMs = Math.min(firstPauseMs * pauseFactor ** (attempts - 1), longestPauseMs);
   return pauseMs * (1 - JITTER + 2 * JITTER * Math.random());
+}
+
+/** Read what has arrived of a cancelled stream. Only at its end does Connect stop its timers. */
+async function drained(messages: AsyncIterator<unknown>): Promise<void> {
+  try {
+    while (!(await messages.next()).done);
+  } catch {
+    // It was cancelled.
+  }
 }

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, test } from "node:test";
 
 import { Code, ConnectError } from "@connectrpc/connect";
 
+import { RETRIES } from "../src/calls.js";
 import {
   BadRequestSchema,
   ErrorInfoSchema,
@@ -15,7 +16,6 @@ import * as kgtClient from "../src/index.js";
 import { type CallError, DEFAULT_TIMEOUT_MS, KgtClient } from "../src/index.js";
 import { collected, ScriptedServer } from "./scripted.js";
 
-const MOST_ATTEMPTS = 4;
 const SHORT_MS = 20_000;
 const user = "alice";
 const query = "What does a dog enjoy?";
@@ -120,7 +120,8 @@ describe("deadlines", () => {
 
   test("a deadline as long as can be is sent as gRPC can", async () => {
     await call("answer", kgt.within(Number.MAX_SAFE_INTEGER));
-    assert.equal(server.calls[0]?.timeoutMs, 99_999_999);
+    const { timeoutMs = 0 } = server.calls[0] ?? {};
+    assert.ok(99_000_000 < timeoutMs && timeoutMs <= 99_999_999, `${timeoutMs}`);
   });
 
   test("a call that is not answered in time ends", async () => {
@@ -161,9 +162,9 @@ describe("request ids and retries", () => {
   test("a call is retried, a write with the same request id", async () => {
     for (const method of ALL) {
       server.calls.length = 0;
-      server.failures = MOST_ATTEMPTS - 1;
+      server.failures = RETRIES.mostAttempts - 1;
       await call(method);
-      assert.equal(server.calls.length, MOST_ATTEMPTS);
+      assert.equal(server.calls.length, RETRIES.mostAttempts);
       for (const seen of server.calls) {
         assert.deepEqual(seen.messages, server.calls[0]?.messages);
       }
@@ -171,9 +172,9 @@ describe("request ids and retries", () => {
   });
 
   test("retries end", async () => {
-    server.failures = MOST_ATTEMPTS;
+    server.failures = RETRIES.mostAttempts;
     assert.ok((await failure(call("answer"))) instanceof kgtClient.Unavailable);
-    assert.equal(server.calls.length, MOST_ATTEMPTS);
+    assert.equal(server.calls.length, RETRIES.mostAttempts);
   });
 
   test("a server that says not to retry is believed", async () => {

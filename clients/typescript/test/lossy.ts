@@ -6,7 +6,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 const FRAME_HEADER_BYTES = 9;
 const DATA = 0;
 
-/** Forwards to a server, and cuts the first `losses` connections instead of passing data on. */
+/** Forwards to a server, and cuts the connection instead of passing on the first `losses` responses. */
 export class LossyLink {
   /** How many responses were lost. */
   lost = 0;
@@ -19,11 +19,11 @@ export class LossyLink {
     private readonly cut: (client: Socket) => void,
   ) {}
 
-  /** `cut` ends the client's connection; without it, the connection is reset. */
+  /** `cut` ends the client's connection. */
   static async to(
     address: string,
     losses: number,
-    cut: (client: Socket) => void = (client) => client.resetAndDestroy(),
+    cut: (client: Socket) => void,
   ): Promise<LossyLink> {
     const link = new LossyLink(Number(address.split(":").at(-1)), losses, cut);
     link.listener.listen(0, "127.0.0.1");

@@ -54,6 +54,7 @@ export class ScriptedServer {
   }
 
   private route(router: ConnectRouter): void {
+    // The router's types tell the kinds of methods apart. Here, one function behaves as any of them.
     for (const method of PersonalizationService.methods) {
       router.rpc(method as never, this.behavior(method) as never);
     }
