@@ -13,14 +13,15 @@ SEEDS ?= 1
 OUT ?= build/results
 VLLM ?=
 COMPOSE = $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+TYPESCRIPT := clients/typescript
 BUF := @bufbuild/buf@1.75.0
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock model demo serve up down pin-images test fuzz lint format proto train train-report results bench bench-gpu picture clean
+.PHONY: help install lock model demo serve up down pin-images test test-typescript fuzz lint format proto train train-report results bench bench-gpu picture clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): pyproject.toml requirements/torch.txt requirements/server.txt requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -62,6 +63,11 @@ pin-images: .env ## write the digests of the base images that this machine pulls
 test: model ## run all tests, including those of the default model
 	$(RUN) -m pytest
 
+test-typescript: $(STAMP) ## build the TypeScript client and test it against the server, if npm is found
+	@if command -v npm >/dev/null; then \
+	  cd $(TYPESCRIPT) && npm ci && PYTHON='$(abspath $(RUN))' npm test; \
+	  else echo "npm was not found: $(TYPESCRIPT) is not tested"; fi
+
 fuzz: $(STAMP) ## run the fuzzer for longer than the tests do
 	$(RUN) -m tests.fuzz
 
@@ -77,8 +83,11 @@ format: $(STAMP) ## format the code
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-proto: $(STAMP) ## regenerate kgt/v1 from proto/
+proto: $(STAMP) ## regenerate kgt/v1 and, if npm is found, the TypeScript client's messages from proto/
 	$(RUN) proto/generate.py .
+	@if command -v npm >/dev/null; then \
+	  npm --prefix $(TYPESCRIPT) ci && $(RUN) proto/generate.py --typescript $(TYPESCRIPT)/src/gen; \
+	  else echo "npm was not found: $(TYPESCRIPT) is not generated"; fi
 
 train: model ## train the adapter (about an hour on 2 cores); DATA: the reference data, START: an adapter to go on from
 	$(RUN) -m training train --data '$(DATA)' $(if $(START),--start '$(START)')
@@ -100,3 +109,4 @@ picture: ## draw the pictures in docs/ from their texts (needs graphviz)
 
 clean: ## remove what was built, but not the model
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(addprefix $(TYPESCRIPT)/,node_modules dist build)

@@ -24,10 +24,9 @@ export interface AttemptOptions {
   readonly timeoutMs: number;
 }
 
-/** The calls under way over one connection. */
+/** The calls over one connection. */
 export class Calls {
-  readonly #underWay = new Set<AbortController>();
-  #closed = false;
+  readonly #closing = new AbortController();
 
   /** Attempt a call with one response until it succeeds. Throws CallError. */
   async one<T>(
@@ -35,18 +34,13 @@ export class Calls {
     timeoutMs: number,
     signal?: AbortSignal,
   ): Promise<T> {
-    const call = new Call(timeoutMs);
-    const leave = this.#enter(call, signal);
-    try {
-      for (;;) {
-        try {
-          return await attempt(call.options());
-        } catch (error) {
-          await call.failed(error);
-        }
+    const call = new Call(timeoutMs, this.#closing.signal, signal);
+    for (;;) {
+      try {
+        return await attempt(call.options());
+      } catch (error) {
+        await call.failed(error);
       }
-    } finally {
-      leave();
     }
   }
 
@@ -56,8 +50,8 @@ export class Calls {
     timeoutMs: number,
     signal?: AbortSignal,
   ): AsyncGenerator<T, void, undefined> {
-    const call = new Call(timeoutMs);
-    const leave = this.#enter(call, signal);
+    const left = new AbortController();
+    const call = new Call(timeoutMs, this.#closing.signal, left.signal, signal);
     let messages: AsyncIterator<T> | undefined;
     try {
       for (let begun = false; ; ) {
@@ -75,10 +69,9 @@ export class Calls {
         }
       }
     } finally {
-      leave();
+      // Only a reader who stops early leaves messages to come.
       if (messages !== undefined) {
-        // The reader stopped early.
-        call.cancellation.abort();
+        left.abort();
         await drained(messages);
       }
     }
@@ -86,33 +79,19 @@ export class Calls {
 
   /** Cancel all calls, those to come as well. */
   close(): void {
-    this.#closed = true;
-    for (const cancellation of this.#underWay) {
-      cancellation.abort();
-    }
-  }
-
-  #enter({ cancellation }: Call, signal?: AbortSignal): () => void {
-    const cancel = () => cancellation.abort();
-    if (this.#closed || signal?.aborted) {
-      cancel();
-    }
-    this.#underWay.add(cancellation);
-    signal?.addEventListener("abort", cancel);
-    return () => {
-      this.#underWay.delete(cancellation);
-      signal?.removeEventListener("abort", cancel);
-    };
+    this.#closing.abort();
   }
 }
 
 /** One call: one or more attempts before one deadline. */
 class Call {
-  readonly cancellation = new AbortController();
+  readonly #signal: AbortSignal;
   readonly #end: number;
   #attempts = 0;
 
-  constructor(timeoutMs: number) {
+  /** Any of `signals` cancels it. */
+  constructor(timeoutMs: number, ...signals: readonly (AbortSignal | undefined)[]) {
+    this.#signal = AbortSignal.any(signals.filter((signal) => signal !== undefined));
     this.#end = performance.now() + timeoutMs;
   }
 
@@ -122,8 +101,7 @@ class Call {
     if (timeoutMs <= 0) {
       throw new DeadlineExceeded("the call had no time left");
     }
-    const sentMs = Math.min(Math.ceil(timeoutMs), LONGEST_SENT_MS);
-    return { signal: this.cancellation.signal, timeoutMs: sentMs };
+    return { signal: this.#signal, timeoutMs: Math.min(Math.ceil(timeoutMs), LONGEST_SENT_MS) };
   }
 
   /** Wait until the next attempt. Throws CallError if `reason` is not worth one. */
@@ -132,20 +110,26 @@ class Call {
       throw reason;
     }
     const cause = ConnectError.from(reason);
-    if (this.cancellation.signal.aborted) {
-      throw new Cancelled("the call was cancelled", { cause });
+    const cancelled = new Cancelled("the call was cancelled", { cause });
+    if (this.#signal.aborted) {
+      throw cancelled;
     }
     const error = typedError(cause);
     this.#attempts += 1;
     const pauseMs = pauseBefore(this.#attempts, cause);
     const late = performance.now() + pauseMs >= this.#end;
-    if (final || late || !(error instanceof Unavailable) || this.#attempts === RETRIES.mostAttempts) {
+    if (
+      final ||
+      late ||
+      !(error instanceof Unavailable) ||
+      this.#attempts === RETRIES.mostAttempts
+    ) {
       throw error;
     }
     try {
-      await pause(pauseMs, undefined, { signal: this.cancellation.signal });
+      await pause(pauseMs, undefined, { signal: this.#signal });
     } catch {
-      throw new Cancelled("the call was cancelled", { cause });
+      throw cancelled;
     }
   }
 }

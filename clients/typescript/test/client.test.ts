@@ -132,7 +132,6 @@ describe("deadlines", () => {
     }
     const late = await failure(call("answer", kgt.within(0)));
     assert.ok(late instanceof kgtClient.DeadlineExceeded);
-    assert.equal(server.calls.length, 3);
   });
 
   test("a retry that would come after the deadline is not waited for", async () => {
@@ -212,13 +211,14 @@ describe("request ids and retries", () => {
 
   test("a server that is not there is unavailable", async () => {
     const gone = await ScriptedServer.start();
-    const client = new KgtClient(gone.address, { timeoutMs: 400 });
+    const addresses = [gone.address, "unix:/nowhere/kgt.sock"];
     gone.close();
-    assert.ok((await failure(call("answer", client))) instanceof kgtClient.Unavailable);
-    client.close();
-    const nowhere = new KgtClient("unix:/nowhere/kgt.sock", { timeoutMs: 400 });
-    assert.ok((await failure(call("answer", nowhere))) instanceof kgtClient.Unavailable);
-    nowhere.close();
+    const calling = addresses.map(async (address) => {
+      const client = new KgtClient(address, { timeoutMs: 2000 });
+      assert.ok((await failure(call("answer", client))) instanceof kgtClient.Unavailable);
+      client.close();
+    });
+    await Promise.all(calling);
   });
 });
 

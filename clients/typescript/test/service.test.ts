@@ -1,12 +1,17 @@
 /** The client with the whole service. */
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { Socket } from "node:net";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
 
 import {
   Aborted,
   AlreadyExists,
+  DEFAULT_ADDRESS,
   EditKind,
   InvalidArgument,
   KgtClient,
@@ -16,7 +21,7 @@ import {
 } from "../src/index.js";
 import { LossyLink } from "./lossy.js";
 import { collected } from "./scripted.js";
-import { Server } from "./server.js";
+import { ROOT, Server } from "./server.js";
 
 const ENJOY = "What does a dog enjoy?";
 const FEED = "What should I feed my dog?";
@@ -36,7 +41,7 @@ after(async () => {
 });
 
 test("a correction takes effect for its user, travels, and is undone", async () => {
-  const user = "alice";
+  const user = "anna";
   const corrected = await kgt.personalize({ user, query: ENJOY, answer: "vegetables" });
   assert.ok(corrected.converged && corrected.edit);
   assert.equal((await kgt.answer({ user, query: FEED })).text, "vegetables");
@@ -119,8 +124,7 @@ test("the service's errors name reason and field", async () => {
     assert.deepEqual(error.metadata, { expected_revision: "0", revision: "1" });
     return true;
   });
-  const ahead = kgt.within(500).answer({ user, query: ENJOY, minRevision: 9n });
-  await assert.rejects(ahead, Unavailable);
+  await assert.rejects(kgt.answer({ user, query: ENJOY, minRevision: 9n }), Unavailable);
 });
 
 for (const [how, cut] of [
@@ -161,4 +165,21 @@ test("texts come back as they were sent, in any script", async () => {
   }
   const lines = await collected(wholeLines(kgt.exportOverlay({ user })));
   assert.equal((await kgt.importOverlay({ user: "שני", lines })).importedEdits, 6);
+});
+
+test("the example in the README prints what was learned, and ends", () => {
+  const readme = readFileSync(join(ROOT, "clients", "typescript", "README.md"), "utf8");
+  const example = /```ts\n(.*?)```/s.exec(readme)?.[1] ?? assert.fail("no example");
+  assert.ok(example.includes(DEFAULT_ADDRESS));
+  // In the package's folder, so that its name leads to what was built.
+  const file = fileURLToPath(new URL("example.mjs", import.meta.url));
+  try {
+    writeFileSync(file, example.replace(DEFAULT_ADDRESS, server.address));
+    const printed = execFileSync(process.execPath, [file], { encoding: "utf8" });
+    const [answer, ...context] = printed.split("\n");
+    assert.equal(answer, "vegetables");
+    assert.match(context.join("\n"), /dog likes vegetables/);
+  } finally {
+    rmSync(file, { force: true });
+  }
 });
