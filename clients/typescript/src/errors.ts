@@ -98,7 +98,10 @@ export function typedError(error: ConnectError): CallError {
   const [info] = error.findDetails(ErrorInfoSchema);
   const [bad] = error.findDetails(BadRequestSchema);
   const [retry] = error.findDetails(RetryInfoSchema);
-  const kind = (isLostConnection(error) ? Unavailable : BY_CODE[error.code]) ?? ServerFailure;
+  if (isLostConnection(error)) {
+    return new Unavailable(`no connection to the server: ${error.rawMessage}`, { cause: error });
+  }
+  const kind = BY_CODE[error.code] ?? ServerFailure;
   return new kind(error.rawMessage || Code[error.code], {
     reason: info?.reason ?? "",
     metadata: info?.metadata ?? {},
