@@ -13,7 +13,7 @@ export const RETRIES = {
   longestPauseMs: 3000,
   pauseFactor: 3,
 } as const;
-/** gRPC's own: how far a pause may be from what is said, so that callers do not come back at once. */
+/** How far a pause may be from that, so that callers do not all come back at once: gRPC's own. */
 const JITTER = 0.2;
 /** gRPC sends a deadline as a whole number of at most eight digits. */
 const LONGEST_SENT_MS = 99_999_999;

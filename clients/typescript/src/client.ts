@@ -55,7 +55,7 @@ export class KgtClient {
     return Object.assign(other, this, { timeoutMs });
   }
 
-  /** Close the connection, also for the clients that `within` made. Calls under way are cancelled. */
+  /** Close the connection, also for the clients that `within` made. It cancels calls under way. */
   close(): void {
     this.connection.close();
   }
@@ -217,7 +217,10 @@ export class KgtClient {
    * edits. Long lines are sent in pieces. Fails with InvalidArgument when the lines are not a whole
    * export.
    */
-  importOverlay(request: ImportArguments, options?: CallOptions): Promise<pb.ImportOverlayResponse> {
+  importOverlay(
+    request: ImportArguments,
+    options?: CallOptions,
+  ): Promise<pb.ImportOverlayResponse> {
     const { importOverlay } = this.connection.rpc;
     // An iterable can often be read only once; a retry reads the lines again.
     const kept = identified({ ...request, lines: [...request.lines] });

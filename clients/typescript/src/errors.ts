@@ -95,12 +95,12 @@ const BY_CODE: Readonly<Partial<Record<Code, typeof CallError>>> = {
 
 /** The typed form of the error that Connect ends a call with. */
 export function typedError(error: ConnectError): CallError {
-  const [info] = error.findDetails(ErrorInfoSchema);
-  const [bad] = error.findDetails(BadRequestSchema);
-  const [retry] = error.findDetails(RetryInfoSchema);
   if (isLostConnection(error)) {
     return new Unavailable(`no connection to the server: ${error.rawMessage}`, { cause: error });
   }
+  const [info] = error.findDetails(ErrorInfoSchema);
+  const [bad] = error.findDetails(BadRequestSchema);
+  const [retry] = error.findDetails(RetryInfoSchema);
   const kind = BY_CODE[error.code] ?? ServerFailure;
   return new kind(error.rawMessage || Code[error.code], {
     reason: info?.reason ?? "",
@@ -116,7 +116,9 @@ function isLostConnection(error: ConnectError): boolean {
   if (error.metadata.has("grpc-status")) {
     return false;
   }
-  // Streams that end with their connection have these codes, and what Node says has a name for it.
-  const ofNode = error.cause instanceof Error && "code" in error.cause ? error.cause.code : undefined;
-  return error.code === Code.Canceled || error.code === Code.Aborted || typeof ofNode === "string";
+  if (error.code === Code.Canceled || error.code === Code.Aborted) {
+    return true; // Streams that end with their connection have these codes.
+  }
+  const { cause } = error;
+  return cause instanceof Error && "code" in cause && typeof cause.code === "string"; // Node.js's
 }

@@ -226,7 +226,7 @@ describe("errors and cancellation", () => {
   test("an error tells what the server packed into it", async () => {
     server.failures = 1;
     server.failure = new ConnectError("busy", Code.ResourceExhausted, undefined, [
-      { desc: ErrorInfoSchema, value: { reason: "BUSY", domain: "kgt", metadata: { tokens: "7" } } },
+      { desc: ErrorInfoSchema, value: { reason: "BUSY", metadata: { tokens: "7" } } },
       {
         desc: BadRequestSchema,
         value: { fieldViolations: [{ field: "query", description: "is empty" }] },

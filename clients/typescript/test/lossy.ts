@@ -6,7 +6,7 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 const FRAME_HEADER_BYTES = 9;
 const DATA = 0;
 
-/** Forwards to a server, and cuts the connection instead of passing on the first `losses` responses. */
+/** Forwards to a server. Instead of passing on the first `losses` responses, it cuts connections. */
 export class LossyLink {
   /** How many responses were lost. */
   lost = 0;

@@ -1,4 +1,4 @@
-/** A gRPC server that does what a test says: it answers each RPC with an empty message, or fails. */
+/** A gRPC server that does what a test says: it answers with empty messages, or fails. */
 
 import { once } from "node:events";
 import { createServer } from "node:http2";
@@ -54,7 +54,7 @@ export class ScriptedServer {
   }
 
   private route(router: ConnectRouter): void {
-    // The router's types tell the kinds of methods apart. Here, one function behaves as any of them.
+    // The router has a type for each kind of method. Here, one function makes them all.
     for (const method of PersonalizationService.methods) {
       router.rpc(method as never, this.behavior(method) as never);
     }

@@ -31,7 +31,8 @@ export class Server {
     const graph = join(folder, "graph.csv");
     writeFileSync(graph, GRAPH);
     const store = ["--data", folder, "--store", "sqlite"];
-    execFileSync(PYTHON, ["-m", "kgload", "triples", graph, ...store], { cwd: ROOT, stdio: "pipe" });
+    const load = ["-m", "kgload", "triples", graph, ...store];
+    execFileSync(PYTHON, load, { cwd: ROOT, stdio: "pipe" });
     const child = spawn(
       PYTHON,
       ["-m", "tests.rpc.fixed_server", ...store, "--address", "127.0.0.1:0"],

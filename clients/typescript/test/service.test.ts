@@ -131,7 +131,7 @@ for (const [how, cut] of [
   ["reset", (socket: Socket) => socket.resetAndDestroy()],
   ["ended", (socket: Socket) => socket.end()],
 ] as const) {
-  test(`a write whose response was lost with a connection that was ${how} is made once`, async () => {
+  test(`a write whose response was lost when the connection was ${how} is made once`, async () => {
     const user = `grace ${how}`;
     const link = await LossyLink.to(server.address, 2, cut);
     const client = new KgtClient(link.address, { timeoutMs: 20_000 });
