@@ -89,6 +89,11 @@ class Output:
         """Print a text that may have several lines."""
         self._console.print(Text(visible(text, keep="\n\t"), style=style))
 
+    def piece(self, text: str, style: str = "") -> None:
+        """Print the next characters of a paragraph, without ending the line."""
+        shown = Text(visible(text, keep="\n\t"), style=style)
+        self._console.print(shown, end="", soft_wrap=True)
+
     def raw(self, line: str) -> None:
         """Print a line of JSON exactly as it is, or on a terminal an equal one that is safe."""
         print(line if self._piped else visible_json(line))

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from kgt import requests
 from kgt.client.asynchronous_overlay import OverlayMethods
-from kgt.client.connection import typed_errors
+from kgt.client.connection import ended_when_left, typed_errors
 from kgt.v1 import personalization_pb2 as pb
 
 
@@ -191,8 +191,11 @@ class AsyncClient(_Teaching):
             temperature=temperature,
             seed=seed,
         )
-        with typed_errors():
-            async for message in self.stub.StreamAnswer(request, timeout=self.timeout_s):
+        with (
+            typed_errors(),
+            ended_when_left(self.stub.StreamAnswer(request, timeout=self.timeout_s)) as call,
+        ):
+            async for message in call:
                 yield message
 
     async def retrieve(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from kgt import requests
 from kgt.client.blocking_overlay import OverlayMethods
-from kgt.client.connection import typed_errors
+from kgt.client.connection import ended_when_left, typed_errors
 from kgt.v1 import personalization_pb2 as pb
 
 
@@ -191,8 +191,11 @@ class Client(_Teaching):
             temperature=temperature,
             seed=seed,
         )
-        with typed_errors():
-            yield from self.stub.StreamAnswer(request, timeout=self.timeout_s)
+        with (
+            typed_errors(),
+            ended_when_left(self.stub.StreamAnswer(request, timeout=self.timeout_s)) as call,
+        ):
+            yield from call
 
     def retrieve(
         self,

@@ -11,7 +11,7 @@ import grpc
 
 from kgt import requests
 from kgt.addresses import DEFAULT_ADDRESS
-from kgt.client.connection import DEFAULT_TIMEOUT_S, channel_target, typed_errors
+from kgt.client.connection import DEFAULT_TIMEOUT_S, channel_target, ended_when_left, typed_errors
 from kgt.requests import TripleLike
 from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
@@ -158,8 +158,11 @@ class OverlayMethods(Connection):
         Raises DataLoss at the end of the stream when some edits' records were damaged.
         """
         request = pb.ExportOverlayRequest(user=user)
-        with typed_errors():
-            yield from self.stub.ExportOverlay(request, timeout=self.timeout_s)
+        with (
+            typed_errors(),
+            ended_when_left(self.stub.ExportOverlay(request, timeout=self.timeout_s)) as call,
+        ):
+            yield from call
 
     def import_overlay(
         self,

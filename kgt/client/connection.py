@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterable, Iterator
+from typing import Protocol, TypeVar
 
 import grpc
 
@@ -52,6 +53,22 @@ def typed_errors() -> Iterator[None]:
         yield
     except grpc.RpcError as error:
         raise from_rpc_error(error) from None
+
+
+class _Cancellable(Protocol):
+    def cancel(self) -> bool: ...
+
+
+Call = TypeVar("Call", bound=_Cancellable)
+
+
+@contextlib.contextmanager
+def ended_when_left(call: Call) -> Iterator[Call]:
+    """End a stream when its reader leaves it, and not when the garbage collector finds it."""
+    try:
+        yield call
+    finally:
+        call.cancel()  # does nothing to a call that has ended
 
 
 def whole_lines(messages: Iterable[pb.ExportOverlayResponse]) -> Iterator[str]:

@@ -35,13 +35,18 @@ class Parser(argparse.ArgumentParser):
 
 
 class Commands:
-    """The commands of a parser. All of them take a user, a server, a timeout and `--json`."""
+    """The commands of a parser. All of them take a user, a server and a timeout."""
 
     def __init__(self, parser: argparse.ArgumentParser) -> None:
         self._commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(self, name: str, handler: Handler, help: str) -> argparse.ArgumentParser:
-        """The parser of a new command, to which its own arguments are added."""
+    def add(
+        self, name: str, handler: Handler, help: str, *, for_programs: bool = True
+    ) -> argparse.ArgumentParser:
+        """The parser of a new command, to which its own arguments are added.
+
+        What is also `for_programs` takes `--json`.
+        """
         one: argparse.ArgumentParser = self._commands.add_parser(
             name, help=help, description=help, epilog=f"example: {handler.__doc__}"
         )
@@ -58,7 +63,10 @@ class Commands:
         one.add_argument(
             "--timeout", type=_seconds, default=DEFAULT_TIMEOUT_S, help="seconds a call may take"
         )
-        one.add_argument("--json", action="store_true", help="one JSON document, for programs")
+        if for_programs:
+            one.add_argument("--json", action="store_true", help="one JSON document, for programs")
+        else:
+            one.set_defaults(json=False)
         return one
 
 

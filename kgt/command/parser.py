@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from kgt.command import facts, history, questions, transfer
+from kgt.command import chat, facts, history, questions, transfer
 from kgt.command.arguments import Commands, Parser
 
 
@@ -14,6 +14,7 @@ def parser() -> argparse.ArgumentParser:
         prog="kgt", description="Personalize a language model by editing its knowledge graph."
     )
     commands = Commands(whole)
+    chat.add_to(commands)
     questions.add_to(commands)
     facts.add_to(commands)
     history.add_to(commands)

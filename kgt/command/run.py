@@ -10,6 +10,7 @@ from kgt.addresses import DEFAULT_ADDRESS, VARIABLES, InvalidAddress, for_client
 from kgt.client import Client
 from kgt.command.arguments import NotConfirmed, WrongUsage
 from kgt.command.parser import parser
+from kgt.command.telling import failure
 from kgt.errors import CallError
 from kgt.output import Output, drop_unwritten, forgive_streams, visible
 
@@ -24,8 +25,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             options.handler(client, options, Output(options.json))
         sys.stdout.flush()  # here, where a full disk can still be reported
     except CallError as error:
-        reason = f" ({error.reason})" if error.reason else ""
-        return _failed(f"{type(error).__name__}{reason}: {error}")
+        return _failed(failure(error))
     except WrongUsage as error:
         return _failed(str(error), 2)
     except BrokenPipeError:  # the reader has seen enough

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from kgt.errors import CallError
 from kgt.output import Output, moment
 from kgt.v1 import personalization_pb2 as pb
 
@@ -18,7 +19,7 @@ def show_personalize(r: pb.PersonalizeResponse, output: Output) -> None:
         before, after = math.exp(r.answer_logprob_before), math.exp(r.answer_logprob_after)
         output.line(f"loss (Eq. 7) {_number(r.loss_before)} -> {_number(r.loss_after)}")
         output.line(f"P(answer|q) (Eq. 1) {before:.3f} -> {after:.3f}")
-    reason = _name(pb.StopReason.Name, r.stop_reason, "STOP_REASON_")
+    reason = enum_text(pb.StopReason.Name, r.stop_reason, "STOP_REASON_")
     edit = f", edit {r.edit.id}" if r.edit.id else ""
     output.line(f"subject {r.subject.concept!r}, stopped: {reason}, {_outcome(r)}{edit}")
     if r.explanation:
@@ -35,16 +36,16 @@ def _outcome(r: pb.PersonalizeResponse | pb.LearnResponse) -> str:
 def show_learned(r: pb.LearnResponse, output: Output) -> None:
     """What was found in a message, and what became of it."""
     for fact in r.facts:
-        output.line(f"{_name(pb.Fate.Name, fact.fate, 'FATE_')}: {fact.words}", "bold")
+        output.line(f"{enum_text(pb.Fate.Name, fact.fate, 'FATE_')}: {fact.words}", "bold")
         output.line(f"  from: {fact.source}", "dim")
         for triple in fact.removed:
-            output.line(f"  removed: {_triple(triple)}")
+            output.line(f"  removed: {triple_text(triple)}")
         if fact.query:
             before, after = fact.probability_before, fact.probability_after
             asked = f"{fact.query} -> {fact.answer or '(nothing)'}"
             output.line(f"  asked: {asked}, P(answer|q) (Eq. 1) {before:.3f} -> {after:.3f}")
     for one in r.not_understood:
-        doubt = _name(pb.Doubt.Name, one.doubt, "DOUBT_")
+        doubt = enum_text(pb.Doubt.Name, one.doubt, "DOUBT_")
         output.line(f"not understood ({doubt}): {one.source}", "yellow")
     output.line(_outcome(r), "dim")
     output.line(cost_line(r.cost), "dim")
@@ -65,7 +66,7 @@ def _change_row(sign: str, c: pb.TripleChange) -> tuple[str, ...]:
         (c.HasField("reasoning_probability_after"), c.reasoning_probability_after),
     )
     shown = (f"{value:.3f}" if present else "" for present, value in probabilities)
-    return (sign, _triple(c.triple), *shown)
+    return (sign, triple_text(c.triple), *shown)
 
 
 def show_edits(r: pb.ListEditsResponse, output: Output) -> None:
@@ -82,7 +83,7 @@ def show_edit(e: pb.Edit, output: Output) -> None:
     if not e.id:
         output.line("nothing to change", "dim")
         return
-    kind = _name(pb.EditKind.Name, e.kind, "EDIT_KIND_")
+    kind = enum_text(pb.EditKind.Name, e.kind, "EDIT_KIND_")
     when = moment(e.create_time)
     output.line(f"revision {e.revision}  {when}  {kind}  {e.id}{_subject_of(e)}", "bold")
     show_changes(e, output)
@@ -105,13 +106,13 @@ def show_reverted(r: pb.RevertEditResponse, output: Output) -> None:
     show_edit(r.edit, output)
     for skipped in r.skipped:
         edits = ", ".join(skipped.edit_ids)
-        output.line(f"  left as it is: {_triple(skipped.triple)} (edits {edits})", "yellow")
+        output.line(f"  left as it is: {triple_text(skipped.triple)} (edits {edits})", "yellow")
 
 
 def show_answer(r: pb.AnswerResponse, output: Output) -> None:
     """An answer, and what it rests on."""
     output.paragraph(r.text, "bold")
-    facts = ((_origin(f.origin), _triple(f.triple), f.retrieval_probability) for f in r.facts)
+    facts = ((_origin(f.origin), triple_text(f.triple), f.retrieval_probability) for f in r.facts)
     output.table(["", "fact", "P(z|q)"], ((sign, z, f"{p:.3f}") for sign, z, p in facts))
     if r.candidates:
         rows = ((c.text, f"{math.exp(c.logprob):.4f}") for c in r.candidates)
@@ -134,7 +135,7 @@ def _retrieved_rows(facts: Iterable[pb.RetrievedFact]) -> Iterator[tuple[str, ..
     for f in facts:
         revision = str(f.revision) if f.HasField("revision") else ""
         probability = f"{f.retrieval_probability:.3f}"
-        yield _origin(f.origin), _triple(f.triple), probability, revision, f.edit_id
+        yield _origin(f.origin), triple_text(f.triple), probability, revision, f.edit_id
 
 
 def _subject_line(r: pb.AnswerResponse | pb.RetrieveResponse) -> str:
@@ -165,7 +166,7 @@ def show_facts(r: pb.ListFactsResponse, output: Output) -> None:
 def _fact_rows(facts: Iterable[pb.PersonalFact]) -> Iterator[tuple[str, ...]]:
     for f in facts:
         when = moment(f.create_time)
-        yield _origin(f.origin), _triple(f.triple), str(f.revision), f.edit_id, when
+        yield _origin(f.origin), triple_text(f.triple), str(f.revision), f.edit_id, when
 
 
 def show_imported(r: pb.ImportOverlayResponse, output: Output) -> None:
@@ -185,6 +186,12 @@ def show_erased(r: pb.EraseUserResponse, output: Output) -> None:
     )
 
 
+def failure(error: CallError) -> str:
+    """A failed call in one line."""
+    reason = f" ({error.reason})" if error.reason else ""
+    return f"{type(error).__name__}{reason}: {error}"
+
+
 def cost_line(cost: pb.Cost) -> str:
     """A cost in one line."""
     stages = ", ".join(f"{s.stage} {s.duration_ms:.0f}" for s in cost.stages)
@@ -195,7 +202,7 @@ def cost_line(cost: pb.Cost) -> str:
     )
 
 
-def _name(name_of: Callable[[Any], str], value: int, prefix: str) -> str:
+def enum_text(name_of: Callable[[Any], str], value: int, prefix: str) -> str:
     """A value of an enum in words, or its number if only a newer server knows it."""
     try:
         return name_of(value).removeprefix(prefix).lower().replace("_", " ")
@@ -203,7 +210,7 @@ def _name(name_of: Callable[[Any], str], value: int, prefix: str) -> str:
         return str(value)
 
 
-def _triple(t: pb.Triple) -> str:
+def triple_text(t: pb.Triple) -> str:
     return f"({t.head}, {t.relation}, {t.tail})"
 
 

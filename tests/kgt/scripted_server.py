@@ -43,6 +43,8 @@ class Script:
     """The message of a failure."""
     hangs: bool = False
     """Whether calls stay unanswered until the client gives up."""
+    left: int = 0
+    """How many callers have given up."""
     calls: list[list[Any]] = field(default_factory=list)
     """The messages that each call sent."""
     remaining_s: list[float | None] = field(default_factory=list)
@@ -56,6 +58,7 @@ class Script:
             left = threading.Event()
             if context.add_callback(left.set):
                 left.wait()
+            self.left += 1
         self.failures -= 1
         return self.failures >= 0
 

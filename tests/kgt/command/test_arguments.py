@@ -12,6 +12,7 @@ from kgt.command.parser import parser
 from tests.rpc.running import ENJOY
 
 COMMANDS = (
+    "chat",
     "personalize",
     "learn",
     "answer",
