@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from pydantic import AnyHttpUrl
 
 from kgt.addresses import Address
 from kgt.client import AsyncClient
+from kgt.listening import listen, url_of
 from kgt.mcp.identity import UserTokens, user_of_token
 from kgt.mcp.tools import Tools
 
@@ -64,9 +64,8 @@ class Serving:
             raise NotLoopback(
                 "is reachable from other machines: name a loopback address, or --tokens"
             )
-        bound = _bound(address)
-        named = f"[{address.host}]" if ":" in address.host else address.host
-        url = f"http://{named}:{bound.getsockname()[1]}"
+        bound = listen(address)
+        url = url_of(address, bound)
         async with self.server(_auth(url) if self.tokens else None) as server:
             # The SDK checks Host and Origin for a loopback address, so that no web page can call.
             app = server.streamable_http_app(streamable_http_path=PATH, host=address.host)
@@ -76,18 +75,6 @@ class Serving:
 
     def _whose(self) -> str:
         return self.user if self.user is not None else user_of_token()
-
-
-def _bound(address: Address) -> socket.socket:
-    """A socket that listens at the address."""
-    family, kind, protocol, _, where = socket.getaddrinfo(
-        address.host, address.port, type=socket.SOCK_STREAM
-    )[0]
-    bound = socket.socket(family, kind, protocol)
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind(where)
-    bound.listen()  # from here on a caller waits instead of being refused
-    return bound
 
 
 def _auth(url: str) -> AuthSettings:

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from testbed.chromium import NoChromium, chromium
 from testbed.neo4j import Database, Unobtainable
 from testbed.processes import until
 
-NEEDED = "drawing in Neo4j Browser needs Chromium (apt install chromium chromium-driver)"
 LIMIT_S = 120.0
 PATIENCE_S = 15.0
 
@@ -83,33 +82,17 @@ class Drawing:
 @contextlib.contextmanager
 def neo4j_browser(database: Database, width: int = 1500, height: int = 1100) -> Iterator[Browser]:
     """Neo4j Browser, signed in. Raises Unobtainable."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        raise Unobtainable(NEEDED)
     if os.environ.get("KGT_TEST_NEO4J_RELEASE") == "calendar":
         raise Unobtainable("the artifacts of Neo4j's calendar release have no Browser")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    # The page asks for fonts elsewhere, and there may be no network.
-    options.page_load_strategy = "none"
-    for flag in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-dev-shm-usage",
-        f"--window-size={width},{height}",
-    ):
-        options.add_argument(flag)
-    window = webdriver.Chrome(options=options, service=Service(driver))
     try:
-        window.set_script_timeout(LIMIT_S)
-        browser = Browser(window)
-        browser.sign_in(database)
-        yield browser
-    finally:
-        window.quit()
+        # The page asks for fonts elsewhere, and there may be no network.
+        with chromium(width, height, load_strategy="none") as window:
+            window.set_script_timeout(LIMIT_S)
+            browser = Browser(window)
+            browser.sign_in(database)
+            yield browser
+    except NoChromium as reason:
+        raise Unobtainable(f"drawing in Neo4j Browser {reason}") from reason
 
 
 class Browser:

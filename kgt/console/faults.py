@@ -1,0 +1,102 @@
+"""Errors as pages: what happened, and what to do. They never show a trace."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kgt import errors
+from kgt.console.visit import visit_of
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How an error is told. With `command`, the page says how a service is started."""
+
+    status: int
+    title: str
+    advice: str
+    command: bool = False
+
+
+_OF_CALLS: Mapping[type[errors.CallError], Fault] = {
+    errors.InvalidArgument: Fault(400, "That cannot be used", "Change it and try again."),
+    errors.NotFound: Fault(
+        404, "Not there", "It may have been erased, or this list has grown old: open it anew."
+    ),
+    errors.AlreadyExists: Fault(
+        409, "This form was sent before", "Open the page anew and fill it in again."
+    ),
+    errors.Aborted: Fault(
+        409, "Something changed in the meantime", "Open the page anew and try again."
+    ),
+    errors.FailedPrecondition: Fault(409, "Not possible now", "Later changes stand in its way."),
+    errors.ResourceExhausted: Fault(
+        503, "Too much is waiting", "The model is busy with other questions. Try again."
+    ),
+    errors.Unavailable: Fault(
+        503,
+        "The service cannot be reached",
+        "It is not running, or it is still starting. Once it runs, reload this page.",
+        command=True,
+    ),
+    errors.DeadlineExceeded: Fault(
+        504,
+        "No answer in time",
+        "The service took too long. What you sent may still have been done: see your history.",
+    ),
+    errors.DataLoss: Fault(
+        500,
+        "A record is damaged",
+        "What is kept about you cannot be read in full. Whoever runs the service can find out more"
+        " with python -m server check.",
+    ),
+}
+_DEFECT = Fault(500, "Something went wrong", "That is a defect, and not your fault. Try again.")
+_OF_STATUSES: Mapping[int, Fault] = {
+    403: Fault(
+        403,
+        "This form cannot be accepted",
+        "The page was opened in another session, or the console was started anew. Open the page"
+        " anew and send it from there.",
+    ),
+    404: Fault(404, "There is no such page", "Follow one of the links above."),
+    405: Fault(405, "There is no such page", "Follow one of the links above."),
+    413: Fault(413, "That text is too long", "Shorten it and try again."),
+}
+
+
+async def call_failed(request: Request, error: Exception) -> Response:
+    """The page for an error of the service."""
+    assert isinstance(error, errors.CallError)
+    fault = _OF_CALLS.get(type(error), _DEFECT)
+    return _page(request, fault, fields=error.fields, wait_s=error.retry_after_s)
+
+
+async def not_served(request: Request, error: Exception) -> Response:
+    """The page for a request that the console does not accept."""
+    status = int(getattr(error, "status_code", 400))
+    fault = _OF_STATUSES.get(status, Fault(status, "That cannot be used", "Open the page anew."))
+    return _page(request, fault)
+
+
+def defect(request: Request) -> Response:
+    """The page for a defect of the console itself, which has been logged."""
+    return _page(request, _DEFECT)
+
+
+def _page(
+    request: Request,
+    fault: Fault,
+    fields: Mapping[str, str] | None = None,
+    wait_s: float | None = None,
+) -> Response:
+    page = visit_of(request).page(
+        "fault.html", status=fault.status, fault=fault, fields=fields or {}, wait_s=wait_s
+    )
+    if wait_s is not None and fault.status == 503:
+        page.headers["Retry-After"] = str(max(1, round(wait_s)))
+    return page
