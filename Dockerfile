@@ -39,8 +39,8 @@ RUN groupadd -g 10001 kgt && useradd -u 10001 -g kgt -d /nonexistent -s /usr/sbi
 COPY --from=packages /opt/kgt/venv /opt/kgt/venv
 COPY --from=model /opt/kgt/cache /opt/kgt/cache
 COPY --from=code /opt/kgt/code /opt/kgt/code
-# There is no authentication yet, so here too the server listens only on loopback, which is the container's own.
-# docker-compose.yml sets KGT_ADDRESS and KGT_INSECURE_BIND to make it reachable.
+# Without KGT_AUTH and TLS the server listens only on loopback here too, which is the container's own. docker-compose.yml sets
+# KGT_ADDRESS and KGT_INSECURE_BIND to make it reachable from this machine.
 ENV PATH=/opt/kgt/venv/bin:/opt/kgt/code/bin:$PATH PYTHONPATH=/opt/kgt/code PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HF_HUB_OFFLINE=1 \
     KGT_CACHE=/opt/kgt/cache KGT_DATA=/data
 VOLUME /data

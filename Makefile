@@ -7,6 +7,7 @@ STAMP := $(VENV)/.installed
 DATA ?= ../shared/data
 GRAPH ?=
 STORE ?= sqlite
+AUTH ?= none
 BENCH ?= engine
 SIZES ?= 10,30
 SEEDS ?= 1
@@ -41,8 +42,8 @@ lock: $(STAMP) ## resolve pyproject.toml's requirements into requirements/; UPGR
 model: $(STAMP) ## fetch and convert the default model (93 MB, once)
 	@$(RUN) -m server.lm.fetch
 
-demo: model ## show a correction taking effect, in a minute; GRAPH=FILE on your own graph, STORE=neo4j on Neo4j
-	@KGT_STORE= $(if $(filter neo4j,$(STORE)),$(RUN) -m testbed.neo4j) $(RUN) -m demo $(if $(GRAPH),--graph '$(GRAPH)')
+demo: model ## show a correction taking effect, in a minute; GRAPH=FILE on your own graph, STORE=neo4j on Neo4j, AUTH=jwt with tokens
+	@KGT_STORE= $(if $(filter neo4j,$(STORE)),$(RUN) -m testbed.neo4j) $(RUN) -m demo --auth '$(AUTH)' $(if $(GRAPH),--graph '$(GRAPH)')
 
 serve: model ## serve on 127.0.0.1:50051 (settings: README.md)
 	@exec $(RUN) -m server

@@ -12,11 +12,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-from kgt.client import Client
+from demo.identity import MODES, Clients, Tokens
+from kgt.client.access import Access
 from kgt.command.telling import show_personalize
-from kgt.errors import CallError
+from kgt.errors import CallError, PermissionDenied, Unauthenticated
 from kgt.output import Output
 from kgt.v1 import personalization_pb2 as pb
 from server.tuning.texts import says
@@ -34,8 +36,8 @@ class Mismatch(Exception):
 class Story:
     """Asks, corrects and compares, and prints all of it."""
 
-    def __init__(self, client: Client, output: Output) -> None:
-        self.client = client
+    def __init__(self, clients: Clients, output: Output) -> None:
+        self.clients = clients
         self._output = output
 
     def asks(self, user: str, query: str, expected: str | None = None, note: str = "") -> str:
@@ -43,7 +45,7 @@ class Story:
 
         Raises Mismatch if it is not `expected`.
         """
-        response = self.client.answer(user=user, query=query)
+        response = self.clients.of(user).answer(user=user, query=query)
         facts = "; ".join(
             f"{f.triple.head} {f.triple.relation} {f.triple.tail}" for f in response.facts
         )
@@ -59,7 +61,7 @@ class Story:
     def corrects(self, user: str, query: str, answer: str) -> str:
         """Sends feedback and prints what it changed. Returns the edit's id."""
         self._output.line(f"{user:>6}: no, {answer}   (feedback to {query!r})")
-        response = self.client.personalize(user=user, query=query, answer=answer)
+        response = self.clients.of(user).personalize(user=user, query=query, answer=answer)
         show_personalize(response, self._output)
         if not (response.converged and response.edit.id and response.edit.added):
             raise Mismatch(
@@ -69,20 +71,49 @@ class Story:
 
     def undoes(self, user: str, edit_id: str) -> None:
         """Reverts an edit."""
-        response = self.client.revert_edit(user=user, edit_id=edit_id)
+        response = self.clients.of(user).revert_edit(user=user, edit_id=edit_id)
         self._output.line(f"{user:>6}: undo {edit_id} -> revision {response.edit.revision}")
+
+    def tells(self, user: str, fact: tuple[str, str, str]) -> None:
+        """Adds a fact to the user's own."""
+        self._output.line(f"{user:>6}: {' '.join(fact)}")
+        self.clients.of(user).edit_facts(user=user, add=[fact])
+
+    def is_refused(self, caller: str | None, user: str) -> None:
+        """Asks for another user's facts, and prints the refusal. Raises Mismatch without one."""
+        named = caller or "nobody"
+        self._output.line(f"{named:>6}: What did {user} tell you?")
+        try:
+            self.clients.of(caller).list_facts(user=user)
+        except (PermissionDenied, Unauthenticated) as error:
+            self._output.line(f"   kgt: {type(error).__name__} ({error.reason}): {error}", "bold")
+        else:
+            raise Mismatch(f"{named} was given the facts of {user}")
 
     def heading(self, text: str) -> None:
         self._output.line()
         self._output.line(text, "cyan")
 
 
-def tell(start: Callable[[], ServerProcess], output: Output) -> None:
+def tell_who_may_ask(story: Story) -> None:
+    """Shows whose facts are refused to whom. Raises Mismatch and CallError."""
+    story.heading("Who may ask")
+    story.tells("alice", ("my dog", "is named", "Rex"))
+    story.is_refused("bob", "alice")
+    story.is_refused("bob", "carol")
+    story.is_refused(None, "alice")
+    story.clients.of("alice").erase_user(user="alice")
+
+
+def tell(start: Callable[[], ServerProcess], output: Output, tokens: Tokens | None) -> None:
     """Tells the story. Raises Mismatch and CallError."""
+    access = tokens.access if tokens else lambda _: Access()
     server = start()
     try:
-        with Client(server.address) as client:
-            story = Story(client, output)
+        with Clients(server.address, access) as clients:
+            story = Story(clients, output)
+            if tokens:
+                tell_who_may_ask(story)
             story.heading("What the graph says")
             first = story.asks("alice", ENJOY)
             place = story.asks("alice", WHERE)
@@ -98,8 +129,8 @@ def tell(start: Callable[[], ServerProcess], output: Output) -> None:
         story.heading("kill -9, and a new server over the same store")
         server.kill()
         server = start()
-        with Client(server.address) as client:
-            story = Story(client, output)
+        with Clients(server.address, access) as clients:
+            story = Story(clients, output)
             story.asks("alice", ENJOY, "fish")
             story.heading("Undo")
             story.undoes("alice", fish)
@@ -138,13 +169,25 @@ def main() -> int:
         type=Path,
         help="relation, head, tail (.tsv), or ConceptNet's dump; the starter graph by default",
     )
+    parser.add_argument(
+        "--auth",
+        choices=MODES,
+        default="none",
+        help="jwt: each user has a token of keys made for this run, and is refused others' facts",
+    )
     arguments = parser.parse_args()
     output = Output(as_json=False)
     started = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="kgt-demo-") as folder:
             load(arguments.graph, Path(folder))
-            tell(lambda: ServerProcess("server", Path(folder), "--log-level", "warning"), output)
+            tokens = Tokens(Path(folder)) if arguments.auth == "jwt" else None
+            start = partial(
+                ServerProcess,
+                *("server", Path(folder), "--log-level", "warning"),
+                *(tokens.server_arguments if tokens else ()),
+            )
+            tell(start, output, tokens)
     except subprocess.CalledProcessError as error:
         return error.returncode or 1
     except (Mismatch, CallError, AssertionError) as error:

@@ -2,6 +2,8 @@
 
 CallError
 ├── InvalidArgument       a field cannot be used as sent; `fields` names it
+├── Unauthenticated       nothing that counts proves who calls; get a new token
+├── PermissionDenied      who calls may not do this, or not for this user
 ├── NotFound              unknown, or another user's
 ├── AlreadyExists         the request_id was used for another request
 ├── Aborted               the overlay has changed; read it again and retry
@@ -53,6 +55,14 @@ class InvalidArgument(CallError):
     """A field cannot be used as it was sent."""
 
 
+class Unauthenticated(CallError):
+    """Nothing that counts proves who calls."""
+
+
+class PermissionDenied(CallError):
+    """Who calls may not do this, or not for this user."""
+
+
 class NotFound(CallError):
     """This user has no such thing."""
 
@@ -98,6 +108,8 @@ class ServerFailure(CallError):
 
 _BY_CODE: dict[grpc.StatusCode, type[CallError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidArgument,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
     grpc.StatusCode.NOT_FOUND: NotFound,
     grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
     grpc.StatusCode.ABORTED: Aborted,

@@ -82,9 +82,10 @@ async def serve(settings: Settings, load_model: LoadModel = assemble.loaded_mode
     """
     load = Load()
     service = PersonalizationService(None, load)
-    server, probes = server_of(service, load)
+    server, probes = server_of(service, load, assemble.callers(settings))
     await probes.set(serving=False)
-    port = listen(server, Address.parse(settings.address))
+    tls = settings.tls_files
+    port = listen(server, Address.parse(settings.address), tls.credentials() if tls else None)
     await server.start()
     try:
         _leave_on_signal()

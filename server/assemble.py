@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 import threading
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.errors import InvalidVocabulary
 from server.graph.relation import Vocabulary
+from server.rpc.identity.callers import Anyone, Callers
+from server.rpc.identity.certificates import CertificateCallers
+from server.rpc.identity.key_address import KeyAddress
+from server.rpc.identity.keys import KeyFile
+from server.rpc.identity.tokens import TokenCallers
 from server.rpc.service import UseCases
 from server.settings import Settings
 from server.stores.neo4j import schema as neo4j_schema
@@ -84,6 +90,21 @@ async def checked(settings: Settings) -> tuple[list[str], StoreCounts]:
         return await store.check(), await store.counts()
     finally:
         await store.close()
+
+
+def callers(settings: Settings) -> Callers:
+    """How the identity of callers is found. Raises InvalidSetting for files that cannot be used."""
+    if settings.auth_names is not None and settings.auth == "mtls":
+        return CertificateCallers(settings.auth_names)
+    if settings.auth == "jwt":
+        named = settings.auth_keys
+        keys = (
+            KeyAddress(named)
+            if settings.keys_have_an_address
+            else KeyFile(Path(named).expanduser())
+        )
+        return TokenCallers(settings.token_rules, keys)
+    return Anyone()
 
 
 async def loaded_model(settings: Settings) -> LanguageModel:

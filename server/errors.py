@@ -10,6 +10,13 @@ KgtError
 │   ├── MalformedEdit         JSON that is not an edit (server.graph.codec)
 │   ├── MalformedExport       lines that are not an export (server.tuning.export_format)
 │   └── ResponseTooLarge      the response would not fit one message (server.rpc.errors)
+├── NotAuthenticated          nothing proves who calls
+│   ├── TokenMissing          (server.rpc.errors)
+│   ├── TokenInvalid          malformed, wrongly signed, or for another service (server.rpc.errors)
+│   └── TokenExpired          (server.rpc.errors)
+├── NotPermitted              who calls may not do this
+│   ├── NotThisUser           another user's (server.rpc.errors)
+│   └── OperatorsOnly         details of the server (server.rpc.errors)
 ├── NotFound                  unknown, or another user's
 │   ├── UnknownEdit
 │   ├── UnknownRevision
@@ -27,6 +34,7 @@ KgtError
 │   ├── BaseLoading           the base graph is being loaded
 │   ├── ModelBusy             the model's queue is full
 │   │   └── Overloaded        more waits than fits the call's deadline (server.lm.pace)
+│   ├── KeysUnavailable       the keys of tokens cannot be fetched (server.rpc.errors)
 │   ├── ServerBusy            too many calls are under way (server.rpc.errors)
 │   ├── ImportsBusy           too many imports are under way (server.rpc.errors)
 │   ├── Starting              the model is being loaded (server.rpc.errors)
@@ -53,9 +61,9 @@ KgtError
 Errors are raised where the failure is found and mapped to a gRPC status once, in
 `server.rpc.statuses`. A message says what to do next and never repeats what a user wrote.
 
-Seven more exceptions are caught by the modules that expect them and never reach a caller:
+Nine more exceptions are caught by the modules that expect them and never reach a caller:
 MissingProbabilities, UnsupportedAttention, CacheUnwritable, CannotScrub, NotJson, NoTriple,
-StatementRefused.
+StatementRefused, UnusableKeys, UnusableRule.
 """
 
 from __future__ import annotations
@@ -129,6 +137,18 @@ class EpsilonUnreachable(InvalidRequest):
             f"{epsilon:g} is below the smallest loss possible here, L_min = {minimum:.6f}",
         )
         self.minimum = minimum
+
+
+class NotAuthenticated(KgtError):
+    """Nothing that counts here proves who calls."""
+
+    reason = "NOT_AUTHENTICATED"
+
+
+class NotPermitted(KgtError):
+    """Who calls may not do this."""
+
+    reason = "NOT_PERMITTED"
 
 
 class NotFound(KgtError):

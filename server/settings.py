@@ -18,6 +18,7 @@ from kgt.addresses import DEFAULT_ADDRESS, VARIABLES, Address, named_address
 from server.errors import InvalidSetting
 from server.lm import defaults
 from server.lm.folders import DEFAULT_MODEL, CacheSettings
+from server.rpc.identity.settings import IdentitySettings
 from server.rpc.limits import MAX_K, MAX_SCORED_TRIPLES, MAX_TOKENS
 from server.stores.settings import StoreSettings
 from server.tuning.answer import AnswerRules
@@ -27,7 +28,7 @@ _ANSWER = AnswerRules()
 _PERSONALIZE = PersonalizeRules()
 
 
-class Settings(StoreSettings, CacheSettings):
+class Settings(StoreSettings, CacheSettings, IdentitySettings):
     """Serve the personalization service.
 
     Each setting is a flag here and an environment variable KGT_<NAME>.
@@ -47,7 +48,7 @@ class Settings(StoreSettings, CacheSettings):
     )
     insecure_bind: bool = Field(
         False,
-        description="allow an address that other machines can reach, without authentication",
+        description="allow an address that other machines can reach, without identity or TLS",
     )
     model: str = Field(
         DEFAULT_MODEL, description="language model: Hugging Face folder, hub id or .gguf file"
@@ -157,11 +158,12 @@ class Settings(StoreSettings, CacheSettings):
 
     @model_validator(mode="after")
     def _loopback_unless_allowed(self) -> Settings:
-        if not self.insecure_bind and not Address.parse(self.address).is_loopback:
+        proved = self.auth != "none" and self.tls_files is not None
+        if not (proved or self.insecure_bind or Address.parse(self.address).is_loopback):
             raise ValueError(
-                f"address {self.address} can be reached from other machines, and there is no"
-                " authentication yet: anyone could act as any user."
-                " Set KGT_INSECURE_BIND=1 to allow it, or use 127.0.0.1"
+                f"address {self.address} can be reached from other machines, so callers have to"
+                " prove who they are, over TLS: set KGT_AUTH and KGT_TLS_CERTIFICATE, or use"
+                " 127.0.0.1. KGT_INSECURE_BIND=1 allows it without"
             )
         return self
 

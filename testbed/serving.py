@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator
 
+import grpc
+
+from server.rpc.identity.callers import Callers
 from server.rpc.load import Load
 from server.rpc.service import UseCases
 from server.rpc.serving import Probes, new_server
@@ -12,11 +15,17 @@ from server.rpc.serving import Probes, new_server
 
 @contextlib.asynccontextmanager
 async def served(
-    use_cases: UseCases, load: Load | None = None
+    use_cases: UseCases,
+    load: Load | None = None,
+    callers: Callers | None = None,
+    credentials: grpc.ServerCredentials | None = None,
 ) -> AsyncIterator[tuple[str, Probes]]:
     """The address and the probes of a server on a free port of loopback, until the block ends."""
-    server, probes = new_server(use_cases, load)
-    port = server.add_insecure_port("127.0.0.1:0")
+    server, probes = new_server(use_cases, load, callers)
+    free = "127.0.0.1:0"
+    port = (
+        server.add_secure_port(free, credentials) if credentials else server.add_insecure_port(free)
+    )
     await probes.set(serving=True)
     await server.start()
     try:

@@ -40,6 +40,16 @@ OTHER_VALUES: dict[str, Any] = {
     "max_scored_triples": 9,
     "normalization": "sum",
     "max_tokens": 11,
+    "auth": "jwt",
+    "auth_issuer": "https://issuer.example",
+    "auth_audience": "kgt",
+    "auth_keys": "some/keys.json",
+    "auth_algorithms": "ES384",
+    "auth_leeway_s": 5.0,
+    "auth_names": Path("some/names.toml"),
+    "tls_certificate": Path("some/server.crt"),
+    "tls_key": Path("some/server.key"),
+    "tls_client_ca": Path("some/clients.crt"),
     "grace_s": 2.5,
     "log_level": "debug",
 }
@@ -62,6 +72,10 @@ WRONG_VALUES: dict[str, str] = {
     "max_scored_triples": "5000",
     "normalization": "median",
     "max_tokens": "0",
+    "auth": "password",
+    "auth_keys": "http://issuer.example/keys",
+    "auth_algorithms": "HS256",
+    "auth_leeway_s": "301",
     "grace_s": "-1",
     "log_level": "loud",
 }
@@ -74,8 +88,19 @@ TEXTS_AND_PATHS = {
     "neo4j_user",
     "neo4j_password",
     "neo4j_database",
+    "auth_issuer",
+    "auth_audience",
+    "auth_names",
+    "tls_certificate",
+    "tls_key",
+    "tls_client_ca",
 }
 NEEDED_WITH_A_NEO4J = ("neo4j_user", "neo4j_password")
+NEEDED = (
+    *NEEDED_WITH_A_NEO4J,
+    *("auth_issuer", "auth_audience", "auth_keys", "tls_certificate", "tls_key"),
+)
+"""Settings without which others are refused."""
 
 
 def flag(name: str) -> str:
@@ -103,7 +128,7 @@ def test_these_tests_know_every_setting() -> None:
 @pytest.mark.parametrize("name", OTHER_VALUES)
 def test_a_setting_is_an_environment_variable(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert getattr(read_settings([]), name) != OTHER_VALUES[name]
-    for needed in NEEDED_WITH_A_NEO4J:
+    for needed in NEEDED:
         monkeypatch.setenv(f"KGT_{needed.upper()}", given(needed))
     monkeypatch.setenv(f"KGT_{name.upper()}", given(name))
     assert getattr(read_settings([]), name) == OTHER_VALUES[name]
@@ -112,9 +137,9 @@ def test_a_setting_is_an_environment_variable(name: str, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("name", OTHER_VALUES)
 def test_a_setting_is_a_flag_which_wins(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     default = getattr(Settings(), name)
-    for needed in NEEDED_WITH_A_NEO4J:
+    for needed in NEEDED:
         monkeypatch.setenv(f"KGT_{needed.upper()}", given(needed))
-    if default is not None and name not in NEEDED_WITH_A_NEO4J:
+    if default is not None and name not in NEEDED:
         monkeypatch.setenv(f"KGT_{name.upper()}", str(default))
     assert getattr(read_settings([flag(name), given(name)]), name) == OTHER_VALUES[name]
 
@@ -153,6 +178,62 @@ def test_another_interface_needs_to_be_allowed(address: str) -> None:
     with pytest.raises(InvalidSetting, match="KGT_INSECURE_BIND=1"):
         read_settings(["--address", address])
     assert read_settings(["--address", address, "--insecure-bind", "true"]).address == address
+
+
+JWT = ["--auth", "jwt", "--auth-issuer", "i", "--auth-audience", "a", "--auth-keys", "keys"]
+TLS = ["--tls-certificate", "c", "--tls-key", "k"]
+MTLS = ["--auth", "mtls", "--auth-names", "n", *TLS, "--tls-client-ca", "ca"]
+
+
+@pytest.mark.parametrize("proof", [[*JWT, *TLS], MTLS])
+def test_another_interface_is_allowed_with_identity_and_tls(proof: list[str]) -> None:
+    assert read_settings(["--address", "0.0.0.0:50051", *proof]).address == "0.0.0.0:50051"
+
+
+@pytest.mark.parametrize("half", [JWT, TLS, [*TLS, "--tls-client-ca", "ca"]])
+def test_half_of_that_is_not_enough(half: list[str]) -> None:
+    with pytest.raises(InvalidSetting, match="KGT_AUTH and KGT_TLS_CERTIFICATE"):
+        read_settings(["--address", "0.0.0.0:50051", *half])
+    assert read_settings(["--address", "127.0.0.1:50051", *half])
+    assert read_settings(["--address", "0.0.0.0:50051", "--insecure-bind", "true", *half])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        (["--auth", "jwt"], "KGT_AUTH_ISSUER, KGT_AUTH_AUDIENCE, KGT_AUTH_KEYS"),
+        (JWT[:-2], "KGT_AUTH_KEYS"),
+        (["--auth", "mtls"], "KGT_AUTH_NAMES, KGT_TLS_CERTIFICATE, KGT_TLS_CLIENT_CA"),
+        (["--tls-certificate", "c"], "KGT_TLS_KEY"),
+        (["--tls-key", "c"], "KGT_TLS_CERTIFICATE"),
+        (["--tls-client-ca", "c"], "KGT_TLS_CERTIFICATE"),
+    ],
+)
+def test_what_is_missing_of_an_identity_is_named(arguments: list[str], missing: str) -> None:
+    with pytest.raises(InvalidSetting, match=missing):
+        read_settings(arguments)
+
+
+@pytest.mark.parametrize("named", ["none", "RS256,none", "HS256", "RS256,HS512", ",", "ES256K"])
+def test_only_signatures_of_private_keys_can_be_allowed(named: str) -> None:
+    with pytest.raises(InvalidSetting, match="KGT_AUTH_ALGORITHMS: is a list of"):
+        read_settings(["--auth-algorithms", named])
+    rules = read_settings(["--auth-algorithms", "PS512, EdDSA"]).token_rules
+    assert rules.algorithms == {"PS512", "EdDSA"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "fetched"),
+    [
+        ("https://issuer.example/keys", True),
+        ("http://127.0.0.1:8080/keys", True),
+        ("http://localhost/keys", True),
+        ("keys.json", False),
+        ("C:/keys.json", False),
+    ],
+)
+def test_keys_are_a_file_or_an_address(keys: str, fetched: bool) -> None:
+    assert read_settings(["--auth-keys", keys]).keys_have_an_address is fetched
 
 
 @pytest.mark.parametrize(
@@ -216,7 +297,11 @@ def test_settings_are_frozen() -> None:
 
 def test_secrets_have_no_default_and_are_masked() -> None:
     secrets = [
-        n for n in Settings.model_fields if n.endswith(("password", "secret", "_key", "_token"))
+        name
+        for name, field in Settings.model_fields.items()
+        # A path is not a secret: what is in the file is.
+        if name.endswith(("password", "secret", "_key", "_token"))
+        and Path not in (field.annotation, *get_args(field.annotation))
     ]
     assert secrets == ["neo4j_password"]
     for name in secrets:

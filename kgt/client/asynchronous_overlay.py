@@ -10,7 +10,8 @@ from typing import Self
 import grpc.aio
 
 from kgt import requests
-from kgt.addresses import DEFAULT_ADDRESS
+from kgt.addresses import DEFAULT_ADDRESS, for_client
+from kgt.client.access import Pem, Token, channel_credentials, with_token
 from kgt.client.connection import DEFAULT_TIMEOUT_S, channel_target, ended_when_left, typed_errors
 from kgt.requests import TripleLike
 from kgt.v1 import personalization_pb2 as pb
@@ -21,16 +22,45 @@ class Connection:
     """A channel to one server, and the deadline of the calls over it."""
 
     def __init__(
-        self, address: str = DEFAULT_ADDRESS, *, timeout_s: float = DEFAULT_TIMEOUT_S
+        self,
+        address: str = DEFAULT_ADDRESS,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        token: Token | None = None,
+        root_certificates: Pem | None = None,
+        certificate: Pem | None = None,
+        key: Pem | None = None,
     ) -> None:
         """Connect to `address` (`host:port` or `unix:PATH`) when the first call is made.
 
-        Raises InvalidAddress, which is a ValueError.
+        Args:
+            address: the server.
+            timeout_s: the deadline of a call, in seconds.
+            token: who calls: a token, a file with one, or a function that returns one. File and
+                function are asked at every call.
+            root_certificates: the authorities that the server's certificate is from, in PEM. With
+                them, or with a certificate, the connection uses TLS.
+            certificate: the client's own certificate, in PEM, where the server asks for one.
+            key: the private key of `certificate`.
+
+        Raises ValueError for arguments that do not fit together, among them InvalidAddress, and
+        OSError for a file that cannot be read.
         """
         self.timeout_s = timeout_s
         target, options = channel_target(address)
-        self._channel = grpc.aio.insecure_channel(target, options=options)
-        self.stub = pb_grpc.PersonalizationServiceStub(self._channel)
+        credentials = channel_credentials(
+            for_client(address),
+            token=token,
+            root_certificates=root_certificates,
+            certificate=certificate,
+            key=key,
+        )
+        self._channel = (
+            grpc.aio.secure_channel(target, credentials, options)
+            if credentials
+            else grpc.aio.insecure_channel(target, options)
+        )
+        self.stub = with_token(pb_grpc.PersonalizationServiceStub(self._channel), token)
 
     def within(self, timeout_s: float) -> Self:
         """The same client over the same connection, with a deadline of `timeout_s` seconds."""

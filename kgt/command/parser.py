@@ -11,7 +11,11 @@ from kgt.command.arguments import Commands, Parser
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     whole = Parser(
-        prog="kgt", description="Personalize a language model by editing its knowledge graph."
+        prog="kgt",
+        description="Personalize a language model by editing its knowledge graph.",
+        epilog="Where the server asks who calls: KGT_TOKEN or KGT_TOKEN_FILE has a token,"
+        " KGT_TLS_CA the authorities of the server's certificate, and KGT_TLS_CERTIFICATE"
+        " and KGT_TLS_KEY your own.",
     )
     commands = Commands(whole)
     chat.add_to(commands)

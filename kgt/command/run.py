@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from kgt.addresses import DEFAULT_ADDRESS, VARIABLES, InvalidAddress, for_client, named_address
-from kgt.client import Client
+from kgt.client import Client, access_in
 from kgt.command.arguments import NotConfirmed, WrongUsage
 from kgt.command.parser import parser
 from kgt.command.telling import failure
@@ -21,7 +21,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     try:
         server = options.server or _server_in_environment()
-        with Client(server, timeout_s=options.timeout) as client:
+        with _client(server, options.timeout) as client:
             options.handler(client, options, Output(options.json))
         sys.stdout.flush()  # here, where a full disk can still be reported
     except CallError as error:
@@ -36,6 +36,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
         drop_unwritten()
         return _failed(_reason(error))
     return 0
+
+
+def _client(server: str, timeout_s: float) -> Client:
+    """A client with the environment's token and certificates. Raises WrongUsage."""
+    try:
+        return Client(server, timeout_s=timeout_s, **access_in(os.environ))
+    except OSError as error:
+        raise WrongUsage(_reason(error)) from error
+    except ValueError as error:
+        raise WrongUsage(str(error)) from error
 
 
 def _server_in_environment() -> str:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kgt.addresses import DEFAULT_ADDRESS, VARIABLES, Address, for_client, named_address
+from kgt.client import access_in
 from kgt.command.arguments import USER_VARIABLE
 from kgt.mcp.identity import UserTokens
 from kgt.mcp.serving import Serving
@@ -68,14 +69,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serving(options: argparse.Namespace) -> Serving:
     """What is served, checked. Raises ValueError."""
     service = for_client(options.server or named_address(os.environ) or DEFAULT_ADDRESS).text
+    access = access_in(os.environ)
     if options.tokens is not None:
         if options.http is None:
             raise ValueError("--tokens is for --http: over stdio there is one user, --user")
         tokens = UserTokens.read(options.tokens)
-        return Serving(service, tokens=tokens, timeout_s=options.timeout)
+        return Serving(service, tokens=tokens, timeout_s=options.timeout, access=access)
     if not options.user:
         raise ValueError(f"whose memory is it? Name --user or {USER_VARIABLE}")
-    return Serving(service, options.user, timeout_s=options.timeout)
+    return Serving(service, options.user, timeout_s=options.timeout, access=access)
 
 
 def _failed(why: str, status: int) -> int:

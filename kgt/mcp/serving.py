@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import uvicorn
 from mcp.server.auth.settings import AuthSettings
@@ -13,6 +13,7 @@ from pydantic import AnyHttpUrl
 
 from kgt.addresses import Address
 from kgt.client import AsyncClient
+from kgt.client.access import Access
 from kgt.listening import listen, url_of
 from kgt.mcp.identity import UserTokens, user_of_token
 from kgt.mcp.tools import Tools
@@ -37,11 +38,13 @@ class Serving:
     user: str | None = None
     tokens: UserTokens | None = None
     timeout_s: float = 30.0
+    access: Access = field(default_factory=Access)
+    """What this server proves to the service who it is with."""
 
     @contextlib.asynccontextmanager
     async def server(self, auth: AuthSettings | None = None) -> AsyncIterator[MCPServer]:
         """The server, connected to the service until the block ends."""
-        async with AsyncClient(self.service, timeout_s=self.timeout_s) as client:
+        async with AsyncClient(self.service, timeout_s=self.timeout_s, **self.access) as client:
             server = MCPServer(
                 "kgt",
                 title="KGT memory",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.errors import InvalidRequest, Unavailable
+from server.errors import InvalidRequest, NotAuthenticated, NotPermitted, Unavailable
 
 
 class MalformedMessage(InvalidRequest):
@@ -27,6 +27,64 @@ class ResponseTooLarge(InvalidRequest):
         )
         self.size = size
         self.limit = limit
+
+
+class TokenMissing(NotAuthenticated):
+    """The call carries no token."""
+
+    reason = "TOKEN_MISSING"
+
+    def __init__(self) -> None:
+        super().__init__("send a token: the metadata authorization, with Bearer and the token")
+
+
+class TokenInvalid(NotAuthenticated):
+    """The call's token does not count here.
+
+    It is malformed, wrongly signed, for another service, or not valid yet: the caller is not told
+    which, the log is.
+    """
+
+    reason = "TOKEN_INVALID"
+
+    def __init__(self) -> None:
+        super().__init__("the token does not count here; get one for this service")
+
+
+class TokenExpired(NotAuthenticated):
+    """The token counted here, and its time is over."""
+
+    reason = "TOKEN_EXPIRED"
+
+    def __init__(self) -> None:
+        super().__init__("the token has expired; get a new one")
+
+
+class NotThisUser(NotPermitted):
+    """The caller may not act for the request's user, whether there is such a user or not."""
+
+    reason = "NOT_THIS_USER"
+
+    def __init__(self) -> None:
+        super().__init__("this caller may not act for the user that the request names")
+
+
+class OperatorsOnly(NotPermitted):
+    """Only operators may see details of the server."""
+
+    reason = "OPERATORS_ONLY"
+
+    def __init__(self) -> None:
+        super().__init__("only operators may do this; everyone may ask for the server's health")
+
+
+class KeysUnavailable(Unavailable):
+    """The keys that tokens are verified with cannot be fetched."""
+
+    reason = "KEYS_UNAVAILABLE"
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__("tokens cannot be verified now; try again later", retry_after_s)
 
 
 class ServerBusy(Unavailable):

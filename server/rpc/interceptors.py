@@ -18,13 +18,13 @@ from kgt.v1 import personalization_pb2 as pb
 from server import errors
 from server.rpc import limits
 from server.rpc.errors import CallStalled, MalformedMessage, ServerBusy
+from server.rpc.identity.callers import Callers, Context, Identity
 from server.rpc.load import Load
 from server.rpc.needs import Needs
 from server.rpc.statuses import message_of, status_of, trailers
 from server.tuning.deadline import call_deadline
 from server.tuning.ticket import Ticket, call_ticket
 
-Context = grpc.aio.ServicerContext[Any, Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 Behavior: TypeAlias = "Callable[[Incoming, Context], Awaitable[Any]]"
@@ -46,18 +46,21 @@ def caller() -> str:
     return _caller.get()
 
 
-def resolve_user(request: Any, context: Context) -> str:  # noqa: ARG001 - identity will read it
-    """Who calls. For now this is the request's own field. Raises InvalidRequest.
+def resolve_user(request: Any, identity: Identity) -> str:
+    """The user whom the request names. Raises InvalidRequest, and NotThisUser for another's.
 
     Some names that earlier versions took are refused today. Those users can still be exported and
     erased.
     """
     check = limits.leaving_user if isinstance(request, _LEAVING) else limits.user
-    return check(request.user)
+    user = check(request.user)
+    identity.require_user(user)
+    return user
 
 
 class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
-    """Resolves the user, ends failed calls with a status, and logs method, status and time.
+    """Finds who calls and for whom, ends failed calls with a status, and logs method, status and
+    time.
 
     What users wrote is never logged.
 
@@ -67,9 +70,10 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     answered, where grpc.aio would let it wait for its deadline.
     """
 
-    def __init__(self, package: str, load: Load) -> None:
+    def __init__(self, package: str, load: Load, callers: Callers) -> None:
         self._prefix = f"/{package}."
         self._load = load
+        self._callers = callers
         self._calls = 0
         self._needs = Needs()
 
@@ -89,12 +93,12 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
         def whole(behavior: Behavior) -> Callable[[object, Context], Awaitable[Any]]:
             async def call(_: object, context: Context) -> Any:
-                messages = Incoming(context, decode, self._load.idle_s)
-                return await _guarded(
-                    lambda: self._admitted(lambda: behavior(messages, context), method),
-                    context,
-                    method,
-                )
+                async def work() -> Any:
+                    identity = await self._callers.identify(context)
+                    messages = Incoming(context, decode, self._load.idle_s, identity)
+                    return await self._admitted(lambda: behavior(messages, context), method)
+
+                return await _guarded(work, context, method)
 
             return call
 
@@ -131,9 +135,16 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
 
 
 class Incoming:
-    """The decoded messages of one call. Waits at most `idle_s` for each."""
+    """The decoded messages of one call, and who makes it. Waits at most `idle_s` for each."""
 
-    def __init__(self, context: Context, decode: Callable[[bytes], Any], idle_s: float) -> None:
+    def __init__(
+        self,
+        context: Context,
+        decode: Callable[[bytes], Any],
+        idle_s: float,
+        identity: Identity,
+    ) -> None:
+        self.identity = identity
         self._context = context
         self._decode = decode
         self._idle_s = idle_s
@@ -142,9 +153,10 @@ class Incoming:
         return self
 
     async def __anext__(self) -> Any:
-        """The next message. Raises CallStalled and MalformedMessage."""
+        """The next message. Raises CallStalled, MalformedMessage and TokenExpired."""
         async with _patience(self._idle_s):
             data = await self._context.read()
+        self.identity.require_unexpired()
         if data is _END:
             raise StopAsyncIteration
         try:
@@ -153,11 +165,11 @@ class Incoming:
             raise MalformedMessage from None
 
     async def first(self) -> Any:
-        """The first message, which names the caller. Raises InvalidRequest."""
+        """The first message, which names the user. Raises InvalidRequest and NotThisUser."""
         message = await anext(self, None)
         if message is None:
             raise errors.InvalidRequest("user", "is missing: the call holds no message")
-        _caller.set(resolve_user(message, self._context))
+        _caller.set(resolve_user(message, self.identity))
         return message
 
 
@@ -183,6 +195,7 @@ def _streaming(behavior: Callable[..., AsyncGenerator[Any, None]], idle_s: float
         # Close at once when the caller leaves, so that nothing read for it outlives the call.
         async with contextlib.aclosing(behavior(await messages.first(), context)) as responses:
             async for response in responses:
+                messages.identity.require_unexpired()
                 async with _patience(idle_s):
                     await context.write(response)
 
@@ -218,19 +231,20 @@ async def _guarded(work: Callable[[], Awaitable[Any]], context: Context, method:
         status = f"{code.name} {error.reason}"
         if code is grpc.StatusCode.INTERNAL:
             _log.error("%s failed: %s", method, _where(error))
-        await _abort(context, error)
+        await abort(context, error)
     except grpc.aio.AbortError:
         status = "ABORTED"
         raise
     except Exception as error:  # a defect: only the log says where
         status = "INTERNAL"
         _log.error("%s failed: %s", method, _where(error))
-        await _abort(context, errors.Internal("the server failed; its log says where"))
+        await abort(context, errors.Internal("the server failed; its log says where"))
     finally:
         _log.info("%s %s %.0f ms", method, status, (time.monotonic() - started) * 1000)
 
 
-async def _abort(context: Context, error: errors.KgtError) -> None:
+async def abort(context: Context, error: errors.KgtError) -> None:
+    """End a call with the status of `error`."""
     try:
         async with asyncio.timeout(_PATIENCE_WITH_ERRORS_S):
             await context.abort(status_of(error), message_of(error), trailers(error))

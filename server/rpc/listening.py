@@ -13,10 +13,14 @@ from kgt.addresses import Address
 from server.errors import StartupError
 
 
-def listen(server: grpc.aio.Server, address: Address) -> int:
+def listen(
+    server: grpc.aio.Server, address: Address, credentials: grpc.ServerCredentials | None = None
+) -> int:
     """Give `server` its port and return it. Raises StartupError."""
     _require_free(address)
     try:
+        if credentials is not None:
+            return server.add_secure_port(address.text, credentials)
         return server.add_insecure_port(address.text)
     except RuntimeError as error:  # another server was faster
         raise StartupError(_TAKEN.format(address.text)) from error

@@ -11,7 +11,8 @@ from kgt.v1 import personalization_pb2_grpc as pb_grpc
 from server.graph.relation import Vocabulary
 from server.rpc import limits, requests, responses
 from server.rpc.errors import Starting
-from server.rpc.interceptors import Context, caller
+from server.rpc.identity.callers import Context
+from server.rpc.interceptors import caller
 from server.rpc.listings import Listings
 from server.rpc.load import Load
 from server.rpc.spool import Imports, received

@@ -10,12 +10,15 @@ from grpc_reflection.v1alpha import reflection
 
 from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
+from server.rpc.identity.callers import Anyone, Callers
 from server.rpc.interceptors import Boundary
 from server.rpc.limits import MAX_MESSAGE_BYTES
 from server.rpc.load import Load
+from server.rpc.probing import Probing
 from server.rpc.service import PersonalizationService, UseCases
 
 SERVICE = pb.DESCRIPTOR.services_by_name["PersonalizationService"].full_name
+_PACKAGE = pb.DESCRIPTOR.package
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
@@ -40,16 +43,20 @@ class Probes:
         await self.servicer.enter_graceful_shutdown()
 
 
-def new_server(use_cases: UseCases, load: Load | None = None) -> tuple[grpc.aio.Server, Probes]:
+def new_server(
+    use_cases: UseCases, load: Load | None = None, callers: Callers | None = None
+) -> tuple[grpc.aio.Server, Probes]:
     """A server that has no port yet, and its probes, which answer UNKNOWN until they are set."""
     load = load or Load()
-    return server_of(PersonalizationService(use_cases, load), load)
+    return server_of(PersonalizationService(use_cases, load), load, callers or Anyone())
 
 
-def server_of(service: PersonalizationService, load: Load) -> tuple[grpc.aio.Server, Probes]:
+def server_of(
+    service: PersonalizationService, load: Load, callers: Callers
+) -> tuple[grpc.aio.Server, Probes]:
     """A server of this service, and its probes."""
     server = grpc.aio.server(
-        interceptors=[Boundary("kgt.v1", load)],
+        interceptors=[Boundary(_PACKAGE, load, callers), Probing(_PACKAGE, callers)],
         options=_options(load),
         # The boundary refuses calls before gRPC does, and says why. The rest is for probes, which
         # the boundary lets through.
@@ -69,7 +76,7 @@ def _options(load: Load) -> list[tuple[str, int]]:
         ("grpc.max_concurrent_streams", load.connection_calls),
         # The size of a message. It is gRPC's default, but the contract promises it.
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        # The names and values of a request's metadata, none of which are read.
+        # The names and values of a request's metadata, of which only the token is read.
         ("grpc.max_metadata_size", 8 << 10),
         ("grpc.absolute_max_metadata_size", 16 << 10),
         # If a caller's machine disappears, its calls end after 80 s.

@@ -24,6 +24,8 @@ _MOST_STATUS_BYTES = 3500
 
 STATUS_OF: dict[type[errors.KgtError], grpc.StatusCode] = {
     errors.InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.NotAuthenticated: grpc.StatusCode.UNAUTHENTICATED,
+    errors.NotPermitted: grpc.StatusCode.PERMISSION_DENIED,
     errors.NotFound: grpc.StatusCode.NOT_FOUND,
     errors.RequestIdReused: grpc.StatusCode.ALREADY_EXISTS,
     errors.RevisionMoved: grpc.StatusCode.ABORTED,

@@ -51,9 +51,13 @@ async def store_large_edit(service: Running, user: str, triples: int, tail_bytes
 
 
 @contextlib.asynccontextmanager
-async def stub_of(service: Running) -> AsyncIterator[Any]:
-    async with grpc.aio.insecure_channel(service.address) as channel:
+async def stub_at(address: str) -> AsyncIterator[Any]:
+    async with grpc.aio.insecure_channel(address) as channel:
         yield pb_grpc.PersonalizationServiceStub(channel)
+
+
+def stub_of(service: Running) -> contextlib.AbstractAsyncContextManager[Any]:
+    return stub_at(service.address)
 
 
 def open_call(channel: grpc.aio.Channel, rpc: str) -> Any:

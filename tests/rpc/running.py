@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import grpc
+
 from kgt.client import AsyncClient
+from kgt.client.access import Access
 from kgt.v1 import personalization_pb2 as pb
 from server import assemble
 from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
+from server.rpc.identity.callers import Callers
 from server.rpc.load import Load
 from server.rpc.serving import Probes
 from server.settings import Settings
@@ -69,9 +73,12 @@ async def running(
     load: Load | None = None,
     *,
     vocabulary: Vocabulary = VOCABULARY,
+    callers: Callers | None = None,
+    credentials: grpc.ServerCredentials | None = None,
+    access: Access | None = None,
     **settings: Any,
 ) -> AsyncIterator[Running]:
-    """A service over the dog's graph in `folder`."""
+    """A service over the dog's graph in `folder`, and a client that has `access` to it."""
     if not (folder / "base.db").exists():
         build_base(folder, BASE, VOCABULARY)
     model = model or FixedModel(PHRASES)
@@ -80,8 +87,8 @@ async def running(
     use_cases = assemble.use_cases(Settings(**options), store, model, vocabulary)
     try:
         async with (
-            served(use_cases, load) as (address, probes),
-            AsyncClient(address, timeout_s=20) as client,
+            served(use_cases, load, callers, credentials) as (address, probes),
+            AsyncClient(address, timeout_s=20, **(access or Access())) as client,
         ):
             yield Running(client, address, store, model, probes, use_cases.writes)
     finally:

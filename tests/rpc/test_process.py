@@ -145,6 +145,11 @@ def refused(*arguments: str) -> str:
         (["-k", "0"], "KGT_K"),
         (["--scored-mass", "2"], "KGT_SCORED_MASS"),
         (["--vocabulary", "/no/such/file"], "KGT_VOCABULARY"),
+        (
+            ["--auth", "jwt", "--auth-issuer", "i", "--auth-audience", "a", "--auth-keys", "/none"],
+            "/none cannot be read",
+        ),
+        (["--tls-certificate", "/none", "--tls-key", "/none"], "/none cannot be read"),
         (["--model", "/no/such/folder"], "no folder"),
         (["--model", "/no/such/model.gguf"], "no file"),
     ],

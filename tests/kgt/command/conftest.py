@@ -23,7 +23,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("KGT_USER", "KGT_SERVER", "KGT_ADDRESS"):
+    for name in (
+        *("KGT_USER", "KGT_SERVER", "KGT_ADDRESS", "KGT_TOKEN", "KGT_TOKEN_FILE"),
+        *("KGT_TLS_CA", "KGT_TLS_CERTIFICATE", "KGT_TLS_KEY"),
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

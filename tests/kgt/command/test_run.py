@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from demo.identity import Tokens
 from kgt.__main__ import main
+from testbed.bases import build_base
+from testbed.processes import server_process
 from tests.kgt.command.running import Run, kgt
 from tests.kgt.scripted_server import Script, scripted_server
-from tests.rpc.running import ENJOY
+from tests.rpc.running import BASE, ENJOY, VOCABULARY
+
+FIXED = "tests.rpc.fixed_server"
 
 
 @pytest.mark.parametrize(
@@ -134,3 +139,43 @@ def test_what_the_terminal_s_encoding_lacks_is_written_out(
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert r"(Zo\xeb, Desires, \u7dd1\u8336)" in done.stdout
+
+
+def test_the_environment_proves_who_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build_base(tmp_path, BASE, VOCABULARY)
+    tokens = Tokens(tmp_path)
+    monkeypatch.setenv("KGT_USER", "alice")
+    with server_process(FIXED, tmp_path, *tokens.server_arguments) as server:
+        monkeypatch.setenv("KGT_SERVER", server.address)
+        monkeypatch.setenv("KGT_TLS_CA", str(tokens.access(None)["root_certificates"]))
+        assert main(["facts"]) == 1
+        assert capsys.readouterr().err.startswith("kgt: Unauthenticated (TOKEN_MISSING): ")
+        monkeypatch.setenv("KGT_TOKEN", str(tokens.access("alice")["token"]))
+        assert main(["answer", ENJOY]) == 0
+        assert "meat" in capsys.readouterr().out
+        assert main(["facts", "-u", "bob"]) == 1
+        assert capsys.readouterr().err.startswith("kgt: PermissionDenied (NOT_THIS_USER): ")
+
+
+@pytest.mark.parametrize(
+    ("environment", "complaint"),
+    [
+        ({"KGT_TOKEN": "secret", "KGT_SERVER": "kgt.example.org:1"}, "in the clear"),
+        ({"KGT_TOKEN": "secret", "KGT_TOKEN_FILE": "file"}, "set one of them"),
+        ({"KGT_TLS_CA": "no/such/file"}, "no/such/file: "),
+        ({"KGT_TLS_KEY": "no/such/file"}, "belong together"),
+    ],
+)
+def test_a_proof_that_cannot_be_used_is_reported_in_one_line(
+    environment: dict[str, str],
+    complaint: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main(["facts", "-u", "alice"]) == 2
+    printed = capsys.readouterr().err
+    assert (complaint in printed, "secret" in printed, printed.count("\n")) == (True, False, 1)

@@ -20,11 +20,13 @@ from testbed.processes import ROOT
 ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("KGT_")}
 
 
-def stdio(service: str, user: str) -> Client:
+def stdio(service: str, user: str, **environment: str) -> Client:
     """The SDK's client, which starts the server and talks to it over stdin and stdout."""
     arguments = ["-m", "kgt.mcp", "--user", user, "--server", service]
     return Client(
-        StdioServerParameters(command=sys.executable, args=arguments, env=ENVIRONMENT, cwd=ROOT)
+        StdioServerParameters(
+            command=sys.executable, args=arguments, env=ENVIRONMENT | environment, cwd=ROOT
+        )
     )
 
 

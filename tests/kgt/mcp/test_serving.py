@@ -8,8 +8,19 @@ import httpx2
 import pytest
 from mcp.client.client import Client
 
-from tests.kgt.mcp.running import called, http_server, run_once, tokens_file, with_token
-from tests.rpc.running import ENJOY
+from server.rpc.identity.keys import KeyFile
+from server.rpc.identity.tokens import TokenCallers, TokenRules
+from testbed.keys import Issuer, key_set, replaced
+from tests.kgt.mcp.running import (
+    called,
+    http_server,
+    refused,
+    run_once,
+    stdio,
+    tokens_file,
+    with_token,
+)
+from tests.rpc.running import ENJOY, running
 
 TOKENS = {"token-of-hana-0001": "hana", "token-of-hugo-0002": "hugo"}
 HANA, HUGO = TOKENS
@@ -30,6 +41,20 @@ async def test_a_token_says_whose_memory_it_is(service: str, tmp_path: Path) -> 
             assert (await called(hugo, "answer", question=ENJOY))["text"] == "meat"
             assert (await called(hugo, "what_do_you_know"))["facts"] == []
             assert (await called(hana, "answer", question=ENJOY))["text"] == "fish"
+
+
+async def test_the_service_is_told_who_calls(tmp_path: Path) -> None:
+    issuer = Issuer()
+    rules = TokenRules(issuer.name, issuer.audience, frozenset({"ES256"}), 30.0)
+    keys = KeyFile(replaced(tmp_path / "keys", key_set(issuer)))
+    token = replaced(tmp_path / "token", issuer.token("henry"))
+    async with (
+        running(tmp_path, callers=TokenCallers(rules, keys)) as service,
+        stdio(service.address, "henry", KGT_TOKEN_FILE=str(token)) as client,
+    ):
+        assert (await called(client, "answer", question=ENJOY))["text"] == "meat"
+        replaced(token, issuer.token("hana"))
+        assert "NOT_THIS_USER" in await refused(client, "answer", question=ENJOY)
 
 
 @pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer token-of-nobody-0003"}])
