@@ -19,7 +19,7 @@ BUF := @bufbuild/buf@1.75.0
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock model demo serve up down pin-images test test-typescript fuzz lint format proto train train-report results bench bench-gpu picture clean
+.PHONY: help install lock model demo serve up down pin-images test test-typescript fuzz lint format proto train train-learning train-report results bench bench-gpu picture clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +92,9 @@ proto: $(STAMP) ## regenerate kgt/v1 and, if npm is found, the TypeScript client
 
 train: model ## train the adapter (about an hour on 2 cores); DATA: the reference data, START: an adapter to go on from
 	$(RUN) -m training train --data '$(DATA)' $(if $(START),--start '$(START)')
+
+train-learning: model ## train the learning template's own adapter (about half an hour on 2 cores)
+	$(RUN) -m training learning
 
 train-report: model ## write docs/model.md: the base model with and without the adapter
 	$(RUN) -m evaluation report --data '$(DATA)'

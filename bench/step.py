@@ -22,7 +22,7 @@ from bench.llama import WEIGHT_FORMATS, LlamaCpp, llama_cpp, written
 from bench.models import MeasuredModel, device_name, wait
 from server.lm.blocks import Segment
 from server.lm.device import name_of
-from server.lm.forward import choose_forward, wanted_nodes
+from server.lm.forward import Taps, choose_forward, wanted_nodes
 from server.lm.packing import pack
 from server.lm.states import StateTap
 from server.lm.tokens import Tokenizer
@@ -122,8 +122,8 @@ def _contestants(
 
 
 def _engine(subject: MeasuredModel, work: Work) -> Contestant:
-    tap = StateTap(subject.model, subject.loaded.keys.layer)
-    forward = choose_forward(subject.model, BLOCK_TOKENS, tap)
+    taps = Taps(StateTap(subject.model, subject.loaded.keys.layer))
+    forward = choose_forward(subject.model, BLOCK_TOKENS, taps)
     position = 0
 
     def start() -> None:

@@ -1,4 +1,4 @@
-"""python -m training train: make the default model's adapter."""
+"""python -m training: make the default model's adapters."""
 
 from __future__ import annotations
 
@@ -41,12 +41,24 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--data", type=Path, default=Path("../shared/data"), help="folder of the reference data"
     )
-    train.add_argument(
-        "--model",
-        type=Path,
-        default=default_model_folder(cache_folder()),
-        help="folder of the converted base model (python -m server.lm.fetch)",
+    learning = commands.add_parser(
+        "learning", help="train the learning template's own adapter (about half an hour)"
     )
+    learning.set_defaults(run=_learning)
+    learning.add_argument("--examples", type=int, default=None, help="number of drawn messages")
+    learning.add_argument(
+        "--adapter", type=Path, default=ADAPTER, help="folder of the adapter that it goes on top of"
+    )
+    learning.add_argument(
+        "--out", type=Path, default=ADAPTER / "learning", help="folder of the new adapter"
+    )
+    for command in (train, learning):
+        command.add_argument(
+            "--model",
+            type=Path,
+            default=default_model_folder(cache_folder()),
+            help="folder of the converted base model (python -m server.lm.fetch)",
+        )
     return parser
 
 
@@ -62,6 +74,13 @@ def _train(arguments: argparse.Namespace) -> None:
     alike = Alike(sources, vocabulary, recipe.seed + 1)
     material = Material(list(maker.examples(recipe.examples)), alike.batches(recipe.key_texts))
     train(material, arguments.model, arguments.out, recipe, arguments.base_texts, arguments.start)
+
+
+def _learning(arguments: argparse.Namespace) -> None:
+    from training.learning import LearningRecipe, train_learning
+
+    chosen = LearningRecipe(arguments.examples) if arguments.examples else LearningRecipe()
+    train_learning(arguments.model, arguments.adapter, arguments.out, chosen)
 
 
 if __name__ == "__main__":

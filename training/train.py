@@ -11,21 +11,17 @@ weights stay in bfloat16; the adapter trains in float32 under autocast, and is s
 from __future__ import annotations
 
 import json
-import math
 import random
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
 )
 
 from server.lm.source import digest_files
@@ -34,6 +30,7 @@ from training.base_texts import forgetting_loss, load_or_sample
 from training.examples import Example
 from training.keys import KeyReader, contrastive_loss
 from training.plain_answers import with_own_answers
+from training.steps import Progress, answer_loss, batched, logits_at, rate, row_of
 
 _LINEAR_LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -60,12 +57,6 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
-    ids: list[int]
-    start: int  # the first token of the target
-
-
-@dataclass(frozen=True, slots=True)
 class Material:
     """What is trained on: examples, each seen once, and batches of texts that mean the same."""
 
@@ -86,8 +77,8 @@ def train(
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     base = AutoModelForCausalLM.from_pretrained(model_folder, dtype=torch.bfloat16)
     examples = with_own_answers(material.examples, base, tokenizer, start, base_texts.parent)
-    rows = [_row(tokenizer, example) for example in examples]
-    batches = _batches(rows, recipe.batch_tokens, random.Random(recipe.seed))
+    rows = [row_of(tokenizer, example) for example in examples]
+    batches = batched(rows, recipe.batch_tokens, random.Random(recipe.seed))
     needed = len(batches) * recipe.base_texts_per_step
     texts = load_or_sample(base_texts, base, 0, needed, recipe.base_text_tokens, recipe.seed)
     model = adapted(base, start, recipe)
@@ -100,11 +91,11 @@ def train(
         weights, lr=recipe.learning_rate, weight_decay=0.0, betas=(0.9, 0.98)
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: _rate(step, len(batches), recipe.warmup)
+        optimizer, lambda step: rate(step, len(batches), recipe.warmup)
     )
-    progress = _Progress(len(batches))
+    progress = Progress(len(batches))
     for step, batch in enumerate(batches):
-        answer = _answer_loss(model, batch)
+        answer = answer_loss(model, batch)
         torch.autograd.backward(answer)
         losses = {"answer": answer}
         if step % recipe.key_every == 0:
@@ -151,109 +142,22 @@ def _some_texts(alike: Iterator[list[Meaning]], count: int = 500) -> list[str]:
     return texts
 
 
-class _Progress:
-    """Prints the smoothed losses now and then."""
-
-    def __init__(self, steps: int) -> None:
-        self._steps = steps
-        self._started = time.monotonic()
-        self._smooth: dict[str, float] = {}
-
-    def note(self, step: int, losses: Mapping[str, torch.Tensor]) -> None:
-        for name, loss in losses.items():
-            before = self._smooth.get(name, loss.item())
-            self._smooth[name] = 0.97 * before + 0.03 * loss.item()
-        if step % 25 and step + 1 < self._steps:
-            return
-        elapsed = time.monotonic() - self._started
-        left = elapsed / (step + 1) * (self._steps - step - 1)
-        said = "  ".join(f"{name} {loss:.4f}" for name, loss in self._smooth.items())
-        print(
-            f"  step {step + 1}/{self._steps}  {said}  {elapsed:.0f} s  {left:.0f} s left",
-            flush=True,
-        )
-
-
-def _row(tokenizer: PreTrainedTokenizerBase, example: Example) -> _Row:
-    prompt = tokenizer(example.prompt).input_ids
-    whole = tokenizer(example.prompt + example.target).input_ids
-    start = next(
-        (i for i, (a, b) in enumerate(zip(prompt, whole, strict=False)) if a != b),
-        min(len(prompt), len(whole)),
-    )
-    return _Row([*whole, tokenizer.eos_token_id] if example.closes else whole, start)
-
-
-def _batches(rows: list[_Row], budget: int, rng: random.Random) -> list[list[_Row]]:
-    """Batches of rows of similar length, in random order.
-
-    A batch has at most `budget` tokens, padding included.
-    """
-    rows = [row for row in rows if len(row.ids) <= 400]
-    rng.shuffle(rows)
-    batches: list[list[_Row]] = []
-    for at in range(0, len(rows), 800):
-        batch: list[_Row] = []
-        for row in sorted(rows[at : at + 800], key=lambda r: len(r.ids)):
-            if batch and len(row.ids) * (len(batch) + 1) > budget:
-                batches.append(batch)
-                batch = []
-            batch.append(row)
-        batches.append(batch)
-    rng.shuffle(batches)
-    return batches
-
-
-def _answer_loss(model: PeftModel, batch: Sequence[_Row]) -> torch.Tensor:
-    width = max(len(row.ids) for row in batch)
-    ids = torch.zeros((len(batch), width), dtype=torch.long)
-    mask = torch.zeros((len(batch), width), dtype=torch.long)
-    at: list[int] = []
-    targets: list[int] = []
-    weights: list[float] = []
-    for n, row in enumerate(batch):
-        ids[n, : len(row.ids)] = torch.tensor(row.ids)
-        mask[n, : len(row.ids)] = 1
-        answer = range(row.start, len(row.ids))
-        at.extend(n * width + t - 1 for t in answer)
-        targets.extend(row.ids[t] for t in answer)
-        weights.extend(1 / (len(answer) * len(batch)) for _ in answer)
-    logits = _logits(model, ids, mask, torch.tensor(at))
-    losses = F.cross_entropy(logits, torch.tensor(targets), reduction="none")
-    return (losses * torch.tensor(weights)).sum()
-
-
 def _forgetting(model: PeftModel, texts: dict[str, torch.Tensor]) -> torch.Tensor:
     ids = texts["ids"][:, :-1].long()
-    logits = _logits(model, ids, torch.ones_like(ids), torch.arange(ids.numel()))
+    logits = logits_at(model, ids, torch.ones_like(ids), torch.arange(ids.numel()))
     return forgetting_loss(
         logits.log_softmax(-1), texts["top_ids"].flatten(0, 1), texts["top_probs"].flatten(0, 1)
     )
 
 
-def _logits(
-    model: PeftModel, ids: torch.Tensor, mask: torch.Tensor, positions: torch.Tensor
-) -> torch.Tensor:
-    """Float32 logits at flat `positions` only: (positions, vocabulary).
-
-    The vocabulary's matrix is a fifth of the model, so the other positions are left out.
-    """
-    causal = model.get_base_model()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        hidden = causal.model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-        logits: torch.Tensor = causal.lm_head(hidden.flatten(0, 1)[positions]).float()
-    return logits
-
-
-def _rate(step: int, steps: int, warmup: float) -> float:
-    if step < warmup * steps:
-        return (step + 1) / (warmup * steps + 1)
-    done = (step - warmup * steps) / max(1.0, steps - warmup * steps)
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * done))
-
-
 def save(model: PeftModel, reader: KeyReader, out: Path) -> None:
     """Store the adapter in bfloat16, and how its scope keys are read."""
+    save_weights(model, out)
+    reader.save(out / "adapter_keys.json")
+
+
+def save_weights(model: PeftModel, out: Path) -> None:
+    """Store the adapter in bfloat16. It names no folder of this machine."""
     from safetensors.torch import load_file, save_file
 
     # Without the check of whether the vocabulary is still the base's, which asks the network
@@ -268,4 +172,3 @@ def save(model: PeftModel, reader: KeyReader, out: Path) -> None:
     config = json.loads((out / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = "smollm2"
     (out / "adapter_config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
-    reader.save(out / "adapter_keys.json")

@@ -18,7 +18,7 @@ import torch
 from bench import workload
 from bench.models import MeasuredModel, timed, wait
 from server.lm.blocks import Segment
-from server.lm.forward import Forward, choose_forward, wanted_nodes
+from server.lm.forward import Forward, Taps, choose_forward, wanted_nodes
 from server.lm.packing import pack
 from server.lm.states import StateTap
 from server.lm.tokens import tokenizer_of
@@ -39,8 +39,8 @@ class Took:
 
 def passes(subject: MeasuredModel, n: int, streams: Sequence[int]) -> dict[str, Any]:
     """The passes of scoring `n` triples and of a step of several streams, each by its own."""
-    tap = StateTap(subject.model, subject.loaded.keys.layer)
-    forward = choose_forward(subject.model, BLOCK_TOKENS, tap)
+    taps = Taps(StateTap(subject.model, subject.loaded.keys.layer))
+    forward = choose_forward(subject.model, BLOCK_TOKENS, taps)
     trees = [_scored(subject, concept, n) for concept in workload.subjects(TREES + 1)]
     _taken(subject, forward, trees[:1])  # warms up
     new, again = [], []

@@ -269,6 +269,18 @@ def _firstperson(row: Row) -> Case:
     )
 
 
+# told: what people say about themselves, said in a sentence
+
+
+def read_told(_: Path, folder: Path = OWN) -> Reading:
+    """The facts of firstperson, told as a person says them instead of corrected."""
+    return read_lines(folder / "firstperson.jsonl", "this repository", _told)
+
+
+def _told(row: Row) -> Case:
+    return replace(_firstperson(row), corrections=(), statements=(row.text("statement"),))
+
+
 # counterfact: only subjects that the adapter was not trained on
 
 
@@ -315,6 +327,7 @@ SETS: Mapping[str, CaseSet] = {
         CaseSet("longmemeval", read_longmemeval, together=None),
         CaseSet("everyday", read_everyday, drawn=False, build_base=bases.build_everyday),
         CaseSet("firstperson", read_firstperson, together=24, drawn=False),
+        CaseSet("told", read_told, together=24, drawn=False),
         CaseSet("counterfact", read_counterfact),
     )
 }

@@ -28,7 +28,8 @@ class Segment:
     tokens, positions, ends: (length,), as in a Tree. `read` lists the tokens after which logits are
     wanted, ascending, and `keyed` those whose state is. `stream` names a generation: its tokens
     also see everything that the stream read before, and later ones see them. The last of them may
-    be a tree, of which the stream then keeps one path.
+    be a tree, of which the stream then keeps one path. `learning` says that the tokens are of the
+    learning template, which may have an adapter of its own.
     """
 
     tokens: Indices
@@ -37,6 +38,7 @@ class Segment:
     read: Indices
     stream: int | None = None
     keyed: Indices = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    learning: bool = False
 
     @classmethod
     def of_tree(cls, tree: Tree, read: Indices, keyed: Sequence[int] = ()) -> Segment:
@@ -95,13 +97,15 @@ class Layout:
 
     tokens, positions, places: (length,). `places` tells where each token's result is among the
     blocks' results. `read` lists the tokens after which logits are wanted, `keyed` those whose
-    state is. `joins` lists the tokens whose attention keys are kept, and the slots that they go to.
+    state is, `learning` those of the learning template. `joins` lists the tokens whose attention
+    keys are kept, and the slots that they go to.
     """
 
     tokens: Indices
     positions: Indices
     read: Indices
     keyed: Indices
+    learning: Indices
     groups: tuple[BlockGroup, ...]
     places: Indices
     joins: tuple[Indices, Indices]
@@ -148,6 +152,9 @@ def lay_out(segments: Sequence[Segment], slots: Mapping[int, Indices], block_tok
         np.concatenate([s.positions for s in segments]),
         np.concatenate(read),
         np.concatenate(keyed),
+        np.flatnonzero(
+            np.repeat([s.learning for s in segments], [len(s.tokens) for s in segments])
+        ),
         groups,
         places,
         (_joined(joining), _joined(joined)),

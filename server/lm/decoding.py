@@ -6,7 +6,7 @@ Each pass gives one token, and more where they were drafted (server.lm.drafts).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -58,6 +58,7 @@ class Generation:
         self._left = max_tokens
         self._ends = ends
         self._draw = _Draw(request)
+        self._learning = request.learning
         self._text = GrowingText(tokenizer, request.stop)
         self._drafts = drafts if drafts is not None and self._draw.is_greedy else Drafts()
         self._most_drafted = most_drafted
@@ -75,6 +76,9 @@ class Generation:
 
     def next_segment(self, room: int) -> Segment:
         """What the next pass reads: as much of the prompt as fits, or the last token and drafts."""
+        return replace(self._next_segment(room), learning=self._learning)
+
+    def _next_segment(self, room: int) -> Segment:
         drafts = self._ahead(room)
         if drafts:
             tree = whole_tree([self._unread + draft for draft in drafts])

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,7 +27,8 @@ from server.lm.attention import (
 from server.lm.blocks import Segment, lay_out
 from server.lm.fused import can_be_fused, fuse, unfuse
 from server.lm.packing import Indices, TokenSequence, Tree, pack
-from server.lm.states import StateTap
+from server.lm.states import States, StateTap
+from server.lm.template_adapter import TemplateAdapter
 
 LOGIT_ROWS = 256
 """Logits are held in float32 for so many positions at once: 50 MB for 50,000 tokens."""
@@ -44,6 +46,21 @@ class Results:
     logits: torch.Tensor
     states: torch.Tensor
     number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Taps:
+    """What looks into a pass while it runs: the reader of states, and the template's adapter."""
+
+    states: StateTap
+    adapter: TemplateAdapter | None = None
+
+    @contextmanager
+    def during(self, keyed: Indices, learning: Indices) -> Iterator[States]:
+        """The states of the `keyed` tokens. Those in `learning` are read with the adapter."""
+        adapted = self.adapter.applied(learning) if self.adapter else nullcontext()
+        with self.states.reading(keyed) as states, adapted:
+            yield states
 
 
 class Forward(Protocol):
@@ -73,10 +90,10 @@ class BlockForward:
 
     takes_drafts = True
 
-    def __init__(self, model: PreTrainedModel, block_tokens: int, tap: StateTap) -> None:
+    def __init__(self, model: PreTrainedModel, block_tokens: int, taps: Taps) -> None:
         self._model = model
         self._block_tokens = block_tokens
-        self._tap = tap
+        self._taps = taps
         self._kept = KeptKeys()
         self._slots: dict[int, Indices] = {}
 
@@ -84,7 +101,7 @@ class BlockForward:
         slots = {s.stream: self._slots_with(s) for s in segments if s.stream is not None}
         layout = lay_out(segments, slots, self._block_tokens)
         device, number_format = self._model.device, self._model.dtype
-        with torch.inference_mode(), self._tap.reading(layout.keyed) as states:
+        with torch.inference_mode(), self._taps.during(layout.keyed, layout.learning) as states:
             out = self._model(
                 input_ids=torch.from_numpy(layout.tokens)[None].to(device),
                 position_ids=torch.from_numpy(layout.positions)[None].to(device),
@@ -129,9 +146,9 @@ class MaskedForward:
 
     takes_drafts = False
 
-    def __init__(self, model: PreTrainedModel, tap: StateTap) -> None:
+    def __init__(self, model: PreTrainedModel, taps: Taps) -> None:
         self._model = model
-        self._tap = tap
+        self._taps = taps
         self._caches: dict[int, DynamicCache] = {}
         # Since transformers 5.24 some models call it `cache`
         self._cache = (
@@ -164,7 +181,8 @@ class MaskedForward:
             mask = Tree(segment.tokens, segment.positions, segment.ends, ()).mask()
             four = additive(mask, device, self._model.dtype)[None, None]
             given |= {"attention_mask": four, "use_cache": False}
-        with torch.inference_mode(), self._tap.reading(segment.keyed) as states:
+        learning = np.arange(len(segment.tokens) if segment.learning else 0)
+        with torch.inference_mode(), self._taps.during(segment.keyed, learning) as states:
             out = self._model(**given)
         return Results(out.logits[0], states.found)
 
@@ -180,13 +198,13 @@ class MaskedForward:
         return cache
 
 
-def choose_forward(model: PreTrainedModel, block_tokens: int, tap: StateTap) -> Forward:
+def choose_forward(model: PreTrainedModel, block_tokens: int, taps: Taps) -> Forward:
     """BlockForward where a trial gives the model's own numbers, else MaskedForward.
 
     The model's layers are fused where they can be, and where that gives its own numbers too.
     """
     register()
-    plain = MaskedForward(model, tap)
+    plain = MaskedForward(model, taps)
     if not model._can_set_attn_implementation():
         return plain
     before = model.config._attn_implementation
@@ -194,11 +212,11 @@ def choose_forward(model: PreTrainedModel, block_tokens: int, tap: StateTap) -> 
 
     def blocks() -> Forward:
         model.set_attn_implementation(BLOCKS)
-        return BlockForward(model, 3, tap)
+        return BlockForward(model, 3, taps)
 
     def fused() -> Forward:
         fuse(model)
-        return BlockForward(model, 3, tap)
+        return BlockForward(model, 3, taps)
 
     if fault := trial.fault(blocks):
         model.set_attn_implementation(before)
@@ -207,7 +225,7 @@ def choose_forward(model: PreTrainedModel, block_tokens: int, tap: StateTap) -> 
     if can_be_fused(model) and (fault := trial.fault(fused)):
         unfuse(model)
         _log.warning("this model's layers are not fused (%s): a token takes longer", fault)
-    return BlockForward(model, block_tokens, tap)
+    return BlockForward(model, block_tokens, taps)
 
 
 class _Trial:

@@ -28,6 +28,7 @@ from server.lm.keys import KeyRule, key_rule
 from server.lm.packed import pack
 from server.lm.progress import Progress, counting_tensors
 from server.lm.source import Source, digest_files, find_source
+from server.lm.template_adapter import TemplateAdapter, template_adapter
 from server.lm.tokens import tokenizer_of
 from server.lm.whole import first_line, named_few, require_whole_weights
 
@@ -59,6 +60,8 @@ class LoadedModel:
     fingerprint: str
     adapter_fingerprint: str
     keys: KeyRule
+    learning: TemplateAdapter | None = None
+    """The learning template's own adapter."""
 
 
 def load(choice: ModelChoice, stop: threading.Event | None = None) -> LoadedModel:
@@ -108,6 +111,7 @@ def _loaded(
         model = merged(model, adapter)
     model = model.to(device=device, dtype=number_format).eval()
     pack(model)
+    learning = template_adapter(model, adapter)
     progress.say("reading the fingerprint")
     fingerprint = f"{source.fingerprint(config)}-{device.type}-{name_of(number_format)}"
     adapter_fingerprint = digest_files(adapter.glob("adapter_*")) if adapter else ""
@@ -115,7 +119,9 @@ def _loaded(
     context_tokens = _context_tokens(model)
     texts = tokenizer_of(model, tokenizer, context_tokens)
     keys = key_rule(model, texts, both, adapter, cache, progress)
-    return LoadedModel(model, tokenizer, context_tokens, fingerprint, adapter_fingerprint, keys)
+    return LoadedModel(
+        model, tokenizer, context_tokens, fingerprint, adapter_fingerprint, keys, learning
+    )
 
 
 def _require_causal(source: Source, config: PreTrainedConfig) -> None:

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from server.lm import defaults
 from server.lm.drafts import MOST_DRAFTED
-from server.lm.forward import choose_forward
+from server.lm.forward import Taps, choose_forward
 from server.lm.loading import LoadedModel
 from server.lm.preparation import Preparation
 from server.lm.states import StateTap
@@ -58,7 +58,9 @@ class TransformersModel:
         self._streams = itertools.count()
         on_processor = loaded.model.device.type == "cpu"
         forward = choose_forward(
-            loaded.model, block_tokens, StateTap(loaded.model, loaded.keys.layer)
+            loaded.model,
+            block_tokens,
+            Taps(StateTap(loaded.model, loaded.keys.layer), loaded.learning),
         )
         self._most_drafted = most_drafted if forward.takes_drafts else 0
         self._worker = ModelWorker(

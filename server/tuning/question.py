@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from server.tuning.subject.words import asking_sentences, query_words
 
+WORDINGS = " <sep> "
+"""Stands between the wordings of a text that has several, all of which ask for the same."""
 MOST_WORDS = 60
 MOST_CHARACTERS = 600
 

@@ -10,6 +10,7 @@ from server.graph.neighborhood import Neighborhood, RelationSlice, ViewedTriple
 from server.graph.relation import Vocabulary
 from server.graph.triple import Origin, Stamp, Triple, oriented
 from server.tuning.facts import RetrievalRules, facts_for_answer, retrievable_view
+from server.tuning.likely import content_words
 from server.tuning.objective import Probabilities
 from server.tuning.ports import GraphStore, Key, LanguageModel
 from server.tuning.question import question_of
@@ -21,6 +22,10 @@ from server.tuning.subject.english import FUNCTION_WORDS
 MOST_RECALLED = 24
 _LEAST_NAMED, _MOST_NAMED = 3, 0.75
 """A tail of at least so many words is named by a query with this share of them."""
+_LEAST_RESTATED, _MOST_RESTATED = 4, 0.8
+"""A fact is restated by a query that shares so many words, and this share of its own, with it."""
+_STEM = 5
+"""Two words that begin with the same so many letters may be forms of one."""
 MOST_CONFIRMED = 3
 """Facts that are near a query, but not surely what it asks, and that the model is asked about."""
 MOST_FORESEEN = 6
@@ -155,7 +160,7 @@ class Retriever:
         return {
             oriented(fact.triple, subject, self._vocabulary): fact
             for fact in likely
-            if not is_of_another(fact.triple.head, asked)
+            if fact.owned or not is_of_another(fact.triple.head, asked)
         }
 
     def _near(
@@ -163,19 +168,33 @@ class Retriever:
     ) -> dict[Triple, Recalled]:
         """The personal facts near the query, by their triple as it is read from its subject.
 
-        A fact about a name that the query does not mention has to be surely what it asks.
+        A fact about a name that the query does not mention has to be surely what it asks, unless
+        it is about what is the user's own ("my flight to Oslo"). What says it in the query's own
+        words surely is.
         """
         if key is None:
             return {}
-        found = looked.personal.about(key, self.floor, named, MOST_RECALLED)
         subject, sure, asked = looked.view.head, self._model.sure, words_of(query)
+        found = {r.fact: r for r in looked.personal.about(key, self.floor, named, MOST_RECALLED)}
+        for fact in self._restated(query, looked, named):
+            product = max(sure, found[fact].product if fact in found else sure)
+            found[fact] = Recalled(fact, product)
         return {
             oriented(r.fact.triple, subject, self._vocabulary): r
-            for r in found
+            for r in sorted(found.values(), key=_nearest_and_newest)
             if r.product >= sure
+            or r.fact.owned
             or names_tail(r.fact.triple, asked)
             or not is_of_another(r.fact.triple.head, asked)
         }
+
+    def _restated(self, query: str, looked: Looked, named: Collection[str]) -> list[Fact]:
+        """The facts about others that were told in the query's own words."""
+        telling = set(content_words(query))
+        if len(telling) < _LEAST_RESTATED:
+            return []
+        likely = looked.personal.likely(question_of(query), named, few=0, most=MOST_RECALLED)
+        return [fact for fact in likely if is_restated(fact, telling)]
 
     async def _weighed(
         self,
@@ -221,6 +240,11 @@ class Retriever:
         return view
 
 
+def _nearest_and_newest(recalled: Recalled) -> tuple[float, int, int]:
+    stamp = recalled.fact.stamp
+    return -recalled.product, -stamp.revision, -stamp.position
+
+
 def words_of(query: str) -> frozenset[str]:
     """The words of a query, as keys have them."""
     return frozenset(words_in(query))
@@ -232,6 +256,20 @@ def is_of_another(head: Concept, asked: Collection[str]) -> bool:
         return False
     name = words_in(head.key)
     return 2 * sum(word in asked for word in name) < len(name)
+
+
+def is_restated(fact: Fact, telling: Collection[str]) -> bool:
+    """Whether a fact about somebody was told in the words that a query has.
+
+    `telling` are the query's words that tell what it is about. It has at least a few of them, and
+    hardly any that the fact lacks, in whatever form: "Who once invited Ida to talk about bees?"
+    """
+    if fact.triple.head == USER_CONCEPT or len(telling) < _LEAST_RESTATED:
+        return False
+    said = words_in(f"{fact.text} {fact.triple.head.text} {fact.triple.tail.text}")
+    stems = {word[:_STEM] for word in said}
+    shared = sum(word[:_STEM] in stems for word in telling)
+    return shared >= _LEAST_RESTATED and shared >= _MOST_RESTATED * len(telling)
 
 
 def names_tail(triple: Triple, asked: Collection[str]) -> bool:

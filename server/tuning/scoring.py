@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
 
 from server.graph.concept import Concept
 from server.graph.neighborhood import Neighborhood
@@ -18,7 +21,7 @@ from server.tuning.facts import retrieval_order
 from server.tuning.memory import UserMemory
 from server.tuning.objective import Probabilities, RetrievalWeights, comparable, probability
 from server.tuning.ports import Branch, ContinuationLogprob, Key, LanguageModel, Normalization
-from server.tuning.question import question_of
+from server.tuning.question import WORDINGS, question_of
 from server.tuning.templates import (
     extraction_prompt,
     reasoning_prompt,
@@ -55,10 +58,14 @@ class Scorer:
         relations: Collection[str],
         wanted: Mapping[Triple, Sequence[str]],
     ) -> tuple[list[Key], Probabilities]:
-        """The keys of `texts`, p(r) of `relations` and P(a|q,z) of `wanted`, as one question."""
+        """The keys of `texts`, p(r) of `relations` and P(a|q,z) of `wanted`, as one question.
+
+        A text of several wordings has the mean of their keys.
+        """
         names = list(dict.fromkeys(relations))
         branches = self._branches(names, wanted)
-        branches += [self._keyed(text) for text in dict.fromkeys(texts)]
+        parts = {text: text.split(WORDINGS) for text in texts}
+        branches += [self._keyed(part) for part in dict.fromkeys(chain(*parts.values()))]
         answered, keys = await self._asked(branches)
         rows = iter(answered)
         of_relations = dict(zip(names, next(rows), strict=True)) if names else {}
@@ -67,7 +74,9 @@ class Scorer:
             for answer, p in zip(answers, next(rows), strict=True):
                 of_answers[z, answer] = p
         probabilities = Probabilities(of_relations, of_answers)
-        return [keys[self.model.key_prompt(text)] for text in texts], probabilities
+        of_parts = {part: keys[self.model.key_prompt(part)] for part in chain(*parts.values())}
+        found = [mean_key(list(map(of_parts.__getitem__, parts[text]))) for text in texts]
+        return found, probabilities
 
     async def relations(self, relations: Collection[str]) -> dict[str, float]:
         """p(r) = P(r | T_retrieve(q)) for each relation (Eq. 5)."""
@@ -211,6 +220,14 @@ class Scorer:
     def _probability(self, logprob: ContinuationLogprob | None) -> float:
         assert logprob is not None
         return probability(logprob, self.normalization)
+
+
+def mean_key(keys: Sequence[Key]) -> Key:
+    """The key of a text with several wordings: the direction of the mean of theirs."""
+    if len(keys) == 1:
+        return keys[0]
+    total: Key = np.add.reduce(keys)
+    return total / max(float(np.linalg.norm(total)), _ROUNDING)
 
 
 def longest_field(texts: Mapping[str, str]) -> str:

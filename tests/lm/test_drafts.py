@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from server.lm.blocks import Segment
 from server.lm.decoding import Generation
 from server.lm.drafts import Drafts, Path, tokens_of
-from server.lm.forward import BlockForward, MaskedForward
+from server.lm.forward import BlockForward, MaskedForward, Taps
 from server.lm.loading import LoadedModel
 from server.lm.packing import Indices, whole_tree
 from server.lm.states import StateTap
@@ -306,7 +306,7 @@ async def test_a_model_whose_attention_cannot_be_replaced_uses_no_drafts(
 ) -> None:
     model = TransformersModel(loaded)
     text = await whole(model, GenerateRequest("the dog", 9, stop=()))
-    plain = MaskedForward(loaded.model, StateTap(loaded.model, loaded.keys.layer))
+    plain = MaskedForward(loaded.model, Taps(StateTap(loaded.model, loaded.keys.layer)))
     model._worker._forward, model._most_drafted = plain, 32 if plain.takes_drafts else 0
     request = GenerateRequest("the dog", 9, stop=(), drafts=(text,))
     pieces = [piece async for piece in model.generate(request)]

@@ -23,7 +23,7 @@ from transformers import (
 
 from server.lm import forward as forwards
 from server.lm.blocks import Segment
-from server.lm.forward import BlockForward, choose_forward
+from server.lm.forward import BlockForward, Taps, choose_forward
 from server.lm.fused import FusedLayer, can_be_fused, fuse, unfuse
 from server.lm.packing import TokenSequence, pack
 from server.lm.states import StateTap, layers_of
@@ -59,7 +59,7 @@ def made(shape: str, number_format: torch.dtype = torch.float32) -> PreTrainedMo
 
 
 def blocks(model: PreTrainedModel) -> BlockForward:
-    chosen = choose_forward(model, 64, StateTap(model, 1))
+    chosen = choose_forward(model, 64, Taps(StateTap(model, 1)))
     assert isinstance(chosen, BlockForward)
     return chosen
 
@@ -131,7 +131,7 @@ def test_a_matrix_is_kept_once(llama_folder: Path) -> None:
 def test_a_layers_state_is_read_where_a_hook_was_before(llama_folder: Path) -> None:
     """A tap listens from before the layers are fused."""
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(llama_folder).eval()
-    forward = choose_forward(model, 64, StateTap(model, 2))
+    forward = choose_forward(model, 64, Taps(StateTap(model, 2)))
     assert is_fused(model)
     fused = forward.run([a_tree()]).states
     unfuse(model)
@@ -155,7 +155,7 @@ def test_other_models_are_left_alone(gpt2_folder: Path) -> None:
         AutoModelForCausalLM.from_pretrained(gpt2_folder).eval(),
     ):
         assert not can_be_fused(model)
-        assert isinstance(choose_forward(model, 64, StateTap(model, 1)), BlockForward)
+        assert isinstance(choose_forward(model, 64, Taps(StateTap(model, 1))), BlockForward)
         assert not is_fused(model)
 
 

@@ -11,7 +11,7 @@ import torch
 
 from server.errors import DeadlinePassed, ModelBusy, ShuttingDown
 from server.lm import schedule
-from server.lm.forward import MaskedForward
+from server.lm.forward import MaskedForward, Taps
 from server.lm.loading import LoadedModel
 from server.lm.states import StateTap
 from server.lm.transformers_model import TransformersModel
@@ -175,7 +175,9 @@ async def test_a_model_whose_attention_cannot_be_replaced_runs_one_by_one(
 ) -> None:
     expected = TransformersModel(loaded)
     plain = TransformersModel(loaded)
-    plain._worker._forward = MaskedForward(loaded.model, StateTap(loaded.model, loaded.keys.layer))
+    plain._worker._forward = MaskedForward(
+        loaded.model, Taps(StateTap(loaded.model, loaded.keys.layer))
+    )
     request = GenerateRequest("the dog likes", 9, stop=())
     asked = [
         Branch("the quick brown fox", (" likes meat", " jumps over the lazy dog"), keyed=True),

@@ -358,21 +358,3 @@ async def test_in_literal_mode_only_the_subjects_own_facts_are_there_and_eq_5_is
     assert seen["carrots"] == seen["meat"] == pytest.approx(0.8 / 2.55)
     assert seen["leash"] == pytest.approx(0.05 / 2.55), "the query need not be about it"
     assert [v.triple.tail.text for v in found.facts] == ["carrots", "kennel", "four legs"]
-
-
-# Which end is asked for
-
-
-@pytest.mark.parametrize(
-    ("query", "found"),
-    [("Who wrote a book about old trees?", True), ("Who wrote a book?", False)],
-)
-async def test_a_query_that_names_the_tail_asks_for_the_head(
-    store: SqliteStore, query: str, found: bool
-) -> None:
-    """The model does not answer with the tail, so asking it would refuse the fact."""
-    wrote = Triple.of("Ann Lee", "wrote", "book about old trees")
-    await taught(store, "ann", wrote, scope("Ann Lee wrote a book about old trees.", 0.9))
-    asked = model({query: at(1)}, sure=0.98)
-    assert (await tails(answerer(store, asked), query) == [wrote.tail.text]) is found
-    assert not [branch for branch in asked.scored if "<question>" in branch.prompt]

@@ -7,10 +7,11 @@ that they share the model's passes.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from server.graph.concept import words_in
+from server.graph.concept import ARTICLES, Concept, words_in
 from server.graph.edit import Edit, Scope, TripleProbabilities, answered_share
 from server.graph.neighborhood import ViewedTriple
 from server.graph.triple import Triple, canonical, verbalize
@@ -20,14 +21,26 @@ from server.tuning.key_rows import packed
 from server.tuning.learn.filing import Filed
 from server.tuning.learn.single import SingleValued
 from server.tuning.objective import answer_probability, retrieval_probability
-from server.tuning.question import question_of
+from server.tuning.question import WORDINGS, question_of
 from server.tuning.recall import UserFacts
 from server.tuning.retrieval import Looked, Retrieval
 from server.tuning.scoring import Scorer
+from server.tuning.subject.choice import USER_CONCEPT
+from server.tuning.subject.english import FORMS_OF_BE, FUNCTION_WORDS
 from server.tuning.texts import says
 
-_SURE_ALONE = 0.5
+_SURE = 0.5
+"""P(a|q) from which on a value counts as given back, whatever the answer's words."""
+_SURE_ALONE = 0.4
 """P(a|q,z) from which on the model would answer with a fact if it were the only one."""
+_LONG_VALUE = 6
+"""Words of a value that is more than a name or a thing."""
+_BARE = ARTICLES | FORMS_OF_BE | {"has", "have"}
+"""The words of relations that any value may follow."""
+_FIRST_WORDS = 4
+"""Of a long value, what these words name is what it is: "renowned architect known for ..."."""
+_PART_WORDS = 2
+"""So many words of a value that say something are enough to say it, or half of them."""
 _LEAST_WORDS = 2
 """Words of a message before a value that ask for it on their own: "My boss is"."""
 
@@ -64,17 +77,46 @@ class Replied:
 def asks_for(fact: Filed, words: str) -> str:
     """What asks for a fact: the question that it answers, if there was one.
 
-    Otherwise the user's own words up to its value ("My doctor's name is"), or those of the fact
-    ("my dog likes").
+    `words` are the fact's own, and ask for it without their value ("my dog likes"). Where they
+    hardly say anything then ("I is"), the user's own words up to the value do ("I'm").
     """
     if fact.taught_by not in ("", fact.source):
         return fact.taught_by
     tail, source = fact.triple.tail.text, fact.source
+    if not _is_bare(fact):
+        return _without(words, tail)
     before, found, _ = source.casefold().partition(tail.casefold())
     own = source[: len(before)].strip()
     is_aligned = bool(found) and len(source.casefold()) == len(source)
-    if is_aligned and fact.taught_by == source and len(words_in(own)) >= _LEAST_WORDS:
+    if is_aligned and fact.taught_by == source and len(own.split()) >= _LEAST_WORDS:
         return own
+    return _without(words, tail)
+
+
+def scope_text(fact: Filed, words: str) -> str:
+    """The text by whose key a fact is found: the question that it answers, if there was one.
+
+    `words` are the fact's own. Without the value they are nearest to most questions ("my sister
+    lives in"), and with it to others ("I likes jazz": which music?), so both count, unless they
+    hardly say anything without it ("I is"). What is said of others is asked for in the words that
+    said it, too, and a long value, which questions repeat, in no others.
+    """
+    if fact.taught_by not in ("", fact.source):
+        return fact.taught_by
+    tail, of_user = fact.triple.tail.text, fact.owned or fact.triple.head == USER_CONCEPT
+    if len(words_in(tail)) > _LONG_VALUE:
+        return fact.taught_by or words
+    wordings = [words] if _is_bare(fact) else [_without(words, tail), words]
+    if fact.taught_by and not of_user:
+        wordings.append(fact.taught_by)
+    return WORDINGS.join(dict.fromkeys(wordings))
+
+
+def _is_bare(fact: Filed) -> bool:
+    return set(words_in(fact.triple.relation)) <= _BARE
+
+
+def _without(words: str, tail: str) -> str:
     return words.removesuffix(tail).strip()
 
 
@@ -88,17 +130,18 @@ class Asking:
         self._user = user
         self._meter = meter
         self._single = single
+        self._listed: Counter[tuple[Concept, str]] = Counter()
 
     async def begin(self, facts: Sequence[Filed]) -> list[Asked]:
         """What asks for each of `facts`, and what the store has for that."""
+        self._listed = Counter(fact.triple.slot for fact in facts)
         return list(await asyncio.gather(*map(self._begun, facts)))
 
     async def scopes(self, asked: Sequence[Asked]) -> list[Scope]:
         """What each fact answers, with its key. All that this needs is asked in one pass."""
         if not asked:
             return []
-        texts = [one.fact.taught_by or one.scorer.said(one.fact.triple) for one in asked]
-        texts = list(map(question_of, texts))
+        texts = [question_of(scope_text(one.fact, self._words(one.fact))) for one in asked]
         of_texts = asyncio.create_task(asked[0].scorer.keys(texts, (), {}))
         await asyncio.gather(of_texts, *map(self._foresee, asked))
         keys, _ = of_texts.result()
@@ -118,10 +161,12 @@ class Asking:
         later.learn_stored(self._answerer.model.key_fingerprint)
         return list(await asyncio.gather(*(self._replied(one, later) for one in asked)))
 
+    def _words(self, fact: Filed) -> str:
+        return verbalize(fact.triple, self._answerer.vocabulary, owned=fact.owned)
+
     async def _begun(self, fact: Filed) -> Asked:
         answerer = self._answerer
-        words = verbalize(fact.triple, answerer.vocabulary, owned=fact.owned)
-        query = asks_for(fact, words)
+        query = asks_for(fact, self._words(fact))
         choice = await answerer.subject_of(self._user, query, None, None)
         looked = await answerer.retriever.look(
             self._user, choice, answerer.rules.neighborhood_limit
@@ -152,7 +197,9 @@ class Asking:
         return Replied(
             one.query,
             answer,
-            found is not None and self._is_given(found, answer, share, after.facts),
+            self._is_told(one.fact, share)
+            or (found is not None and probability_after >= _SURE)
+            or (found is not None and self._is_given(found, answer, share, after.facts)),
             probability_before,
             probability_after,
             TripleProbabilities(
@@ -164,18 +211,29 @@ class Asking:
             ),
         )
 
+    def _is_told(self, fact: Filed, share: float) -> bool:
+        """Whether it is enough that the model would answer with a fact if it were the only one.
+
+        So it is where no question is behind what asks for it: of "I is" and "Ann Lee is a", any of
+        several facts is the end.
+        """
+        of_somebody = not fact.owned and fact.taught_by in ("", fact.source)
+        return of_somebody and _is_bare(fact) and share >= _SURE_ALONE
+
     def _is_given(
         self, fact: Triple, answer: str, share: float, facts: Sequence[ViewedTriple]
     ) -> bool:
         """Whether an answer gives a fact back.
 
         Of several values the answer may name another one, if the fact alone would be answered with.
+        Those that one message lists are several.
         """
         tails = {viewed.triple.tail.text for viewed in facts}
         if gives(answer, fact.tail.text, tails):
             return True
         siblings = [v.triple.tail.text for v in facts if v.triple.slot == fact.slot]
-        is_one_of_several = fact.relation in self._single.several and share >= _SURE_ALONE
+        are_several = self._single.has_several(fact.relation) or self._listed[fact.slot] > 1
+        is_one_of_several = are_several and share >= _SURE_ALONE
         return is_one_of_several and any(gives(answer, tail, tails) for tail in siblings)
 
     def _found(self, triple: Triple, facts: Sequence[ViewedTriple]) -> Triple | None:
@@ -202,5 +260,13 @@ def gives(answer: str, tail: str, others: set[str]) -> bool:
     given, value = words_in(answer), words_in(tail)
     if f" {' '.join(value)} " in f" {' '.join(given)} ":
         return True
-    is_part = bool(given) and f" {' '.join(given)} " in f" {' '.join(value)} "
-    return is_part and 2 * len(given) >= len(value)
+    part = f" {' '.join(given)} "
+    if not given or part not in f" {' '.join(value)} ":
+        return False
+    is_named_first = len(value) > _LONG_VALUE and part in f" {' '.join(value[:_FIRST_WORDS])} "
+    return _tells(given) >= (1 if is_named_first else min(_PART_WORDS, _tells(value) / 2))
+
+
+def _tells(words: Sequence[str]) -> int:
+    """How many of the words say something."""
+    return sum(word not in FUNCTION_WORDS for word in words)

@@ -15,6 +15,7 @@ from server.graph.triple import Triple
 from server.tuning.learn.clauses import DENIES, in_full, read_clause, third_person
 from server.tuning.learn.lines import Line, Lines
 from server.tuning.learn.passages import Passage, speaks_of_user
+from server.tuning.learn.relations import learned_relation
 from server.tuning.learn.single import SingleValued
 from server.tuning.subject.choice import USER_CONCEPT
 from server.tuning.subject.english import FUNCTION_WORDS, THIRD_PERSON, USERS_OWN
@@ -100,7 +101,8 @@ def filed(
         elif line.learned and _is_denied(line, clause):
             found = Doubt.DENIED
         else:
-            found = _understood(passage, line, clause, vocabulary, single)
+            siblings = [z.object for z in lines.read if _slot(z) == _slot(line)]
+            found = _understood(passage, line, clause, vocabulary, single, siblings)
         if isinstance(found, Doubt):
             doubtful.append(Unfiled(_written(line), found, clause))
         else:
@@ -109,9 +111,14 @@ def filed(
 
 
 def _understood(
-    passage: Passage, line: Line, clause: str, vocabulary: Vocabulary, single: SingleValued
+    passage: Passage,
+    line: Line,
+    clause: str,
+    vocabulary: Vocabulary,
+    single: SingleValued,
+    siblings: Collection[str],
 ) -> Filed | Doubt:
-    if line.learned and not _is_in_words(line, clause, vocabulary, single):
+    if line.learned and not _is_in_words(line, clause, single, siblings):
         plain = _plain(passage, clause, vocabulary, single)
         if plain is not None:
             return plain
@@ -126,23 +133,26 @@ def _plain(
     if line is None:
         return None
     usual = third_person(line.relation)
-    name = vocabulary.relation_said(usual)
-    if name in vocabulary or name in single.relations | single.several:
+    if vocabulary.relation_said(usual) in vocabulary or single.is_usual(usual):
         line = replace(line, relation=usual)
     found = _filed(passage, line, vocabulary)
     return found if isinstance(found, Filed) else None
 
 
-def _is_in_words(line: Line, clause: str, vocabulary: Vocabulary, single: SingleValued) -> bool:
+def _is_in_words(
+    line: Line, clause: str, single: SingleValued, siblings: Collection[str] = ()
+) -> bool:
     """Whether a line says what the clause says, in its words and without leaving any out.
 
-    A usual relation may be put in any words. Small words do not count.
+    A usual relation may be put in any words. Small words do not count, and neither do `siblings`:
+    the values that other lines have of the same relation ("I speak Dutch and Czech").
     """
     value, said = _stems(line.object), _stems(clause)
     if set(value) <= set(_stems(line.subject)):
         return False
-    is_usual = vocabulary.relation_said(line.relation) in single.relations
-    words = value if is_usual else [*_stems(line.relation), *value]
+    of_others = {stem for sibling in siblings for stem in _stems(sibling)} - set(value)
+    said = [stem for stem in said if stem not in of_others]
+    words = value if single.has_one(line.relation) else [*_stems(line.relation), *value]
     places = range(len(said) - len(words) + 1)
     return any(said[at : at + len(words)] == words for at in places)
 
@@ -169,7 +179,7 @@ def _filed(passage: Passage, line: Line, vocabulary: Vocabulary) -> Filed | Doub
     head, owned = _head(line.subject)
     if head is None:
         return Doubt.PRONOUN
-    relation = vocabulary.relation_said(line.relation)
+    relation = learned_relation(line.relation, vocabulary)
     if not is_relation_name(relation) or not any(c.isalpha() for c in relation):
         return Doubt.NAME
     try:
@@ -225,6 +235,10 @@ def _twins(lines: Iterable[Line]) -> set[tuple[str, ...]]:
     """What is both learned and taken back."""
     learned = {_content(line) for line in lines if line.learned}
     return learned & {_content(line) for line in lines if not line.learned}
+
+
+def _slot(line: Line) -> tuple[str, ...]:
+    return _content(line)[:2]
 
 
 def _content(line: Line) -> tuple[str, ...]:

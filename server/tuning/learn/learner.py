@@ -132,7 +132,7 @@ class Learner:
         begun = beginning(passage, standing, self._answerer.vocabulary)
         prompt = learning_prompt(passage.read_as, passage.context) + begun
         most = _LEAST_TOKENS + _TOKENS_OF_WORD * len(passage.text.split())
-        request = GenerateRequest(prompt, most, stop=_STOPS, field="text")
+        request = GenerateRequest(prompt, most, stop=_STOPS, field="text", learning=True)
         pieces, tokens = [begun], 0
         async for piece in self._answerer.model.generate(request):
             meter.add(piece.cost)

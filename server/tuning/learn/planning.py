@@ -60,11 +60,11 @@ def instead(
     surely has several values.
     """
     fact = plan.fact.triple
-    if fact.relation in single.several:
+    if single.has_several(fact.relation):
         return None
     for z in standing:
         seen = oriented(z, fact.head, vocabulary)
-        if seen.slot == fact.slot and z not in plan.removed and says(answer, seen.tail.text):
+        if single.share_slot(seen, fact) and z not in plan.removed and says(answer, seen.tail.text):
             return replace(plan, removed=(*plan.removed, z))
     return None
 

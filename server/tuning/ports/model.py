@@ -95,7 +95,8 @@ class GenerateRequest:
     Without a temperature, the most probable token is always taken. `seed` makes a draw repeatable.
     `drafts` are texts that the continuation may begin with, or go on with, the likeliest first.
     They save passes and change nothing about the text; with a temperature they are not used.
-    `field` is the field of the request to shorten if the prompt is too long.
+    `field` is the field of the request to shorten if the prompt is too long. `learning` says that
+    the prompt is of the learning template, for which a model may have an adapter of its own.
     """
 
     prompt: str
@@ -105,6 +106,7 @@ class GenerateRequest:
     seed: int | None = None
     drafts: tuple[str, ...] = field(default=(), compare=False)
     field: str = "query"
+    learning: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def test_facts_of_the_user_and_of_what_is_theirs_come_from_their_clauses() -> No
         LISBON, "+ We | moved to | Lisbon <sep> + my daughter | is allergic to | the peanuts"
     )
     assert doubtful == []
-    assert lisbon.triple == Triple.of("I", "moved to", "Lisbon")
+    assert lisbon.triple == Triple.of("I", "lives in", "Lisbon")
     assert (lisbon.owned, lisbon.source) == (False, "We moved to Lisbon in May")
     assert peanuts.triple == Triple.of("daughter", "is allergic to", "peanuts")
     assert (peanuts.owned, peanuts.source) == (True, "my daughter is allergic to peanuts.")
@@ -117,13 +117,20 @@ def test_whatever_is_said_and_written_is_filed_or_told(
 
 def test_what_a_plain_clause_says_is_taken_where_the_line_has_other_words() -> None:
     (fact,), _ = facts_of("I'm a piano tuner.", "+ I | plays the instrument | piano")
-    assert fact.triple == Triple.of("I", "IsA", "piano tuner")
+    assert fact.triple == Triple.of("I", "is a", "piano tuner")
     (both,), _ = facts_of("Ann and Bob collaborated on a film.", "+ Ann | works with | Bob")
     assert both.triple == Triple.of("Ann and Bob", "collaborated on", "film")
     (degree,), _ = facts_of("Ann received a PhD from Oslo.", "+ Ann | received | Oslo")
     assert degree.triple == Triple.of("Ann", "received", "a PhD from Oslo")
     (named,), _ = facts_of("Ann Lee is fun.", "+ Ann Lee | works as | Ann Lee")
-    assert named.triple == Triple.of("Ann Lee", "HasProperty", "fun")
+    assert named.triple == Triple.of("Ann Lee", "is", "fun")
+
+
+def test_the_values_of_a_list_are_in_the_clauses_words() -> None:
+    facts, _ = facts_of(
+        "I speak Dutch and Czech.", "+ I | speaks | Dutch <sep> + I | speaks | Czech"
+    )
+    assert [fact.triple.tail.text for fact in facts] == ["Dutch", "Czech"]
 
 
 def test_what_a_plain_clause_says_is_taken_where_the_line_cannot_be_read() -> None:
