@@ -35,7 +35,8 @@ RUN pip install -q --no-deps --no-build-isolation --target /opt/kgt/code /src
 
 FROM ${PYTHON}
 RUN groupadd -g 10001 kgt && useradd -u 10001 -g kgt -d /nonexistent -s /usr/sbin/nologin kgt \
- && mkdir -p /data && chown kgt:kgt /data
+ && mkdir -p /data && chown kgt:kgt /data \
+ && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 COPY --from=packages /opt/kgt/venv /opt/kgt/venv
 COPY --from=model /opt/kgt/cache /opt/kgt/cache
 COPY --from=code /opt/kgt/code /opt/kgt/code

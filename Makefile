@@ -19,7 +19,7 @@ BUF := @bufbuild/buf@1.75.0
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock model demo serve up down pin-images test test-typescript fuzz lint format proto train train-learning train-report results bench bench-gpu picture clean
+.PHONY: help install lock model demo serve up down pin-images test test-typescript fuzz lint format proto train train-learning train-report results bench bench-gpu picture audit sbom licences clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +110,17 @@ bench-gpu: $(STAMP) ## measure large models with random weights on a GPU; VLLM=P
 
 picture: ## draw the pictures in docs/ from their texts (needs graphviz)
 	for text in docs/*.dot; do dot -Tsvg "$$text" -o "$${text%.dot}.svg"; done
+
+audit: $(STAMP) ## ask for known vulnerabilities of all locked packages; fails if nobody could be asked
+	$(RUN) requirements/audit.py
+
+sbom: $(STAMP) ## write build/sbom.json: what is shipped, in CycloneDX's format
+	@mkdir -p build
+	cat requirements/torch.txt requirements/server.txt > build/shipped.txt
+	$(VENV)/bin/cyclonedx-py requirements build/shipped.txt --pyproject pyproject.toml --output-reproducible -o build/sbom.json
+
+licences: $(STAMP) ## write docs/licences.md from the metadata of what is shipped
+	$(RUN) requirements/licences.py
 
 clean: ## remove what was built, but not the model
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

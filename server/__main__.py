@@ -1,6 +1,6 @@
 """Run the server: read the settings, assemble the service, serve, stop with grace.
 
-`python -m server check` verifies the store instead.
+`python -m server COMMAND` does something else with the store (server.commands).
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 
 from kgt.addresses import Address
-from server import assemble
+from server import assemble, commands
 from server.errors import KgtError, StartupError
 from server.rpc.listening import listen
 from server.rpc.load import Load
@@ -35,19 +34,19 @@ _log = logging.getLogger("kgt")
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
-    0 is success, 1 a check that found something, 2 a server that cannot start, 130 a stop while it
-    was starting.
+    0 is success, 1 a command that found something wrong, 2 a server or a command that cannot start,
+    130 a stop while it was starting.
     """
     arguments = sys.argv[1:] if arguments is None else arguments
-    checking = arguments[:1] == ["check"]
+    command = commands.named(arguments)
     try:
-        settings = read_settings(arguments[1:] if checking else arguments)
+        settings = read_settings(list(command.settings) if command else arguments)
         logging.basicConfig(
             level=settings.log_level.upper(),
             format="%(asctime)s %(levelname)s %(name)s %(message)s",
             stream=sys.stderr,
         )
-        return asyncio.run(check(settings) if checking else serve(settings))
+        return asyncio.run(commands.done(command, settings) if command else serve(settings))
     except StartupError as error:
         print(f"kgt: {error}", file=sys.stderr)
         return 2
@@ -56,22 +55,6 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("kgt: stopped", file=sys.stderr)
         return 130
-
-
-async def check(settings: Settings) -> int:
-    """Rebuild every overlay from its log, and print what differs. Returns 1 if something does."""
-    try:
-        problems, counts = await assemble.checked(settings)
-    except StartupError:
-        raise
-    except KgtError as error:
-        print(error)
-        return 1
-    for problem in problems:
-        print(problem)
-    held = ", ".join(f"{count} {name}" for name, count in asdict(counts).items())
-    print(held if problems else f"{held}: all is well")
-    return 1 if problems else 0
 
 
 async def serve(settings: Settings, load_model: LoadModel = assemble.loaded_model) -> int:

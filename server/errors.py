@@ -50,6 +50,7 @@ KgtError
     ├── InvalidVocabulary
     ├── ModelUnusable
     ├── StoreUnusable
+    ├── CopyRefused           a backup or an export that cannot be made or taken back as asked
     ├── LoadError             a load that cannot be done as asked (kgload.errors)
     │   ├── WrongFile         the file is not what the command reads (kgload.errors)
     │   ├── TooManyErrors     more malformed lines than allowed (kgload.errors)
@@ -351,3 +352,7 @@ class ModelUnusable(StartupError):
 
 class StoreUnusable(StartupError):
     """The store cannot be opened: newer than this code, damaged, or held by another server."""
+
+
+class CopyRefused(StartupError):
+    """A backup or an export cannot be made, or cannot be taken back, as it was asked."""

@@ -31,7 +31,8 @@ _PERSONALIZE = PersonalizeRules()
 class Settings(StoreSettings, CacheSettings, IdentitySettings):
     """Serve the personalization service.
 
-    Each setting is a flag here and an environment variable KGT_<NAME>.
+    Each setting is a flag here and an environment variable KGT_<NAME>. A command may come first:
+    check, backup, restore, export-all, import-all, erased or erase-again.
     """
 
     model_config = SettingsConfigDict(

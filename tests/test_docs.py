@@ -12,6 +12,7 @@ import pytest
 
 import evaluation.__main__
 import kgt.command.parser
+import server.commands
 import training.__main__
 from kgload.arguments import parser
 from kgt.v1 import personalization_pb2 as pb
@@ -74,7 +75,7 @@ def test_the_guides_name_every_target(target: str) -> None:
     [
         *(f"python -m evaluation {name}" for name in subcommands(evaluation.__main__._parser())),
         *(f"python -m training {name}" for name in subcommands(training.__main__._parser())),
-        "python -m server check",
+        *(f"python -m server {name}" for name in subcommands(server.commands.parser())),
     ],
 )
 def test_some_document_says_how_everything_else_is_run(command: str) -> None:

@@ -5,12 +5,16 @@ It has all that pyproject.toml requires, with hashes and without addresses.
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import re
 import subprocess
 import sys
 import tomllib
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from packaging.requirements import Requirement
@@ -51,6 +55,12 @@ def test_the_lock_has_what_pyproject_requires(wanted: list[str], files: tuple[st
         assert requirement.specifier.contains(_version(pin)), (
             f"{requirement} is locked as {pin}: `make lock`"
         )
+
+
+def test_every_requirement_is_bounded_above() -> None:
+    extras = PROJECT["optional-dependencies"].values()
+    wanted = [*PROJECT["dependencies"], *chain.from_iterable(extras)]
+    assert [one for one in wanted if not re.search(r"<|==|~=", one.partition(";")[0])] == []
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -150,3 +160,64 @@ def test_the_image_fetches_the_model_with_the_few_files_that_fetching_needs(tmp_
         text=True,
     )
     assert Path(imported.stdout.strip()).is_relative_to(tmp_path)
+
+
+# What is known of the packages
+
+
+def script(name: str) -> ModuleType:
+    """A script of requirements/, loaded and not run."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "requirements" / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_of_licences_is_current() -> None:
+    """Each package that is locked for the image has its line, with what its metadata say."""
+    licences = script("licences")
+    before = licences.PAGE.read_text()
+    assert licences.page(before) == before, "`make licences`"
+
+
+def test_a_package_that_is_not_installed_keeps_its_licence_until_its_version_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    licences = script("licences")
+    monkeypatch.setattr(licences, "pins", lambda: [("nowhere-to-be-found", "1.0")])
+    row = "| nowhere-to-be-found | 1.0 | MIT |"
+    assert row in licences.page(f"{row}\n")
+    with pytest.raises(SystemExit, match="not installed here"):
+        licences.page("| nowhere-to-be-found | 0.9 | MIT |\n")
+
+
+ASKED = {"name": "one", "version": "1.0", "vulns": []}
+UNKNOWN = {"name": "two", "skip_reason": "Dependency not found"}
+AT_RISK = {"name": "three", "version": "3", "vulns": [{"id": "CVE-1", "fix_versions": ["4"]}]}
+
+
+def test_an_audit_that_could_not_ask_says_so_and_is_not_passed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    audit = script("audit")
+    assert audit.told([ASKED]) == 0
+    assert audit.told([ASKED, UNKNOWN]) == audit.UNASKED
+    assert "NOT AUDITED: 1 packages" in capsys.readouterr().out
+    assert audit.told([ASKED, UNKNOWN, AT_RISK]) == audit.FOUND
+    assert "three 3: CVE-1, fixed in 4" in capsys.readouterr().out
+
+
+def test_the_bill_of_materials_names_what_is_shipped(tmp_path: Path) -> None:
+    shipped = tmp_path / "shipped.txt"
+    texts = [(ROOT / "requirements" / f"{name}.txt").read_text() for name in ("torch", "server")]
+    shipped.write_text("".join(texts))
+    command = [sys.executable, "-m", "cyclonedx_py", "requirements", str(shipped)]
+    command += ["--pyproject", str(ROOT / "pyproject.toml"), "-o", str(tmp_path / "sbom.json")]
+    subprocess.run(command, check=True, timeout=120, capture_output=True)
+    bill = json.loads((tmp_path / "sbom.json").read_text())
+    named = {(c["name"], c["version"]) for c in bill["components"]}
+    locked = [Requirement(pin) for name in ("torch", "server") for pin, _ in PINS[name]]
+    assert {(one.name, str(_version(one))) for one in locked} == named
+    assert bill["metadata"]["component"]["name"] == "kgt"

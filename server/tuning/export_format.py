@@ -116,17 +116,23 @@ def export_lines(
 # Reading
 
 
-def parse_export(lines: Iterable[str], vocabulary: Vocabulary, merge: bool = False) -> Export:
+def parse_export(
+    lines: Iterable[str],
+    vocabulary: Vocabulary,
+    merge: bool = False,
+    most_triples: int | None = None,
+) -> Export:
     """Check and read a whole export: format, count, hash, and that each edit follows from the last.
 
     `lines` are iterated over twice and not kept. With `merge`, edits may be larger than RPCs make
-    them, as earlier versions could: only the overlay that they come to is taken. Raises
-    MalformedExport.
+    them, as earlier versions could: only the overlay that they come to is taken. `most_triples`
+    takes the place of MAX_TRIPLES. Raises MalformedExport.
     """
     frame = _checked_frame(lines)
     chain = _Chain(Rekeying() if frame.has_old_keys else None)
     edits: list[Edit] = []
     triples, is_history = 0, True
+    limit = MAX_TRIPLES if most_triples is None else most_triples
     for number, line in _numbered(lines):
         if not frame.header < number < frame.footer:
             continue
@@ -138,10 +144,10 @@ def parse_export(lines: Iterable[str], vocabulary: Vocabulary, merge: bool = Fal
                 " set merge to take what the export comes to, without its history",
             )
         triples += len(read.edit.changes)
-        if triples > MAX_TRIPLES:
+        if triples > limit:
             raise MalformedExport(
                 number,
-                f"is the one with which more than {MAX_TRIPLES} triples are changed in all",
+                f"is the one with which more than {limit} triples are changed in all",
             )
         edits.append(chain.go_on(number, read.written, read.edit))
         is_history = is_history and read.is_usual

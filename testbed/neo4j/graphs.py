@@ -19,7 +19,7 @@ from testbed.bases import BaseTriple, build_base
 
 _OVERLAYS = (
     "MATCH ()-[m:ADDED|DELETED]->() DELETE m",
-    "MATCH (n:User|Edit|PersonalConcept|Response|ErasedRequest|Erasures) DETACH DELETE n",
+    "MATCH (n:User|Edit|PersonalConcept|Response|ErasedRequest|Erasures|Tombstone) DETACH DELETE n",
 )
 
 # The whole base in a fixed order. Ids are 1, 2, ... in the order of keys.

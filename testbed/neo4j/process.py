@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
+import shlex
 import subprocess
 import threading
 from collections import deque
@@ -96,15 +96,24 @@ class ProcessNeo4j:
         self._conf.write_text("".join(f"{line}\n" for line in lines))
 
     def _set_password(self) -> None:
-        admin = ["org.neo4j.cli.AdminTool", "dbms", "set-initial-password", self.login.password]
-        places = {"NEO4J_HOME": str(self._folder), "NEO4J_CONF": str(self._conf.parent)}
+        admin = self.admin(self._folder / "bin")
         subprocess.run(
-            [self._java, "-cp", self._classpath, *admin],
-            env={**os.environ, **places},
+            [admin, "dbms", "set-initial-password", self.login.password],
             capture_output=True,
             timeout=START_S,
             check=True,
         )
+
+    def admin(self, folder: Path) -> Path:
+        """A `neo4j-admin` for this Neo4j, in `folder`."""
+        script = folder / "neo4j-admin"
+        folder.mkdir(parents=True, exist_ok=True)
+        places = {"NEO4J_HOME": self._folder, "NEO4J_CONF": self._conf.parent}
+        exports = "".join(f"export {name}={shlex.quote(str(p))}\n" for name, p in places.items())
+        jvm = shlex.join([self._java, *JVM_FLAGS, "-cp", self._classpath])
+        script.write_text(f'#!/bin/sh\n{exports}exec {jvm} org.neo4j.cli.AdminTool "$@"\n')
+        script.chmod(0o700)
+        return script
 
     def set(self, line: str) -> None:
         """Add a line to the configuration, for the next start."""

@@ -154,6 +154,36 @@ def test_the_server_is_nobody_and_writes_nothing(compose: Compose) -> None:
     assert health.stdout.strip().endswith("SERVING")
 
 
+CAPABILITIES = """
+import os, stat
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status") if ":\\t" in line)
+print(*(int(status[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")))
+print(status["NoNewPrivs"].strip())
+for folder, _, names in os.walk("/"):
+    if folder.startswith(("/proc", "/sys", "/dev")):
+        continue
+    for path in (os.path.join(folder, name) for name in names):
+        found = os.lstat(path)
+        gives = found.st_mode & (stat.S_ISUID | stat.S_ISGID)
+        if stat.S_ISREG(found.st_mode) and (gives or "security.capability" in os.listxattr(path)):
+            print(path)
+"""
+"""Prints a process's capabilities, whether it can gain any, and each program that gives some."""
+
+
+def test_the_server_has_no_capabilities_and_no_program_that_gives_any(compose: Compose) -> None:
+    scan = compose.run("exec", "-T", "server", "python", "-c", CAPABILITIES)
+    assert scan.stdout.splitlines() == ["0 0 0 0 0", "1"]
+
+
+@pytest.mark.usefixtures("compose")
+def test_the_image_names_its_user_by_number() -> None:
+    image = os.environ.get("KGT_IMAGE", "kgt:latest")
+    command = ["docker", "image", "inspect", "--format", "{{.Config.User}}", image]
+    found = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout.strip() == "10001:10001"
+
+
 def test_an_empty_graph_is_filled_by_neo4j_admin_once(command: list[str]) -> None:
     with project(command) as compose:
         compose.run("build")

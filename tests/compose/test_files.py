@@ -44,6 +44,16 @@ def test_server_and_loader_can_write_nothing_and_gain_no_rights() -> None:
     assert re.search(r"^USER \d+:\d+$", DOCKERFILE, re.MULTILINE)
 
 
+def test_the_image_runs_as_a_user_without_rights() -> None:
+    last = DOCKERFILE.rpartition("\nFROM ")[2]
+    users = re.findall(r"^USER (\S+)$", last, re.MULTILINE)
+    assert users == ["10001:10001"], "neither root nor a name, which an orchestrator cannot check"
+    assert "chmod a-s" in last, "no program of the base image gives another user's rights"
+    assert not re.search(r"\b(setcap|sudo|u\+s)\b", DOCKERFILE)
+    after = last.partition("\nUSER ")[2]
+    assert not re.search(r"^(RUN|COPY|ADD) ", after, re.MULTILINE), "its files are root's"
+
+
 def test_the_offline_steps_run_when_asked_for_and_find_each_other_s_files() -> None:
     files, importing = COMPOSE["services"]["offline-files"], COMPOSE["services"]["offline"]
     for service in (files, importing):

@@ -24,11 +24,16 @@ from server.tuning.ports import KEPT_RESPONSES, RequestRecord, Snapshot
 
 
 def commit_parameters(
-    user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None
+    user: str,
+    snapshot: Snapshot,
+    edits: Sequence[Edit],
+    request: RequestRecord | None,
+    overlay_id: str | None = None,
 ) -> dict[str, Any]:
     """A commit as COMMIT takes it: the edits, and the marks that they leave together.
 
-    Raises Internal for edits that do not follow the snapshot, or could not be read back.
+    `overlay_id` is the id of a new overlay; None makes a random one. Raises Internal for edits that
+    do not follow the snapshot, or could not be read back.
     """
     require_consecutive(snapshot.revision, edits)
     changes = _last_changes(edits)
@@ -43,7 +48,7 @@ def commit_parameters(
     marked = {c.triple for edit in edits for c in edit.changes if c.before is not None}
     return {
         **_computed_on(user, snapshot, request),
-        "new_overlay_id": new_overlay_id(),
+        "new_overlay_id": overlay_id or new_overlay_id(),
         "revision": edits[-1].revision,
         "edits": [edit_row(user, e, request if e is edits[-1] else None) for e in edits],
         "marked": [triple_of(user, triple) for triple in sorted(marked)],

@@ -23,6 +23,8 @@ No statement is built from text that comes from outside.
         of a request that changed nothing
     (:ErasedRequest {digest, time_ms, ...})
         what an erase with a request id removed
+    (:Tombstone {overlay_id, time_ms})
+        which overlay an erase removed, for copies of the graph that still have it
     (:Due {id: 1, texts, records})
         how much was erased and has no blanks over it yet
     (:Blank {...})
@@ -51,9 +53,9 @@ from __future__ import annotations
 
 from server.stores.rules.revisions import UNNAMED
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Version 1 had users' texts in its indexes. It had neither responses without an edit nor erased
-requests."""
+requests. Version 2 had no tombstones."""
 
 DIRECTED_TYPES = (
     "Desires", "NotDesires", "AtLocation", "IsA", "NotIsA", "InstanceOf", "HasProperty",
@@ -103,6 +105,7 @@ SCHEMA = (
     "CREATE CONSTRAINT erased_request IF NOT EXISTS"
     " FOR (r:ErasedRequest) REQUIRE r.digest IS UNIQUE",
     "CREATE INDEX erased_time IF NOT EXISTS FOR (r:ErasedRequest) ON (r.time_ms)",
+    "CREATE CONSTRAINT tombstone IF NOT EXISTS FOR (t:Tombstone) REQUIRE t.overlay_id IS UNIQUE",
     "CREATE CONSTRAINT due_id IF NOT EXISTS FOR (d:Due) REQUIRE d.id IS UNIQUE",
     "CREATE CONSTRAINT erasures_bucket IF NOT EXISTS FOR (b:Erasures) REQUIRE b.bucket IS UNIQUE",
     "CREATE CONSTRAINT added_mark IF NOT EXISTS FOR ()-[m:ADDED]-() REQUIRE m.triple IS UNIQUE",
@@ -534,6 +537,24 @@ ERASE = (
     " ON CREATE SET b.epoch = 1 ON MATCH SET b.epoch = b.epoch + 1",
 )
 
+PUT_TOMBSTONE_OF = """
+MATCH (u:User {owner: $owner}) WHERE u.overlay_id IS NOT NULL
+MERGE (t:Tombstone {overlay_id: u.overlay_id}) ON CREATE SET t.time_ms = $now_ms
+"""
+PUT_TOMBSTONES = """
+UNWIND $tombstones AS one
+MERGE (t:Tombstone {overlay_id: one.overlay_id}) ON CREATE SET t.time_ms = one.time_ms
+"""
+TOMBSTONES_PAGE = """
+MATCH (t:Tombstone) USING INDEX t:Tombstone(overlay_id) WHERE t.overlay_id > $behind
+RETURN t.overlay_id AS overlay_id, t.time_ms AS time_ms ORDER BY t.overlay_id LIMIT $count
+"""
+BURIED_USERS = """
+MATCH (u:User)
+WHERE u.overlay_id IS NULL OR EXISTS { MATCH (:Tombstone {overlay_id: u.overlay_id}) }
+RETURN u.id AS user, u.overlay_id IS NOT NULL AS has_overlay
+"""
+
 # Over what was erased (server.stores.neo4j.blanks).
 
 DUE = """
@@ -561,6 +582,11 @@ PROBE = "CREATE (:Erasures)"
 ALL_USERS = """
 MATCH (u:User) WHERE u.overlay_id IS NOT NULL
 RETURN u.id AS user, u.revision AS revision ORDER BY user
+"""
+OVERLAYS_PAGE = """
+MATCH (u:User) USING INDEX u:User(owner) WHERE u.owner > $behind AND u.overlay_id IS NOT NULL
+RETURN u.owner AS owner, u.id AS user, u.overlay_id AS overlay_id, u.revision AS revision
+ORDER BY u.owner LIMIT $count
 """
 COUNTS = """
 MATCH (g:Graph {id: 1})

@@ -13,7 +13,8 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TypeVar
+from functools import partial
+from typing import Any, LiteralString, TypeVar
 
 import neo4j
 
@@ -58,11 +59,13 @@ from server.tuning.ports import (
     ConceptEntry,
     Erased,
     Listing,
+    OverlayOf,
     Page,
     PersonalFact,
     RequestRecord,
     Snapshot,
     StoreCounts,
+    Tombstone,
 )
 
 _log = logging.getLogger(__name__)
@@ -71,6 +74,8 @@ _AMONG_OWN = (str,)
 """A place behind one of the user's own marks: its age."""
 _IN_BASE = (str, int, int)
 """A place among the base's triples at a concept (see `BasePlace`)."""
+_AMONG_NAMES = (str,)
+"""A user's digest, or an overlay's id."""
 _AMONG_EDITS = (int,)
 """A revision."""
 
@@ -265,12 +270,17 @@ class Neo4jStore:
     # Writing
 
     async def commit(
-        self, user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None
+        self,
+        user: str,
+        snapshot: Snapshot,
+        edits: Sequence[Edit],
+        request: RequestRecord | None,
+        overlay_id: str | None = None,
     ) -> None:
         try:
             if edits:
                 made = await self._commits.make(
-                    user, commit_parameters(user, snapshot, edits, request)
+                    user, commit_parameters(user, snapshot, edits, request, overlay_id)
                 )
             elif request is not None:
                 kept = response_parameters(user, snapshot, request)
@@ -305,7 +315,7 @@ class Neo4jStore:
         await self._cover()
         return erased
 
-    async def _erase(self, tx: Tx, user: str, request_id: str | None) -> Erased:
+    async def _erase(self, tx: Tx, user: str, request_id: str | None = None) -> Erased:
         now_ms = time.time_ns() // 1_000_000
         oldest_ms = oldest_kept_ms(now_ms)
         digest = None if request_id is None else erase_digest(user, request_id).hex()
@@ -322,6 +332,7 @@ class Neo4jStore:
             personal_concepts=counts["personal"],
             stored_responses=counts["responses"],
         )
+        await done(tx, cypher.PUT_TOMBSTONE_OF, **who(user), now_ms=now_ms)
         for statement in cypher.ERASE:
             await done(tx, statement, **who(user))
         await done(tx, cypher.DROP_OLD_ERASED_REQUESTS, oldest_ms=oldest_ms)
@@ -352,6 +363,46 @@ class Neo4jStore:
         if time.monotonic() - self._probed_at >= _PROBE_EVERY_S:
             await self._connection.try_write(cypher.PROBE, _HEALTH_S)
             self._probed_at = time.monotonic()
+
+    async def overlays(self, page: Page) -> Listing[OverlayOf]:
+        rows, more = await self._page(cypher.OVERLAYS_PAGE, page, "owner")
+        standings = (Snapshot(row["revision"], row["overlay_id"]) for row in rows)
+        users = (row["user"] for row in rows)
+        return Listing(tuple(map(OverlayOf, users, standings)), more)
+
+    async def tombstones(self, page: Page) -> Listing[Tombstone]:
+        rows, more = await self._page(cypher.TOMBSTONES_PAGE, page, "overlay_id")
+        return Listing(tuple(Tombstone(**row) for row in rows), more)
+
+    async def _page(
+        self, statement: LiteralString, page: Page, place: str
+    ) -> tuple[list[dict[str, Any]], str]:
+        """(the rows of a page that are not one user's, the next cursor). `place` orders them."""
+        (behind,) = cursors.decoded(page.cursor, _AMONG_NAMES) if page.cursor else ("",)
+
+        async def work(tx: Tx) -> list[dict[str, Any]]:
+            found = await tx.run(statement, behind=behind, count=page.size + 1)
+            return [dict(record) async for record in found]
+
+        rows = await self._connection.read(work, PATIENCE_S)
+        listed = pages.cut([(row, (row[place],)) for row in rows], page.size, cursors.encoded)
+        return list(listed.items), listed.next_cursor
+
+    async def bury(self, tombstones: Sequence[Tombstone]) -> int:
+        async def put(tx: Tx) -> None:
+            await done(tx, cypher.PUT_TOMBSTONES, tombstones=[asdict(t) for t in tombstones])
+
+        async def buried(tx: Tx) -> list[tuple[str, bool]]:
+            found = await tx.run(cypher.BURIED_USERS)
+            return [(record["user"], record["has_overlay"]) async for record in found]
+
+        await self._connection.write(put, PATIENCE_S)
+        users = await self._connection.read(buried, PATIENCE_S)
+        for user, _ in users:
+            await self._connection.write(partial(self._erase, user=user), user=user)
+        if users:
+            await self._blanks.cover()
+        return sum(has_overlay for _, has_overlay in users)
 
     async def check(self) -> list[str]:
         async def users(tx: Tx) -> list[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""What a user did: the log of edits, the marks they left, and the responses that are kept."""
+"""What users did: the log of edits, the marks they left, the responses kept, and who was erased."""
 
 from __future__ import annotations
 
@@ -13,17 +13,45 @@ from server.stores.rules.records import (
     read_edit,
     read_response,
     read_revert,
+    read_snapshot,
     readable,
 )
 from server.stores.sqlite import rows, sql
 from server.stores.sqlite.session import Session
-from server.tuning.ports import Listing, Page, PersonalFact, RequestRecord
+from server.tuning.ports import (
+    Listing,
+    OverlayOf,
+    Page,
+    PersonalFact,
+    RequestRecord,
+    Tombstone,
+)
 
 _AMONG_FACTS = (int, int, str, str, str)
 """The shape of a place behind one of a user's marks: stamp, head, relation, tail."""
 _BEFORE_ALL_FACTS = (*rows.NEWEST, "", "", "")
+_AMONG_NAMES = (str,)
+"""The shape of a place behind a user, or behind an overlay's id."""
 _AMONG_EDITS = (int,)
 """The shape of a place in the log: the revision that a page starts with."""
+
+
+def overlays(session: Session, page: Page) -> Listing[OverlayOf]:
+    (behind,) = cursors.decoded(page.cursor, _AMONG_NAMES) if page.cursor else ("",)
+    found = [
+        (OverlayOf(rows.text(user), read_snapshot(overlay_id, revision)), (user,))
+        for user, overlay_id, revision in session.rows(sql.OVERLAYS_PAGE, (behind, page.size + 1))
+    ]
+    return pages.cut(found, page.size, cursors.encoded)
+
+
+def tombstones(session: Session, page: Page) -> Listing[Tombstone]:
+    (behind,) = cursors.decoded(page.cursor, _AMONG_NAMES) if page.cursor else ("",)
+    found = [
+        (Tombstone(overlay_id, time_ms), (overlay_id,))
+        for overlay_id, time_ms in session.rows(sql.TOMBSTONES_PAGE, (behind, page.size + 1))
+    ]
+    return pages.cut(found, page.size, cursors.encoded)
 
 
 def overlay(session: Session, user: str) -> Overlay:

@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from server.errors import StoreUnusable
+from server.errors import DataLoss, StoreUnusable
 from server.stores.sqlite import sql
-from server.stores.sqlite.connection import connect, is_damage, log_of, transaction
+from server.stores.sqlite.connection import connect, is_damage, log_of, transaction, translated
 from server.stores.sqlite.private_files import create_private, keep_private, sync_file
 from server.stores.sqlite.rekeying import rekey
 
@@ -28,7 +28,7 @@ def _to_version_2(connection: sqlite3.Connection) -> None:
     rekey(connection)
 
 
-MIGRATIONS: Mapping[int, Migration] = {1: _to_version_2}
+MIGRATIONS: Mapping[int, Migration] = {1: _to_version_2, 2: sql.TOMBSTONES_SCHEMA}
 """By version: what brings a file of that version to the next."""
 
 
@@ -83,6 +83,15 @@ def _damage(path: Path) -> Iterator[None]:
                 f"{path} is damaged or not a store: {reason}; restore it from a backup"
             ) from error
         raise
+
+
+def schema_version(path: Path) -> int:
+    """The schema version of an overlays' file, which stays as it is. Raises DataLoss."""
+    with translated(), contextlib.closing(connect(path, _TIMEOUT_S)) as connection:
+        found = _version(connection)
+    if found is None:
+        raise DataLoss(f"{path} is damaged or not a store (it has no schema version)")
+    return found
 
 
 def _version(connection: sqlite3.Connection) -> int | None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import shutil
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+from server.errors import CopyRefused
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -32,6 +36,37 @@ def keep_private(paths: Iterable[Path]) -> None:
             mode = stat.S_IMODE(found.st_mode)
             if found.st_uid == os.geteuid() and mode & _OTHERS and not stat.S_ISLNK(found.st_mode):
                 path.chmod(mode & ~_OTHERS)
+
+
+@contextlib.contextmanager
+def staged_folder(folder: Path) -> Iterator[Path]:
+    """An empty private folder that gets the name of the new `folder` at the end, or is removed.
+
+    One that a killed process left is emptied and used. Raises CopyRefused where `folder` exists or
+    another process is making it, and OSError.
+    """
+    if folder.exists():
+        raise CopyRefused(f"{folder} is there already; name a new folder")
+    making = folder.with_name(f"{folder.name}.making")
+    private_folder(making)
+    descriptor = os.open(making, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CopyRefused(f"another process is making {folder}") from None
+        try:
+            for left in making.iterdir():
+                left.unlink()
+            yield making
+            sync_file(making)
+            making.rename(folder)
+        except BaseException:
+            shutil.rmtree(making, ignore_errors=True)
+            raise
+        sync_file(folder.parent)
+    finally:
+        os.close(descriptor)
 
 
 def sync_file(path: Path) -> None:

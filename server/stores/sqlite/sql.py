@@ -15,8 +15,9 @@ from typing import NamedTuple
 BASE_SCHEMA_VERSION = 3
 """Version 1 had no edges.merged, which no read for users needs. Version 2 had every edge in two
 indexes of tails. The queries below read all three versions."""
-OVERLAY_SCHEMA_VERSION = 2
-"""Version 1 had neither `responses` nor `erased_requests`, and other indexes of marks."""
+OVERLAY_SCHEMA_VERSION = 3
+"""Version 1 had neither `responses` nor `erased_requests`, and other indexes of marks. Version 2
+had no tombstones."""
 
 BEGIN = "BEGIN"
 BEGIN_WRITING = "BEGIN IMMEDIATE"
@@ -212,6 +213,10 @@ CREATE TABLE erased_requests (
   removed INTEGER NOT NULL, concepts INTEGER NOT NULL, responses INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
+TOMBSTONES_SCHEMA = """
+-- the random ids of erased overlays, for copies of this file that still have them
+CREATE TABLE tombstones (overlay_id TEXT PRIMARY KEY, time_ms INTEGER NOT NULL) WITHOUT ROWID;
+"""
 CONNECTION_PRAGMAS = """
 PRAGMA journal_mode = WAL;
 PRAGMA synchronous = FULL;
@@ -225,6 +230,8 @@ OWE_SCRUB = "INSERT OR REPLACE INTO meta (key, value) VALUES ('scrub_from_page',
 PUT_SCRUB = "UPDATE meta SET value = ? WHERE key = 'scrub_from_page'"
 GET_SCRUB = "SELECT value FROM meta WHERE key = 'scrub_from_page'"
 VACUUM = "VACUUM"
+VACUUM_INTO = "VACUUM INTO ?"
+"""Writes a whole copy, as of one moment, without the gaps that erased rows leave."""
 DROP_SCRUB = "DELETE FROM meta WHERE key = 'scrub_from_page'"
 
 
@@ -241,6 +248,7 @@ INSERT INTO erasures (bucket, epoch) VALUES (?, 1)
 ON CONFLICT (bucket) DO UPDATE SET epoch = epoch + 1
 """
 ALL_USERS = "SELECT user, overlay_id, revision FROM users ORDER BY user"
+OVERLAYS_PAGE = "SELECT user, overlay_id, revision FROM users WHERE user > ? ORDER BY user LIMIT ?"
 ANY_USER = "SELECT 1 FROM users LIMIT 1"
 COUNT_USERS = "SELECT COUNT(*) FROM users"
 COUNT_EDITS = "SELECT COUNT(*) FROM edits"
@@ -401,6 +409,19 @@ ERASE = (
     "DELETE FROM responses WHERE user = ?",
     "DELETE FROM users WHERE user = ?",
 )
+PUT_TOMBSTONE = "INSERT OR IGNORE INTO tombstones (overlay_id, time_ms) VALUES (?, ?)"
+PUT_TOMBSTONE_OF = """
+INSERT OR IGNORE INTO tombstones (overlay_id, time_ms)
+SELECT overlay_id, ?2 FROM users WHERE user = ?1
+"""
+ALL_TOMBSTONES = "SELECT overlay_id, time_ms FROM tombstones"
+TOMBSTONES_PAGE = """
+SELECT overlay_id, time_ms FROM tombstones WHERE overlay_id > ? ORDER BY overlay_id LIMIT ?
+"""
+BURIED_USERS = """
+SELECT user FROM users WHERE overlay_id IN (SELECT overlay_id FROM tombstones) ORDER BY user
+"""
+DROP_RESPONSES_WITHOUT_OVERLAY = "DELETE FROM responses WHERE user NOT IN (SELECT user FROM users)"
 CHECKED_TOUCHES = """
 SELECT head, relation, tail, revision, head_text, tail_text, changed,
   origin, stamp_revision, stamp_position

@@ -40,11 +40,13 @@ from server.tuning.ports import (
     ConceptEntry,
     Erased,
     Listing,
+    OverlayOf,
     Page,
     PersonalFact,
     RequestRecord,
     Snapshot,
     StoreCounts,
+    Tombstone,
 )
 
 _BUSY_TIMEOUT_S = 5.0
@@ -158,10 +160,17 @@ class SqliteStore:
         return await self._read(user, lambda s: history.response(s, user, request_id))
 
     async def commit(
-        self, user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None
+        self,
+        user: str,
+        snapshot: Snapshot,
+        edits: Sequence[Edit],
+        request: RequestRecord | None,
+        overlay_id: str | None = None,
     ) -> None:
         await self._write(
-            lambda s: writing.commit(s, self._watch, user, snapshot, edits, request, KEPT_RESPONSES)
+            lambda s: writing.commit(
+                s, self._watch, user, snapshot, edits, request, KEPT_RESPONSES, overlay_id
+            )
         )
 
     async def erase(self, user: str, request_id: str | None = None) -> Erased:
@@ -173,6 +182,22 @@ class SqliteStore:
         erased = await self._write(erase)
         await self._maintenance.after_erase()
         return erased
+
+    async def overlays(self, page: Page) -> Listing[OverlayOf]:
+        return await self._read("", lambda s: history.overlays(s, page))
+
+    async def tombstones(self, page: Page) -> Listing[Tombstone]:
+        return await self._read("", lambda s: history.tombstones(s, page))
+
+    async def bury(self, tombstones: Sequence[Tombstone]) -> int:
+        def bury(session: Session) -> int:
+            buried = writing.bury(session, self._watch, tombstones)
+            self._maintenance.owe()
+            return buried
+
+        buried = await self._write(bury)
+        await self._maintenance.after_erase()
+        return buried
 
     async def check(self) -> list[str]:
         return await asyncio.to_thread(check_overlays, self._path)

@@ -16,7 +16,7 @@ from server.stores.rules.erasures import erase_digest, erasure_bucket, oldest_ke
 from server.stores.sqlite import rows, sql
 from server.stores.sqlite.connection import FileWatch, is_damage
 from server.stores.sqlite.session import Session
-from server.tuning.ports import Erased, RequestRecord, Snapshot
+from server.tuning.ports import Erased, RequestRecord, Snapshot, Tombstone
 
 
 def probe(session: Session, watch: FileWatch, *, for_real: bool) -> None:
@@ -37,8 +37,12 @@ def commit(
     edits: Sequence[Edit],
     request: RequestRecord | None,
     kept_responses: int,
+    overlay_id: str | None = None,
 ) -> None:
-    """Append edits and response. Without edits, only the newest `kept_responses` are kept."""
+    """Append edits and response. Without edits, only the newest `kept_responses` are kept.
+
+    `overlay_id` is the id of a new overlay; None makes a random one.
+    """
     bodies = [require_readable(edit) for edit in edits]
     with session.writing(watch):
         current = session.snapshot(user)
@@ -48,7 +52,8 @@ def commit(
         if request is not None and session.row(sql.RESPONSE, user, request.request_id):
             raise revisions.already_answered()
         if edits:
-            _append(session, user, current, list(zip(edits, bodies, strict=True)), request)
+            named = list(zip(edits, bodies, strict=True))
+            _append(session, user, current, named, request, overlay_id)
         elif request is not None:
             session.execute(sql.PUT_RESPONSE, user, *_response_columns(request))
             session.execute(sql.DROP_OLD_RESPONSES, user, kept_responses)
@@ -60,6 +65,7 @@ def _append(
     current: Snapshot,
     edits: Sequence[tuple[Edit, str]],
     request: RequestRecord | None,
+    new_id: str | None,
 ) -> None:
     """Add edits, each with its body, to a user's log. The last one carries the response."""
     revisions.require_consecutive(current.revision, [edit for edit, _ in edits])
@@ -67,8 +73,9 @@ def _append(
         _insert_edit(session, user, edit, body, None)
     last, body = edits[-1]
     _insert_edit(session, user, last, body, request)
-    is_first = revisions.has_no_edits(current)
-    overlay_id = revisions.new_overlay_id() if is_first else current.overlay_id
+    overlay_id = current.overlay_id
+    if revisions.has_no_edits(current):
+        overlay_id = new_id or revisions.new_overlay_id()
     session.execute(sql.PUT_USER, user, overlay_id, last.revision)
 
 
@@ -98,17 +105,31 @@ def erase(session: Session, watch: FileWatch, user: str, request_id: str | None)
     digest = None if request_id is None else erase_digest(user, request_id)
     with session.writing(watch):
         earlier = session.row(sql.ERASED_REQUEST, digest, oldest_ms)
-        erased = Erased(*earlier) if earlier else _erase_rows(session, user)
+        erased = Erased(*earlier) if earlier else _erase_rows(session, user, now_ms)
         session.execute(sql.DROP_OLD_ERASED_REQUESTS, oldest_ms)
         if digest is not None and not earlier:
             session.execute(sql.PUT_ERASED_REQUEST, digest, now_ms, *astuple(erased))
     return erased
 
 
-def _erase_rows(session: Session, user: str) -> Erased:
+def bury(session: Session, watch: FileWatch, tombstones: Sequence[Tombstone]) -> int:
+    """Keep tombstones and remove the rows of the overlays that have one. Returns how many."""
+    now_ms = time.time_ns() // 1_000_000
+    with session.writing(watch):
+        session.execute_many(sql.PUT_TOMBSTONE, map(astuple, tombstones))
+        users = [user for (user,) in session.rows(sql.BURIED_USERS, ())]
+        for user in users:
+            _erase_rows(session, user, now_ms)
+        session.execute(sql.DROP_RESPONSES_WITHOUT_OVERLAY)
+        session.execute(sql.OWE_SCRUB)
+    return len(users)
+
+
+def _erase_rows(session: Session, user: str, now_ms: int) -> Erased:
     ((edits, responses),) = session.rows(sql.COUNT_USER_EDITS, (user,))
     marks = dict(session.rows(sql.COUNT_USER_MARKS, (user,)))
     own = [key for (key,) in session.rows(sql.USER_CONCEPTS, (user,)) if isinstance(key, str)]
+    session.execute(sql.PUT_TOMBSTONE_OF, user, now_ms)
     for statement in sql.ERASE:
         session.execute(statement, user)
     session.execute(sql.NEXT_EPOCH, erasure_bucket(user))

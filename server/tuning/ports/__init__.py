@@ -23,11 +23,13 @@ from server.tuning.ports.store import (
     Erased,
     GraphStore,
     Listing,
+    OverlayOf,
     Page,
     PersonalFact,
     RequestRecord,
     Snapshot,
     StoreCounts,
+    Tombstone,
 )
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "Listing",
     "ModelCost",
     "Normalization",
+    "OverlayOf",
     "Page",
     "PersonalFact",
     "Piece",
@@ -51,4 +54,5 @@ __all__ = [
     "Scores",
     "Snapshot",
     "StoreCounts",
+    "Tombstone",
 ]

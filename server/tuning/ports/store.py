@@ -101,6 +101,26 @@ class StoreCounts:
     edits: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class OverlayOf:
+    """A user who has edits, and where their overlay stands."""
+
+    user: str
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What is kept of an erase for the sake of older copies: which overlay was erased, and when.
+
+    The id is random, so that it reveals nothing. Only a copy that still has the overlay says whose
+    it was.
+    """
+
+    overlay_id: str
+    time_ms: int
+
+
 KEPT_RESPONSES = 1_000
 """How many responses to requests that changed nothing are kept for each user: the newest."""
 KEPT_ERASURES_S = 30 * 24 * 3600
@@ -200,15 +220,21 @@ class GraphStore(Protocol):
         ...
 
     async def commit(
-        self, user: str, snapshot: Snapshot, edits: Sequence[Edit], request: RequestRecord | None
+        self,
+        user: str,
+        snapshot: Snapshot,
+        edits: Sequence[Edit],
+        request: RequestRecord | None,
+        overlay_id: str | None = None,
     ) -> None:
         """Append `edits`, whose revisions follow the snapshot's, and the response: all or nothing.
 
-        Without edits, only the response is kept (the newest KEPT_RESPONSES for each user); that
-        makes neither an overlay nor a revision. Raises RevisionMoved if the overlay is no longer at
-        the snapshot, OverlayErased if it was erased since, StoreBusy if another request with this
-        id was committed meanwhile, and Internal for an edit that could not be read back. Then
-        nothing is written.
+        An overlay's first edits give it a random id, or `overlay_id`. Without edits, only the
+        response is kept (the newest KEPT_RESPONSES for each user); that makes neither an overlay
+        nor a revision. Raises RevisionMoved if the overlay is no longer at the snapshot,
+        OverlayErased if it was erased since, StoreBusy if another request with this id was
+        committed meanwhile, and Internal for an edit that could not be read back. Then nothing is
+        written.
         """
         ...
 
@@ -218,6 +244,23 @@ class GraphStore(Protocol):
         For KEPT_ERASURES_S, a repeated `request_id` removes nothing and returns what the first
         erase removed. Raises StoreBusy if the user is erased but traces are still on disk; a
         repetition finishes the work.
+        """
+        ...
+
+    async def overlays(self, page: Page) -> Listing[OverlayOf]:
+        """All users who have edits, in an order that stays the same."""
+        ...
+
+    async def tombstones(self, page: Page) -> Listing[Tombstone]:
+        """The tombstones of all erases, in an order that stays the same."""
+        ...
+
+    async def bury(self, tombstones: Sequence[Tombstone]) -> int:
+        """Keep `tombstones`, and erase the users whose overlays have one.
+
+        A user without edits has no overlay, so an erase of theirs leaves no tombstone. Their kept
+        responses are removed in any case. Returns how many overlays were erased. Raises StoreBusy
+        as `erase` does.
         """
         ...
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from tests.conformance.graph_store.checks import Checks
 from tests.conformance.graph_store.commits import Commits
+from tests.conformance.graph_store.copies import Copies
 from tests.conformance.graph_store.damage import Damage
 from tests.conformance.graph_store.erasing import Erasing
 from tests.conformance.graph_store.graph import (
@@ -63,6 +64,7 @@ class GraphStoreConformance(
     Undo,
     Transfer,
     Erasing,
+    Copies,
     Checks,
 ):
     """Everything that a store must do."""

@@ -1,0 +1,1 @@
+"""Copies of a whole store in files that any store can take back."""
