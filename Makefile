@@ -102,7 +102,7 @@ train-report: model ## write docs/model.md: the base model with and without the 
 results: model ## edit facts with all systems of the paper, and score them; SIZES, SEEDS, OUT: a folder, where a stopped run goes on
 	$(RUN) -m evaluation run --data '$(DATA)' --method all --sizes '$(SIZES)' --seeds '$(SEEDS)' --out '$(OUT)'
 
-bench: model ## measure: BENCH=engine, service, personalize, generation, store, load, subject or recall; its last line is JSON
+bench: model ## measure: BENCH=engine, service, personalize, generation, store, load, subject, recall or telemetry; its last line is JSON
 	$(RUN) -m bench.$(BENCH)
 
 bench-gpu: $(STAMP) ## measure large models with random weights on a GPU; VLLM=PYTHON compares with that Python's vLLM

@@ -108,21 +108,22 @@ async def _runs(address: str, given: argparse.Namespace) -> list[dict[str, Any]]
     results = []
     async with AsyncClient(address, timeout_s=TIMEOUT_S) as client:
         await until_serving(client)
-        await _run(client, Load(2, 5, not given.no_verify, ANSWER), "warm-up")
+        await run(client, Load(2, 5, not given.no_verify, ANSWER), "warm-up")
         reads = (ANSWER, RETRIEVE) if given.retrieve else (ANSWER,)
         numbers = map(int, given.clients.split(","))
         for clients, read in itertools.product(numbers, reads):
             each = max(given.each, -(-given.least // clients))
             load = Load(clients, each, not given.no_verify, read)
             started = time.perf_counter()
-            tally = await _run(client, load, str(clients))
+            tally = await run(client, load, str(clients))
             results.append(_line(load, tally, time.perf_counter() - started))
             print(results[-1], *sorted(set(tally.errors)))
             print(tally.stages(), flush=True)
     return results
 
 
-async def _run(client: AsyncClient, load: Load, name: str) -> Tally:
+async def run(client: AsyncClient, load: Load, name: str) -> Tally:
+    """What a run's clients saw. `name` distinguishes their users from those of other runs."""
     tally = Tally()
     await asyncio.gather(
         *(_client(client, load, f"{name}-{n}", n, tally) for n in range(load.clients))

@@ -1,9 +1,9 @@
 """Resolve pyproject.toml's requirements once, for all platforms (`make lock`).
 
 It writes three files next to this one. torch.txt has torch and its libraries for GPUs, server.txt
-what else the server needs, and dev.txt what only development needs. Each names exact versions with
-the hashes of all their files, and no address. Versions that still fit stay as they are; `make lock
-UPGRADE=1` takes the newest ones.
+what else the server and its telemetry need, and dev.txt what only development needs. Each names
+exact versions with the hashes of all their files, and no address. Versions that still fit stay as
+they are; `make lock UPGRADE=1` takes the newest ones.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ HERE = Path(__file__).parent
 FILES = ("torch", "server", "dev")
 HEADER = "# Written by `make lock` (requirements/lock.py).\n"
 OLDEST_PYTHON = "3.11"
+OF_THE_IMAGE = ("--extra", "server", "--extra", "telemetry")
+"""The image can be watched without being built anew."""
 OF_TORCH = re.compile(r"(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==")
 """torch, and the GPU libraries that its build in the index needs. Other builds need others."""
 
@@ -32,10 +34,8 @@ def main(arguments: Sequence[str]) -> int:
             "".join((HERE / f"{name}.txt").read_text() for name in FILES if _exists(name))
         )
         try:
-            _compile(["--extra", "server", "--extra", "dev", *arguments], everything)
-            _compile(
-                ["--extra", "server", "--constraints", str(_without_hashes(everything))], server
-            )
+            _compile([*OF_THE_IMAGE, "--extra", "dev", *arguments], everything)
+            _compile([*OF_THE_IMAGE, "--constraints", str(_without_hashes(everything))], server)
         except subprocess.CalledProcessError as error:
             return error.returncode
         of_server = list(_pins(server.read_text()))

@@ -21,9 +21,9 @@ from server.rpc.load import Load
 from server.rpc.service import PersonalizationService, UseCases
 from server.rpc.serving import Probes, server_of
 from server.settings import Settings, read_settings
-from server.tuning.ports import Branch, LanguageModel
+from server.tuning.ports import Branch, LanguageModel, Sight
 
-LoadModel = Callable[[Settings], Awaitable[LanguageModel]]
+LoadModel = Callable[[Settings, Sight], Awaitable[LanguageModel]]
 
 _HEALTH_INTERVAL_S = 2.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -41,11 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
     command = commands.named(arguments)
     try:
         settings = read_settings(list(command.settings) if command else arguments)
-        logging.basicConfig(
-            level=settings.log_level.upper(),
-            format="%(asctime)s %(levelname)s %(name)s %(message)s",
-            stream=sys.stderr,
-        )
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(assemble.log_formatter(settings))
+        logging.basicConfig(level=settings.log_level.upper(), handlers=[handler])
         return asyncio.run(commands.done(command, settings) if command else serve(settings))
     except StartupError as error:
         print(f"kgt: {error}", file=sys.stderr)
@@ -63,16 +61,25 @@ async def serve(settings: Settings, load_model: LoadModel = assemble.loaded_mode
     The port is taken first: if it is not free, that is known before a model is loaded, and probes
     are answered from then on. Returns the exit status. Raises StartupError.
     """
+    sight = assemble.sight(settings)
+    try:
+        return await _serve(settings, load_model, sight)
+    finally:
+        await asyncio.to_thread(sight.close)
+
+
+async def _serve(settings: Settings, load_model: LoadModel, sight: Sight) -> int:
     load = Load()
     service = PersonalizationService(None, load)
-    server, probes = server_of(service, load, assemble.callers(settings))
+    server, probes = server_of(service, load, assemble.callers(settings), sight=sight)
+    sight.gauge("kgt.serving", lambda: probes.serving)
     await probes.set(serving=False)
     tls = settings.tls_files
     port = listen(server, Address.parse(settings.address), tls.credentials() if tls else None)
     await server.start()
     try:
         _leave_on_signal()
-        use_cases = await _assembled(settings, load_model)
+        use_cases = await _assembled(settings, load_model, sight)
         stopped = _stop_signal()
         try:
             service.start(use_cases)
@@ -89,16 +96,16 @@ async def serve(settings: Settings, load_model: LoadModel = assemble.loaded_mode
     return 0
 
 
-async def _assembled(settings: Settings, load_model: LoadModel) -> UseCases:
+async def _assembled(settings: Settings, load_model: LoadModel, sight: Sight) -> UseCases:
     """Open the store, load the model, and make the use cases from them. Raises StartupError."""
     relations = await assemble.vocabulary(settings)
     store = await assemble.open_store(settings, relations)
     try:
-        model = await load_model(settings)
+        model = await load_model(settings, sight)
     except BaseException:
         await store.close()
         raise
-    return assemble.use_cases(settings, store, model, relations)
+    return assemble.use_cases(settings, store, model, relations, sight)
 
 
 async def _watch_until(stopped: asyncio.Event, probes: Probes, use_cases: UseCases) -> None:

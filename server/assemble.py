@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server.errors import InvalidVocabulary
+from server.errors import InvalidSetting, InvalidVocabulary
 from server.graph.relation import Vocabulary
 from server.rpc.identity.callers import Anyone, Callers
 from server.rpc.identity.certificates import CertificateCallers
@@ -29,16 +30,19 @@ from server.tuning.history import Historian
 from server.tuning.learn.learner import Learner
 from server.tuning.personalize.command import PersonalizeRules
 from server.tuning.personalize.personalizer import Personalizer
-from server.tuning.ports import GraphStore, LanguageModel, StoreCounts
+from server.tuning.ports import GraphStore, LanguageModel, Sight, StoreCounts
 from server.tuning.retrieve import Librarian
 from server.tuning.scoring import ScoringBudget
 from server.tuning.transfer import Courier
+from server.tuning.watching import UNSEEN
 from server.writing.erasing import Erasing
 from server.writing.turns import UserTurns
 from server.writing.writes import Writes
 
 if TYPE_CHECKING:
     from server.lm.loading import ModelChoice
+
+PLAIN = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
 async def vocabulary(settings: Settings) -> Vocabulary:
@@ -107,16 +111,48 @@ def callers(settings: Settings) -> Callers:
     return Anyone()
 
 
-async def loaded_model(settings: Settings) -> LanguageModel:
+def log_formatter(settings: Settings) -> logging.Formatter:
+    """What makes lines of the log. Raises InvalidSetting without the extra that it needs."""
+    if settings.log_format == "plain":
+        return logging.Formatter(PLAIN)
+    try:
+        from server.telemetry.logs import formatter
+    except ModuleNotFoundError as error:
+        raise _needs_telemetry("KGT_LOG_FORMAT") from error
+    return formatter(settings.log_format)
+
+
+def sight(settings: Settings) -> Sight:
+    """What watches the server: nothing, unless a setting asks for it.
+
+    Raises InvalidSetting without the extra that it needs, and StartupError.
+    """
+    is_structured = settings.log_format != "plain"  # its lines have the ids of calls
+    if not (settings.otlp_endpoint or settings.metrics_address or is_structured):
+        return UNSEEN
+    try:
+        from server.telemetry.exports import opened
+    except ModuleNotFoundError as error:
+        raise _needs_telemetry("KGT_OTLP_ENDPOINT and KGT_METRICS_ADDRESS") from error
+    return opened(settings.otlp_endpoint, settings.metrics_address)
+
+
+def _needs_telemetry(setting: str) -> InvalidSetting:
+    return InvalidSetting(f"{setting}: needs the extra `telemetry`: pip install 'kgt[telemetry]'")
+
+
+async def loaded_model(settings: Settings, sight: Sight = UNSEEN) -> LanguageModel:
     """The language model, loaded on a thread. Cancelling this stops the loading too."""
     stop = threading.Event()
     try:
-        return await asyncio.to_thread(model, settings, stop)
+        return await asyncio.to_thread(model, settings, stop, sight)
     finally:
         stop.set()
 
 
-def model(settings: Settings, stop: threading.Event | None = None) -> LanguageModel:
+def model(
+    settings: Settings, stop: threading.Event | None = None, sight: Sight = UNSEEN
+) -> LanguageModel:
     """The language model, with its weights in memory.
 
     Raises ModelUnusable, and StartupError once `stop` is set.
@@ -130,6 +166,7 @@ def model(settings: Settings, stop: threading.Event | None = None) -> LanguageMo
         settings.queue,
         settings.token_budget,
         settings.prompt_share,
+        sight=sight,
     )
 
 
@@ -148,9 +185,14 @@ def model_choice(settings: Settings) -> ModelChoice:
 
 
 def use_cases(
-    settings: Settings, graph: GraphStore, language_model: LanguageModel, relations: Vocabulary
+    settings: Settings,
+    graph: GraphStore,
+    language_model: LanguageModel,
+    relations: Vocabulary,
+    sight: Sight = UNSEEN,
 ) -> UseCases:
     """The use cases, over a store and a model."""
+    graph = sight.store(graph)
     budget = ScoringBudget(
         settings.scored_mass, settings.max_scored_triples or language_model.max_scored_triples
     )
@@ -163,6 +205,8 @@ def use_cases(
     answerer = Answerer(graph, language_model, relations, rules)
     named_fingerprints = partial(fingerprints, graph, language_model, relations)
     turns = UserTurns()
+    sight.gauge("kgt.answers.memory", lambda: answerer.memories.bytes)
+    sight.gauge("kgt.facts.memory", lambda: answerer.retriever.recalls.bytes)
     return UseCases(
         store=graph,
         model=language_model,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import CliApp, SettingsConfigDict
@@ -137,6 +138,19 @@ class Settings(StoreSettings, CacheSettings, IdentitySettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="what the log shows"
     )
+    log_format: Literal["plain", "console", "json"] = Field(
+        "plain",
+        description="how the log's lines look: plain, or with the ids of their call, in columns"
+        " (console) or as json",
+    )
+    otlp_endpoint: str = Field(
+        "",
+        description="where traces and metrics are sent by OTLP over gRPC, such as"
+        " http://127.0.0.1:4317; nothing is sent without it",
+    )
+    metrics_address: str = Field(
+        "", description="host:port where Prometheus reads metrics; none are served without it"
+    )
 
     @field_validator("vocabulary")
     @classmethod
@@ -156,6 +170,19 @@ class Settings(StoreSettings, CacheSettings, IdentitySettings):
     @classmethod
     def _host_and_port(cls, value: str) -> str:
         return Address.parse(value).text
+
+    @field_validator("metrics_address")
+    @classmethod
+    def _host_and_port_or_none(cls, value: str) -> str:
+        return Address.parse(value).text if value else value
+
+    @field_validator("otlp_endpoint")
+    @classmethod
+    def _collector_or_none(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and not (parts.scheme in ("http", "https") and parts.hostname):
+            raise ValueError("is an address such as http://127.0.0.1:4317 (https for TLS)")
+        return value
 
     @model_validator(mode="after")
     def _loopback_unless_allowed(self) -> Settings:

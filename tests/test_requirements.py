@@ -24,6 +24,7 @@ from packaging.version import Version
 ROOT = Path(__file__).parent.parent
 FILES = ("torch", "server", "dev")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXTRAS = PROJECT["optional-dependencies"]
 PINS = {
     name: re.findall(
         r"^(\S.*?) \\\n((?: +--hash=.*\n)+)",
@@ -43,8 +44,10 @@ def pinned(*files: str) -> dict[str, Requirement]:
 @pytest.mark.parametrize(
     ("wanted", "files"),
     [
-        (PROJECT["dependencies"] + PROJECT["optional-dependencies"]["server"], ("torch", "server")),
-        (PROJECT["optional-dependencies"]["dev"], FILES),
+        (PROJECT["dependencies"], ("torch", "server")),
+        (EXTRAS["server"], ("torch", "server")),
+        (EXTRAS["telemetry"], ("torch", "server")),
+        (EXTRAS["dev"], FILES),
     ],
 )
 def test_the_lock_has_what_pyproject_requires(wanted: list[str], files: tuple[str, ...]) -> None:

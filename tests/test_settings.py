@@ -52,6 +52,9 @@ OTHER_VALUES: dict[str, Any] = {
     "tls_client_ca": Path("some/clients.crt"),
     "grace_s": 2.5,
     "log_level": "debug",
+    "log_format": "json",
+    "otlp_endpoint": "https://collector:4317",
+    "metrics_address": "127.0.0.1:9464",
 }
 """A value for each setting that is not its default."""
 WRONG_VALUES: dict[str, str] = {
@@ -78,6 +81,9 @@ WRONG_VALUES: dict[str, str] = {
     "auth_leeway_s": "301",
     "grace_s": "-1",
     "log_level": "loud",
+    "log_format": "xml",
+    "otlp_endpoint": "collector:4317",
+    "metrics_address": "9464",
 }
 TEXTS_AND_PATHS = {
     "data",

@@ -21,9 +21,10 @@ from server.lm.tokens import tokenizer_of
 from server.lm.work import GenerateWork, ModelWork, ScoreWork
 from server.lm.worker import ModelWorker
 from server.tuning.deadline import call_deadline
-from server.tuning.ports import Branch, GenerateRequest, Piece, Scores
+from server.tuning.ports import Branch, GenerateRequest, Piece, Scores, Sight
 from server.tuning.ticket import Ticket, call_ticket
 from server.tuning.together import asked_with
+from server.tuning.watching import UNSEEN, call_watch
 
 BLOCK_TOKENS = 64
 """Queries in a block of attention. About as many as a tree's root has tokens, so that neither the
@@ -38,7 +39,7 @@ class TransformersModel:
     `token_budget` is the number of tokens in a forward pass; 0 chooses one for the device.
     `prompt_share` is the share of it that prompts get while any generation writes. At most
     `streams` generations are under way at once, and at most `queue_capacity` requests wait. In each
-    pass a generation reads at most `most_drafted` tokens of its drafts.
+    pass a generation reads at most `most_drafted` tokens of its drafts. `sight` watches the passes.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class TransformersModel:
         streams: int = 32,
         block_tokens: int = BLOCK_TOKENS,
         most_drafted: int = MOST_DRAFTED,
+        sight: Sight = UNSEEN,
     ) -> None:
         self._loaded = loaded
         _log.info("warming the model")
@@ -70,6 +72,7 @@ class TransformersModel:
             or (defaults.PROCESSOR_TOKENS if on_processor else defaults.GPU_TOKENS),
             streams=streams,
             prompt_share=prompt_share,
+            sight=sight,
         )
         self._arriving: dict[object, list[ModelWork]] = {}
         self._preparation = Preparation(self._worker.start, self._worker.refuse)
@@ -137,7 +140,7 @@ class TransformersModel:
         try:
             return await future
         finally:
-            work.cancelled.set()
+            work.leave()
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Piece]:
         """The continuation of a prompt.
@@ -169,7 +172,7 @@ class TransformersModel:
                     raise item
                 yield item
         finally:
-            work.cancelled.set()
+            work.leave()
 
     def _begin(self, work: ModelWork) -> None:
         """Give `work` its place in the queue, then prepare it.
@@ -177,6 +180,7 @@ class TransformersModel:
         What is asked together is prepared once all of it has a place.
         """
         self._worker.submit(work)
+        work.asked = call_watch.get().asked(work.kind)
         company = asked_with.get()
         if company is None:
             self._preparation.begin(work)

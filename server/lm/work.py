@@ -26,6 +26,7 @@ from server.lm.packing import Indices, TokenSequence, Tree, cut_tree, fitting, p
 from server.lm.schedule import Budget
 from server.lm.tokens import Steps, Tokenizer
 from server.tuning.ports import (
+    Asked,
     Branch,
     ContinuationLogprob,
     GenerateRequest,
@@ -35,6 +36,7 @@ from server.tuning.ports import (
     Scores,
 )
 from server.tuning.ticket import Ticket
+from server.tuning.watching import UNASKED
 
 _REQUEST_PASSES, _LEAST_REQUEST_TOKENS = 64, 1 << 18
 """A request may have the model read as many tokens as this many passes hold. Where passes are
@@ -50,6 +52,10 @@ class ModelWork(ABC):
     thread may set `cancelled` at any time; it counts from the next pass on.
     """
 
+    kind: str
+    """What is asked, in a word."""
+    asked: Asked = UNASKED
+    """What watches the question."""
     stream: int | None = None
     is_writing = False
     tokens_left = 0
@@ -72,6 +78,11 @@ class ModelWork(ABC):
     @property
     def is_cancelled(self) -> bool:
         return self.cancelled.is_set()
+
+    def leave(self) -> None:
+        """The caller has the results, or wants them no more."""
+        self.cancelled.set()
+        self.asked.ended()
 
     def require_wanted(self) -> None:
         """Raise DeadlinePassed if nobody waits for this any more."""
@@ -121,6 +132,8 @@ class ScoreWork(ModelWork):
 
     `give` gets the scores, all at once.
     """
+
+    kind = "score"
 
     def __init__(
         self,
@@ -232,6 +245,7 @@ class GenerateWork(ModelWork):
     also reads at most `most_drafted` tokens of the request's drafts.
     """
 
+    kind = "generate"
     stream: int
 
     def __init__(

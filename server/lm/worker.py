@@ -20,6 +20,8 @@ from server.lm.forward import Forward, Results
 from server.lm.pace import Overloaded
 from server.lm.schedule import STOPPING, Budget, Ending, Schedule
 from server.lm.work import ModelWork, deadline_passed
+from server.tuning.ports import Asked, Sight
+from server.tuning.watching import UNSEEN
 
 _Read: TypeAlias = tuple[ModelWork, Segment]
 """Work, and what a pass reads of it."""
@@ -42,11 +44,15 @@ class ModelWorker:
         budget: int,
         streams: int,
         prompt_share: float,
+        sight: Sight = UNSEEN,
     ) -> None:
         self.budget = Budget(budget)
         self._forward = forward
         self._schedule = Schedule[ModelWork](self.budget, capacity, streams, prompt_share)
         self._passes = 0
+        self._sight = sight
+        sight.gauge("kgt.model.queue.depth", lambda: len(self._schedule.waiting))
+        sight.gauge("kgt.model.token_budget", lambda: self.budget.tokens)
         self._changed = threading.Condition()
         """Guards the schedule; notified when there may be something to run."""
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
@@ -121,7 +127,8 @@ class ModelWorker:
         results: Results | None = None
         self._passes += 1
         try:
-            results = self._forward.run([segment for _, segment in reads])
+            with self._sight.forward_pass(self._passes, _questions(reads)):
+                results = self._forward.run([segment for _, segment in reads])
         except torch.OutOfMemoryError:
             pass  # handled below: here the error's frames would still hold the memory
         except Exception as error:
@@ -204,16 +211,11 @@ class ModelWorker:
                 pass  # nobody listens
 
     def _fail(self, works: Iterable[ModelWork], error: Exception) -> None:
-        """End `works` with `error`.
-
-        An error of a library becomes Internal, because its message may hold what users wrote.
-        """
-        if not isinstance(error, KgtError):
-            _log.error("a forward pass failed: %s", type(error).__name__)
-            error = Internal("a forward pass of the model failed; the server's log says more")
+        """End `works` with `error`."""
+        told = _told(error)
         for work in works:
             self._remove(work)
-            work.fail(error)
+            work.fail(told)
 
     def _under_way(self) -> Sequence[ModelWork]:
         with self._changed:
@@ -227,3 +229,16 @@ class ModelWorker:
     def _forget(self, work: ModelWork) -> None:
         if work.stream is not None:
             self._forward.forget(work.stream)
+
+
+def _told(error: Exception) -> KgtError:
+    """What callers are told of an error. A library's may hold what users wrote."""
+    if isinstance(error, KgtError):
+        return error
+    _log.error("a forward pass failed: %s", type(error).__name__)
+    return Internal("a forward pass of the model failed; the server's log says more")
+
+
+def _questions(reads: Sequence[_Read]) -> list[tuple[Asked, int]]:
+    """What a pass reads, as it is watched."""
+    return [(work.asked, len(segment.tokens)) for work, segment in reads]

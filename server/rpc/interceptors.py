@@ -24,6 +24,7 @@ from server.rpc.needs import Needs
 from server.rpc.statuses import message_of, status_of, trailers
 from server.tuning.deadline import call_deadline
 from server.tuning.ticket import Ticket, call_ticket
+from server.tuning.watching import call_watch
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
@@ -230,17 +231,20 @@ async def _guarded(work: Callable[[], Awaitable[Any]], context: Context, method:
         code = status_of(error)
         status = f"{code.name} {error.reason}"
         if code is grpc.StatusCode.INTERNAL:
-            _log.error("%s failed: %s", method, _where(error))
+            _log.error("%s failed: %s", method, errors.where(error))
         await abort(context, error)
     except grpc.aio.AbortError:
         status = "ABORTED"
         raise
     except Exception as error:  # a defect: only the log says where
         status = "INTERNAL"
-        _log.error("%s failed: %s", method, _where(error))
+        _log.error("%s failed: %s", method, errors.where(error))
         await abort(context, errors.Internal("the server failed; its log says where"))
     finally:
-        _log.info("%s %s %.0f ms", method, status, (time.monotonic() - started) * 1000)
+        took_ms = (time.monotonic() - started) * 1000
+        told = {"rpc": method, "status": status, "took_ms": round(took_ms, 1)}
+        _log.info("%s %s %.0f ms", method, status, took_ms, extra=told)
+        call_watch.get().ended(status)
 
 
 async def abort(context: Context, error: errors.KgtError) -> None:
@@ -250,17 +254,3 @@ async def abort(context: Context, error: errors.KgtError) -> None:
             await context.abort(status_of(error), message_of(error), trailers(error))
     except TimeoutError:
         raise asyncio.CancelledError from None
-
-
-def _where(error: BaseException) -> str:
-    """The kind of an error and the lines it came through.
-
-    Its message is left out, because it may hold what a user wrote.
-    """
-    frames = []
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        frames.append(f"{code.co_filename.rpartition('/')[2]}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    return f"{type(error).__name__} at {' < '.join(reversed(frames))}"

@@ -16,6 +16,9 @@ from server.rpc.limits import MAX_MESSAGE_BYTES
 from server.rpc.load import Load
 from server.rpc.probing import Probing
 from server.rpc.service import PersonalizationService, UseCases
+from server.rpc.watching import Watching
+from server.tuning.ports import Sight
+from server.tuning.watching import UNSEEN
 
 SERVICE = pb.DESCRIPTOR.services_by_name["PersonalizationService"].full_name
 _PACKAGE = pb.DESCRIPTOR.package
@@ -28,6 +31,7 @@ class Probes:
     def __init__(self) -> None:
         # grpc-stubs only knows the blocking servicer.
         self.servicer: Any = health.aio.HealthServicer()  # type: ignore[attr-defined]
+        self.serving = False
 
     async def set(self, *, serving: bool) -> None:
         status = (
@@ -35,28 +39,39 @@ class Probes:
             if serving
             else health_pb2.HealthCheckResponse.NOT_SERVING
         )
+        self.serving = serving
         for service in ("", SERVICE):
             await self.servicer.set(service, status)
 
     async def stop(self) -> None:
         """Answer NOT_SERVING from now on, whatever is set later."""
+        self.serving = False
         await self.servicer.enter_graceful_shutdown()
 
 
 def new_server(
-    use_cases: UseCases, load: Load | None = None, callers: Callers | None = None
+    use_cases: UseCases,
+    load: Load | None = None,
+    callers: Callers | None = None,
+    *,
+    sight: Sight = UNSEEN,
 ) -> tuple[grpc.aio.Server, Probes]:
     """A server that has no port yet, and its probes, which answer UNKNOWN until they are set."""
     load = load or Load()
-    return server_of(PersonalizationService(use_cases, load), load, callers or Anyone())
+    service = PersonalizationService(use_cases, load)
+    return server_of(service, load, callers or Anyone(), sight=sight)
 
 
 def server_of(
-    service: PersonalizationService, load: Load, callers: Callers
+    service: PersonalizationService, load: Load, callers: Callers, *, sight: Sight = UNSEEN
 ) -> tuple[grpc.aio.Server, Probes]:
     """A server of this service, and its probes."""
     server = grpc.aio.server(
-        interceptors=[Boundary(_PACKAGE, load, callers), Probing(_PACKAGE, callers)],
+        interceptors=[
+            Watching(_PACKAGE, sight),
+            Boundary(_PACKAGE, load, callers),
+            Probing(_PACKAGE, callers),
+        ],
         options=_options(load),
         # The boundary refuses calls before gRPC does, and says why. The rest is for probes, which
         # the boundary lets through.
@@ -76,7 +91,8 @@ def _options(load: Load) -> list[tuple[str, int]]:
         ("grpc.max_concurrent_streams", load.connection_calls),
         # The size of a message. It is gRPC's default, but the contract promises it.
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-        # The names and values of a request's metadata, of which only the token is read.
+        # The names and values of a request's metadata, of which only the token, the trace and the
+        # call's id are read.
         ("grpc.max_metadata_size", 8 << 10),
         ("grpc.absolute_max_metadata_size", 16 << 10),
         # If a caller's machine disappears, its calls end after 80 s.

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from server.tuning.ports import ModelCost
+from server.tuning.watching import call_watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +20,16 @@ class Cost:
 
 
 class CostMeter:
-    """Adds up the cost of one request."""
+    """Adds up the cost of one request, and tells it to what watches the call."""
 
     def __init__(self) -> None:
         self._model = ModelCost()
         self._stages_ms: dict[str, float] = {}
+        self._watch = call_watch.get()
 
     def add(self, cost: ModelCost) -> None:
         self._model += cost
+        self._watch.spent(cost)
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -34,7 +37,8 @@ class CostMeter:
         started = time.monotonic()
         self._stages_ms.setdefault(name, 0.0)
         try:
-            yield
+            with self._watch.stage(name):
+                yield
         finally:
             self._stages_ms[name] += (time.monotonic() - started) * 1000
 

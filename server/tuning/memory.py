@@ -92,6 +92,11 @@ class Memories:
         self._bytes_each = bytes_each
         self._users: OrderedDict[str, UserMemory] = OrderedDict()
 
+    @property
+    def bytes(self) -> int:
+        """About what they take. May be asked on any thread."""
+        return sum(memory.bytes for memory in list(self._users.values()))
+
     def of(self, user: str) -> UserMemory:
         """The user's memory.
 

@@ -27,6 +27,7 @@ from server.tuning.likely import WordSearch, content_words
 from server.tuning.ports import GraphStore, Key, Page, Snapshot
 from server.tuning.question import question_of
 from server.tuning.subject.spans import MAX_SPAN_WORDS
+from server.tuning.watching import call_watch
 
 SHARPNESS = 8.0
 """How fast a scope weight grows with the inner product: e-fold every 1/8."""
@@ -281,7 +282,7 @@ class Recalls:
         self._most_bytes = most_bytes
         self._users: OrderedDict[str, UserFacts] = OrderedDict()
         self._sizes: dict[str, int] = {}
-        self._bytes = 0
+        self.bytes = 0
         self._forgotten = 0
         """How often anything was forgotten. What was read before must not be kept after it."""
 
@@ -301,7 +302,9 @@ class Recalls:
         known = self._users.get(user)
         if at_revision is not None and at_revision != snapshot.revision:
             return await self._earlier(user, at_revision, snapshot, fingerprint)
-        if known is None or known.at != snapshot:
+        is_current = known is not None and known.at == snapshot
+        call_watch.get().looked_up("facts", int(is_current), int(not is_current))
+        if known is None or not is_current:
             known = await self._brought_up(user, known, snapshot, fingerprint)
         if forgotten == self._forgotten:
             self._keep(user, known)
@@ -378,13 +381,13 @@ class Recalls:
         self._drop(user)
         self._users[user] = facts
         self._sizes[user] = facts.bytes
-        self._bytes += facts.bytes
-        while len(self._users) > 1 and self._bytes > self._most_bytes:
+        self.bytes += facts.bytes
+        while len(self._users) > 1 and self.bytes > self._most_bytes:
             self._drop(next(iter(self._users)))
 
     def _drop(self, user: str) -> None:
         self._users.pop(user, None)
-        self._bytes -= self._sizes.pop(user, 0)
+        self.bytes -= self._sizes.pop(user, 0)
 
 
 def _ids(edits: Iterable[Edit | UnreadableEdit]) -> dict[int, str]:

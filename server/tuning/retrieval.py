@@ -18,6 +18,7 @@ from server.tuning.recall import Fact, Recalled, Recalls, UserFacts
 from server.tuning.scoring import Scorer
 from server.tuning.subject.choice import USER_CONCEPT, SubjectChoice
 from server.tuning.subject.english import FUNCTION_WORDS
+from server.tuning.watching import call_watch
 
 MOST_RECALLED = 24
 _LEAST_NAMED, _MOST_NAMED = 3, 0.75
@@ -98,6 +99,7 @@ class Retriever:
         whole = await self._store.neighborhood(user, subject, limit, at_revision)
         if at_revision is None and whole.revision != personal.at.revision:
             personal = await self.recalls.of(user, fingerprint, None)  # written meanwhile
+        call_watch.get().recalled(len(personal))
         view = retrievable_view(whole, self._vocabulary, asked_for)
         if subject == USER_CONCEPT:
             view = replace(view, slices=tuple(map(_without_base, view.slices)))

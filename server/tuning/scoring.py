@@ -27,6 +27,7 @@ from server.tuning.templates import (
     reasoning_prompt,
     retrieval_prompt,
 )
+from server.tuning.watching import call_watch
 
 _ROUNDING = 1e-9
 """A smaller mass is floating-point residue, treated as 0."""
@@ -168,6 +169,8 @@ class Scorer:
         keyed = {branch.prompt for branch in branches if branch.keyed}
         keys = {p: key for p in keyed if (key := self.memory.key_of(p)) is not None}
         asked = self._unknown(branches, known, keyed - keys.keys())
+        missing = sum(len(branch.continuations) + branch.keyed for branch in asked)
+        call_watch.get().looked_up("answers", len(known) + len(keyed) - missing, missing)
         if asked:
             scores = await self.model.score(asked)
             self.meter.add(scores.cost)

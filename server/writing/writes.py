@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 from server.errors import RequestIdReused, RevisionMoved
 from server.graph.edit import Edit
 from server.tuning.ports import GraphStore, RequestRecord, Snapshot
+from server.tuning.watching import call_watch
 from server.writing.turns import UserTurns, uncut
 
 
@@ -107,6 +108,7 @@ class Writes:
                 except RevisionMoved:
                     if last_try or expected_revision is not None:
                         raise
+                    call_watch.get().retried("write")
                     continue
                 return response
         raise AssertionError("the second try returns or raises")

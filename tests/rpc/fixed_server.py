@@ -14,12 +14,12 @@ import sys
 from server.__main__ import serve
 from server.errors import StartupError
 from server.settings import Settings, read_settings
-from server.tuning.ports import LanguageModel
+from server.tuning.ports import LanguageModel, Sight
 from tests.fixed_model import FixedModel
 from tests.rpc.running import PHRASES
 
 
-async def fixed_model(_: Settings) -> LanguageModel:
+async def fixed_model(_: Settings, __: Sight) -> LanguageModel:
     return FixedModel(PHRASES)
 
 

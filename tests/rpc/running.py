@@ -21,6 +21,8 @@ from server.rpc.load import Load
 from server.rpc.serving import Probes
 from server.settings import Settings
 from server.stores.sqlite.store import SqliteStore
+from server.tuning.ports import Sight
+from server.tuning.watching import UNSEEN
 from server.writing.writes import Writes
 from testbed.bases import BaseTriple, build_base
 from testbed.serving import served
@@ -76,6 +78,7 @@ async def running(
     callers: Callers | None = None,
     credentials: grpc.ServerCredentials | None = None,
     access: Access | None = None,
+    sight: Sight = UNSEEN,
     **settings: Any,
 ) -> AsyncIterator[Running]:
     """A service over the dog's graph in `folder`, and a client that has `access` to it."""
@@ -84,10 +87,10 @@ async def running(
     model = model or FixedModel(PHRASES)
     store = SqliteStore(folder, vocabulary)
     options: Any = settings
-    use_cases = assemble.use_cases(Settings(**options), store, model, vocabulary)
+    use_cases = assemble.use_cases(Settings(**options), store, model, vocabulary, sight)
     try:
         async with (
-            served(use_cases, load, callers, credentials) as (address, probes),
+            served(use_cases, load, callers, credentials, sight=sight) as (address, probes),
             AsyncClient(address, timeout_s=20, **(access or Access())) as client,
         ):
             yield Running(client, address, store, model, probes, use_cases.writes)

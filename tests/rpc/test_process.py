@@ -27,7 +27,7 @@ from server.rpc.service import UseCases
 from server.rpc.serving import Probes
 from server.settings import Settings
 from server.stores.sqlite.store import SqliteStore
-from server.tuning.ports import LanguageModel
+from server.tuning.ports import LanguageModel, Sight
 from testbed.bases import build_base
 from testbed.processes import ROOT, free_port, server_process
 from tests.fixed_model import FixedModel
@@ -196,7 +196,7 @@ def test_an_address_that_this_machine_has_not_is_told(tmp_path: Path) -> None:
     )
 
 
-async def unwanted(_: Settings) -> LanguageModel:
+async def unwanted(_: Settings, __: Sight) -> LanguageModel:
     raise AssertionError("a model is loaded although the port is taken")
 
 
@@ -217,7 +217,7 @@ class Loading:
     def __init__(self) -> None:
         self.begun, self.ended = asyncio.Event(), asyncio.Event()
 
-    async def __call__(self, _: Settings) -> LanguageModel:
+    async def __call__(self, _: Settings, __: Sight) -> LanguageModel:
         self.begun.set()
         await self.ended.wait()
         return FixedModel(PHRASES)

@@ -37,8 +37,11 @@ from server.errors import (
     StoreUnreachable,
     StoreUnusable,
 )
+from server.stores.neo4j import cypher
 from server.stores.neo4j.shares import Shares
+from server.stores.rules.statements import Statements
 from server.tuning.deadline import call_deadline
+from server.tuning.watching import call_watch
 
 SCHEMES = ("neo4j", "neo4j+s", "neo4j+ssc", "bolt", "bolt+s", "bolt+ssc")
 EMBEDDED = "sqlite"
@@ -66,6 +69,7 @@ _FULL = (
     "Neo.TransientError.General.TransactionOutOfMemoryError",
     "Neo.TransientError.General.OutOfMemoryError",
 )
+_STATEMENTS = Statements(cypher)
 
 Tx = neo4j.AsyncManagedTransaction
 R = TypeVar("R")
@@ -241,7 +245,8 @@ class Connection:
             query = neo4j.Query(statement, timeout=limit_s)
             try:
                 async with self._session() as session:
-                    return await (await session.run(query, parameters)).single(strict=True)
+                    with _STATEMENTS.watched(statement):
+                        return await (await session.run(query, parameters)).single(strict=True)
             except (ServiceUnavailable, SessionExpired) as error:
                 raise IncompleteCommit from error
             except ClientError as error:
@@ -293,6 +298,7 @@ class Connection:
                 unknown = isinstance(error, IncompleteCommit)
                 if not _is_worth_a_retry(error, lost) or time.monotonic() + delay >= end:
                     raise _translation(error, unknown=unknown) from error
+            call_watch.get().retried("transaction")
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))
             delay = min(delay * 2, _LONGEST_DELAY_S)
 
@@ -379,7 +385,8 @@ async def one(
     **parameters: Any,
 ) -> neo4j.Record:
     """The one record that a statement yields."""
-    return await (await tx.run(statement, parameters)).single(strict=True)
+    with _STATEMENTS.watched(statement):
+        return await (await tx.run(statement, parameters)).single(strict=True)
 
 
 async def done(
@@ -388,4 +395,5 @@ async def done(
     **parameters: Any,
 ) -> None:
     """Run a statement to its end."""
-    await (await tx.run(statement, parameters)).consume()
+    with _STATEMENTS.watched(statement):
+        await (await tx.run(statement, parameters)).consume()

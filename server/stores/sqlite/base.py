@@ -16,7 +16,7 @@ from server.graph.triple import Triple
 from server.stores.rules.base_graph import BaseCounts
 from server.stores.rules.view import BaseEdge, BaseSlice, base_slice
 from server.stores.sqlite import sql
-from server.stores.sqlite.connection import is_locked
+from server.stores.sqlite.connection import is_locked, watched
 
 BASE_FILE = "base.db"
 BasePlace = tuple[int, int, int]
@@ -94,7 +94,8 @@ class BaseReader:
 
     def _rows(self, statement: str, *arguments: object) -> list[tuple[Any, ...]]:
         """All rows of a query at once, so that no statement stays open."""
-        with contextlib.closing(self._connection.execute(statement, arguments)) as cursor:
+        run = self._connection.execute
+        with watched(statement), contextlib.closing(run(statement, arguments)) as cursor:
             return cursor.fetchall()
 
     def meta(self, key: str) -> str:

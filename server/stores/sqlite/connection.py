@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from server.errors import DataLoss, Internal, KgtError, StoreBusy, StoreFull
+from server.stores.rules.statements import Statements
 from server.stores.sqlite import sql
 
 DAMAGED = "the store's file is damaged; stop the server and run `python -m server check`"
@@ -18,6 +19,7 @@ _UNUSABLE = (
     sqlite3.SQLITE_PERM,
 )
 _NOT_AS_WRITTEN = ("no such table", "no such column", "Could not decode")
+watched = Statements(sql).watched
 
 Identity = tuple[int, int]
 """Device and inode of a file."""
@@ -58,7 +60,8 @@ def transaction(connection: sqlite3.Connection, begin: str = sql.BEGIN_WRITING) 
     connection.execute(begin)
     try:
         yield
-        connection.execute(sql.COMMIT)
+        with watched(sql.COMMIT):
+            connection.execute(sql.COMMIT)
     except BaseException:
         if connection.in_transaction:  # a full disk has rolled back already
             connection.execute(sql.ROLLBACK)

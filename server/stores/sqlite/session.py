@@ -20,7 +20,7 @@ from server.stores.rules.records import read_snapshot
 from server.stores.rules.revisions import revision_to_read, snapshot_without_edits
 from server.stores.sqlite import sql
 from server.stores.sqlite.base import BaseReader, file_identity
-from server.stores.sqlite.connection import FileWatch, connect, reading, transaction
+from server.stores.sqlite.connection import FileWatch, connect, reading, transaction, watched
 from server.tuning.ports import Snapshot
 
 _FIRST_WAIT_S = 5.0
@@ -102,8 +102,11 @@ class Session:
 
     def rows(self, statement: str, arguments: Arguments) -> list[tuple[Any, ...]]:
         """All rows of a query."""
-        with contextlib.closing(self._db.execute(statement, arguments)) as cursor:
-            return cursor.fetchall()
+        with (
+            watched(statement),
+            contextlib.closing(self._db.execute(statement, arguments)) as found,
+        ):
+            return found.fetchall()
 
     def row(self, statement: str, *arguments: object) -> tuple[Any, ...] | None:
         """The first row of a query; None where it has none."""
@@ -113,16 +116,21 @@ class Session:
     @contextlib.contextmanager
     def iterated(self, statement: str, *arguments: object) -> Iterator[Iterable[tuple[Any, ...]]]:
         """The rows of a query one by one, for as long as the context lasts."""
-        with contextlib.closing(self._db.execute(statement, arguments)) as cursor:
-            yield cursor
+        with (
+            watched(statement),
+            contextlib.closing(self._db.execute(statement, arguments)) as found,
+        ):
+            yield found
 
     def execute(self, statement: str, *arguments: object) -> None:
         """Run a statement that returns nothing."""
-        self._db.execute(statement, arguments)
+        with watched(statement):
+            self._db.execute(statement, arguments)
 
     def execute_many(self, statement: str, rows: Iterable[Sequence[object]]) -> None:
         """Run a statement once for each of `rows`."""
-        self._db.executemany(statement, rows)
+        with watched(statement):
+            self._db.executemany(statement, rows)
 
     # Where a user stands
 

@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from typing import TypeVar
 
 READERS = 4
@@ -17,7 +18,10 @@ R = TypeVar("R")
 
 
 class Threads:
-    """Runs a store's reads and writes. Work that is cancelled before it starts is not done."""
+    """Runs a store's reads and writes, each in the context of its caller.
+
+    Work that is cancelled before it starts is not done.
+    """
 
     def __init__(self) -> None:
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="sqlite-read")
@@ -30,7 +34,7 @@ class Threads:
         await self._places.take(user)
         loop = asyncio.get_running_loop()
         try:
-            job = self._readers.submit(work)
+            job = self._readers.submit(copy_context().run, work)
         except BaseException:
             self._places.give_back(user)
             raise
@@ -46,7 +50,7 @@ class Threads:
     async def write(self, work: Callable[[], R]) -> R:
         """Do `work` on the writer's thread, after all earlier writes."""
         asked = time.monotonic()
-        job: Future[R] = self._writer.submit(work)
+        job: Future[R] = self._writer.submit(copy_context().run, work)
         self._writes[job] = asked  # type: ignore[index]
         job.add_done_callback(lambda done: self._writes.pop(done, None))  # type: ignore[arg-type]
         return await asyncio.wrap_future(job)

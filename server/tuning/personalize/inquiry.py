@@ -19,6 +19,7 @@ from server.tuning.problem import Removal, Stopping
 from server.tuning.scoring import grouped
 from server.tuning.subject.choice import Match, SubjectChoice
 from server.tuning.texts import says
+from server.tuning.watching import call_watch
 
 T = TypeVar("T")
 
@@ -99,6 +100,8 @@ class Inquiry:
             return self._answers[request]
         memory, revision = self.scorer.memory, view.revision
         answer = memory.answer_to(request, revision)
+        is_known = answer is not None
+        call_watch.get().looked_up("texts", int(is_known), int(not is_known))
         if answer is None:
             answer = await self.generated(request)
             memory.keep_answer(request, revision, answer)

@@ -1,4 +1,4 @@
-"""The ports: what the method needs from a language model and from a graph store.
+"""The ports: what the method needs from a language model and from a graph store, and who watches.
 
 Values go in and come out. No engine is named.
 """
@@ -16,6 +16,7 @@ from server.tuning.ports.model import (
     Piece,
     Scores,
 )
+from server.tuning.ports.sight import Asked, Sight, Watch
 from server.tuning.ports.store import (
     KEPT_ERASURES_S,
     KEPT_RESPONSES,
@@ -35,6 +36,7 @@ from server.tuning.ports.store import (
 __all__ = [
     "KEPT_ERASURES_S",
     "KEPT_RESPONSES",
+    "Asked",
     "Branch",
     "ConceptEntry",
     "ContinuationLogprob",
@@ -52,7 +54,9 @@ __all__ = [
     "Piece",
     "RequestRecord",
     "Scores",
+    "Sight",
     "Snapshot",
     "StoreCounts",
     "Tombstone",
+    "Watch",
 ]
