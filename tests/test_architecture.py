@@ -18,6 +18,7 @@ NO_MIRRORS = {
     "compose": "docker-compose.yml and the image",
     "fuzz": "bytes that no client sends, to a whole server",
     "neo4j": "the whole service over a real Neo4j, and Neo4j Browser",
+    "released": "stores that released versions made",
     "story": "the demo and a service without a network, as processes with the default model",
 }
 """Folders of tests that are not about one package, and what they are about."""

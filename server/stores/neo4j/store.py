@@ -85,6 +85,8 @@ _PROBE_EVERY_S = 15.0
 _COVERED_S = 15.0
 """How long an erase waits until blanks are over what it erased, if the call has no earlier
 deadline."""
+_TOMBSTONES = 1_000
+"""How many tombstones are put at a time."""
 _READS = 20
 """How often a read is done again because the user's overlay moved under it."""
 
@@ -389,14 +391,16 @@ class Neo4jStore:
         return list(listed.items), listed.next_cursor
 
     async def bury(self, tombstones: Sequence[Tombstone]) -> int:
-        async def put(tx: Tx) -> None:
-            await done(tx, cypher.PUT_TOMBSTONES, tombstones=[asdict(t) for t in tombstones])
+        async def put(tx: Tx, some: Sequence[Tombstone]) -> None:
+            await done(tx, cypher.PUT_TOMBSTONES, tombstones=[asdict(t) for t in some])
 
         async def buried(tx: Tx) -> list[tuple[str, bool]]:
             found = await tx.run(cypher.BURIED_USERS)
             return [(record["user"], record["has_overlay"]) async for record in found]
 
-        await self._connection.write(put, PATIENCE_S)
+        for start in range(0, len(tombstones), _TOMBSTONES):
+            some = tombstones[start : start + _TOMBSTONES]
+            await self._connection.write(partial(put, some=some), PATIENCE_S)
         users = await self._connection.read(buried, PATIENCE_S)
         for user, _ in users:
             await self._connection.write(partial(self._erase, user=user), user=user)

@@ -63,9 +63,9 @@ class Manifest:
 def make_backup(data: Path, folder: Path) -> tuple[Manifest, list[str]]:
     """Copy the store in `data` to the new `folder`. Servers may go on using the store.
 
-    Returns (what the backup holds, what a check finds wrong with it). A problem that the store has
-    is in the backup too, and does not prevent it. Raises CopyRefused, StoreBusy, StoreFull and
-    DataLoss. Then nothing is left.
+    Returns (what the backup holds, what a check finds wrong with it). A record that cannot be read
+    is in the backup too, and does not prevent it. Raises CopyRefused, StoreBusy, StoreFull, and
+    DataLoss where a whole file is damaged. Then nothing is left.
     """
     if not any((data / name).exists() for name in _STORE_FILES):
         raise CopyRefused(f"{data} holds no store (KGT_DATA)")

@@ -14,7 +14,7 @@ import pytest
 
 from server.errors import CopyRefused, StoreBusy
 from server.stores.sqlite import backup, sql
-from server.stores.sqlite.backup import MANIFEST_FILE, make_backup, read_backup
+from server.stores.sqlite.backup import MANIFEST_FILE, Manifest, make_backup, read_backup
 from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.restore import restore_backup
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
@@ -117,7 +117,7 @@ async def test_commits_made_meanwhile_are_whole_or_absent(
             await add(store, f"user {n}", CARROTS, BONES)
 
     writes = asyncio.ensure_future(writing())
-    copies = []
+    copies: list[tuple[Manifest, list[str]]] = []
     while not writes.done():
         copies.append(
             await asyncio.to_thread(make_backup, store.folder, tmp_path / str(len(copies)))

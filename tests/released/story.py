@@ -1,6 +1,6 @@
 """What a released version did in the store that is kept here, and how it is kept.
 
-`python -m tests.stores.released.story VERSION` tells it with the version at hand, once, when that
+`python -m tests.released.story VERSION` tells it with the version at hand, once, when that
 version is released: VERSION.tar.xz holds a backup of the embedded store, and all users as JSON
 lines. The story stays as it is: all versions' stores are read by what it says here. What a
 later version can do in addition is told in a story of its own.

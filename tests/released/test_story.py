@@ -16,8 +16,8 @@ from testbed.bases import build_base
 from testbed.neo4j import Database
 from testbed.neo4j.graphs import fill, forget_users
 from testbed.processes import ROOT
+from tests.released.story import ALICE, BACKUP, BOB, EDITS, EVE, HERE, LUNA, USERS, kept
 from tests.rpc.running import BASE, ENJOY, NAME, VOCABULARY, running, say
-from tests.stores.released.story import ALICE, BACKUP, BOB, EDITS, EVE, HERE, LUNA, USERS, kept
 
 VERSIONS = sorted(path.name.removesuffix(".tar.xz") for path in HERE.glob("*.tar.xz"))
 
@@ -32,7 +32,7 @@ def copies(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 def test_the_version_at_hand_has_its_store_here() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["version"] in VERSIONS, "python -m tests.stores.released.story VERSION"
+    assert project["version"] in VERSIONS, "python -m tests.released.story VERSION"
 
 
 async def test_a_store_answers_its_users_and_an_edit_is_undone(copies: Path) -> None:
