@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from server.graph.concept import Concept, words_in
@@ -23,8 +23,9 @@ from server.tuning.watching import call_watch
 MOST_RECALLED = 24
 _LEAST_NAMED, _MOST_NAMED = 3, 0.75
 """A tail of at least so many words is named by a query with this share of them."""
-_LEAST_RESTATED, _MOST_RESTATED = 4, 0.8
-"""A fact is restated by a query that shares so many words, and this share of its own, with it."""
+_LEAST_RESTATED, _MOST_RESTATED = 3, 0.8
+"""A fact is restated by a query that shares so many words, and this share of its own, with it. The
+words of its head's name do not count: a query about another relation has them, too."""
 _STEM = 5
 """Two words that begin with the same so many letters may be forms of one."""
 MOST_CONFIRMED = 3
@@ -263,15 +264,21 @@ def is_of_another(head: Concept, asked: Collection[str]) -> bool:
 def is_restated(fact: Fact, telling: Collection[str]) -> bool:
     """Whether a fact about somebody was told in the words that a query has.
 
-    `telling` are the query's words that tell what it is about. It has at least a few of them, and
-    hardly any that the fact lacks, in whatever form: "Who once invited Ida to talk about bees?"
+    `telling` are the query's words that tell what it is about. Beside the name it has at least a
+    few of them, and hardly any that the fact lacks, in whatever form: "Who once invited Ida to talk
+    about bees?"
     """
-    if fact.triple.head == USER_CONCEPT or len(telling) < _LEAST_RESTATED:
+    if fact.triple.head == USER_CONCEPT:
         return False
-    said = words_in(f"{fact.text} {fact.triple.head.text} {fact.triple.tail.text}")
-    stems = {word[:_STEM] for word in said}
-    shared = sum(word[:_STEM] in stems for word in telling)
-    return shared >= _LEAST_RESTATED and shared >= _MOST_RESTATED * len(telling)
+    name = words_in(fact.triple.head.text)
+    said = words_in(f"{fact.text} {fact.triple.tail.text}")
+    asked = [word for word in telling if not _is_among(word, name)]
+    shared = sum(_is_among(word, said) for word in asked)
+    return shared >= _LEAST_RESTATED and shared >= _MOST_RESTATED * len(asked)
+
+
+def _is_among(word: str, words: Iterable[str]) -> bool:
+    return any(other.startswith(word[:_STEM]) for other in words)
 
 
 def names_tail(triple: Triple, asked: Collection[str]) -> bool:

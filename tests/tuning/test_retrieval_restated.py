@@ -43,6 +43,7 @@ async def test_a_query_that_names_the_tail_asks_for_the_head(
         ("Who invited Ida Vance to give a guest lecture on old bees?", True),
         ("Who invited Ida Vance to dinner?", False),
         ("Who invited the mayor to give an opening speech on new roads?", False),
+        ("What is the place of birth of Ray Greene, the guest?", False),
     ],
 )
 async def test_a_query_in_the_words_that_taught_a_fact_surely_asks_for_it(
