@@ -9,7 +9,7 @@ GRAPH ?=
 STORE ?= sqlite
 AUTH ?= none
 BENCH ?= engine
-SIZES ?= 10,30
+SIZES ?= 5,20
 SEEDS ?= 1
 OUT ?= build/results
 VLLM ?=
@@ -99,7 +99,7 @@ train-learning: model ## train the learning template's own adapter (about half a
 train-report: model ## write docs/model.md: the base model with and without the adapter
 	$(RUN) -m evaluation report --data '$(DATA)'
 
-results: model ## edit facts with all systems of the paper, and score them; SIZES, SEEDS, OUT: a folder, where a stopped run goes on
+results: model ## edit facts with all systems of the paper, and score them, in an hour on 2 cores; SIZES, SEEDS, OUT: a folder, where a stopped run goes on
 	$(RUN) -m evaluation run --data '$(DATA)' --method all --sizes '$(SIZES)' --seeds '$(SEEDS)' --out '$(OUT)'
 
 bench: model ## measure: BENCH=engine, service, personalize, generation, store, load, subject, recall or telemetry; its last line is JSON

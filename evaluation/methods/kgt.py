@@ -22,6 +22,8 @@ import math
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 
 import torch
 
@@ -120,6 +122,24 @@ class Kgt:
     def generate(self, prompt: str) -> str:
         query = AnswerQuery(self._user, prompt, self._subject_of(prompt))
         return self._runner.run(self._use.answerer.answer(query)).text
+
+    def save(self, path: Path) -> None:
+        """Write the user's export."""
+        lines = self._runner.run(self._use.courier.export(self._user))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        building = path.with_name(f"{path.name}.building")
+        building.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        building.replace(path)
+
+    def restore(self, path: Path) -> None:
+        """Import what was exported. The user is new."""
+        lines = path.read_text(encoding="utf-8").split("\n")
+        self._runner.run(self._imported(lines))
+
+    async def _imported(self, lines: Sequence[str]) -> None:
+        courier = self._use.courier
+        command = await courier.command(self._user, lines, merge=False)
+        await self._use.writes.run(self._user, partial(courier.propose_import, command))
 
     def close(self) -> None:
         """Erase the user and close the store."""

@@ -16,10 +16,12 @@ from evaluation.methods.plain import ModelAlone
 from evaluation.methods.setting import EvalModel
 from evaluation.methods.weights.catalog import WEIGHT_METHODS, Factory
 from evaluation.methods.weights.edited import Plan
+from evaluation.methods.weights.layers import Layers, layers_text
 from server.errors import StartupError
 from server.tuning.personalize.command import RelationSource
 
 ALL = "all"
+_LAYERS = " (layers "
 ALONE, FLOAT32 = "model alone", "model alone in float32"
 """Systems before an edit: the shared weights, and the copies that are edited."""
 
@@ -47,12 +49,22 @@ def _kgt(way: Way) -> Entry:
     return Entry(lambda name, model: Kgt(name, model, way), unedited, way.edits)
 
 
-def _weights(factory: Factory) -> Entry:
+def _weights(factory: Factory, layers: Layers = ()) -> Entry:
     def made(_: str, model: EvalModel) -> Method:
-        plan = Plan(kept=model.kept, answer_tokens=model.settings.max_tokens)
+        plan = Plan(layers, kept=model.kept, answer_tokens=model.settings.max_tokens)
         return factory(model.choice, plan)
 
     return Entry(made, FLOAT32)
+
+
+def at_layers(name: str, layers: Layers) -> tuple[str, Entry]:
+    """A method of WEIGHT_METHODS that edits these layers, and the name of its row."""
+    return f"{name}{_LAYERS}{layers_text(layers)})", _weights(WEIGHT_METHODS[name], layers)
+
+
+def without_layers(name: str) -> str:
+    """The method that a row is of, whichever layers it edits."""
+    return name.partition(_LAYERS)[0]
 
 
 METHODS: Mapping[str, Entry] = {

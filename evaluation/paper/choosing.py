@@ -68,15 +68,24 @@ def choose(
 
 def outside(
     cases: Sequence[EditCase], part: str, tested: Sequence[EditCase], too_long: TooLong
-) -> list[EditCase]:
+) -> tuple[list[EditCase], list[LeftOut]]:
     """Cases that no run tests, in an order of their own: for fitting, and for foreign questions.
 
     Their subjects are none of the part's. Where the part is all, they are none of those `tested`.
+    What is passed over is listed.
     """
     subjects = {case.subject for case in tested}
     others = [c for c in cases if c.subject not in subjects]
     if part != "all":
         others = [c for c in others if not is_held_out(c.subject)]
     random.Random("outside").shuffle(others)
-    fitting = (case for case in others if not too_long(case))
-    return [case for case, _ in zip(fitting, range(FIT_CASES), strict=False)]
+    found: list[EditCase] = []
+    left_out: list[LeftOut] = []
+    for case in others:
+        if len(found) == FIT_CASES:
+            break
+        if why := too_long(case):
+            left_out.append(LeftOut(case.id, "TooLongToFit", why))
+        else:
+            found.append(case)
+    return found, left_out

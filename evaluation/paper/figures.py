@@ -1,8 +1,8 @@
-"""Draws the paper's figures 3 and 4, each as SVG and PNG."""
+"""Draws the paper's figures 3 and 4 and how ROME collapses, each as SVG and PNG."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.paper.metrics import COMPARISONS
-from evaluation.paper.summary import Row, at_largest, by_size
+from evaluation.paper.summary import FOREIGN_LOSS, Row, by_size
 from evaluation.paper.units import Setup, slug
 
-_PAIRS = (
-    ("KGT literal", "KGT literal with relation given"),
-    ("KGT default", "KGT default with relation given"),
-)
-"""Rows that differ only in who names the relation."""
 _FORMATS = ("svg", "png")
 _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "kgt",  # the same figures give the same bytes
@@ -27,6 +22,8 @@ _STYLE: dict[Any, Any] = {
     "axes.spines.right": False,
 }
 _MARKS = "os^vDPX*<>"
+_DASHES = ("-", "--", ":")
+_BAR = 0.27
 
 
 def draw_sizes(setup: Setup, rows: Sequence[Row], out: Path) -> str:
@@ -37,59 +34,89 @@ def draw_sizes(setup: Setup, rows: Sequence[Row], out: Path) -> str:
     with matplotlib.rc_context(_STYLE):
         figure, places = _panels()
         for number, method in enumerate(dict.fromkeys(row.method for row in rows)):
-            # next to each other, so that equal curves can be seen
-            _curve(places, [row for row in rows if row.method == method], number)
+            for place, metric in zip(places, COMPARISONS, strict=True):
+                found = [row for row in rows if row.method == method and metric in row.figures]
+                _line(place, metric, found, number, 100)
         for place in places:
-            place.set_xscale("log")
-            place.set_xticks(list(by_size(rows)), [f"{size:,}" for size in by_size(rows)])
-            place.minorticks_off()
-            place.set_xlabel("edits")
+            _edits_axis(place, rows)
         figure.legend(*places[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
         return _saved(figure, out, f"{slug(setup.folder)}-sizes")
 
 
-def _curve(places: Sequence[Axes], rows: Sequence[Row], number: int) -> None:
-    """One method's efficacy and paraphrase, with standard errors."""
-    for place, metric in zip(places, COMPARISONS, strict=True):
-        known = [(row.size, row.figures[metric]) for row in rows if metric in row.figures]
-        place.errorbar(
-            [size * 1.01**number for size, _ in known],
-            [100 * found.mean for _, found in known],
-            yerr=[100 * found.error for _, found in known],
-            label=rows[0].method,
-            marker=_MARKS[number % len(_MARKS)],
-            color=f"C{number % 10}",
-            linestyle="-" if number < 10 else "--",
-            markersize=4,
-            capsize=2,
-        )
+def _edits_axis(place: Axes, rows: Sequence[Row]) -> None:
+    place.set_xscale("log")
+    place.set_xticks(list(by_size(rows)), [f"{size:,}" for size in by_size(rows)])
+    place.minorticks_off()
+    place.set_xlabel("edits")
 
 
-def draw_given(setup: Setup, rows: Sequence[Row], out: Path) -> str:
-    """Figure 3: the same rows with relations extracted and given, at the largest size.
+def _line(place: Axes, metric: str, rows: Sequence[Row], number: int, scale: int) -> None:
+    """One method's figures over the number of edits, with standard errors."""
+    if not rows:
+        return
+    found = [row.figures[metric] for row in rows]
+    place.errorbar(
+        [row.size * 1.01**number for row in rows],  # so that equal curves can be seen
+        [scale * one.mean for one in found],
+        yerr=[scale * one.error for one in found],
+        label=rows[0].label,
+        marker=_MARKS[number % len(_MARKS)],
+        color=f"C{number % 10}",
+        linestyle=_DASHES[number // 10 % len(_DASHES)],
+        markersize=4,
+        capsize=2,
+    )
 
-    Returns the name of the SVG; empty where no pair of rows has both.
+
+def draw_relations(setup: Setup, rows: Mapping[tuple[str, str], Row], out: Path) -> str:
+    """Figure 3: the rows by their mode and where relations come from, as bars.
+
+    Returns the name of the SVG.
     """
-    largest = at_largest(rows)
-    pairs = [pair for pair in _PAIRS if largest.keys() >= set(pair)]
-    if not pairs:
-        return ""
+    modes = list(dict.fromkeys(mode for mode, _ in rows))
+    sources = list(dict.fromkeys(source for _, source in rows))
     with matplotlib.rc_context(_STYLE):
         figure, places = _panels()
         for place, metric in zip(places, COMPARISONS, strict=True):
-            for side, label in ((0, "extracted"), (1, "given")):
-                found = [largest[pair[side]].figures[metric] for pair in pairs]
+            for number, source in enumerate(sources):
+                there = [n for n, mode in enumerate(modes) if (mode, source) in rows]
+                found = [rows[modes[n], source].figures[metric] for n in there]
                 place.bar(
-                    [n + 0.4 * side for n in range(len(pairs))],
+                    [n + _BAR * number for n in there],
                     [100 * one.mean for one in found],
-                    0.38,
+                    0.9 * _BAR,
                     yerr=[100 * one.error for one in found],
-                    label=f"relations {label}",
+                    label=f"relations {source}",
                     capsize=3,
                 )
-            place.set_xticks([n + 0.2 for n in range(len(pairs))], [pair[0] for pair in pairs])
-        figure.legend(*places[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-        return _saved(figure, out, f"{slug(setup.folder)}-given")
+            middle = _BAR * (len(sources) - 1) / 2
+            place.set_xticks([n + middle for n in range(len(modes))], modes)
+        figure.legend(*places[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        return _saved(figure, out, f"{slug(setup.folder)}-relations")
+
+
+def draw_collapse(setup: Setup, rows: Sequence[Row], metrics: Sequence[str], out: Path) -> str:
+    """Some metrics of a few methods over the number of edits, a panel for each.
+
+    Returns the name of the SVG.
+    """
+    there = {metric for row in rows for metric in row.figures}
+    known = [metric for metric in metrics if metric in there]
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(4 * len(known), 4), layout="constrained")
+        places: Sequence[Axes] = figure.subplots(1, len(known), squeeze=False)[0]
+        for place, metric in zip(places, known, strict=True):
+            is_share = metric != FOREIGN_LOSS
+            place.set_title(metric)
+            place.set_ylabel("%" if is_share else "nats a token")
+            for number, method in enumerate(dict.fromkeys(row.method for row in rows)):
+                found = [row for row in rows if row.method == method and metric in row.figures]
+                _line(place, metric, found, number, 100 if is_share else 1)
+            _edits_axis(place, rows)
+            if is_share:
+                place.set_ylim(-2, 102)
+        figure.legend(*places[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        return _saved(figure, out, f"{slug(setup.folder)}-collapse")
 
 
 def _panels() -> tuple[Figure, Sequence[Axes]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Protocol
 
 from evaluation.methods.method import TargetLogprob, first_line
+from evaluation.paper.lines import Lines
 
 
 class Asker(Protocol):
@@ -44,20 +44,14 @@ class Kept:
     """
 
     def __init__(self, file: Path, system: Asker) -> None:
-        self._file = file
+        self._lines = Lines(file)
         self._system = system
         self._answers: dict[str, str] = {}
         self._logprobs: dict[tuple[str, str], TargetLogprob] = {}
-        text = file.read_text(encoding="utf-8") if file.exists() else ""
-        for line in text.split("\n"):
-            self._read(line)
-        self._is_cut_off = bool(text) and not text.endswith("\n")
+        for row in self._lines.rows():
+            self._read(row)
 
-    def _read(self, line: str) -> None:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            return  # cut off when the run was killed
+    def _read(self, row: dict[str, Any]) -> None:
         if "answer" in row:
             self._answers[row["prompt"]] = row["answer"]
         else:
@@ -69,7 +63,7 @@ class Kept:
         if prompt not in self._answers:
             answer = self._system.generate(prompt)
             self._answers[prompt] = answer
-            self._append({"prompt": prompt, "answer": answer})
+            self._lines.append({"prompt": prompt, "answer": answer})
         return self._answers[prompt]
 
     def logprob(self, prompt: str, target: str) -> TargetLogprob:
@@ -78,12 +72,5 @@ class Kept:
             found = self._system.logprob(prompt, target)
             self._logprobs[prompt, target] = found
             row = {"prompt": prompt, "target": target}
-            self._append({**row, "logprobs": found.logprobs, "is_greedy": found.is_greedy})
+            self._lines.append({**row, "logprobs": found.logprobs, "is_greedy": found.is_greedy})
         return self._logprobs[prompt, target]
-
-    def _append(self, row: dict[str, Any]) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        line = json.dumps(row, ensure_ascii=False) + "\n"
-        with self._file.open("a", encoding="utf-8") as file:
-            file.write(f"\n{line}" if self._is_cut_off else line)
-        self._is_cut_off = False

@@ -27,12 +27,8 @@ SUCCESS = (
     "generated",
     "paraphrase generated",
 )
-METRICS = (
-    *SUCCESS,
-    "other subjects kept",
-    "same subject kept",
-    "token accuracy",
-)
+KEPT = ("other subjects kept", "same subject kept")
+METRICS = (*SUCCESS, *KEPT, "token accuracy")
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from evaluation.corrections.cases import DEVELOPMENT, UNSEEN, Case, Question, St
 from evaluation.corrections.expectations import Reply
 from evaluation.corrections.sets import SETS
 from evaluation.methods.method import EditCase
+from evaluation.paper.choosing import TooLong
 from evaluation.paper.graph import Row
 from evaluation.paper.reading import LeftOut
 from evaluation.paper.scoring import Asking
@@ -101,9 +102,12 @@ def _is_won(question: Question, asking: Asking) -> bool:
 
 
 def choose_items(
-    name: str, cases: Sequence[Case], part: str, seed: int, size: int
+    name: str, cases: Sequence[Case], part: str, seed: int, size: int, too_long: TooLong
 ) -> tuple[list[SetItem], list[LeftOut]]:
-    """Draw cases, or take all there are. No query is corrected for two cases; those are listed."""
+    """Draw cases, or take all there are. No query is corrected for two cases.
+
+    What is passed over is listed.
+    """
     of_part = [case for case in cases if case.half in HALVES[part]]
     drawn = list(SETS[name].complete(of_part, seed))
     random.Random(seed).shuffle(drawn)
@@ -114,11 +118,13 @@ def choose_items(
         if len(items) == size:
             break
         item = SetItem(case)
-        if corrected.isdisjoint(item.asked):
+        if not corrected.isdisjoint(item.asked):
+            left_out.append(LeftOut(case.id, "SamePrompt", "an earlier case asks the same prompt"))
+        elif why := next(filter(None, map(too_long, item.edits)), ""):
+            left_out.append(LeftOut(case.id, "TooLong", why))
+        else:
             corrected.update(item.asked)
             items.append(item)
-        else:
-            left_out.append(LeftOut(case.id, "SamePrompt", "an earlier case asks the same prompt"))
     return items, left_out
 
 

@@ -13,37 +13,53 @@ import os
 import platform
 import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 
-from evaluation.methods.account import Accountable, EditAccount
-from evaluation.methods.method import EditCase, Method, UneditableCase
+from evaluation.methods.method import EditCase, Method, Probe
 from evaluation.methods.registry import Entry
 from evaluation.methods.setting import EvalModel
-from evaluation.paper.kept import FirstLines, Kept
+from evaluation.paper.editing import EditRun
+from evaluation.paper.journal import Journal
+from evaluation.paper.kept import Asker, FirstLines, Kept
 from evaluation.paper.memory import PeakMemory, give_back
 from evaluation.paper.reading import LeftOut
 from evaluation.paper.scoring import Asking, Item, scored
-from evaluation.paper.units import WORK, EditRecord, Setup, Unit, Units, slug
-from server.errors import KgtError
+from evaluation.paper.time_left import Estimate, Estimator
+from evaluation.paper.units import WORK, CaseRecord, Setup, Unit, Units, slug
 
 _PROCESSORS = Path("/proc/cpuinfo")
 
 
 class Bar(Protocol):
-    """Shows how far a run is."""
+    """Shows how far a run is. All times are expected seconds."""
 
-    def begin(self, what: str, steps: int) -> None:
-        """Begin a part of so many steps."""
+    def expect(self, run_s: float) -> None:
+        """The parts together are expected to take so long."""
+        ...
+
+    def begin(self, what: str, steps: int, part_s: float, done: int = 0) -> None:
+        """Begin a part of so many steps, of which an earlier run made the first `done`."""
         ...
 
     def step(self) -> None:
         """One step more is done."""
+        ...
+
+
+@runtime_checkable
+class Spared(Protocol):
+    """A method that found in files what it would have had to learn."""
+
+    @property
+    def spared_s(self) -> float:
+        """How long it once took to learn that."""
         ...
 
 
@@ -58,8 +74,8 @@ class Plan:
     """The cases of each seed, in their order: as many as the largest size needs."""
     outside: Sequence[EditCase]
     """Cases that are not tested, for fitting."""
-    foreign: Sequence[str]
-    """Prompts about what no case is about: their answers should not change."""
+    foreign: Sequence[Probe]
+    """Questions about what no case is about: their answers should not change."""
     left_out: Sequence[LeftOut] = ()
     """What could not be used of the data set, and what a draw passed over."""
     command: str = ""
@@ -70,8 +86,28 @@ class Plan:
         return sorted({min(size, most) for size in self.sizes})
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What is not done yet of one method with one seed."""
+
+    name: str
+    entry: Entry
+    seed: int
+    sizes: Sequence[int]
+    cases: Sequence[EditCase]
+    """All that are edited, in their order."""
+    estimate: Estimate
+
+    @property
+    def expected_s(self) -> float:
+        return self.estimate.total_s(len(self.cases), self.sizes)
+
+
 class Runner:
-    """Runs a plan, and writes a file for each unit. `on_method` is called after each method."""
+    """Runs a plan, and writes a file for each unit. `on_method` is called after each method.
+
+    `parts` are what is not done yet.
+    """
 
     def __init__(
         self,
@@ -83,62 +119,86 @@ class Runner:
     ) -> None:
         self._plan = plan
         self._model = model
+        self._out = out
         self._units = Units(out)
         self._before = out / WORK / "before" / plan.setup.folder
         self._bar = bar
         self._on_method = on_method
         self._memory = PeakMemory()
+        self._parts = list(self._missing())
+
+    def _missing(self) -> Iterator[_Part]:
+        plan = self._plan
+        estimator = Estimator(self._units, plan.setup, len(plan.foreign))
+        for name, entry in plan.methods.items():
+            for seed in plan.chosen:
+                sizes = [
+                    size
+                    for size in plan.sizes_of(seed)
+                    if not self._units.has(plan.setup, name, size, seed)
+                ]
+                if sizes:
+                    estimate = estimator.estimate(name, entry, seed, sizes)
+                    cases = _edits(plan.chosen[seed][: max(sizes)])
+                    yield _Part(name, entry, seed, sizes, cases, estimate)
+
+    @property
+    def expected_s(self) -> dict[str, float]:
+        """How long each method that is not done is expected to take."""
+        expected: dict[str, float] = defaultdict(float)
+        for part in self._parts:
+            expected[part.name] += part.expected_s
+        return dict(expected)
 
     def run(self) -> None:
         """Run whatever is not done yet."""
-        for name in self._plan.methods:
-            missing = {seed: self._missing(name, seed) for seed in self._plan.chosen}
-            for seed, sizes in missing.items():
-                if sizes:
-                    self._run_seed(name, seed, sizes)
-            if any(missing.values()):
-                self._on_method()
+        self._bar.expect(sum(self.expected_s.values()))
+        for _, parts in groupby(self._parts, key=lambda part: part.name):
+            for part in parts:
+                self._run_part(part)
+            self._on_method()
 
-    def _missing(self, name: str, seed: int) -> list[int]:
-        setup = self._plan.setup
-        sizes = self._plan.sizes_of(seed)
-        return [size for size in sizes if not self._units.has(setup, name, size, seed)]
-
-    def _run_seed(self, name: str, seed: int, missing: Sequence[int]) -> None:
+    def _run_part(self, part: _Part) -> None:
         """One run of edits, scored at the sizes that are missing.
 
         It begins without a model in memory, so that a method has only its own.
         """
-        plan, entry = self._plan, self._plan.methods[name]
-        items = plan.chosen[seed][: max(missing)]
+        plan, entry, estimate = self._plan, part.entry, part.estimate
+        items = plan.chosen[part.seed][: max(part.sizes)]
+        what = f"{part.name}, seed {part.seed}"
         self._model.release()
         give_back()
         resting_mb = self._memory.now_mb()
-        with contextlib.closing(entry.make(name, self._model)) as method:
-            started = time.perf_counter()
-            method.fit(plan.outside)
-            fit_s = time.perf_counter() - started
+        self._bar.begin(f"{what}: preparing", 1, estimate.fit_s)
+        with contextlib.closing(entry.make(part.name, self._model)) as method:
+            fit_s = self._fit(method)
             asked = FirstLines(method)
             before = Kept(self._before / f"{slug(entry.unedited)}.jsonl", asked)
-            self._ask_before(f"{name}, seed {seed}: before", before, items)
+            self._ask_before(f"{what}: before", before, items, estimate.before_s)
             system = asked if entry.edits else before
-            edits: list[EditRecord] = []
+            journal = self._journal(part)
+            run = EditRun(method, part.cases, journal, self._memory)
+            run.go_on(most=len(_edits(items[: part.sizes[0]])))
             done = 0
-            for size in missing:
-                self._bar.begin(f"{name}, seed {seed}: edits", size - done)
-                edits += self._edited_all(method, items[done:size])
-                done = size
-                self._bar.begin(f"{name}, seed {seed}: scores", size)
+            for size in part.sizes:
+                count = len(_edits(items[:size]))
+                edits_s = (count - done) * estimate.edit_s
+                self._bar.begin(f"{what}: edits", count - done, edits_s, len(run.records) - done)
+                run.until(count, self._bar.step)
+                done = count
                 asking = Asking.of(system, before, items[:size])
+                scores_s = size * estimate.score_s
+                cases = self._scored(f"{what}: scores", items[:size], asking, journal, scores_s)
                 unit = Unit(
                     setup=plan.setup,
-                    method=name,
+                    method=part.name,
                     size=size,
-                    seed=seed,
-                    edits=tuple(edits),
-                    cases=scored(items[:size], asking, self._bar.step),
+                    seed=part.seed,
+                    edits=tuple(run.records),
+                    cases=cases,
                     foreign_asked=len(plan.foreign),
-                    foreign_changed=sum(not asking.is_kept(p) for p in plan.foreign),
+                    foreign_changed=sum(not asking.is_kept(p.prompt) for p in plan.foreign),
+                    foreign_nlls=tuple(_nlls(system, plan.foreign)),
                     fit_s=fit_s,
                     resting_mb=round(resting_mb, 1),
                     command=plan.command,
@@ -148,40 +208,50 @@ class Runner:
                 )
                 self._units.write(unit)
 
-    def _ask_before(self, what: str, before: Kept, items: Sequence[Item]) -> None:
+    def _fit(self, method: Method) -> float:
+        started = time.perf_counter()
+        method.fit(self._plan.outside)
+        fit_s = time.perf_counter() - started
+        self._bar.step()
+        return fit_s + (method.spared_s if isinstance(method, Spared) else 0.0)
+
+    def _journal(self, part: _Part) -> Journal:
+        setup = self._plan.setup
+        folder = Path(setup.folder) / slug(part.name) / str(part.seed)
+        return Journal(self._out / WORK / "journals" / folder, setup)
+
+    def _ask_before(self, what: str, before: Kept, items: Sequence[Item], part_s: float) -> None:
         """Ask the system all that is compared with later, as long as nothing is edited."""
         needed = [prompt for item in items for prompt in item.needed_before]
-        prompts = dict.fromkeys([*needed, *self._plan.foreign])
-        self._bar.begin(what, len(prompts))
+        prompts = dict.fromkeys([*needed, *(probe.prompt for probe in self._plan.foreign)])
+        self._bar.begin(what, len(prompts), part_s)
         for prompt in prompts:
             before.generate(prompt)
             self._bar.step()
 
-    def _edited_all(self, method: Method, items: Sequence[Item]) -> Iterator[EditRecord]:
+    def _scored(
+        self, what: str, items: Sequence[Item], asking: Asking, journal: Journal, part_s: float
+    ) -> tuple[CaseRecord, ...]:
+        """What became of each item; what an earlier run scored is taken from the journal."""
+        size = len(items)
+        records = dict(journal.scores(size))
+        self._bar.begin(what, size, part_s, len(records))
         for item in items:
-            for case in item.edits:
-                yield self._edited(method, case)
-            self._bar.step()
+            if item.id not in records:
+                records[item.id] = scored(item, asking)
+                journal.add_score(size, records[item.id])
+                self._bar.step()
+        return tuple(records[item.id] for item in items)
 
-    def _edited(self, method: Method, case: EditCase) -> EditRecord:
-        refused = ""
-        self._memory.start()
-        started = time.perf_counter()
-        try:
-            method.edit(case)
-        except (UneditableCase, KgtError) as error:
-            refused = type(error).__name__
-        ms = (time.perf_counter() - started) * 1000
-        peak_mb = self._memory.peak_mb()
-        account = method.account() if isinstance(method, Accountable) else EditAccount()
-        return EditRecord(
-            case.id,
-            round(ms, 3),
-            round(peak_mb, 1),
-            account.extraction_ms,
-            account.triples,
-            refused or account.refused,
-        )
+
+def _edits(items: Sequence[Item]) -> list[EditCase]:
+    return [edit for item in items for edit in item.edits]
+
+
+def _nlls(system: Asker, probes: Sequence[Probe]) -> Iterator[float]:
+    """What a token of each probe's answer costs."""
+    for probe in probes:
+        yield system.logprob(probe.prompt, probe.answer).mean_nll
 
 
 def machine() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -129,19 +129,10 @@ def _kept(asking: Asking, probes: Iterable[Probe]) -> list[bool]:
     return [asking.is_kept(probe.prompt) for probe in probes]
 
 
-def scored(
-    items: Sequence[Item], asking: Asking, tell: Callable[[], None]
-) -> tuple[CaseRecord, ...]:
-    """What became of each item. `tell` is called after each.
-
-    An item that the system cannot be asked is lost, and its record says why.
-    """
-    records = []
-    for item in items:
-        try:
-            records.append(item.measured(asking))
-        except KgtError as error:
-            lost: dict[str, float | None] = dict.fromkeys(item.metrics, 0.0)
-            records.append(CaseRecord(item.id, lost, refused=type(error).__name__))
-        tell()
-    return tuple(records)
+def scored(item: Item, asking: Asking) -> CaseRecord:
+    """What became of an item. One that the system cannot be asked is lost, with the reason."""
+    try:
+        return item.measured(asking)
+    except KgtError as error:
+        lost: dict[str, float | None] = dict.fromkeys(item.metrics, 0.0)
+        return CaseRecord(item.id, lost, refused=type(error).__name__)

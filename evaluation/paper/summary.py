@@ -8,11 +8,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from evaluation.methods.registry import METHODS
+from evaluation.methods.registry import METHODS, without_layers
+from evaluation.paper.command import COUNTERFACT, EXTENSION
 from evaluation.paper.metrics import Figure, figure
 from evaluation.paper.units import EditRecord, Setup, Unit
+from training.sources import HELD_OUT_SUBJECTS
 
 TRIPLES, FOREIGN = "triples per edit", "foreign answers changed"
+FOREIGN_LOSS = "loss of foreign facts"
+TRAINED_ON = 1 - HELD_OUT_SUBJECTS
+"""The part of all subjects of CounterFact and its extension that the adapter was trained on."""
+
+
+def is_seen(setup: Setup) -> bool:
+    """Whether the adapter saw most of the cases in training."""
+    is_of_training = setup.dataset in (COUNTERFACT, EXTENSION)
+    return bool(setup.adapter) and setup.part == "all" and is_of_training
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,18 @@ class Row:
             figures[name] = figure(unit.values(name) for unit in self.units)
         figures[TRIPLES] = figure(unit.triples for unit in self.units)
         figures[FOREIGN] = figure(unit.foreign for unit in self.units)
+        figures[FOREIGN_LOSS] = figure(unit.foreign_nlls for unit in self.units)
         return {name: one for name, one in figures.items() if one is not None}
+
+    @property
+    def mark(self) -> str:
+        """What marks a row whose cases the adapter saw in training."""
+        return " †" if is_seen(self.setup) else ""
+
+    @property
+    def label(self) -> str:
+        """The method, marked."""
+        return f"{self.method}{self.mark}"
 
     @property
     def edits(self) -> list[EditRecord]:
@@ -104,7 +126,7 @@ def by_size(rows: Sequence[Row]) -> dict[int, list[Row]]:
 
 def at_largest(rows: Sequence[Row]) -> dict[str, Row]:
     """The rows of the largest size, by method."""
-    largest = max(row.size for row in rows)
+    largest = max((row.size for row in rows), default=0)
     return {row.method: row for row in rows if row.size == largest}
 
 
@@ -126,6 +148,6 @@ def _size(row: Row) -> int:
 
 def _place(row: Row) -> tuple[str, str, str, str, int, int, str]:
     setup = row.setup
-    names = list(METHODS)
-    place = names.index(row.method) if row.method in names else len(names)
+    names, name = list(METHODS), without_layers(row.method)
+    place = names.index(name) if name in names else len(names)
     return setup.dataset, setup.base, setup.part, setup.model, row.size, place, row.method

@@ -1,4 +1,4 @@
-"""Writes what the units in a folder say: README.md, results.csv, left_out.csv and the plots."""
+"""Writes what the units in a folder say: README.md, results.csv, refused.csv and the plots."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from evaluation.paper import figures
-from evaluation.paper.metrics import COMPARISONS, SUCCESS, Figure
+from evaluation.paper.markdown import cell, head, line
+from evaluation.paper.metrics import COMPARISONS, Figure
 from evaluation.paper.running import Plan
-from evaluation.paper.summary import TRIPLES, Cost, Row, at_largest, by_setup, by_size, rows_of
-from evaluation.paper.units import Setup, Units
-from training.sources import HELD_OUT_SUBJECTS
+from evaluation.paper.sections import sections
+from evaluation.paper.summary import TRAINED_ON, Cost, Row, at_largest, by_setup, is_seen, rows_of
+from evaluation.paper.units import Setup, Units, slug
 
 _TITLES = {
     "counterfact": "Table 1, CounterFact",
     "extension": "Table 2, CounterFactExtension",
 }
-_NOTHING = "–"
-_TRAINED_ON = 1 - HELD_OUT_SUBJECTS
+_REFUSED = "refused.csv"
 _INTRODUCTION = """\
 # The paper's tables
 
@@ -32,7 +31,9 @@ paper's, and say what a small model does.
 In each cell: the mean in percent ± its standard error over cases, and with several seeds the
 standard deviation of their means in brackets. results.csv has these, the standard deviation over
 cases, and the command of each figure. A figure within 5 points or two standard errors of 50% is
-called **chance**: whoever guesses between two answers gets it.
+called **chance**: whoever guesses between two answers gets it. Rows with † are of cases that the
+model's adapter saw in training. Where a row names layers, they were chosen by `python -m evaluation
+sweep`; elsewhere they are the paper's, at the same relative depth.
 
 | column | what it is |
 | --- | --- |
@@ -47,6 +48,8 @@ subjects, or about other relations of the subject, is as before the edits |
 right ones before it; no success by itself |
 | triples per edit | how many triples one feedback added and removed |
 | foreign answers changed | of questions about what no case is about |
+| loss of foreign facts | for these questions, what a token of the true answer costs: its mean \
+negative log-likelihood in nats, the logarithm of a perplexity |
 """
 
 
@@ -55,6 +58,7 @@ def write(out: Path) -> dict[str, Any]:
     rows = rows_of(Units(out))
     if not rows:
         return {"measurement": "run", "columns": [], "rows": []}
+    _write_refused(rows, out)
     (out / "README.md").write_text("\n".join(_document(rows, out)) + "\n", encoding="utf-8")
     records = [record for row in rows for record in _records(row)]
     with (out / "results.csv").open("w", encoding="utf-8", newline="") as file:
@@ -69,10 +73,31 @@ def _shown(record: Mapping[str, Any], names: Sequence[str]) -> list[Any]:
     return [record[name] for name in names]
 
 
+def _write_refused(rows: Sequence[Row], out: Path) -> None:
+    """List the edits that a method refused, and the cases that it could not be asked."""
+    refused = [found for row in rows for found in _refused(row)]
+    if not refused:
+        (out / _REFUSED).unlink(missing_ok=True)
+        return
+    with (out / _REFUSED).open("w", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("dataset", "model", "method", "size", "seed", "case", "what", "why"))
+        writer.writerows(refused)
+
+
+def _refused(row: Row) -> Iterator[tuple[str | int, ...]]:
+    for unit in row.units:
+        own = (row.setup.dataset, row.setup.model, row.method, row.size, unit.seed)
+        for what, records in (("edit", unit.edits), ("question", unit.cases)):
+            for record in records:
+                if record.refused:
+                    yield (*own, record.case, what, record.refused)
+
+
 def write_left_out(out: Path, plan: Plan) -> None:
     """List the cases that take no part, with the reason for each."""
     out.mkdir(parents=True, exist_ok=True)
-    with (out / f"left_out-{plan.setup.dataset}.csv").open("w", encoding="utf-8") as file:
+    with (out / _left_out_name(plan.setup)).open("w", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(("where", "kind", "why"))
         writer.writerows((one.place, one.kind, one.why) for one in plan.left_out)
@@ -97,18 +122,25 @@ def _side_by_side(setups: Mapping[Setup, Sequence[Row]]) -> Iterator[str]:
             continue
         yield f"## {title}: all models\n"
         names = [f"{_model(setup)}: {metric}" for setup in models for metric in COMPARISONS]
-        yield from _head(["method", *names])
+        yield from head(["method", *names])
         for method in dict.fromkeys(chain.from_iterable(models.values())):
             cells = []
             for found in models.values():
                 known = found[method].figures if method in found else {}
-                cells += [_cell(metric, known.get(metric)) for metric in COMPARISONS]
-            yield _line([method, *cells])
+                cells += [cell(metric, known.get(metric)) for metric in COMPARISONS]
+            yield line([method, *cells])
+        if any(map(is_seen, models)):
+            yield f"\n† The adapter was trained on {TRAINED_ON:.0%} of these subjects."
         yield ""
 
 
 def _model(setup: Setup) -> str:
-    return f"{setup.model}, graph {setup.base}, {setup.part}"
+    mark = " †" if is_seen(setup) else ""
+    return f"{setup.model}, graph {setup.base}, {setup.part}{mark}"
+
+
+def _left_out_name(setup: Setup) -> str:
+    return f"left_out-{slug(setup.folder)}.csv"
 
 
 def _setup(setup: Setup, rows: Sequence[Row], out: Path) -> Iterator[str]:
@@ -116,24 +148,7 @@ def _setup(setup: Setup, rows: Sequence[Row], out: Path) -> Iterator[str]:
     title = _TITLES.get(setup.dataset, f"Corrections of the set {setup.dataset}")
     yield f"## {title}: {_model(setup)}\n"
     yield from _about(setup, rows)
-    sizes = by_size(rows)
-    for size, of_size in sizes.items():
-        names = list(dict.fromkeys(name for row in of_size for name in row.figures))
-        others = [name for name in names if name not in SUCCESS]
-        yield f"\n### {size:,} cases edited\n"
-        if len(others) < len(names):
-            yield from _figures_of(of_size, [name for name in names if name in SUCCESS])
-            yield "\nWhat else changed, and what is no success by itself:\n"
-        yield from _figures_of(of_size, others)
-    largest = sizes[max(sizes)]
-    yield "\n### Table 3: time and memory of an edit\n"
-    yield (
-        "Peak memory is the whole process's, or on a GPU what torch has allocated there; the"
-        " method's own is without what was in use before it was made. Extraction is the part of an"
-        " edit in which the model lists relations.\n"
-    )
-    yield from _costs(largest)
-    yield from _plots(setup, rows, out)
+    yield from sections(setup, rows, out)
 
 
 def _about(setup: Setup, rows: Sequence[Row]) -> Iterator[str]:
@@ -144,71 +159,13 @@ def _about(setup: Setup, rows: Sequence[Row]) -> Iterator[str]:
     yield f"\nOn {'; '.join(machines)}."
     adapter = setup.adapter or "none"
     yield f"Model `{setup.fingerprint}`; adapter `{adapter}`; data `{setup.digest}`."
-    if setup.adapter and setup.part == "all":
-        yield f"**The adapter was trained on {_TRAINED_ON:.0%} of these subjects.**"
+    if is_seen(setup):
+        yield f"**† The adapter was trained on {TRAINED_ON:.0%} of these subjects.**"
     left_out = {kind: n for unit in units for kind, n in unit.left_out.items()}
     told = ", ".join(f"{n} {kind}" for kind, n in sorted(left_out.items())) or "none"
-    yield f"Cases left out: {told} (left_out-{setup.dataset}.csv lists them)."
-
-
-def _figures_of(rows: Sequence[Row], names: Sequence[str]) -> Iterator[str]:
-    yield from _head(["method", *names, "cases", "seeds", "refused"])
-    for row in rows:
-        cells = [_cell(name, row.figures.get(name)) for name in names]
-        cases = sum(len(unit.cases) for unit in row.units)
-        refused = row.refused_edits + row.refused_cases
-        yield _line([row.method, *cells, f"{cases:,}", str(len(row.units)), str(refused)])
-
-
-def _cell(name: str, figure: Figure | None) -> str:
-    if figure is None:
-        return _NOTHING
-    scale = 1 if name == TRIPLES else 100
-    text = f"{scale * figure.mean:.1f} ± {_number(scale * figure.error)}"
-    if figure.seeds > 1:
-        text += f" [{_number(scale * figure.seed_deviation)}]"
-    if name in COMPARISONS and figure.is_chance:
-        text += " **chance**"
-    return text
-
-
-def _number(value: float) -> str:
-    return _NOTHING if math.isnan(value) else f"{value:.1f}"
-
-
-def _costs(rows: Sequence[Row]) -> Iterator[str]:
-    times_of = ("ms", "deviation", "median", "extraction", "the rest")
-    yield from _head(["method", *times_of, "peak MB", "its own", "fit s", "edits"])
-    for row in rows:
-        cost = Cost.of(row)
-        apart = [_NOTHING, _NOTHING]
-        if cost.extraction_ms is not None:
-            apart = [f"{cost.extraction_ms:.0f}", f"{cost.ms - cost.extraction_ms:.0f}"]
-        numbers = (cost.ms, cost.ms_deviation, cost.median_ms)
-        times = [f"{value:.1f}" for value in numbers]
-        memory = [f"{cost.peak_mb:,.0f}", f"{cost.own_mb:,.0f}"]
-        more = [*memory, f"{cost.fit_s:.0f}", f"{cost.edits:,}"]
-        yield _line([row.method, *times, *apart, *more])
-
-
-def _plots(setup: Setup, rows: Sequence[Row], out: Path) -> Iterator[str]:
-    if not any(metric in row.figures for row in rows for metric in COMPARISONS):
-        return
-    given = figures.draw_given(setup, rows, out)
-    if given:
-        yield "\n### Figure 3: relations extracted and given\n"
-        yield f"![efficacy and paraphrase with relations extracted and given]({given})"
-    yield "\n### Figure 4: efficacy and paraphrase over the number of edits\n"
-    yield f"![efficacy and paraphrase over edits]({figures.draw_sizes(setup, rows, out)})\n"
-
-
-def _head(names: Sequence[str]) -> Iterator[str]:
-    yield _line(names)
-    yield _line(["---", *("---:" for _ in names[1:])])
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    yield f"Cases left out: {told} ({_left_out_name(setup)} lists them)."
+    if any(row.refused_edits + row.refused_cases for row in rows):
+        yield f"{_REFUSED} lists the edits and cases that a method refused."
 
 
 # For programs
@@ -224,6 +181,7 @@ def _records(row: Row) -> Iterator[dict[str, Any]]:
         "model": row.setup.model,
         "method": row.method,
         "size": row.size,
+        "adapter_saw": is_seen(row.setup),
     }
     more = {"command": command, "machine": row.units[0].machine, "date": row.units[0].date}
     for name, figure in row.figures.items():

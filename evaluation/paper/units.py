@@ -78,7 +78,10 @@ class Unit:
     cases: tuple[CaseRecord, ...]
     foreign_asked: int
     foreign_changed: int
+    foreign_nlls: tuple[float, ...] = ()
+    """For each foreign question, the mean negative log-likelihood of a token of what is true."""
     fit_s: float = 0.0
+    """What was learned once, by this run or an earlier one, takes the time that it took."""
     resting_mb: float = 0.0
     """The memory that was in use before the method was made."""
     command: str = ""
@@ -143,7 +146,8 @@ def read(path: Path) -> Unit:
     row: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     edits = tuple(EditRecord(**edit) for edit in row.pop("edits"))
     cases = tuple(CaseRecord(**case) for case in row.pop("cases"))
-    return Unit(setup=Setup(**row.pop("setup")), edits=edits, cases=cases, **row)
+    setup, nlls = Setup(**row.pop("setup")), tuple(row.pop("foreign_nlls", ()))
+    return Unit(setup=setup, edits=edits, cases=cases, foreign_nlls=nlls, **row)
 
 
 def slug(text: str) -> str:

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors.torch import load_file
+
 from evaluation.methods.method import EditCase, TargetLogprob
 from evaluation.methods.plain import ANSWER_TOKENS
+from evaluation.methods.weights.keeping import Keeping, write_whole
+from evaluation.methods.weights.layers import Layers
 from evaluation.methods.weights.model import EditableModel
 from evaluation.methods.weights.shapes import Matrix
-from evaluation.methods.weights.sweep import Tried, sweep
 from server.lm.loading import ModelChoice
-
-Layers = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,10 @@ class Plan:
 
     layers: Layers = ()
     """The layers to edit, counted from 0; none: those of the paper, at the same relative depth."""
-    candidates: tuple[Layers, ...] = ()
-    """Layers to try in `fit`, which keeps the best; none: `layers` are not in question."""
-    sweep_cases: int = 20
-    """On so many cases outside of the test set each of the candidates is tried."""
     seed: int = 17
     kept: Path | None = None
-    """Where texts that the model wrote are kept for the next method; None: nowhere."""
+    """Where what a method learns is kept for later runs: texts that the model wrote, covariances,
+    trained networks. None: nowhere."""
     answer_tokens: int = ANSWER_TOKENS
     """The most tokens of an answer."""
 
@@ -67,25 +65,20 @@ class Asked:
 
 
 class WeightEdited(Asked, ABC):
-    """A model whose weights are changed by each edit, for good.
-
-    `layers` are those that are edited; after a sweep, `tried` has what was compared.
-    """
+    """A model whose weights are changed by each edit, for good: those of `layers`."""
 
     def __init__(self, choice: ModelChoice, plan: Plan | None = None) -> None:
         super().__init__(choice, plan)
         self.layers = self.plan.layers or self.published_layers()
-        self.tried: list[Tried] = []
+        self.keeping = Keeping(self.plan.kept)
+
+    @property
+    def spared_s(self) -> float:
+        """How long it once took to learn what `fit` found in files."""
+        return self.keeping.spared_s
 
     def fit(self, cases: Sequence[EditCase]) -> None:
-        """Choose the layers, if several are in question, and learn what the method needs.
-
-        The cases that choose the layers are not learned from.
-        """
-        if self.plan.candidates:
-            held_out, cases = cases[: self.plan.sweep_cases], cases[self.plan.sweep_cases :]
-            self.tried = sweep(self, self.plan.candidates, cases, held_out)
-            self.layers = self.tried[0].layers
+        """Learn what the method needs for its layers."""
         self.learn(cases)
 
     def at_depth(self, layer: int, of: int) -> int:
@@ -106,3 +99,16 @@ class WeightEdited(Asked, ABC):
     @abstractmethod
     def edit(self, case: EditCase) -> None:
         """Change one fact, for good."""
+
+    def save(self, path: Path) -> None:
+        """Write the matrices with all edits so far."""
+        matrices = self.matrices()
+        weights = [matrix.weight.detach().cpu() for matrix in matrices]
+        write_whole(path, dict(zip(self.model.names(matrices), weights, strict=True)))
+
+    def restore(self, path: Path) -> None:
+        """Take the matrices that were saved."""
+        saved = load_file(path)
+        matrices = self.matrices()
+        for name, matrix in zip(self.model.names(matrices), matrices, strict=True):
+            matrix.weight.detach().copy_(saved[name])

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from evaluation.methods.method import EditCase
-from evaluation.methods.weights.edited import Layers, Plan, WeightEdited
+from evaluation.methods.weights.edited import Plan, WeightEdited
+from evaluation.methods.weights.layers import Layers
 from server.lm.loading import ModelChoice
 
 

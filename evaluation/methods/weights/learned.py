@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
@@ -13,9 +14,16 @@ from torch import nn
 
 from evaluation.methods.method import EditCase
 from evaluation.methods.weights.batch import NOT_ASKED
-from evaluation.methods.weights.edited import Layers, Plan, WeightEdited
+from evaluation.methods.weights.edited import Plan, WeightEdited
+from evaluation.methods.weights.keeping import Tensors
+from evaluation.methods.weights.layers import Layers
 from evaluation.methods.weights.shapes import Matrix
+from server.errors import StartupError
 from server.lm.loading import ModelChoice
+
+
+class NothingToLearnFrom(StartupError):
+    """No case is outside of the test set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +78,21 @@ class LearnedEditor(WeightEdited):
         return found
 
     def learn(self, cases: Sequence[EditCase]) -> None:
-        """Train new networks. Raises ValueError without cases."""
+        """Train new networks, or take those that were trained so. Raises NothingToLearnFrom."""
         if not cases:
-            raise ValueError(f"{self.name} must be trained on cases outside of the test set")
+            raise NothingToLearnFrom(
+                f"{self.name} must be trained on cases outside of the test set, and there are none"
+            )
         torch.manual_seed(self.plan.seed)
-        self.networks = self.built().to(self.model.device).train()
+        self.networks = self.built().to(self.model.device)
+        how = f"{self.how} {self.layers} {self.plan.seed} {cases}"
+        digest = hashlib.sha256(how.encode()).hexdigest()[:16]
+        name = f"{self.name.lower()}-{self.model.fingerprint}-{digest}"
+        self.networks.load_state_dict(self.keeping.tensors(name, lambda: self._trained(cases)))
+        self.networks.eval().requires_grad_(False)
+
+    def _trained(self, cases: Sequence[EditCase]) -> Tensors:
+        self.networks.train()
         optimizer = torch.optim.Adam(self.groups(), lr=self.how.rate)
         parameters = list(self.networks.parameters())
         for number, (case, aside) in enumerate(self._drawn(cases), 1):
@@ -83,7 +101,7 @@ class LearnedEditor(WeightEdited):
                 nn.utils.clip_grad_norm_(parameters, self.how.longest_gradient)
                 optimizer.step()
                 optimizer.zero_grad()
-        self.networks.eval().requires_grad_(False)
+        return {name: tensor.detach() for name, tensor in self.networks.state_dict().items()}
 
     def groups(self) -> list[dict[str, object]]:
         """The networks' parameters as Adam takes them; some may have a rate of their own."""

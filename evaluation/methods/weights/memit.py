@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 import torch
 
 from evaluation.methods.method import EditCase
-from evaluation.methods.weights.edited import Layers, Plan
+from evaluation.methods.weights.edited import Plan
+from evaluation.methods.weights.layers import Layers
 from evaluation.methods.weights.prefilled import watched
 from evaluation.methods.weights.rome import ROME, RankOne
 from evaluation.methods.weights.values import Descent, contextualized, value_change

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 
 from evaluation.methods.method import EditCase
-from evaluation.methods.weights.edited import Layers, Plan, WeightEdited
+from evaluation.methods.weights.edited import Plan, WeightEdited
+from evaluation.methods.weights.layers import Layers
 from evaluation.methods.weights.prefilled import Prefilled, watched
 from server.lm.loading import ModelChoice
 from server.lm.packing import TokenSequence

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import torch
 
 from evaluation.methods.method import EditCase
-from evaluation.methods.weights.edited import Layers, Plan, WeightEdited
+from evaluation.methods.weights.edited import Plan, WeightEdited
+from evaluation.methods.weights.layers import Layers
 from evaluation.methods.weights.prefilled import watched
 from evaluation.methods.weights.sampling import prefixes, second_moments, texts_for
 from evaluation.methods.weights.values import Descent, contextualized, value_change
@@ -51,7 +52,6 @@ class ROME(WeightEdited):
         super().__init__(choice, plan)
         self.how = how or RankOne()
         self.contexts: list[str] = []
-        self._texts: torch.Tensor | None = None
         self.inverse: dict[int, torch.Tensor] = {}
 
     @property
@@ -68,7 +68,8 @@ class ROME(WeightEdited):
             sampled_ones = prefixes(self.model, self.how.prefixes, self.plan.seed)
             self.contexts = ["", *sampled_ones]
         missing = [layer for layer in self.layers if layer not in self.inverse]
-        self.inverse |= dict(zip(missing, self._inverse_covariances(missing), strict=True))
+        if missing:
+            self.inverse |= dict(zip(missing, self._inverses(missing), strict=True))
 
     def edit(self, case: EditCase) -> None:
         for layer in self.layers:
@@ -94,20 +95,25 @@ class ROME(WeightEdited):
         """
         return keys[0], values[0]
 
-    def _inverse_covariances(self, layers: Sequence[int]) -> list[torch.Tensor]:
-        matrices = [self.model.down(layer) for layer in layers]
-        if not matrices:
-            return []
-        neurons = matrices[0].map.shape[1]
+    def _inverses(self, layers: Sequence[int]) -> list[torch.Tensor]:
+        """C⁻¹ of the keys of each layer: (keys, keys)."""
+        neurons = self.model.down(layers[0]).map.shape[1]
         wanted = self.how.tokens_per_neuron * neurons
         if not wanted:
             return [torch.eye(neurons, device=self.model.device)] * len(layers)
-        if self._texts is None:
-            self._texts = texts_for(self.model, wanted, self.plan.seed, self.plan.kept)
-        covariances = second_moments(self.model, matrices, self._texts)
+        numbers = "-".join(map(str, layers))
+        name = f"inverse-{self.model.fingerprint}-{wanted}-{self.plan.seed}-layers-{numbers}"
+        found = self.keeping.tensors(name, lambda: self._inverse_covariances(layers, wanted))
+        return [found[str(layer)].to(self.model.device) for layer in layers]
+
+    def _inverse_covariances(self, layers: Sequence[int], tokens: int) -> dict[str, torch.Tensor]:
+        texts = texts_for(self.model, tokens, self.plan.seed, self.keeping)
+        matrices = [self.model.down(layer) for layer in layers]
+        covariances = second_moments(self.model, matrices, texts)
         for covariance in covariances:
             covariance.diagonal().add_(1e-3 * covariance.diagonal().mean())
-        return [covariance.inverse().float() for covariance in covariances]
+        inverses = [covariance.inverse().float() for covariance in covariances]
+        return dict(zip(map(str, layers), inverses, strict=True))
 
 
 class RROME(ROME):

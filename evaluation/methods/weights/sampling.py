@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import GenerationConfig
 
+from evaluation.methods.weights.keeping import Keeping
 from evaluation.methods.weights.model import EditableModel
 from evaluation.methods.weights.shapes import Matrix
 
@@ -45,20 +44,15 @@ def sampled(
     return torch.cat(texts)
 
 
-def texts_for(model: EditableModel, tokens: int, seed: int, kept: Path | None) -> torch.Tensor:
+def texts_for(model: EditableModel, tokens: int, seed: int, keeping: Keeping) -> torch.Tensor:
     """Texts of TEXT_TOKENS tokens, at least so many tokens in all: (texts, length).
 
-    Those in the folder `kept` are taken if they are of this model; if not, they are put there.
+    They are written once for each model and seed.
     """
     count = -(-tokens // TEXT_TOKENS)
-    path = kept and kept / f"texts-{model.fingerprint}-{count}-{seed}.safetensors"
-    if path is not None and path.exists():
-        return load_file(path)["ids"].to(model.device)
-    ids = sampled(model, count, TEXT_TOKENS, seed)
-    if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"ids": ids.cpu().contiguous()}, path)
-    return ids
+    name = f"texts-{model.fingerprint}-{count}-{seed}"
+    kept = keeping.tensors(name, lambda: {"ids": sampled(model, count, TEXT_TOKENS, seed)})
+    return kept["ids"].to(model.device)
 
 
 def prefixes(model: EditableModel, lengths: Sequence[tuple[int, int]], seed: int) -> list[str]:

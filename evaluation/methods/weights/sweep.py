@@ -5,15 +5,15 @@ The paper tests "several specifications of layers to edit" and reports the best 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import TYPE_CHECKING
 
-from evaluation.methods.method import EditCase
-
-if TYPE_CHECKING:
-    from evaluation.methods.weights.edited import Layers, WeightEdited
+from evaluation.methods.method import EditCase, UneditableCase
+from evaluation.methods.weights.edited import WeightEdited
+from evaluation.methods.weights.layers import Layers
+from server.errors import KgtError
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,28 +35,31 @@ class Tried:
         return self.efficacy + self.paraphrase, self.margin
 
 
-def sweep(
+def tried(
     method: WeightEdited,
-    candidates: Sequence[Layers],
+    layers: Layers,
     to_learn: Sequence[EditCase],
     held_out: Sequence[EditCase],
-) -> list[Tried]:
-    """Try each of the candidates, the best one first. The weights are the same after it.
+) -> Tried:
+    """Try some layers. The weights are the same after it.
 
     The method learns from `to_learn`, then edits all of `held_out` one after the other, and is
-    asked at the end.
+    asked at the end. A case that it cannot edit stays as it is.
     """
     if not held_out:
         raise ValueError("a sweep over layers needs cases outside of the test set")
-    tried = []
-    for layers in candidates:
-        method.layers = layers
-        method.learn(to_learn)
-        with method.model.restored(method.matrices()):
-            for case in held_out:
+    method.layers = layers
+    method.learn(to_learn)
+    with method.model.restored(method.matrices()):
+        for case in held_out:
+            with contextlib.suppress(UneditableCase, KgtError):
                 method.edit(case)
-            tried.append(_asked(method, held_out))
-    return sorted(tried, key=lambda one: one.rank, reverse=True)
+        return _asked(method, held_out)
+
+
+def best(found: Sequence[Tried]) -> Tried:
+    """The one whose edits took best; of equal ones the first."""
+    return max(found, key=lambda one: one.rank)
 
 
 def _asked(method: WeightEdited, cases: Sequence[EditCase]) -> Tried:

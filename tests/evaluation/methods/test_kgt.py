@@ -16,6 +16,7 @@ from evaluation.methods.method import EditCase
 from evaluation.methods.registry import METHODS
 from evaluation.methods.setting import EvalModel, Labels
 from evaluation.paper import graph
+from evaluation.paper.editing import Resumable
 from kgload.small import BaseTriple
 from server import assemble
 from server.graph.relation import Vocabulary
@@ -66,6 +67,25 @@ def test_an_edit_is_the_services_and_tells_what_it_did(name: str, model: EvalMod
     assert (after != before) == (account.triples > 0)
     assert method.generate(CASE.prompt) == method.generate(CASE.prompt)
     method.close()
+
+
+@pytest.mark.parametrize("name", ["KGT literal", "KGT default"])
+def test_what_was_saved_is_restored_for_another_user(
+    name: str, model: EvalModel, tmp_path: Path
+) -> None:
+    method = METHODS[name].make(name, model)
+    method.edit(CASE)
+    assert isinstance(method, Resumable)
+    method.save(tmp_path / "state")
+    logprob, answer = method.logprob(CASE.prompt, CASE.target_new), method.generate(CASE.prompt)
+    method.close()
+    again = METHODS[name].make(name, model)
+    assert isinstance(again, Resumable)
+    again.restore(tmp_path / "state")
+    restored = again.logprob(CASE.prompt, CASE.target_new)
+    assert restored.logprobs == pytest.approx(logprob.logprobs, abs=1e-6)
+    assert again.generate(CASE.prompt) == answer
+    again.close()
 
 
 def test_literal_mode_adds_a_given_relation_and_moves_the_probability_to_it(

@@ -42,7 +42,7 @@ def test_only_subjects_of_the_part_are_tested_and_none_outside(part: str) -> Non
     if part == "unseen":
         assert all(map(in_unseen_half, subjects))
     tested = [item.case for item in items[:20]]
-    others = outside(CASES, part, tested, ANY)
+    others, _ = outside(CASES, part, tested, ANY)
     assert others
     assert not {c.subject for c in others} & {c.subject for c in tested}
     if part != "all":
@@ -59,6 +59,14 @@ def test_what_is_passed_over_is_listed_with_the_reason() -> None:
     assert kinds.pop("unknown") == "UnknownRelation"
     assert kinds.pop("long") == "TooLong"
     assert list(kinds.values()) == ["SamePrompt"]
+
+
+def test_what_is_too_long_to_fit_a_method_is_listed_too() -> None:
+    long = next(case for case in CASES if not is_held_out(case.subject))
+    long = replace(long, id="long", paraphrases=("It rained. " * 60 + "Person 2 is from",))
+    others, left_out = outside([long, *CASES], "held-out", [], TooLong(len, 1_000))
+    assert "long" not in ids(others)
+    assert [(one.place, one.kind) for one in left_out] == [("long", "TooLongToFit")]
 
 
 def test_a_prompt_needs_room_for_what_a_system_adds() -> None:

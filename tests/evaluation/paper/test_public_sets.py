@@ -10,9 +10,12 @@ from evaluation.corrections.expectations import (
     SaysNot,
 )
 from evaluation.methods.method import TargetLogprob
+from evaluation.paper.choosing import TooLong
 from evaluation.paper.public_sets import SetItem, background_rows, choose_items
 from evaluation.paper.scoring import Asking, scored
 from server.errors import TextTooLong
+
+ANY = TooLong(len, 1_000)
 
 
 class Answers:
@@ -60,7 +63,7 @@ def test_questions_are_won_by_their_kind() -> None:
     )
     now = Answers(pet="dog", animal="dog", car="dog", job="nurse", boat="dog")
     before = Answers(job="clerk", boat="dog")
-    (record,) = scored([item], asking(now, before, item), lambda: None)
+    record = scored(item, asking(now, before, item))
     assert record.metrics == {
         "followed": 1.0,
         "paraphrase": 0.5,
@@ -88,22 +91,29 @@ def test_a_query_that_another_case_corrects_need_not_be_answered_as_before() -> 
     item = SetItem(case(Question("kept", "job", AsBefore())))
     other = SetItem(case(query="job"))
     now, before = Answers(job="dog"), Answers(job="clerk")
-    alone = scored([item], asking(now, before, item), lambda: None)
-    together = scored([item], asking(now, before, item, other), lambda: None)
-    assert (alone[0].metrics, together[0].metrics) == ({"kept": 0.0}, {})
+    alone = scored(item, asking(now, before, item))
+    together = scored(item, asking(now, before, item, other))
+    assert (alone.metrics, together.metrics) == ({"kept": 0.0}, {})
 
 
 def test_a_case_that_cannot_be_asked_is_lost_and_says_why() -> None:
     item = SetItem(case(Question("followed", "too long", Says("dog"))))
-    (record,) = scored([item], asking(Answers(), Answers(), item), lambda: None)
+    record = scored(item, asking(Answers(), Answers(), item))
     assert (record.metrics, record.refused) == ({"followed": 0.0}, "TextTooLong")
 
 
 def test_no_query_is_corrected_for_two_cases() -> None:
     cases = [case(Question("followed", "pet", Says("dog"))) for _ in range(3)]
-    items, left_out = choose_items("twice", cases, "held-out", 0, 9)
+    items, left_out = choose_items("twice", cases, "held-out", 0, 9, ANY)
     assert (len(items), [one.kind for one in left_out]) == (1, ["SamePrompt"] * 2)
-    assert choose_items("twice", cases, "unseen", 0, 9) == ([], [])
+    assert choose_items("twice", cases, "unseen", 0, 9, ANY) == ([], [])
+
+
+def test_a_case_that_the_model_cannot_hold_is_listed() -> None:
+    one = case(Question("followed", "pet", Says("dog")), query="What is my pet called at home?")
+    items, left_out = choose_items("twice", [one], "held-out", 0, 9, TooLong(len, 30))
+    assert not items
+    assert [one.kind for one in left_out] == ["TooLong"]
 
 
 def test_triples_of_the_background_are_for_the_base_graph() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,9 +18,9 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from evaluation.__main__ import main
-from evaluation.methods.method import EditCase
-from evaluation.paper.running import Runner
-from evaluation.paper.units import Unit, Units
+from evaluation.paper import editing, running
+from evaluation.paper.journal import Journal
+from evaluation.paper.units import EditRecord, Unit, Units
 from tests.lm.tiny_models import tiny_tokenizer
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -50,6 +51,37 @@ def units(out: Path) -> dict[tuple[str, int, int], Unit]:
     return {(u.method, u.size, u.seed): u for u in Units(out)}
 
 
+def stop_at(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, number: int) -> list[Any]:
+    """Let the run be stopped in the call with this number, from 1 on; returns all calls."""
+    called = getattr(module, name)
+    calls: list[Any] = []
+
+    def stopping(*given: Any) -> Any:
+        calls.append(given)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        return called(*given)
+
+    monkeypatch.setattr(module, name, stopping)
+    return calls
+
+
+def gpt2_shape(folder: Path, positions: int) -> Path:
+    """A tiny model of GPT-2's shape whose context has so many tokens."""
+    torch.manual_seed(3)
+    config = GPT2Config(vocab_size=600, n_positions=positions, n_embd=32, n_layer=2, n_head=2)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    tiny_tokenizer(begins=False).save_pretrained(folder)
+    return folder
+
+
+def whole(arguments: list[str], out: Path) -> dict[tuple[str, int, int], Unit]:
+    """The same in another folder, without a stop."""
+    folder = out.with_name("whole")
+    assert main([*arguments, "--out", str(folder)]) == 0
+    return units(folder)
+
+
 def test_every_method_size_and_seed_is_a_unit_and_the_tables_show_it(
     arguments: list[str], out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -61,7 +93,7 @@ def test_every_method_size_and_seed_is_a_unit_and_the_tables_show_it(
     unit = done["KGT literal", 3, 1]
     assert [edit.case for edit in unit.edits] == [case.case for case in unit.cases]
     assert len({case.case for case in unit.cases}) == 3
-    assert unit.foreign_asked == 2
+    assert unit.foreign_asked == len(unit.foreign_nlls) == 2
     assert all(edit.ms > 0 and edit.peak_mb > 0 for edit in unit.edits)
 
     document = (out / "README.md").read_text()
@@ -72,9 +104,11 @@ def test_every_method_size_and_seed_is_a_unit_and_the_tables_show_it(
         rows = list(csv.DictReader(file))
     assert {row["seeds"] for row in rows if row["metric"] == "efficacy"} == {"2"}
     (plot,) = out.glob("*-sizes.svg")
+    printed = capsys.readouterr()
+    assert "on two cores with the model that ships: " in printed.err
     assert plot.with_suffix(".png").exists()
     assert plot.name in document
-    figures = json.loads(capsys.readouterr().out.splitlines()[-1])
+    figures = json.loads(printed.out.splitlines()[-1])
     assert figures["measurement"] == "run"
 
 
@@ -104,28 +138,73 @@ def test_a_run_goes_on_where_it_was_stopped(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Ctrl-C among the second method's edits: the first one's units stay as they are."""
-    edited = Runner._edited
-    calls: list[str] = []
-
-    def stopping(self: Runner, method: Any, case: EditCase) -> Any:
-        calls.append(method.name)
-        if calls.count("in-context") == 2:
-            raise KeyboardInterrupt
-        return edited(self, method, case)
-
+    calls = stop_at(monkeypatch, editing, "edited", 5)
     wanted = [*arguments, "--method", "no edit,in-context"]
-    monkeypatch.setattr(Runner, "_edited", stopping)
     assert main(wanted) == 130
     assert "goes on from here" in capsys.readouterr().err
     before = units(out)
     assert set(before) == {("no edit", 1, 0), ("no edit", 3, 0), ("in-context", 1, 0)}
-    monkeypatch.setattr(Runner, "_edited", edited)
     assert main(wanted) == 0
+    assert len(calls) == 5 + 3, "what is remembered in no file is edited again"
     after = units(out)
     assert {key: after[key] for key in before} == before
-    whole = out.with_name("whole")
-    assert main([*wanted[: wanted.index("--out") + 1], str(whole), *wanted[-2:]]) == 0
-    assert after["in-context", 3, 0].cases == units(whole)["in-context", 3, 0].cases
+    assert after["in-context", 3, 0].cases == whole(wanted, out)["in-context", 3, 0].cases
+
+
+@pytest.mark.parametrize("method", ["KGT default", "FT"])
+def test_a_method_goes_on_among_its_edits(
+    method: str, arguments: list[str], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in its third edit: the first two are not made again."""
+    calls = stop_at(monkeypatch, editing, "edited", 3)
+    wanted = [*arguments, "--sizes", "3", "--method", method]
+    assert main(wanted) == 130
+    assert main(wanted) == 0
+    assert len(calls) == 3 + 1
+    resumed = units(out)[method, 3, 0]
+    assert [edit.case for edit in resumed.edits] == [case.case for case in resumed.cases]
+    once = whole(wanted, out)[method, 3, 0]
+    assert [case.metrics for case in resumed.cases] == [case.metrics for case in once.cases]
+    assert [case.answer for case in resumed.cases] == [case.answer for case in once.cases]
+    assert [edit.triples for edit in resumed.edits] == [edit.triples for edit in once.edits]
+    assert resumed.foreign_nlls == pytest.approx(once.foreign_nlls)
+
+
+def test_a_method_goes_on_among_its_scores_and_to_a_larger_size(
+    arguments: list[str], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits = stop_at(monkeypatch, editing, "edited", 0)
+    scores = stop_at(monkeypatch, running, "scored", 2)
+    wanted = [*arguments, "--method", "FT", "--sizes"]
+    assert main([*wanted, "3"]) == 130
+    assert main([*wanted, "3"]) == 0
+    assert (len(edits), len(scores)) == (3, 2 + 2)
+    assert main([*wanted, "3,5"]) == 0
+    assert len(edits) == 5, "the first three are those of the smaller size"
+    assert units(out)["FT", 5, 0].cases == whole([*wanted, "5"], out)["FT", 5, 0].cases
+
+
+def test_edits_of_another_setup_or_of_other_cases_are_made_again(
+    arguments: list[str], out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = stop_at(monkeypatch, editing, "edited", 3)
+    wanted = [*arguments, "--sizes", "4", "--method", "FT"]
+    assert main(wanted) == 130
+    (file,) = out.rglob("journal.jsonl")
+    text = file.read_text()
+    file.write_text(text.replace('"dataset": "counterfact"', '"dataset": "another"'))
+    assert main(wanted) == 0
+    assert len(calls) == 3 + 4
+
+    (unit,) = Units(out)
+    folder = file.parent
+    other = Journal(folder, unit.setup)
+    assert not other.resumable([])
+    other.add_edit(0, EditRecord("another case", 1.0, 1.0))
+    for path in (out / "work" / "units").rglob("*.json"):
+        path.unlink()
+    assert main(wanted) == 0
+    assert len(calls) == 3 + 4 + 4
 
 
 def test_a_killed_run_leaves_whole_units_and_goes_on(arguments: list[str], out: Path) -> None:
@@ -167,11 +246,44 @@ def test_what_cannot_be_used_is_counted_and_listed(
     row = json.loads(file.read_text().splitlines()[0])
     file.write_text(f"{file.read_text()}{json.dumps({**row, 'subject': 'Nobody'})}\n{{\n")
     assert main([*arguments, "--method", "model alone"]) == 0
-    listed = (out / "left_out-counterfact.csv").read_text()
+    (file,) = out.glob("left_out-*.csv")
+    listed = file.read_text()
     assert "counterfact.jsonl:241,SubjectNotInPrompt" in listed
     assert "counterfact.jsonl:242,MalformedLine,not JSON" in listed
     document = (out / "README.md").read_text()
-    assert "1 MalformedLine, 1 SubjectNotInPrompt" in document
+    assert f"1 MalformedLine, 1 SubjectNotInPrompt ({file.name} lists them)" in document
+
+
+def lengthen(data: Path, ending: str) -> None:
+    """Let cases whose prompt ends so have a paraphrase that is longer than half of the context."""
+    file = data / "counterfact.jsonl"
+    rows = list(map(json.loads, file.read_text().splitlines()))
+    for row in rows:
+        if row["prompt"].endswith(ending):
+            row["rephrase_prompt"] = f"{'It rained. ' * 200}{row['prompt']}"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+
+
+def test_a_case_that_the_model_cannot_hold_is_listed_and_the_others_are_tested(
+    arguments: list[str], data: Path, out: Path
+) -> None:
+    lengthen(data, "was born in")
+    assert main([*arguments, "--method", "model alone", "--sizes", "8"]) == 0
+    (listed,) = out.glob("left_out-*.csv")
+    with listed.open() as file:
+        kinds = {row["kind"]: row["why"] for row in csv.DictReader(file)}
+    assert kinds.keys() == {"TooLong", "TooLongToFit"}
+    assert "512 of the model's context are free" in kinds["TooLong"]
+    assert all(len(unit.cases) == unit.size for unit in Units(out))
+
+
+def test_a_model_that_can_hold_no_prompt_is_refused_with_what_is_left_out(
+    arguments: list[str], data: Path, out: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lengthen(data, "")
+    assert main([*arguments, "--method", "model alone"]) == 2
+    assert re.search(r"no case can be tested; left out: \d+ TooLong", capsys.readouterr().err)
+    assert not list(Units(out))
 
 
 def test_the_extension_is_built_where_no_file_is_named(arguments: list[str], out: Path) -> None:
@@ -190,11 +302,7 @@ def test_other_base_graphs_are_built(base: str, arguments: list[str], out: Path)
 
 
 def test_any_causal_model_is_taken_by_its_folder(arguments: list[str], out: Path) -> None:
-    torch.manual_seed(3)
-    config = GPT2Config(vocab_size=600, n_positions=1024, n_embd=32, n_layer=2, n_head=2)
-    folder = out.with_name("gpt2-shape")
-    GPT2LMHeadModel(config).save_pretrained(folder)
-    tiny_tokenizer(begins=False).save_pretrained(folder)
+    folder = gpt2_shape(out.with_name("gpt2-shape"), positions=1024)
     methods = "no edit,KGT literal,KGT default,model alone,in-context,nearest cases"
     assert main([*arguments, "--model", str(folder), "--sizes", "1", "--method", methods]) == 0
     done = list(Units(out))

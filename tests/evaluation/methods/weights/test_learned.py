@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from evaluation.methods.weights.edited import Plan
 from evaluation.methods.weights.hypernetwork import KE
-from evaluation.methods.weights.learned import LearnedEditor, Training
+from evaluation.methods.weights.learned import LearnedEditor, NothingToLearnFrom, Training
 from evaluation.methods.weights.mend import MEND
 from server.lm.loading import ModelChoice
 from tests.evaluation.methods.weights.cases import (
@@ -93,8 +95,30 @@ def test_the_same_seed_makes_the_same_edit(kind: type[MEND] | type[KE], tiny: Mo
 
 
 @kinds
+def test_networks_that_were_trained_are_taken_again_and_count_with_their_time(
+    kind: type[MEND] | type[KE], tiny: ModelChoice, tmp_path: Path
+) -> None:
+    plan = Plan(layers=(0,), kept=tmp_path)
+    methods = [kind(tiny, plan, SHORT) for _ in range(2)]
+    for method in methods:
+        method.fit([DOG, FOX])
+    (path,) = tmp_path.iterdir()
+    first, second = methods
+    assert first.spared_s == 0
+    with safe_open(path, "pt") as file:
+        assert second.spared_s == float(file.metadata()["seconds"])
+    for method in methods:
+        method.edit(DOG)
+    for a, b in zip(first.matrices(), second.matrices(), strict=True):
+        torch.testing.assert_close(a.map, b.map)
+    kind(tiny, plan, SHORT).fit([FOX])
+    kind(tiny, replace(plan, seed=3), SHORT).fit([DOG, FOX])
+    assert len(list(tmp_path.iterdir())) == 3, "other cases and seeds are trained for themselves"
+
+
+@kinds
 def test_networks_are_trained_on_cases(kind: type[MEND] | type[KE], tiny: ModelChoice) -> None:
-    with pytest.raises(ValueError, match="outside of the test set"):
+    with pytest.raises(NothingToLearnFrom, match="outside of the test set"):
         kind(tiny).fit([])
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from evaluation.methods.weights.keeping import Keeping
 from evaluation.methods.weights.model import EditableModel
 from evaluation.methods.weights.sampling import (
     FIRST_WORDS,
@@ -40,13 +41,13 @@ def test_prefixes_are_of_every_length_and_end_a_sentence(model: EditableModel) -
 
 def test_texts_that_are_kept_are_taken_again(model: EditableModel, tmp_path: Path) -> None:
     folder = tmp_path / "kept"
-    texts = texts_for(model, 100, seed=3, kept=folder)
+    texts = texts_for(model, 100, 3, Keeping(folder))
     assert texts[:, 1:].numel() >= 100
     (path,) = folder.iterdir()
     written = path.stat().st_mtime_ns
-    assert torch.equal(texts, texts_for(model, 100, seed=3, kept=folder))
+    assert torch.equal(texts, texts_for(model, 100, 3, Keeping(folder)))
     assert path.stat().st_mtime_ns == written
-    assert torch.equal(texts, texts_for(model, 100, seed=3, kept=None))
+    assert torch.equal(texts, texts_for(model, 100, 3, Keeping(None)))
 
 
 def test_second_moments_are_those_of_the_keys_that_are_read(model: EditableModel) -> None:
