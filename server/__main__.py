@@ -153,11 +153,14 @@ def _stop_signal() -> asyncio.Event:
 
 async def _watch_health(probes: Probes, use_cases: UseCases) -> None:
     """Report SERVING once the model has answered, for as long as the store answers."""
-    # The first use of the weights is slow, so one small question comes before the users'.
-    await use_cases.model.score([Branch("To answer the query", (" ready",))])
     told: str | None = None
+    asked = False
     while True:
         try:
+            if not asked:
+                # The first use of the weights is slow: one small question comes before the users'
+                await use_cases.model.score([Branch("To answer the query", (" ready",))])
+                asked = True
             await use_cases.store.health()
             fault = ""
         except KgtError as error:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from server.errors import InvalidSetting, InvalidVocabulary
 from server.graph.relation import Vocabulary
+from server.lm.folders import DEFAULT_MODEL
 from server.rpc.identity.callers import Anyone, Callers
 from server.rpc.identity.certificates import CertificateCallers
 from server.rpc.identity.key_address import KeyAddress
@@ -153,16 +155,30 @@ async def loaded_model(settings: Settings, sight: Sight = UNSEEN) -> LanguageMod
 def model(
     settings: Settings, stop: threading.Event | None = None, sight: Sight = UNSEEN
 ) -> LanguageModel:
-    """The language model, with its weights in memory.
+    """The language model: on this machine with its weights in memory, or on another server.
 
     Raises ModelUnusable, and StartupError once `stop` is set.
     """
+    address = settings.remote_model
+    if address is None:
+        return _local_model(settings, model_choice(settings), stop, sight)
+    from server.lm.remote.loading import RemoteChoice, connected
+
+    key = settings.model_key.get_secret_value() if settings.model_key is not None else ""
+    choice = RemoteChoice(address, key, settings.tokenizer, settings.cache, settings.queue)
+    of_keys = replace(model_choice(settings), model=DEFAULT_MODEL)
+    return connected(choice, lambda: _local_model(settings, of_keys, stop, sight), stop)
+
+
+def _local_model(
+    settings: Settings, choice: ModelChoice, stop: threading.Event | None, sight: Sight
+) -> LanguageModel:
     # torch takes seconds to import, so it is imported only where a model is loaded.
     from server.lm.loading import load
     from server.lm.transformers_model import TransformersModel
 
     return TransformersModel(
-        load(model_choice(settings), stop),
+        load(choice, stop),
         settings.queue,
         settings.token_budget,
         settings.prompt_share,

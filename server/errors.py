@@ -35,6 +35,7 @@ KgtError
 │   ├── ModelBusy             the model's queue is full
 │   │   └── Overloaded        more waits than fits the call's deadline (server.lm.pace)
 │   ├── KeysUnavailable       the keys of tokens cannot be fetched (server.rpc.errors)
+│   ├── ModelUnreachable      the server that has the model does not answer as it should
 │   ├── ServerBusy            too many calls are under way (server.rpc.errors)
 │   ├── ImportsBusy           too many imports are under way (server.rpc.errors)
 │   ├── Starting              the model is being loaded (server.rpc.errors)
@@ -62,9 +63,9 @@ KgtError
 Errors are raised where the failure is found and mapped to a gRPC status once, in
 `server.rpc.statuses`. A message says what to do next and never repeats what a user wrote.
 
-Nine more exceptions are caught by the modules that expect them and never reach a caller:
+Eleven more exceptions are caught by the modules that expect them and never reach a caller:
 MissingProbabilities, UnsupportedAttention, CacheUnwritable, CannotScrub, NotJson, NoTriple,
-StatementRefused, UnusableKeys, UnusableRule.
+StatementRefused, UnusableKeys, UnusableRule, RequestRefused, UnusableReply.
 """
 
 from __future__ import annotations
@@ -296,6 +297,18 @@ class ModelBusy(Unavailable):
     """The model's queue is full."""
 
     reason = "MODEL_BUSY"
+
+
+class ModelUnreachable(Unavailable):
+    """The server that has the model does not answer, or answers with an error of its own."""
+
+    reason = "MODEL_UNREACHABLE"
+
+    def __init__(self, why: str, retry_after_s: float | None = 1.0) -> None:
+        super().__init__(
+            f"the model's server does not answer as it should: {why}; try again", retry_after_s
+        )
+        self.why = why
 
 
 class ShuttingDown(Unavailable):

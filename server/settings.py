@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import CliApp, SettingsConfigDict
 
 from kgt.addresses import DEFAULT_ADDRESS, VARIABLES, Address, named_address
 from server.errors import InvalidSetting
 from server.lm import defaults
 from server.lm.folders import DEFAULT_MODEL, CacheSettings
+from server.lm.remote.address import ModelAddress
 from server.rpc.identity.settings import IdentitySettings
 from server.rpc.limits import MAX_K, MAX_SCORED_TRIPLES, MAX_TOKENS
 from server.stores.settings import StoreSettings
@@ -53,7 +54,20 @@ class Settings(StoreSettings, CacheSettings, IdentitySettings):
         description="allow an address that other machines can reach, without identity or TLS",
     )
     model: str = Field(
-        DEFAULT_MODEL, description="language model: Hugging Face folder, hub id or .gguf file"
+        DEFAULT_MODEL,
+        description="language model: Hugging Face folder, hub id or .gguf file,"
+        " or one on another server: openai+https://HOST/v1#NAME",
+    )
+    model_key: SecretStr | None = Field(
+        None, description="key of the model's server; safer as a variable than a flag"
+    )
+    tokenizer: str = Field(
+        "",
+        description="tokenizer of a model on another server: folder, tokenizer.json, .gguf file or"
+        " hub id; the model's name when not given",
+    )
+    insecure_model: bool = Field(
+        False, description="allow openai+http:// to another machine: texts and key unencrypted"
     )
     adapter: str = Field(
         "auto",
@@ -166,6 +180,13 @@ class Settings(StoreSettings, CacheSettings, IdentitySettings):
         named = named_address(os.environ)
         return given if named is None else {**given, "address": named}
 
+    @field_validator("model")
+    @classmethod
+    def _model_address(cls, value: str) -> str:
+        if ModelAddress.is_meant(value):
+            ModelAddress.parse(value)
+        return value
+
     @field_validator("address")
     @classmethod
     def _host_and_port(cls, value: str) -> str:
@@ -194,6 +215,21 @@ class Settings(StoreSettings, CacheSettings, IdentitySettings):
                 " 127.0.0.1. KGT_INSECURE_BIND=1 allows it without"
             )
         return self
+
+    @model_validator(mode="after")
+    def _model_encrypted_unless_allowed(self) -> Settings:
+        remote = self.remote_model
+        if remote and not (remote.is_encrypted or remote.is_loopback or self.insecure_model):
+            raise ValueError(
+                "KGT_MODEL: what users write, and the key, would travel unencrypted to another"
+                " machine. Use openai+https://, or set KGT_INSECURE_MODEL=1 to allow it"
+            )
+        return self
+
+    @property
+    def remote_model(self) -> ModelAddress | None:
+        """The address of a model on another server; None for one on this machine."""
+        return ModelAddress.parse(self.model) if ModelAddress.is_meant(self.model) else None
 
     @model_validator(mode="after")
     def _login_where_needed(self) -> Settings:

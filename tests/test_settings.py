@@ -23,6 +23,9 @@ OTHER_VALUES: dict[str, Any] = {
     "insecure_bind": True,
     "data": Path("some/data"),
     "model": "some/model",
+    "model_key": SecretStr("opensesame"),
+    "tokenizer": "some/tokenizer",
+    "insecure_model": True,
     "adapter": "none",
     "cache": Path("some/cache"),
     "device": "cpu",
@@ -59,6 +62,8 @@ OTHER_VALUES: dict[str, Any] = {
 """A value for each setting that is not its default."""
 WRONG_VALUES: dict[str, str] = {
     "address": "nowhere",
+    "model": "openai+ftp://host/v1#name",
+    "insecure_model": "perhaps",
     "store": "oracle",
     "insecure_bind": "perhaps",
     "device": "abacus",
@@ -87,7 +92,8 @@ WRONG_VALUES: dict[str, str] = {
 }
 TEXTS_AND_PATHS = {
     "data",
-    "model",
+    "model_key",
+    "tokenizer",
     "adapter",
     "cache",
     "vocabulary",
@@ -158,6 +164,15 @@ def test_a_wrong_value_is_reported_by_its_name(name: str, monkeypatch: pytest.Mo
     monkeypatch.delenv(f"KGT_{name.upper()}")
     with pytest.raises(InvalidSetting, match=f"KGT_{name.upper()}: "):
         read_settings([flag(name), WRONG_VALUES[name]])
+
+
+def test_texts_and_key_travel_unencrypted_only_on_this_machine_or_with_consent() -> None:
+    assert read_settings(["--model", "openai+http://127.0.0.1:8000/v1#m"]).remote_model
+    assert read_settings(["--model", "openai+https://host/v1#m"]).remote_model
+    with pytest.raises(InvalidSetting, match="KGT_INSECURE_MODEL"):
+        read_settings(["--model", "openai+http://host/v1#m"])
+    assert read_settings(["--model", "openai+http://host/v1#m", "--insecure-model", "1"])
+    assert read_settings(["--model", "some/model"]).remote_model is None
 
 
 def test_everything_wrong_is_reported_at_once() -> None:
@@ -309,7 +324,7 @@ def test_secrets_have_no_default_and_are_masked() -> None:
         if name.endswith(("password", "secret", "_key", "_token"))
         and Path not in (field.annotation, *get_args(field.annotation))
     ]
-    assert secrets == ["neo4j_password"]
+    assert secrets == ["neo4j_password", "model_key"]
     for name in secrets:
         field = Settings.model_fields[name]
         assert SecretStr in get_args(field.annotation)

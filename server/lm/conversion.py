@@ -67,6 +67,11 @@ def convert(gguf: Path, folder: Path, number_format: torch.dtype, progress: Prog
             _save_model(alias, gguf, folder, number_format)
         with progress.step(f"converting the tokenizer of {gguf.name}"):
             AutoTokenizer.from_pretrained(work, gguf_file=alias.name).save_pretrained(folder)
+    note_whole(folder)
+
+
+def note_whole(folder: Path) -> None:
+    """Note in a folder that is complete what its files' sizes are; `intact` compares them."""
     sizes = {path.name: path.stat().st_size for path in folder.iterdir()}
     (folder / _MANIFEST).write_text(json.dumps(sizes, indent=1, sort_keys=True))
 
@@ -184,10 +189,13 @@ def _lock(folder: Path, how: int = 0) -> int:
 
 
 def _open_as_written(folder: Path) -> None:
-    """Give the weights the access of the files next to them.
+    """Give the weights the access of any file that this process writes.
 
     safetensors writes files that only their owner may read.
     """
-    usual = (folder / "config.json").stat().st_mode
+    written = folder / _SCRATCH
+    written.touch()
+    usual = written.stat().st_mode
+    written.unlink()
     for file in folder.iterdir():
         file.chmod(usual)

@@ -15,10 +15,8 @@ from transformers import PreTrainedTokenizerBase
 from server.lm.blocks import Segment
 from server.lm.drafts import MOST_DRAFTED, Drafts, Path, tokens_of
 from server.lm.packing import Indices, whole_tree
+from server.lm.stopping import StoppedText
 from server.tuning.ports import GenerateRequest, ModelCost, Piece
-
-_INCOMPLETE = "�"
-"""A tokenizer decodes an incomplete character to this."""
 
 _GREEDY_BELOW = 1e-6
 """Below this temperature the most probable token is drawn almost surely, and dividing logits by it
@@ -178,43 +176,19 @@ class _Draw:
         return int(torch.multinomial(probabilities, 1, generator=self._generator))
 
 
-class GrowingText:
+class GrowingText(StoppedText):
     """Turns tokens into text, in whole characters and never past a stop text."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, stop: Sequence[str]) -> None:
+        super().__init__(stop)
         self._tokenizer = tokenizer
-        self._stop = stop
-        self._longest = max((len(s) for s in stop), default=1)
         self._tokens: list[int] = []
-        self._given = 0
-        self._text = ""
-        self.stopped = False
 
     def feed(self, token: int) -> str:
-        """Add `token`, and return the characters that are now certain.
-
-        Held back are incomplete characters, and those that may be the beginning of a stop text.
-        """
+        """Add `token`, and return the characters that are now certain."""
         self._tokens.append(token)
-        self._text = self._tokenizer.decode(
-            self._tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+        return self.grow(
+            self._tokenizer.decode(
+                self._tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
         )
-        # A stop text right at the start is only the line end before an answer, so the search
-        # starts after the leading blanks
-        lead = len(self._text) - len(self._text.lstrip())
-        found = [at for s in self._stop if (at := self._text.find(s, lead)) >= 0]
-        if found:
-            self.stopped = True
-            return self._give(min(found))
-        held = self._longest - 1
-        whole = self._text.rstrip(_INCOMPLETE)
-        return self._give(max(self._given, min(len(whole), len(self._text) - held)))
-
-    def rest(self) -> str:
-        """The characters that were held back, once there are no more tokens."""
-        return self._give(len(self._text))
-
-    def _give(self, upto: int) -> str:
-        ready = self._text[self._given : upto]
-        self._given = max(self._given, upto)
-        return ready

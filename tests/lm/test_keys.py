@@ -17,7 +17,7 @@ from transformers import PreTrainedTokenizerFast
 
 from server.__main__ import main
 from server.lm.folders import keys_folder
-from server.lm.keys import ADAPTER_KEYS, KeyRule, _cases
+from server.lm.keys import ADAPTER_KEYS, KeyRule, calibration_cases
 from server.lm.loading import LoadedModel
 from server.lm.transformers_model import TransformersModel
 from server.tuning.ports import Branch, Key
@@ -90,7 +90,7 @@ async def states_of(loaded: LoadedModel, layer: int, after: str) -> Key:
     raw = Raw(layer, np.zeros(WIDTH, dtype=np.float32), 0, 0, "", after)
     parts = (loaded.model, loaded.tokenizer, loaded.context_tokens, loaded.fingerprint, "", raw)
     model = TransformersModel(LoadedModel(*parts))
-    texts = [text for case in _cases() for text in case]
+    texts = [text for case in calibration_cases() for text in case]
     for text in texts:
         await model.score([Branch(model.key_prompt(text), (), keyed=True)])
     model.close()
@@ -103,7 +103,7 @@ def unit(vectors: Key) -> Key:
 
 
 def test_the_calibration_has_a_query_its_paraphrase_and_a_near_miss_in_each_case() -> None:
-    cases = _cases()
+    cases = calibration_cases()
     assert len(cases) >= 50
     for case in cases:
         assert len({text.strip().casefold() for text in case if text.strip()}) == 3
