@@ -18,13 +18,13 @@ class Tokens:
     """An issuer of tokens and a server's certificate, made anew, with their files in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._issuer, authority = Issuer(), Authority()
+        self.issuer, authority = Issuer(), Authority()
         self._roots = replaced(folder / "authority.crt", authority.certificate)
-        keys = replaced(folder / "keys.json", key_set(self._issuer))
+        keys = replaced(folder / "keys.json", key_set(self.issuer))
         certificate, key = authority.issue("kgt", LOOPBACK).written(folder, "server")
         self.server_arguments = (
             *("--auth", "jwt", "--auth-keys", str(keys)),
-            *("--auth-issuer", self._issuer.name, "--auth-audience", self._issuer.audience),
+            *("--auth-issuer", self.issuer.name, "--auth-audience", self.issuer.audience),
             *("--tls-certificate", str(certificate), "--tls-key", str(key)),
         )
 
@@ -32,7 +32,7 @@ class Tokens:
         """What a client of `user` connects with; without a token for None."""
         access: Access = {"root_certificates": self._roots}
         if user is not None:
-            access["token"] = self._issuer.token(user)
+            access["token"] = self.issuer.token(user)
         return access
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from openai import OpenAI, OpenAIError
 from openai.types.chat import ChatCompletionMessageParam
 
-from kgt.client import Client
+from kgt.client import Client, access_in
 from kgt.errors import CallError
 from kgt.v1 import personalization_pb2 as pb
 
@@ -92,7 +92,7 @@ def main() -> int:
     key = os.environ.get("OPENAI_API_KEY", "none")  # local endpoints take any
     try:
         with (
-            Client(options.server) as memory,
+            Client(options.server, **access_in(os.environ)) as memory,
             OpenAI(base_url=options.base_url, api_key=key) as endpoint,
         ):
             talk(Chat(memory, endpoint, options.model, options.user))

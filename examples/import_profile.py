@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import sys
 import time
 import uuid
@@ -23,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from kgt.client import Client
+from kgt.client import Client, access_in
 from kgt.errors import CallError, InvalidArgument, ResourceExhausted
 from kgt.v1 import personalization_pb2 as pb
 
@@ -127,7 +128,7 @@ def main() -> int:
     options = parser.parse_args()
     try:
         rows = rows_of(options.file)
-        with Client(options.server) as client:
+        with Client(options.server, **access_in(os.environ)) as client:
             fates = import_profile(client, options.user, rows)
     except WrongFile as error:
         print(error, file=sys.stderr)

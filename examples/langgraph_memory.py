@@ -32,7 +32,7 @@ from langgraph.runtime import Runtime
 from openai import OpenAI, OpenAIError
 from openai.types.chat import ChatCompletionMessageParam
 
-from kgt.client import Client
+from kgt.client import Client, access_in
 from kgt.errors import CallError
 
 
@@ -124,7 +124,7 @@ def main() -> int:
     key = os.environ.get("OPENAI_API_KEY", "none")  # local endpoints take any
     try:
         with (
-            Client(options.server) as memory,
+            Client(options.server, **access_in(os.environ)) as memory,
             OpenAI(base_url=options.base_url, api_key=key) as endpoint,
         ):
             talk(Nodes(memory, endpoint, options.model), options.user)

@@ -9,6 +9,7 @@ from typing import Any, TypedDict, TypeVar
 import grpc
 
 from kgt.addresses import Address
+from kgt.errors import Unauthenticated
 
 Token = str | Path | Callable[[], str]
 """A token, a file that holds one, or what returns one. The last two are asked at every call, so
@@ -52,10 +53,10 @@ def access_in(environment: Mapping[str, str]) -> Access:
 def channel_credentials(
     address: Address,
     *,
-    token: Token | None,
-    root_certificates: Pem | None,
-    certificate: Pem | None,
-    key: Pem | None,
+    token: Token | None = None,
+    root_certificates: Pem | None = None,
+    certificate: Pem | None = None,
+    key: Pem | None = None,
 ) -> grpc.ChannelCredentials | None:
     """What a channel to `address` is secured with: None where nothing of TLS is given.
 
@@ -90,9 +91,14 @@ def _carrying(call: Callable[..., Any], token: Token) -> Callable[..., Any]:
 
 
 def _now(token: Token) -> str:
-    if isinstance(token, Path):
+    if not isinstance(token, Path):
+        return token if isinstance(token, str) else token()
+    try:
         return token.read_text(encoding="utf-8").strip()
-    return token if isinstance(token, str) else token()
+    except OSError as error:
+        raise Unauthenticated(f"no token can be read: {token}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Unauthenticated(f"no token can be read: {token}: is not text") from error
 
 
 def _read(pem: Pem | None) -> bytes | None:

@@ -11,11 +11,23 @@ import grpc.aio
 
 from kgt import requests
 from kgt.addresses import DEFAULT_ADDRESS, for_client
-from kgt.client.access import Pem, Token, channel_credentials, with_token
+from kgt.client.access import Access, Pem, Token, channel_credentials, with_token
 from kgt.client.connection import DEFAULT_TIMEOUT_S, channel_target, ended_when_left, typed_errors
 from kgt.requests import TripleLike
 from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
+
+
+def open_channel(address: str, access: Access) -> grpc.aio.Channel:
+    """A channel to `address`, with TLS where `access` asks for it.
+
+    Raises ValueError and OSError as `Connection` does.
+    """
+    target, options = channel_target(address)
+    credentials = channel_credentials(for_client(address), **access)
+    if credentials is None:
+        return grpc.aio.insecure_channel(target, options)
+    return grpc.aio.secure_channel(target, credentials, options)
 
 
 class Connection:
@@ -47,19 +59,10 @@ class Connection:
         OSError for a file that cannot be read.
         """
         self.timeout_s = timeout_s
-        target, options = channel_target(address)
-        credentials = channel_credentials(
-            for_client(address),
-            token=token,
-            root_certificates=root_certificates,
-            certificate=certificate,
-            key=key,
+        access = Access(
+            token=token, root_certificates=root_certificates, certificate=certificate, key=key
         )
-        self._channel = (
-            grpc.aio.secure_channel(target, credentials, options)
-            if credentials
-            else grpc.aio.insecure_channel(target, options)
-        )
+        self._channel = open_channel(address, access)
         self.stub = with_token(pb_grpc.PersonalizationServiceStub(self._channel), token)
 
     def within(self, timeout_s: float) -> Self:

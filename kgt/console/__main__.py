@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from kgt.addresses import DEFAULT_ADDRESS, VARIABLES, Address, for_client, named_address
+from kgt.client import access_in
 from kgt.command.arguments import USER_VARIABLE
 from kgt.console.serving import Serving
 
@@ -68,12 +69,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             timeout_s=options.timeout,
             insecure_bind=options.insecure_bind,
             host_names=tuple(options.host_name),
+            access=access_in(os.environ),
         )
         asyncio.run(serving.on_http(Address.parse(options.http)))
     except ValueError as error:
         return _failed(str(error), 2)
     except OSError as error:
-        return _failed(f"{options.http}: {error.strerror or error}", 1)
+        return _failed(f"{error.filename or options.http}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
         return 130
     return 0

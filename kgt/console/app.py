@@ -79,7 +79,7 @@ def application(site: Site) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def connected(app: Starlette) -> AsyncIterator[None]:
-        async with AsyncClient(site.service, timeout_s=site.timeout_s) as client:
+        async with AsyncClient(site.service, timeout_s=site.timeout_s, **site.access) as client:
             app.state.client = client
             yield
 

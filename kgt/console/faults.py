@@ -24,6 +24,18 @@ class Fault:
 
 _OF_CALLS: Mapping[type[errors.CallError], Fault] = {
     errors.InvalidArgument: Fault(400, "That cannot be used", "Change it and try again."),
+    errors.Unauthenticated: Fault(
+        502,
+        "The service does not know who calls",
+        "The console has no token that counts, or its token has expired. Whoever runs the console"
+        " can set KGT_TOKEN_FILE, and renew what is in that file.",
+    ),
+    errors.PermissionDenied: Fault(
+        403,
+        "This is not allowed",
+        "The console may not act for this user. Whoever runs it can give it the user's own token,"
+        " or one that is good for every user.",
+    ),
     errors.NotFound: Fault(
         404, "Not there", "It may have been erased, or this list has grown old: open it anew."
     ),

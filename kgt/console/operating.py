@@ -13,15 +13,16 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from starlette.responses import RedirectResponse, Response
 
-from kgt.client.connection import channel_target
-from kgt.console.visit import Visit, remember_user
-from kgt.errors import CallError
+from kgt.client.access import with_token
+from kgt.client.asynchronous_overlay import open_channel
+from kgt.console.visit import Site, Visit, remember_user
+from kgt.errors import CallError, Unauthenticated
 from kgt.v1 import personalization_pb2 as pb
 
 SERVICE = pb.DESCRIPTOR.services_by_name["PersonalizationService"].full_name
 _QUESTION = "What is known here?"
 _NOBODY = "kgt.console"
-"""Store and model are asked for this user, so that nobody's facts are read."""
+"""An operator's console asks store and model for this user, so that nobody's facts are read."""
 _PATIENCE_S = 5.0
 _NAMES = {"": "Server", SERVICE: "Personalization"}
 
@@ -48,10 +49,12 @@ class Probe:
 async def show(visit: Visit) -> Response:
     """The page about the service, as far as the service tells."""
     client = visit.client.within(_PATIENCE_S)
+    # One user's console may be allowed to ask for nobody else.
+    user = visit.site.user or _NOBODY
     health, store, model = await asyncio.gather(
-        _healths(visit.site.service),
-        _probed(client.list_facts(user=_NOBODY, page_size=1)),
-        _probed(client.answer(user=_NOBODY, query=_QUESTION, max_tokens=1)),
+        _healths(visit.site),
+        _probed(client.list_facts(user=user, page_size=1)),
+        _probed(client.answer(user=user, query=_QUESTION, max_tokens=1)),
     )
     return visit.page(
         "service.html", health=health, store=store, model=model, version=version("kgt")
@@ -73,11 +76,10 @@ async def set_user(visit: Visit) -> Response:
     return await ask_user(visit)
 
 
-async def _healths(address: str) -> list[Health]:
+async def _healths(site: Site) -> list[Health]:
     """What the health service says about the server and about its one service."""
-    target, options = channel_target(address)
-    async with grpc.aio.insecure_channel(target, options=options) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
+    async with open_channel(site.service, site.access) as channel:
+        stub = with_token(health_pb2_grpc.HealthStub(channel), site.access.get("token"))
         found = await asyncio.gather(*(_status(stub, service) for service in _NAMES))
     return [
         Health(name, service, status)
@@ -92,6 +94,8 @@ async def _status(stub: Any, service: str) -> str:
         )
     except grpc.aio.AioRpcError as error:
         return str(error.code().name)
+    except Unauthenticated:  # there is no token to send
+        return str(grpc.StatusCode.UNAUTHENTICATED.name)
     return str(health_pb2.HealthCheckResponse.ServingStatus.Name(response.status))
 
 

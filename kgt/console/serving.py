@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import uvicorn
 from starlette.applications import Starlette
 
-from kgt.addresses import Address
+from kgt.addresses import Address, for_client
+from kgt.client.access import Access, channel_credentials
 from kgt.console.app import application
 from kgt.console.visit import Site
 from kgt.listening import listen, url_of
@@ -27,10 +28,13 @@ class Serving:
     timeout_s: float = 60.0
     insecure_bind: bool = False
     host_names: tuple[str, ...] = ()
+    access: Access = field(default_factory=Access, repr=False)
 
     async def on_http(self, address: Address) -> None:
-        """Serve until the process is told to stop. Raises WrongServing, OSError."""
+        """Serve until the process is told to stop. Raises ValueError (WrongServing), OSError."""
         self.check(address)
+        # Before anybody is served: a wrong token or certificate is told in one line.
+        channel_credentials(for_client(self.service), **self.access)
         bound = listen(address)
         url = url_of(address, bound)
         app = self.app(address, port=bound.getsockname()[1])
@@ -41,7 +45,7 @@ class Serving:
     def app(self, address: Address, port: int) -> Starlette:
         """The application, as it is served at `address`."""
         names = (address.host, *self.host_names)
-        return application(Site(self.service, self.user, self.timeout_s, names, port))
+        return application(Site(self.service, self.user, self.timeout_s, names, port, self.access))
 
     def check(self, address: Address) -> None:
         """Whether the page may be served at `address`. Raises WrongServing."""

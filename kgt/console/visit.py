@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from itsdangerous import Signer
@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from kgt.client import AsyncClient
+from kgt.client.access import Access
 from kgt.console.templating import TEMPLATES
 from kgt.requests import new_request_id
 
@@ -32,6 +33,8 @@ class Site:
     timeout_s: float = 60.0
     host_names: tuple[str, ...] = ()
     port: int = 0
+    access: Access = field(default_factory=Access, repr=False)
+    """What the console proves to the service who it is with."""
 
 
 class FormTokens:

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ValueError as error:
         return _failed(str(error), 2)
     except OSError as error:
-        return _failed(f"{options.http}: {error.strerror or error}", 1)
+        return _failed(f"{error.filename or options.http}: {error.strerror or error}", 1)
     except KeyboardInterrupt:
         return 130
     return 0

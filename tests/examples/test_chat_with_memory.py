@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.examples.conftest import Guarded
 from tests.examples.endpoint import Endpoint
 from tests.examples.running import ran
 from tests.rpc.running import NAME, Running, triples
@@ -14,11 +15,11 @@ def arguments(service: Running, endpoint: Endpoint, user: str = "alice") -> list
     return ["-u", user, "--server", service.address, "--base-url", endpoint.url, "--model", "own"]
 
 
-async def test_what_is_told_is_remembered_and_then_in_the_prompt(
-    service: Running, endpoint: Endpoint
-) -> None:
+async def test_what_is_told_is_remembered_and_then_in_the_prompt(guarded: Guarded) -> None:
+    service, endpoint = guarded.service, guarded.endpoint
+    said = f"{TOLD}\n\n{NAME}\n"
     status, printed, complaint = await ran(
-        CHAT, *arguments(service, endpoint), said=f"{TOLD}\n\n{NAME}\n"
+        CHAT, *arguments(service, endpoint), said=said, env=guarded.environment
     )
     assert (status, complaint) == (0, "")
     assert "  (remembered: my dog is named Rex)\n" in printed

@@ -10,6 +10,7 @@ import pytest
 
 from examples.import_profile import WrongFile, rows_of
 from testbed.processes import ROOT
+from tests.examples.conftest import Guarded
 from tests.examples.running import ran, started
 from tests.rpc.running import Running
 
@@ -67,6 +68,15 @@ async def test_what_the_user_undid_stays_undone(service: Running, tmp_path: Path
     await ran(IMPORT, *arguments)
     facts = (await service.client.list_facts(user="alice")).facts
     assert [fact.triple.tail for fact in facts] == ["Rex"]
+
+
+async def test_the_environment_proves_who_calls(guarded: Guarded, tmp_path: Path) -> None:
+    server = guarded.service.address
+    arguments = ["-u", "alice", "--server", server, profile(tmp_path, ROWS[1:2])]
+    status, _, complaint = await ran(IMPORT, *arguments)
+    assert (status, complaint[:15]) == (1, "Unauthenticated")
+    status, _, complaint = await ran(IMPORT, *arguments, env=guarded.environment)
+    assert (status, complaint) == (0, "")
 
 
 def test_a_csv_file_has_the_same_rows(tmp_path: Path) -> None:

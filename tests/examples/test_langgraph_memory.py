@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from tests.examples.endpoint import Endpoint
+from tests.examples.conftest import Guarded
 from tests.examples.running import ran
-from tests.rpc.running import NAME, Running
+from tests.rpc.running import NAME
 
 
-async def test_a_new_thread_still_knows_the_user(service: Running, endpoint: Endpoint) -> None:
+async def test_a_new_thread_still_knows_the_user(guarded: Guarded) -> None:
+    service, endpoint = guarded.service, guarded.endpoint
     arguments = ["--server", service.address, "--base-url", endpoint.url, "--model", "own"]
     said = f"My dog is named Rex.\n{NAME}\n/new\n{NAME}\n"
     status, printed, complaint = await ran(
-        "langgraph_memory.py", "-u", "alice", *arguments, said=said
+        "langgraph_memory.py", "-u", "alice", *arguments, said=said, env=guarded.environment
     )
     assert (status, complaint) == (0, "")
     assert printed.splitlines()[1:] == ["Rex", "Rex"]

@@ -34,6 +34,10 @@ async def test_a_token_is_renewed_while_the_client_is_in_use(tmp_path: Path) -> 
         with pytest.raises(Unauthenticated) as missing:
             await service.client.list_facts(user="alice")
         assert missing.value.reason == "TOKEN_MISSING"
+        unread = AsyncClient(service.address, token=tmp_path / "none", root_certificates=roots)
+        async with unread:
+            with pytest.raises(Unauthenticated, match="no token can be read"):
+                await unread.list_facts(user="alice")
         for given in (token, lambda: token.read_text().strip()):
             replaced(token, ISSUER.token("alice"))
             async with AsyncClient(service.address, token=given, root_certificates=roots) as client:

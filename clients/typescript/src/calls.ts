@@ -4,6 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 
 import { ConnectError } from "@connectrpc/connect";
 
+import type { Token } from "./access.js";
 import { CallError, Cancelled, DeadlineExceeded, typedError, Unavailable } from "./errors.js";
 
 /** When a call is attempted again: as the Python client tells gRPC to do it. */
@@ -22,19 +23,30 @@ const LONGEST_SENT_MS = 99_999_999;
 export interface AttemptOptions {
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 /** The calls over one connection. */
 export class Calls {
   readonly #closing = new AbortController();
+  readonly #token: Token | undefined;
 
-  /** Attempt a call with one response until it succeeds. Throws CallError. */
+  /** Each call carries `token`. */
+  constructor(token?: Token) {
+    this.#token = token;
+  }
+
+  /**
+   * Attempt a call with one response until it succeeds. Throws CallError, and whatever a token's
+   * function throws.
+   */
   async one<T>(
     attempt: (options: AttemptOptions) => Promise<T>,
     timeoutMs: number,
     signal?: AbortSignal,
   ): Promise<T> {
     const call = new Call(timeoutMs, this.#closing.signal, signal);
+    await call.identify(this.#token);
     for (;;) {
       try {
         return await attempt(call.options());
@@ -52,6 +64,7 @@ export class Calls {
   ): AsyncGenerator<T, void, undefined> {
     const left = new AbortController();
     const call = new Call(timeoutMs, this.#closing.signal, left.signal, signal);
+    await call.identify(this.#token);
     let messages: AsyncIterator<T> | undefined;
     try {
       for (let begun = false; ; ) {
@@ -88,6 +101,7 @@ class Call {
   readonly #signal: AbortSignal;
   readonly #end: number;
   #attempts = 0;
+  #headers: Readonly<Record<string, string>> = {};
 
   /** Any of `signals` cancels it. */
   constructor(timeoutMs: number, ...signals: readonly (AbortSignal | undefined)[]) {
@@ -95,13 +109,17 @@ class Call {
     this.#end = performance.now() + timeoutMs;
   }
 
+  /** Let the call carry `token`. Throws CallError if it is over before there is one. */
+  async identify(token: Token | undefined): Promise<void> {
+    if (token !== undefined) {
+      const now = typeof token === "string" ? token : await this.#inTime(token);
+      this.#headers = { authorization: `Bearer ${now}` };
+    }
+  }
+
   /** What the next attempt is made with. Throws CallError if there cannot be one. */
   options(): AttemptOptions {
-    const timeoutMs = this.#end - performance.now();
-    if (timeoutMs <= 0) {
-      throw new DeadlineExceeded("the call had no time left");
-    }
-    return { signal: this.#signal, timeoutMs: Math.min(Math.ceil(timeoutMs), LONGEST_SENT_MS) };
+    return { signal: this.#signal, timeoutMs: this.#leftMs(), headers: this.#headers };
   }
 
   /** Wait until the next attempt. Throws CallError if `reason` is not worth one. */
@@ -130,6 +148,32 @@ class Call {
       await pause(pauseMs, undefined, { signal: this.#signal });
     } catch {
       throw cancelled;
+    }
+  }
+
+  /** The time until the deadline. Throws CallError if there is none. */
+  #leftMs(): number {
+    const leftMs = this.#end - performance.now();
+    if (leftMs <= 0) {
+      throw new DeadlineExceeded("the call had no time left");
+    }
+    return Math.min(Math.ceil(leftMs), LONGEST_SENT_MS);
+  }
+
+  /** What `ask` resolves to, unless the call is over before. */
+  async #inTime<T>(ask: () => T | Promise<T>): Promise<T> {
+    const asked = new AbortController();
+    const over = pause(this.#leftMs(), undefined, {
+      signal: AbortSignal.any([this.#signal, asked.signal]),
+    }).then(
+      () => Promise.reject(new DeadlineExceeded("there was no token in time")),
+      (cause: unknown) => Promise.reject(new Cancelled("the call was cancelled", { cause })),
+    );
+    try {
+      return await Promise.race([over, ask()]);
+    } finally {
+      asked.abort();
+      over.catch(() => undefined);
     }
   }
 }

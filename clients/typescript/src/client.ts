@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 
 import type { DescMessage, Message, MessageInitShape } from "@bufbuild/protobuf";
 
+import type { Access } from "./access.js";
 import { DEFAULT_ADDRESS } from "./address.js";
 import type { AttemptOptions } from "./calls.js";
 import { Connection } from "./connection.js";
@@ -27,6 +28,12 @@ export interface CallOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How a client is made. */
+export interface ClientOptions extends Access {
+  /** How long each call may take, with its retries. */
+  readonly timeoutMs?: number;
+}
+
 /**
  * A client of one server. Close it when done.
  *
@@ -42,11 +49,15 @@ export class KgtClient {
 
   /**
    * Connect to `address` (`host:port` or `unix:PATH`) when the first call is made. Throws
-   * InvalidAddress.
+   * InvalidAddress, and InvalidAccess for half of a client's certificate, or for a token that would
+   * go over a network in the clear. What a token's function throws, each call throws.
    */
-  constructor(address: string = DEFAULT_ADDRESS, { timeoutMs = DEFAULT_TIMEOUT_MS } = {}) {
+  constructor(
+    address: string = DEFAULT_ADDRESS,
+    { timeoutMs = DEFAULT_TIMEOUT_MS, ...access }: ClientOptions = {},
+  ) {
     this.timeoutMs = timeoutMs;
-    this.connection = new Connection(address);
+    this.connection = new Connection(address, access);
   }
 
   /** The same client over the same connection, with a deadline of `timeoutMs`. */

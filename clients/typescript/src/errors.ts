@@ -3,6 +3,8 @@
  *
  * CallError
  * ├── InvalidArgument       a field cannot be used as sent; `fields` names it
+ * ├── Unauthenticated       nothing that counts proves who calls; get a new token
+ * ├── PermissionDenied      who calls may not do this, or not for this user
  * ├── NotFound              unknown, or another user's
  * ├── AlreadyExists         the requestId was used for another request
  * ├── Aborted               the overlay has changed; read it again and retry
@@ -56,6 +58,10 @@ export class CallError extends Error {
 
 /** A field cannot be used as it was sent. */
 export class InvalidArgument extends CallError {}
+/** Nothing that counts proves who calls. */
+export class Unauthenticated extends CallError {}
+/** Who calls may not do this, or not for this user. */
+export class PermissionDenied extends CallError {}
 /** This user has no such thing. */
 export class NotFound extends CallError {}
 /** The request id was used before, for another request. */
@@ -82,6 +88,8 @@ export class ServerFailure extends CallError {}
 
 const BY_CODE: Readonly<Partial<Record<Code, typeof CallError>>> = {
   [Code.InvalidArgument]: InvalidArgument,
+  [Code.Unauthenticated]: Unauthenticated,
+  [Code.PermissionDenied]: PermissionDenied,
   [Code.NotFound]: NotFound,
   [Code.AlreadyExists]: AlreadyExists,
   [Code.Aborted]: Aborted,

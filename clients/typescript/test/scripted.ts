@@ -15,6 +15,7 @@ interface Seen {
   readonly method: string;
   readonly messages: readonly (Message & { readonly user?: string; readonly requestId?: string })[];
   readonly timeoutMs: number | undefined;
+  readonly authorization: string | null;
   /** Aborted once the call has ended. */
   readonly ended: AbortSignal;
 }
@@ -97,7 +98,13 @@ export class ScriptedServer {
     context: HandlerContext,
   ): () => Promise<void> {
     const { signal: ended } = context;
-    this.calls.push({ method: method.localName, messages, timeoutMs: context.timeoutMs(), ended });
+    this.calls.push({
+      method: method.localName,
+      messages,
+      timeoutMs: context.timeoutMs(),
+      authorization: context.requestHeader.get("authorization"),
+      ended,
+    });
     const fails = this.failures > 0;
     this.failures -= 1;
     return async () => {

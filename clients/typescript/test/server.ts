@@ -26,7 +26,8 @@ export class Server {
     private readonly folder: string,
   ) {}
 
-  static async start(): Promise<Server> {
+  /** Start it with these arguments, and wait until it listens. */
+  static async start(...settings: readonly string[]): Promise<Server> {
     const folder = mkdtempSync(join(tmpdir(), "kgt-typescript-"));
     const graph = join(folder, "graph.csv");
     writeFileSync(graph, GRAPH);
@@ -35,7 +36,7 @@ export class Server {
     execFileSync(PYTHON, load, { cwd: ROOT, stdio: "pipe" });
     const child = spawn(
       PYTHON,
-      ["-m", "tests.rpc.fixed_server", ...store, "--address", "127.0.0.1:0"],
+      ["-m", "tests.rpc.fixed_server", ...store, "--address", "127.0.0.1:0", ...settings],
       { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"] },
     );
     let log = "";

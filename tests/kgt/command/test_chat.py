@@ -17,6 +17,7 @@ from kgt.v1 import personalization_pb2 as pb
 from testbed.processes import ROOT, until
 from tests.kgt.command.running import Run, corrected
 from tests.kgt.command.terminal import Terminal, on_terminal
+from tests.kgt.conftest import Guarded
 from tests.kgt.scripted_server import Script, scripted_server
 from tests.kgt.test_output import NASTY, OBEYED, filled
 from tests.rpc.running import ENJOY, FEED, NAME
@@ -35,7 +36,7 @@ def chat(
 ) -> Chat:
     """Pipes lines into a conversation of the test's own user. Returns the lines of its replies."""
 
-    def chat(*lines: str) -> list[str]:
+    def chat(*lines: str, address: str = address) -> list[str]:
         monkeypatch.setattr("sys.stdin", io.StringIO("".join(f"{line}\n" for line in lines)))
         status = main(["chat", "-u", user, "--server", address])
         printed = capsys.readouterr()
@@ -205,6 +206,15 @@ def test_without_a_server_nothing_is_read(capsys: pytest.CaptureFixture[str]) ->
     printed = capsys.readouterr()
     assert (printed.out, printed.err.count("\n")) == ("", 1)
     assert printed.err.startswith("kgt: Unavailable")
+
+
+def test_the_environment_proves_who_talks(
+    guarded: Guarded, chat: Chat, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access = guarded.access(user)
+    monkeypatch.setenv("KGT_TLS_CA", str(access["root_certificates"]))
+    monkeypatch.setenv("KGT_TOKEN", str(access["token"]))
+    assert chat("My dog is named Rex.", NAME, address=guarded.address)[1] == "Rex"
 
 
 def test_it_runs_in_a_real_pipe(address: str, user: str) -> None:

@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from demo.identity import Tokens
 from kgt.__main__ import main
-from testbed.bases import build_base
-from testbed.processes import server_process
 from tests.kgt.command.running import Run, kgt
+from tests.kgt.conftest import Guarded
 from tests.kgt.scripted_server import Script, scripted_server
-from tests.rpc.running import BASE, ENJOY, VOCABULARY
+from tests.rpc.running import ENJOY
 
 FIXED = "tests.rpc.fixed_server"
 
@@ -142,21 +140,22 @@ def test_what_the_terminal_s_encoding_lacks_is_written_out(
 
 
 def test_the_environment_proves_who_calls(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    build_base(tmp_path, BASE, VOCABULARY)
-    tokens = Tokens(tmp_path)
     monkeypatch.setenv("KGT_USER", "alice")
-    with server_process(FIXED, tmp_path, *tokens.server_arguments) as server:
-        monkeypatch.setenv("KGT_SERVER", server.address)
-        monkeypatch.setenv("KGT_TLS_CA", str(tokens.access(None)["root_certificates"]))
-        assert main(["facts"]) == 1
-        assert capsys.readouterr().err.startswith("kgt: Unauthenticated (TOKEN_MISSING): ")
-        monkeypatch.setenv("KGT_TOKEN", str(tokens.access("alice")["token"]))
-        assert main(["answer", ENJOY]) == 0
-        assert "meat" in capsys.readouterr().out
-        assert main(["facts", "-u", "bob"]) == 1
-        assert capsys.readouterr().err.startswith("kgt: PermissionDenied (NOT_THIS_USER): ")
+    monkeypatch.setenv("KGT_SERVER", guarded.address)
+    monkeypatch.setenv("KGT_TLS_CA", str(guarded.access(None)["root_certificates"]))
+    assert main(["facts"]) == 1
+    assert capsys.readouterr().err.startswith("kgt: Unauthenticated (TOKEN_MISSING): ")
+    monkeypatch.setenv("KGT_TOKEN_FILE", "no/such/token")
+    assert main(["facts"]) == 1
+    assert capsys.readouterr().err.startswith("kgt: Unauthenticated: no token can be read: no/su")
+    monkeypatch.delenv("KGT_TOKEN_FILE")
+    monkeypatch.setenv("KGT_TOKEN", str(guarded.access("alice")["token"]))
+    assert main(["answer", ENJOY]) == 0
+    assert "meat" in capsys.readouterr().out
+    assert main(["facts", "-u", "bob"]) == 1
+    assert capsys.readouterr().err.startswith("kgt: PermissionDenied (NOT_THIS_USER): ")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from httpx2 import Response
 from starlette.testclient import TestClient
 
 from kgt.addresses import Address
+from kgt.client.access import Access
 from kgt.console.serving import Serving
 
 _INLINE = r"</?(?:a|b|bdi|code|del|ins|q|span)\b[^>]*>"
@@ -69,8 +70,11 @@ def text_of(source: str) -> str:
 
 
 @contextlib.contextmanager
-def person(service: str, user: str = "", *, any_user: bool = False) -> Iterator[Person]:
-    """Somebody at the console of `user`, or at that of an operator."""
-    serving = Serving(service, user or None, any_user, timeout_s=20)
+def person(
+    service: str, user: str = "", *, any_user: bool = False, access: Access | None = None
+) -> Iterator[Person]:
+    """Somebody at the console of `user`, or at that of an operator, with `access`."""
+    access = access or Access()
+    serving = Serving(service, user or None, any_user, timeout_s=20, access=access)
     with TestClient(serving.app(ADDRESS, 8780), base_url="http://localhost:8780") as browser:
         yield Person(browser)

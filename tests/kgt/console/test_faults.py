@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from kgt.console.visit import Visit
+from tests.kgt.conftest import Guarded
 from tests.kgt.console.person import person
 from tests.kgt.scripted_server import Script, scripted_server
 from tests.rpc.running import FEED
@@ -27,6 +28,8 @@ def test_a_service_that_is_not_there_is_a_page_that_says_how_to_start_it() -> No
     ("code", "status", "says"),
     [
         (grpc.StatusCode.INVALID_ARGUMENT, 400, "cannot be used"),
+        (grpc.StatusCode.UNAUTHENTICATED, 502, "KGT_TOKEN_FILE"),
+        (grpc.StatusCode.PERMISSION_DENIED, 403, "not allowed"),
         (grpc.StatusCode.NOT_FOUND, 404, "Not there"),
         (grpc.StatusCode.ALREADY_EXISTS, 409, "sent before"),
         (grpc.StatusCode.ABORTED, 409, "in the meantime"),
@@ -47,6 +50,19 @@ def test_each_error_of_the_service_is_a_page_of_its_own(
     assert one.status == status
     assert says in text
     assert "<i>" not in one.source
+
+
+def test_a_console_shows_only_the_user_that_its_token_is_for(guarded: Guarded) -> None:
+    with person(guarded.address, "alice", access=guarded.access("alice")) as one:
+        one.opens("/")
+        assert "my dog is named Rex" in one.sends("/tell", text="My dog is named Rex.", do="tell")
+    with person(guarded.address, "alice", access=guarded.access("bob")) as one:
+        one.opens("/")
+        assert (one.status, one.title) == (403, "This is not allowed")
+        assert "Rex" not in one.text
+    with person(guarded.address, "alice", access=guarded.access(None)) as one:
+        one.opens("/")
+        assert (one.status, one.title) == (502, "The service does not know who calls")
 
 
 def test_a_text_that_is_too_long_names_the_field(service: str) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from kgt.client import Client
+from kgt.client.access import Access
 from kgt.console.operating import SERVICE
+from tests.kgt.conftest import Guarded
 from tests.kgt.console.person import person
 
 
@@ -53,3 +57,30 @@ def test_a_page_for_one_user_shows_no_other(service: str) -> None:
         assert one.title == "What KGT knows about you"
         one.sends("/user", user="shown")
         assert "for only" in one.opens("/")
+
+
+def test_one_users_token_is_enough_for_the_page_about_the_service(guarded: Guarded) -> None:
+    with person(guarded.address, "owner", access=guarded.access("owner")) as one:
+        text = one.opens("/service")
+    assert "Server serving" in text
+    assert f"{SERVICE} told only to operators" in text
+    assert text.count("answers") == 2
+
+
+def test_an_operator_with_the_rights_sees_and_shows_everything(guarded: Guarded) -> None:
+    access = guarded.access("watch", "kgt.operator", "kgt.any_user")
+    with person(guarded.address, any_user=True, access=access) as one:
+        text = one.opens("/service")
+        assert f"{SERVICE} serving" in text
+        assert text.count("answers") == 2
+        one.opens("/user")
+        assert "for somebody Change" in one.sends("/user", user="somebody")
+        assert one.status == 200
+
+
+def test_a_token_that_cannot_be_read_is_shown_as_that(guarded: Guarded, tmp_path: Path) -> None:
+    access: Access = {**guarded.access(None), "token": tmp_path / "none"}
+    with person(guarded.address, "owner", access=access) as one:
+        text = one.opens("/service")
+    assert "Server unauthenticated" in text
+    assert text.count("no token can be read") == 2

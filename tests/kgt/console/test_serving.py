@@ -38,6 +38,25 @@ def test_what_cannot_be_served_is_said_in_one_line() -> None:
     assert "KGT_INSECURE_BIND=1" in said
 
 
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"KGT_TOKEN": "secret", "KGT_SERVER": "kgt.example.org:1"}, "in the clear"),
+        ({"KGT_TOKEN": "secret", "KGT_TOKEN_FILE": "file"}, "set one of them"),
+        ({"KGT_TLS_CERTIFICATE": "client.crt"}, "belong together"),
+        ({"KGT_TLS_CA": "no/such/file"}, "no/such/file: "),
+    ],
+)
+def test_a_proof_that_cannot_be_used_is_said_before_anybody_is_served(
+    variables: dict[str, str], says: str
+) -> None:
+    status, said = run_once(KGT_USER="alice", **variables)
+    assert status in (1, 2)
+    assert says in said
+    assert said.count("\n") == 1
+    assert "secret" not in said
+
+
 async def test_other_machines_never_get_everybodys_page() -> None:
     with pytest.raises(WrongServing, match="--any-user"):
         await Serving("127.0.0.1:1", any_user=True, insecure_bind=True).on_http(EVERYWHERE)

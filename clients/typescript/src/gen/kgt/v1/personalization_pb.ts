@@ -2406,6 +2406,17 @@ export const DoubtSchema: GenEnum<Doubt> = /*@__PURE__*/
  * at once. Its RetryInfo says when the queue will have become short enough. A call without a deadline
  * waits.
  *
+ * Who calls. Where the server asks who calls, a call carries a token (the metadata authorization,
+ * with "Bearer" and a JSON Web Token) or comes over a connection with a client's certificate. A
+ * caller acts for the user that it is; with the scope kgt.any_user it acts for every user. A call
+ * without a token that counts is UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED), one
+ * for another user PERMISSION_DENIED (NOT_THIS_USER), whether there is such a user or not, and
+ * before anything is read about one. If the keys of tokens cannot be fetched, a call is UNAVAILABLE
+ * (KEYS_UNAVAILABLE). A call that streams ends with TOKEN_EXPIRED at the first message after its
+ * token has expired; a call with one message in each direction is finished. The health service
+ * tells everyone whether the server serves. All else of it, and reflection, is PERMISSION_DENIED
+ * (OPERATORS_ONLY) without the scope kgt.operator.
+ *
  * Errors carry google.rpc.ErrorInfo (a reason, in the domain "kgt"). INVALID_ARGUMENT also carries
  * BadRequest, which names the field, and errors that waiting can help carry RetryInfo. Another
  * user's edit id or page token is NOT_FOUND. Messages and details are cut at 1 KiB.
