@@ -8,7 +8,7 @@ CallError
 ├── AlreadyExists         the request_id was used for another request
 ├── Aborted               the overlay has changed; read it again and retry
 ├── FailedPrecondition    valid, but the overlay's state does not allow it
-├── ResourceExhausted     the server is busy; `retry_after_s` says when to come back
+├── ResourceExhausted     busy, or at a limit (`quotas`); `retry_after_s`: when to come back
 ├── Unavailable           not reachable, or not ready
 ├── DeadlineExceeded      no response in time
 ├── DataLoss              the server's store is damaged
@@ -32,6 +32,7 @@ class CallError(Exception):
         reason: the server's stable, machine-readable name for why (google.rpc.ErrorInfo).
         metadata: details that go with the reason, such as the revision.
         fields: each offending field of the request, and what is wrong with it.
+        quotas: each limit that was reached, by whose it is ("user", "service" or "server").
         retry_after_s: when to try again, in seconds; None if the server does not know.
     """
 
@@ -42,12 +43,14 @@ class CallError(Exception):
         reason: str = "",
         metadata: Mapping[str, str] | None = None,
         fields: Mapping[str, str] | None = None,
+        quotas: Mapping[str, str] | None = None,
         retry_after_s: float | None = None,
     ) -> None:
         super().__init__(message)
         self.reason = reason
         self.metadata = dict(metadata or {})
         self.fields = dict(fields or {})
+        self.quotas = dict(quotas or {})
         self.retry_after_s = retry_after_s
 
 
@@ -80,7 +83,7 @@ class FailedPrecondition(CallError):
 
 
 class ResourceExhausted(CallError):
-    """The server is busy."""
+    """The server is busy, or a limit is reached."""
 
 
 class Unavailable(CallError):
@@ -125,7 +128,7 @@ _BY_CODE: dict[grpc.StatusCode, type[CallError]] = {
 def from_rpc_error(error: grpc.RpcError) -> CallError:
     """The typed form of a gRPC error."""
     kind = _BY_CODE.get(error.code(), ServerFailure)
-    info, fields, retry_after_s = error_details_pb2.ErrorInfo(), {}, None
+    info, fields, quotas, retry_after_s = error_details_pb2.ErrorInfo(), {}, {}, None
     for packed in _details(error):
         if packed.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
             packed.Unpack(info)
@@ -133,6 +136,10 @@ def from_rpc_error(error: grpc.RpcError) -> CallError:
             bad = error_details_pb2.BadRequest()
             packed.Unpack(bad)
             fields = {v.field: v.description for v in bad.field_violations}
+        elif packed.Is(error_details_pb2.QuotaFailure.DESCRIPTOR):
+            reached = error_details_pb2.QuotaFailure()
+            packed.Unpack(reached)
+            quotas = {v.subject: v.description for v in reached.violations}
         elif packed.Is(error_details_pb2.RetryInfo.DESCRIPTOR):
             retry = error_details_pb2.RetryInfo()
             packed.Unpack(retry)
@@ -142,6 +149,7 @@ def from_rpc_error(error: grpc.RpcError) -> CallError:
         reason=info.reason,
         metadata=info.metadata,
         fields=fields,
+        quotas=quotas,
         retry_after_s=retry_after_s,
     )
 

@@ -17,7 +17,6 @@ from kgt.addresses import Address
 from server import assemble, commands
 from server.errors import KgtError, StartupError
 from server.rpc.listening import listen
-from server.rpc.load import Load
 from server.rpc.service import PersonalizationService, UseCases
 from server.rpc.serving import Probes, server_of
 from server.settings import Settings, read_settings
@@ -69,9 +68,11 @@ async def serve(settings: Settings, load_model: LoadModel = assemble.loaded_mode
 
 
 async def _serve(settings: Settings, load_model: LoadModel, sight: Sight) -> int:
-    load = Load()
+    load = settings.load
     service = PersonalizationService(None, load)
-    server, probes = server_of(service, load, assemble.callers(settings), sight=sight)
+    server, probes = server_of(
+        service, load, assemble.callers(settings), settings.new_rates(), sight=sight
+    )
     sight.gauge("kgt.serving", lambda: probes.serving)
     await probes.set(serving=False)
     tls = settings.tls_files

@@ -38,6 +38,7 @@ from server.tuning.scoring import ScoringBudget
 from server.tuning.transfer import Courier
 from server.tuning.watching import UNSEEN
 from server.writing.erasing import Erasing
+from server.writing.quotas import Room
 from server.writing.turns import UserTurns
 from server.writing.writes import Writes
 
@@ -237,6 +238,6 @@ def use_cases(
         learner=Learner(answerer),
         historian=Historian(graph),
         courier=Courier(graph, relations, named_fingerprints),
-        writes=Writes(graph, turns),
+        writes=Writes(graph, turns, Room(graph, settings.quotas)),
         erasing=Erasing(graph, turns, answerer.forget),
     )

@@ -34,10 +34,16 @@ KgtError
 │   ├── BaseLoading           the base graph is being loaded
 │   ├── ModelBusy             the model's queue is full
 │   │   └── Overloaded        more waits than fits the call's deadline (server.lm.pace)
+│   ├── LimitReached          a limit that keeps room for others; names it
+│   │   ├── OverlayFull       as many facts as are kept of a user (server.writing.quotas)
+│   │   ├── HistoryFull       as many edits as are kept of a user (server.writing.quotas)
+│   │   ├── RateExceeded      too many calls in a time (server.rpc.errors)
+│   │   ├── UserBusy          too many calls of a user are under way (server.rpc.errors)
+│   │   ├── ServerBusy        too many calls are under way (server.rpc.errors)
+│   │   ├── ExportsBusy       too many exports are under way (server.rpc.errors)
+│   │   └── ImportsBusy       too many imports are under way (server.rpc.errors)
 │   ├── KeysUnavailable       the keys of tokens cannot be fetched (server.rpc.errors)
 │   ├── ModelUnreachable      the server that has the model does not answer as it should
-│   ├── ServerBusy            too many calls are under way (server.rpc.errors)
-│   ├── ImportsBusy           too many imports are under way (server.rpc.errors)
 │   ├── Starting              the model is being loaded (server.rpc.errors)
 │   ├── ShuttingDown
 │   ├── RevisionNotReached    an answer at a revision to come (server.tuning.answer)
@@ -262,6 +268,29 @@ class Unavailable(KgtError):
     def __init__(self, message: str, retry_after_s: float | None = 1.0) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class LimitReached(Unavailable):
+    """A limit that keeps room for others.
+
+    `subject` says whose limit it is ("user", "service" or "server"), `quota` names it, and `limit`
+    is its value. `retry_after_s` is None where waiting does not help.
+    """
+
+    reason = "LIMIT_REACHED"
+
+    def __init__(
+        self,
+        message: str,
+        subject: str,
+        quota: str,
+        limit: int | str,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, retry_after_s)
+        self.subject = subject
+        self.quota = quota
+        self.limit = limit
 
 
 class StoreBusy(Unavailable):

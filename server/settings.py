@@ -21,6 +21,7 @@ from server.lm import defaults
 from server.lm.folders import DEFAULT_MODEL, CacheSettings
 from server.lm.remote.address import ModelAddress
 from server.rpc.identity.settings import IdentitySettings
+from server.rpc.limit_settings import LimitSettings
 from server.rpc.limits import MAX_K, MAX_SCORED_TRIPLES, MAX_TOKENS
 from server.stores.settings import StoreSettings
 from server.tuning.answer import AnswerRules
@@ -30,7 +31,7 @@ _ANSWER = AnswerRules()
 _PERSONALIZE = PersonalizeRules()
 
 
-class Settings(StoreSettings, CacheSettings, IdentitySettings):
+class Settings(StoreSettings, CacheSettings, IdentitySettings, LimitSettings):
     """Serve the personalization service.
 
     Each setting is a flag here and an environment variable KGT_<NAME>. A command may come first:

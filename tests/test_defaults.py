@@ -9,11 +9,13 @@ import pytest
 
 from server.lm import defaults
 from server.rpc import limits
+from server.rpc.rates import SERVICE_RATE, USER_RATE
 from server.settings import Settings
 from server.tuning.answer import AnswerRules
 from server.tuning.facts import RetrievalRules
 from server.tuning.personalize.command import PersonalizeCommand, PersonalizeRules
 from server.tuning.scoring import ScoringBudget
+from server.writing.quotas import Quotas
 
 ROOT = Path(__file__).parent.parent
 CONTRACT = (ROOT / "proto" / "kgt" / "v1" / "personalization.proto").read_text(encoding="utf-8")
@@ -32,6 +34,11 @@ PROGRAMS = ("server", "kgload", "kgt", "bench", "demo", "evaluation", "training"
         "max_tokens": AnswerRules().max_tokens,
         "queue": defaults.QUEUE,
         "prompt_share": defaults.PROMPT_SHARE,
+        "user_rate": USER_RATE,
+        "service_rate": SERVICE_RATE,
+        "user_facts": Quotas().facts,
+        "user_edits": Quotas().edits,
+        "user_history_bytes": Quotas().history_bytes,
     }.items(),
 )
 def test_a_setting_has_the_methods_default(setting: str, default: object) -> None:

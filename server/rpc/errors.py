@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from server.errors import InvalidRequest, NotAuthenticated, NotPermitted, Unavailable
+from server.errors import InvalidRequest, LimitReached, NotAuthenticated, NotPermitted, Unavailable
 
 
 class MalformedMessage(InvalidRequest):
@@ -87,26 +87,84 @@ class KeysUnavailable(Unavailable):
         super().__init__("tokens cannot be verified now; try again later", retry_after_s)
 
 
-class ServerBusy(Unavailable):
+class RateExceeded(LimitReached):
+    """A user or a service has called more often than its rate allows."""
+
+    reason = "RATE_EXCEEDED"
+
+    def __init__(self, subject: str, rate: str, retry_after_s: float) -> None:
+        super().__init__(
+            f"more calls than this {subject}'s {rate}; try again in {retry_after_s:.1f} s",
+            subject,
+            f"{subject}_rate",
+            rate,
+            retry_after_s,
+        )
+
+
+class UserBusy(LimitReached):
+    """This user has as many calls under way as the server accepts of one."""
+
+    reason = "USER_BUSY"
+
+    def __init__(self, subject: str, limit: int) -> None:
+        super().__init__(
+            f"this user has {limit} calls under way, and more are not accepted; try again",
+            subject,
+            "user_calls",
+            limit,
+            retry_after_s=1.0,
+        )
+
+
+class ServerBusy(LimitReached):
     """The server has as many calls under way as it accepts."""
 
     reason = "SERVER_BUSY"
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
         super().__init__(
-            "the server has as many calls under way as it accepts; try again in a moment"
+            "the server has as many calls under way as it accepts; try again in a moment",
+            "server",
+            "calls",
+            limit,
+            retry_after_s=1.0,
         )
 
 
-class ImportsBusy(Unavailable):
+class ExportsBusy(LimitReached):
+    """This user, or all users together, have as many exports under way as the server accepts."""
+
+    reason = "EXPORTS_BUSY"
+
+    def __init__(self, subject: str, limit: int) -> None:
+        super().__init__(
+            f"this {subject} has as many exports under way as are accepted; try again",
+            subject,
+            "exports" if subject == "server" else "user_exports",
+            limit,
+            retry_after_s=5.0,
+        )
+
+
+class ImportsBusy(LimitReached):
     """This user, or all users together, have as many imports under way as the server accepts."""
 
     reason = "IMPORTS_BUSY"
 
-    def __init__(self) -> None:
+    def __init__(self, subject: str, quota: str, limit: int) -> None:
         super().__init__(
-            "the server has as many imports under way as it accepts; try again", retry_after_s=5.0
+            f"this {subject} has as many imports under way as are accepted; try again",
+            subject,
+            quota,
+            limit,
+            retry_after_s=5.0,
         )
+
+    @classmethod
+    def by_number(cls, subject: str, limit: int) -> ImportsBusy:
+        """The refusal of an import where too many are under way."""
+        return cls(subject, "imports" if subject == "server" else "user_imports", limit)
 
 
 class Starting(Unavailable):

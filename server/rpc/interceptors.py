@@ -17,11 +17,13 @@ from google.protobuf.message import DecodeError
 from kgt.v1 import personalization_pb2 as pb
 from server import errors
 from server.rpc import limits
-from server.rpc.errors import CallStalled, MalformedMessage, ServerBusy
+from server.rpc.errors import CallStalled, MalformedMessage, ServerBusy, UserBusy
 from server.rpc.identity.callers import Callers, Context, Identity
 from server.rpc.load import Load
 from server.rpc.needs import Needs
+from server.rpc.rates import Rates
 from server.rpc.statuses import message_of, status_of, trailers
+from server.rpc.under_way import UnderWay
 from server.tuning.deadline import call_deadline
 from server.tuning.ticket import Ticket, call_ticket
 from server.tuning.watching import call_watch
@@ -71,11 +73,13 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     answered, where grpc.aio would let it wait for its deadline.
     """
 
-    def __init__(self, package: str, load: Load, callers: Callers) -> None:
+    def __init__(self, package: str, load: Load, callers: Callers, rates: Rates) -> None:
         self._prefix = f"/{package}."
         self._load = load
         self._callers = callers
+        self._rates = rates
         self._calls = 0
+        self._user_calls = UnderWay(UserBusy, load.user_calls)
         self._needs = Needs()
 
     async def intercept_service(
@@ -96,8 +100,15 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
             async def call(_: object, context: Context) -> Any:
                 async def work() -> Any:
                     identity = await self._callers.identify(context)
-                    messages = Incoming(context, decode, self._load.idle_s, identity)
-                    return await self._admitted(lambda: behavior(messages, context), method)
+                    self._rates.take_caller(identity)
+                    with contextlib.ExitStack() as held:
+
+                        def admit(user: str) -> None:
+                            self._rates.take_user(user, identity)
+                            held.enter_context(self._user_calls.begun(user))
+
+                        messages = Incoming(context, decode, self._load.idle_s, identity, admit)
+                        return await self._admitted(lambda: behavior(messages, context), method)
 
                 return await _guarded(work, context, method)
 
@@ -108,7 +119,7 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 whole(_unary(handler.unary_unary)), None, encode
             )
         if handler.unary_stream:
-            streaming = _streaming(handler.unary_stream, self._load.idle_s)
+            streaming = _streaming(handler.unary_stream, self._load)
             return grpc.stream_stream_rpc_method_handler(whole(streaming), None, encode)
         return grpc.stream_unary_rpc_method_handler(
             whole(_collecting(handler.stream_unary)), None, encode
@@ -120,7 +131,7 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         Raises ServerBusy if the server has as many calls as it takes on.
         """
         if self._calls >= self._load.calls:
-            raise ServerBusy
+            raise ServerBusy(self._load.calls)
         ticket = Ticket(self._needs.usual(method, time.monotonic()))
         call_ticket.set(ticket)
         self._calls += 1
@@ -144,8 +155,11 @@ class Incoming:
         decode: Callable[[bytes], Any],
         idle_s: float,
         identity: Identity,
+        admit: Callable[[str], None],
     ) -> None:
+        """`admit` is told for whom the call is made, and raises what keeps it out."""
         self.identity = identity
+        self._admit = admit
         self._context = context
         self._decode = decode
         self._idle_s = idle_s
@@ -166,11 +180,16 @@ class Incoming:
             raise MalformedMessage from None
 
     async def first(self) -> Any:
-        """The first message, which names the user. Raises InvalidRequest and NotThisUser."""
+        """The first message, which names the user.
+
+        Raises InvalidRequest, NotThisUser, RateExceeded and UserBusy.
+        """
         message = await anext(self, None)
         if message is None:
             raise errors.InvalidRequest("user", "is missing: the call holds no message")
-        _caller.set(resolve_user(message, self.identity))
+        user = resolve_user(message, self.identity)
+        self._admit(user)
+        _caller.set(user)
         return message
 
 
@@ -191,14 +210,19 @@ def _unary(behavior: Callable[..., Awaitable[Any]]) -> Behavior:
     return call
 
 
-def _streaming(behavior: Callable[..., AsyncGenerator[Any, None]], idle_s: float) -> Behavior:
+def _streaming(behavior: Callable[..., AsyncGenerator[Any, None]], load: Load) -> Behavior:
     async def call(messages: Incoming, context: Context) -> None:
+        waited_s = 0.0
         # Close at once when the caller leaves, so that nothing read for it outlives the call.
         async with contextlib.aclosing(behavior(await messages.first(), context)) as responses:
             async for response in responses:
                 messages.identity.require_unexpired()
-                async with _patience(idle_s):
+                begun = time.monotonic()
+                async with _patience(load.idle_s):
                     await context.write(response)
+                waited_s += time.monotonic() - begun
+                if waited_s > load.stream_s:
+                    raise CallStalled(load.stream_s)
 
     return call
 

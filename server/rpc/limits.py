@@ -9,7 +9,6 @@ from server.errors import InvalidRequest
 from server.graph.checks import (
     MAX_CHANGES,
     MAX_ID_BYTES,
-    MAX_TEXT_BYTES,
     checked_concept,
     checked_id,
     checked_text,
@@ -38,14 +37,14 @@ MAX_RESPONSE_BYTES = 7 << 19
 """3.5 MiB: every client takes it, and a page has room for more than its items."""
 
 
-def text(value: str, field: str, limit_bytes: int = MAX_TEXT_BYTES) -> str:
+def text(value: str, field: str, limit_bytes: int) -> str:
     """`value` without outer blanks, neither empty nor longer than `limit_bytes`."""
     return checked_text(value, field, limit_bytes)
 
 
-def text_or_empty(value: str, field: str) -> str:
-    """`value` without outer blanks, no longer than a text may be. It may be empty."""
-    return checked_text(value, field) if value.strip() else ""
+def text_or_empty(value: str, field: str, limit_bytes: int) -> str:
+    """`value` without outer blanks, no longer than `limit_bytes`. It may be empty."""
+    return checked_text(value, field, limit_bytes) if value.strip() else ""
 
 
 def user(value: str) -> str:

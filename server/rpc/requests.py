@@ -84,16 +84,16 @@ def expected_revision(
 
 
 def personalize_command(
-    request: pb.PersonalizeRequest, user: str, defaults: PersonalizeRules
+    request: pb.PersonalizeRequest, user: str, defaults: PersonalizeRules, text_bytes: int
 ) -> PersonalizeCommand:
     """A checked PersonalizeRequest."""
     answer_before = None
     if request.HasField("answer_before"):
-        answer_before = limits.text_or_empty(request.answer_before, "answer_before")
+        answer_before = limits.text_or_empty(request.answer_before, "answer_before", text_bytes)
     return PersonalizeCommand(
         user=user,
-        query=limits.text(request.query, "query"),
-        answer=limits.text(request.answer, "answer"),
+        query=limits.text(request.query, "query", text_bytes),
+        answer=limits.text(request.answer, "answer", text_bytes),
         subject=_concept(request, "subject"),
         object=_concept(request, "object"),
         relations=limits.relations(request.relations, "relations"),
@@ -144,20 +144,23 @@ def _chosen(known: Mapping[int, Choice], number: int, field: str, default: Choic
     return known[number]
 
 
-def learn_command(request: pb.LearnRequest, user: str) -> LearnCommand:
+def learn_command(request: pb.LearnRequest, user: str, text_bytes: int) -> LearnCommand:
     """A checked LearnRequest."""
+    limit_bytes = min(limits.MAX_MESSAGE_TEXT_BYTES, text_bytes)
     context = ""
     if request.context.strip():
-        context = limits.text(request.context, "context", limits.MAX_MESSAGE_TEXT_BYTES)
+        context = limits.text(request.context, "context", limit_bytes)
     return LearnCommand(
         user=user,
-        text=limits.text(request.text, "text", limits.MAX_MESSAGE_TEXT_BYTES),
+        text=limits.text(request.text, "text", limit_bytes),
         context=context,
         preview=request.preview,
     )
 
 
-def answer_query(request: pb.AnswerRequest | pb.StreamAnswerRequest, user: str) -> AnswerQuery:
+def answer_query(
+    request: pb.AnswerRequest | pb.StreamAnswerRequest, user: str, text_bytes: int
+) -> AnswerQuery:
     """A checked AnswerRequest."""
     if (count := len(request.candidates)) > limits.MAX_CANDIDATES:
         raise InvalidRequest("candidates", f"holds {count}; at most {limits.MAX_CANDIDATES}")
@@ -168,12 +171,13 @@ def answer_query(request: pb.AnswerRequest | pb.StreamAnswerRequest, user: str) 
         temperature = limits.number(request.temperature, "temperature", 0, limits.MAX_TEMPERATURE)
     return AnswerQuery(
         user=user,
-        query=limits.text(request.query, "query"),
+        query=limits.text(request.query, "query", text_bytes),
         subject=_concept(request, "subject"),
         at_revision=_revision(request, "at_revision"),
         min_revision=_revision(request, "min_revision"),
         candidates=tuple(
-            limits.text(text, f"candidates[{n}]") for n, text in enumerate(request.candidates)
+            limits.text(text, f"candidates[{n}]", text_bytes)
+            for n, text in enumerate(request.candidates)
         ),
         max_tokens=max_tokens,
         temperature=temperature,
@@ -181,14 +185,14 @@ def answer_query(request: pb.AnswerRequest | pb.StreamAnswerRequest, user: str) 
     )
 
 
-def retrieve_query(request: pb.RetrieveRequest, user: str) -> RetrieveQuery:
+def retrieve_query(request: pb.RetrieveRequest, user: str, text_bytes: int) -> RetrieveQuery:
     """A checked RetrieveRequest."""
     max_facts = None
     if request.HasField("max_facts"):
         max_facts = limits.whole(request.max_facts, "max_facts", 1, limits.MAX_FACTS)
     return RetrieveQuery(
         user=user,
-        query=limits.text(request.query, "query"),
+        query=limits.text(request.query, "query", text_bytes),
         subject=_concept(request, "subject"),
         at_revision=_revision(request, "at_revision"),
         min_revision=_revision(request, "min_revision"),

@@ -10,12 +10,13 @@ from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
 from server.graph.relation import Vocabulary
 from server.rpc import limits, requests, responses
-from server.rpc.errors import Starting
+from server.rpc.errors import ExportsBusy, Starting
 from server.rpc.identity.callers import Context
 from server.rpc.interceptors import caller
 from server.rpc.listings import Listings
 from server.rpc.load import Load
 from server.rpc.spool import Imports, received
+from server.rpc.under_way import UnderWay
 from server.tuning.answer import Answerer
 from server.tuning.cost import CostMeter
 from server.tuning.history import Historian
@@ -56,6 +57,7 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
         self._use_cases = use_cases
         self._load = load
         self._imports = Imports(load)
+        self._exports = UnderWay(ExportsBusy, load.user_exports, load.exports)
         self._listings = Listings()
 
     def start(self, use_cases: UseCases) -> None:
@@ -73,7 +75,9 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
         self, request: pb.PersonalizeRequest, context: Context
     ) -> pb.PersonalizeResponse:
         use, fingerprints = self._use, self._fingerprints()
-        command = requests.personalize_command(request, caller(), use.personalize_defaults)
+        command = requests.personalize_command(
+            request, caller(), use.personalize_defaults, self._load.text_bytes
+        )
         kept = requests.kept(request, pb.PersonalizeResponse)
         return await use.writes.respond(
             command.user,
@@ -85,7 +89,7 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
 
     async def Learn(self, request: pb.LearnRequest, context: Context) -> pb.LearnResponse:
         use, fingerprints = self._use, self._fingerprints()
-        command = requests.learn_command(request, caller())
+        command = requests.learn_command(request, caller(), self._load.text_bytes)
         kept = requests.kept(request, pb.LearnResponse)
         return await use.writes.respond(
             command.user,
@@ -96,21 +100,23 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
         )
 
     async def Answer(self, request: pb.AnswerRequest, context: Context) -> pb.AnswerResponse:
-        answer = await self._use.answerer.answer(requests.answer_query(request, caller()))
+        query = requests.answer_query(request, caller(), self._load.text_bytes)
+        answer = await self._use.answerer.answer(query)
         return responses.answer_response(answer, self._fingerprints())
 
     async def StreamAnswer(
         self, request: pb.StreamAnswerRequest, context: Context
     ) -> AsyncGenerator[pb.StreamAnswerResponse, None]:
         answerer, meter = self._use.answerer, CostMeter()
-        evidence = await answerer.evidence(requests.answer_query(request, caller()), meter)
+        query = requests.answer_query(request, caller(), self._load.text_bytes)
+        evidence = await answerer.evidence(query, meter)
         yield responses.evidence_response(evidence, self._fingerprints())
         async for piece in answerer.text(evidence, meter):
             yield pb.StreamAnswerResponse(text=piece)
         yield responses.totals_response(meter.total())
 
     async def Retrieve(self, request: pb.RetrieveRequest, context: Context) -> pb.RetrieveResponse:
-        query = requests.retrieve_query(request, caller())
+        query = requests.retrieve_query(request, caller(), self._load.text_bytes)
         return responses.retrieve_response(
             await self._use.librarian.retrieve(query), self._fingerprints()
         )
@@ -157,9 +163,10 @@ class PersonalizationService(pb_grpc.PersonalizationServiceServicer):
     async def ExportOverlay(
         self, request: pb.ExportOverlayRequest, context: Context
     ) -> AsyncGenerator[pb.ExportOverlayResponse, None]:
-        for line in await self._use.courier.export(caller()):
-            for message in responses.export_responses(line):
-                yield message
+        with self._exports.begun(caller()):
+            for line in await self._use.courier.export(caller()):
+                for message in responses.export_responses(line):
+                    yield message
 
     async def ImportOverlay(
         self, messages: AsyncIterator[pb.ImportOverlayRequest], context: Context

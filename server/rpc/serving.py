@@ -12,9 +12,9 @@ from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
 from server.rpc.identity.callers import Anyone, Callers
 from server.rpc.interceptors import Boundary
-from server.rpc.limits import MAX_MESSAGE_BYTES
 from server.rpc.load import Load
 from server.rpc.probing import Probing
+from server.rpc.rates import Rates
 from server.rpc.service import PersonalizationService, UseCases
 from server.rpc.watching import Watching
 from server.tuning.ports import Sight
@@ -53,23 +53,32 @@ def new_server(
     use_cases: UseCases,
     load: Load | None = None,
     callers: Callers | None = None,
+    rates: Rates | None = None,
     *,
     sight: Sight = UNSEEN,
 ) -> tuple[grpc.aio.Server, Probes]:
-    """A server that has no port yet, and its probes, which answer UNKNOWN until they are set."""
+    """A server that has no port yet, and its probes, which answer UNKNOWN until they are set.
+
+    Without `rates`, callers may call as often as they like.
+    """
     load = load or Load()
     service = PersonalizationService(use_cases, load)
-    return server_of(service, load, callers or Anyone(), sight=sight)
+    return server_of(service, load, callers or Anyone(), rates or Rates(), sight=sight)
 
 
 def server_of(
-    service: PersonalizationService, load: Load, callers: Callers, *, sight: Sight = UNSEEN
+    service: PersonalizationService,
+    load: Load,
+    callers: Callers,
+    rates: Rates,
+    *,
+    sight: Sight = UNSEEN,
 ) -> tuple[grpc.aio.Server, Probes]:
     """A server of this service, and its probes."""
     server = grpc.aio.server(
         interceptors=[
             Watching(_PACKAGE, sight),
-            Boundary(_PACKAGE, load, callers),
+            Boundary(_PACKAGE, load, callers, rates),
             Probing(_PACKAGE, callers),
         ],
         options=_options(load),
@@ -88,25 +97,29 @@ def _options(load: Load) -> list[tuple[str, int]]:
     return [
         # A second server on the same port is an error, not a silent rival.
         ("grpc.so_reuseport", 0),
+        ("grpc.max_allowed_incoming_connections", load.connections),
         ("grpc.max_concurrent_streams", load.connection_calls),
-        # The size of a message. It is gRPC's default, but the contract promises it.
-        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        # The size of a message. The default is gRPC's, and the contract promises no more.
+        ("grpc.max_receive_message_length", load.message_bytes),
         # The names and values of a request's metadata, of which only the token, the trace and the
         # call's id are read.
         ("grpc.max_metadata_size", 8 << 10),
         ("grpc.absolute_max_metadata_size", 16 << 10),
-        # If a caller's machine disappears, its calls end after 80 s.
-        ("grpc.keepalive_time_ms", 60_000),
-        ("grpc.keepalive_timeout_ms", 20_000),
+        # If a caller's machine disappears, its calls end after both of these times.
+        ("grpc.keepalive_time_ms", _ms(load.keepalive_s)),
+        ("grpc.keepalive_timeout_ms", _ms(load.keepalive_timeout_s)),
         ("grpc.keepalive_permit_without_calls", 1),
         # Callers may ping too, even without a call.
         ("grpc.http2.min_ping_interval_without_data_ms", 30_000),
         # A connection without a call is closed, as is one that never speaks HTTP/2 (handshake,
         # below).
-        ("grpc.max_connection_idle_ms", 15 * 60_000),
-        # A caller that stopped reading can hold a connection no longer than this. Clients open a
-        # new one without noticing.
-        ("grpc.max_connection_age_ms", 60 * 60_000),
-        ("grpc.max_connection_age_grace_ms", 15 * 60_000),
-        ("grpc.server_handshake_timeout_ms", 20_000),
+        ("grpc.max_connection_idle_ms", _ms(load.connection_idle_s)),
+        # A caller that stopped reading can hold a connection no longer than these two together.
+        ("grpc.max_connection_age_ms", _ms(load.connection_age_s)),
+        ("grpc.max_connection_age_grace_ms", _ms(load.connection_grace_s)),
+        ("grpc.server_handshake_timeout_ms", _ms(load.handshake_s)),
     ]
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import hashlib
 import tempfile
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import IO
 
@@ -14,6 +13,7 @@ from kgt.v1 import personalization_pb2 as pb
 from server.errors import InvalidRequest, StoreFull
 from server.rpc.errors import CallStalled, ImportsBusy
 from server.rpc.load import Load
+from server.rpc.under_way import UnderWay
 
 _IN_MEMORY_BYTES = 1 << 20
 _BLOCK_BYTES = 1 << 20
@@ -26,29 +26,28 @@ class Imports:
 
     def __init__(self, load: Load) -> None:
         self.load = load
-        self._users: Counter[str] = Counter()
+        self._under_way = UnderWay(ImportsBusy.by_number, load.user_imports, load.imports)
         self._bytes = 0
 
     @contextlib.contextmanager
     def begun(self, user: str) -> Iterator[Spool]:
         """A place for one import's lines, which is removed at the end. Raises ImportsBusy."""
-        if self._users.total() >= self.load.imports or self._users[user] >= self.load.user_imports:
-            raise ImportsBusy
-        self._users[user] += 1
-        # Only this process can read the file: its mode is 0600, and its name goes once it is open.
-        with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as file:
+        with (
+            self._under_way.begun(user),
+            # Only this process can read the file: its mode is 0600, and its name goes once it is
+            # open.
+            tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as file,
+        ):
             spool = Spool(self, file)
             try:
                 yield spool
             finally:
                 self._bytes -= spool.bytes
-                self._users[user] -= 1
-                self._users += Counter()  # drops those at 0
 
     def take(self, size: int) -> None:
         """Count `size` more bytes. Raises ImportsBusy."""
         if self._bytes + size > self.load.imports_bytes:
-            raise ImportsBusy
+            raise ImportsBusy("server", "imports_bytes", self.load.imports_bytes)
         self._bytes += size
 
 

@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
 from server import errors
-from server.rpc.errors import CallStalled, ImportsBusy, ResponseTooLarge, ServerBusy
+from server.rpc.errors import CallStalled, ResponseTooLarge
 
 DOMAIN = "kgt"
 _RETRYABLE_MOST_S = 30.0
@@ -32,8 +32,7 @@ STATUS_OF: dict[type[errors.KgtError], grpc.StatusCode] = {
     errors.OverlayErased: grpc.StatusCode.ABORTED,
     errors.Conflict: grpc.StatusCode.FAILED_PRECONDITION,
     errors.ModelBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    ServerBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    ImportsBusy: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.LimitReached: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.DeadlinePassed: grpc.StatusCode.DEADLINE_EXCEEDED,
     CallStalled: grpc.StatusCode.DEADLINE_EXCEEDED,
     errors.Unavailable: grpc.StatusCode.UNAVAILABLE,
@@ -74,7 +73,8 @@ def _status(error: errors.KgtError) -> bytes:
 
 
 def _details(error: errors.KgtError) -> list[Message]:
-    """ErrorInfo always, BadRequest with the field, RetryInfo where waiting helps (AIP-193)."""
+    """ErrorInfo always, BadRequest with the field, QuotaFailure with the limit, and RetryInfo where
+    waiting helps (AIP-193)."""
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     info.metadata.update({name: _capped(value) for name, value in _metadata(error).items()})
     details: list[Message] = [info]
@@ -83,6 +83,11 @@ def _details(error: errors.KgtError) -> list[Message]:
             field=_capped(error.field), description=_capped(error.description)
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if isinstance(error, errors.LimitReached):
+        reached = error_details_pb2.QuotaFailure.Violation(
+            subject=error.subject, description=f"{error.quota}: {error.limit}"
+        )
+        details.append(error_details_pb2.QuotaFailure(violations=[reached]))
     if isinstance(error, errors.Unavailable) and error.retry_after_s is not None:
         delay = Duration()
         delay.FromMilliseconds(int(error.retry_after_s * 1000))
@@ -97,6 +102,8 @@ def _metadata(error: errors.KgtError) -> dict[str, str]:
             return {"tokens": str(error.tokens), "limit": str(error.limit)}
         case ResponseTooLarge():
             return {"bytes": str(error.size), "limit": str(error.limit)}
+        case errors.LimitReached():
+            return {"quota": error.quota, "limit": str(error.limit)}
         case errors.RevisionMoved():
             return {"expected_revision": str(error.expected), "revision": str(error.actual)}
         case errors.RevertBlocked():

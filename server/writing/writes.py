@@ -14,6 +14,7 @@ from server.errors import RequestIdReused, RevisionMoved
 from server.graph.edit import Edit
 from server.tuning.ports import GraphStore, RequestRecord, Snapshot
 from server.tuning.watching import call_watch
+from server.writing.quotas import Room
 from server.writing.turns import UserTurns, uncut
 
 
@@ -63,9 +64,11 @@ class Kept(Generic[Response]):
 class Writes:
     """Runs writes: `propose` says what should change, the rest is done here."""
 
-    def __init__(self, store: GraphStore, turns: UserTurns) -> None:
+    def __init__(self, store: GraphStore, turns: UserTurns, room: Room | None = None) -> None:
+        """Without `room`, users may write as much as they like."""
         self._store = store
         self._turns = turns
+        self._room = room
 
     async def run(
         self, user: str, propose: Propose[Outcome], *, expected_revision: int | None = None
@@ -89,8 +92,8 @@ class Writes:
         The response is made before the commit, so that what cannot be answered is not written. It
         is kept even without edits: a repetition changes nothing, even if it had an effect by then.
 
-        Raises RequestIdReused, OverlayErased, and RevisionMoved (for a second lost race, or where
-        `expected_revision` does not match).
+        Raises RequestIdReused, OverlayErased, OverlayFull, HistoryFull, and RevisionMoved (for a
+        second lost race, or where `expected_revision` does not match).
         """
         async with self._turns.turn(user):
             for last_try in (False, True):
@@ -120,5 +123,7 @@ class Writes:
         edits: tuple[Edit, ...],
         record: RequestRecord | None,
     ) -> None:
+        if edits and self._room is not None:
+            await self._room.require(user, snapshot, edits)
         if edits or record:
             await uncut(self._store.commit(user, snapshot, edits, record))

@@ -18,6 +18,7 @@ from server.graph.relation import Vocabulary
 from server.graph.triple import Triple
 from server.rpc.identity.callers import Callers
 from server.rpc.load import Load
+from server.rpc.rates import Rates
 from server.rpc.serving import Probes
 from server.settings import Settings
 from server.stores.sqlite.store import SqliteStore
@@ -78,6 +79,7 @@ async def running(
     callers: Callers | None = None,
     credentials: grpc.ServerCredentials | None = None,
     access: Access | None = None,
+    rates: Rates | None = None,
     sight: Sight = UNSEEN,
     **settings: Any,
 ) -> AsyncIterator[Running]:
@@ -90,7 +92,7 @@ async def running(
     use_cases = assemble.use_cases(Settings(**options), store, model, vocabulary, sight)
     try:
         async with (
-            served(use_cases, load, callers, credentials, sight=sight) as (address, probes),
+            served(use_cases, load, callers, credentials, rates, sight=sight) as (address, probes),
             AsyncClient(address, timeout_s=20, **(access or Access())) as client,
         ):
             yield Running(client, address, store, model, probes, use_cases.writes)

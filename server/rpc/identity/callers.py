@@ -17,6 +17,8 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 class Identity:
     """Who calls, as far as it was proved."""
 
+    name: str | None = None
+    """The caller itself, whoever it acts for: its rate is counted under this name."""
     user: str | None = None
     """The user that the caller is."""
     any_user: bool = False

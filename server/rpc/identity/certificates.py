@@ -60,6 +60,7 @@ class NameRule:
         matches = [self.user.fullmatch(name) for name in names] if self.user else []
         users = {match[_USER] for match in matches if match}
         return Identity(
+            name=min(names, default=None),
             user=users.pop() if len(users) == 1 else None,
             any_user=not names.isdisjoint(self.services),
             operator=not names.isdisjoint(self.operators),

@@ -51,6 +51,7 @@ class TokenCallers:
         claims = await self._claims(_bearer_token(context))
         scopes = _scopes(claims)
         return Identity(
+            name=claims["sub"],
             user=claims["sub"],
             any_user=ANY_USER in scopes,
             operator=OPERATOR in scopes,

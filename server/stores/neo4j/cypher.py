@@ -498,6 +498,22 @@ PUT_ERASED_REQUEST = """
 MERGE (r:ErasedRequest {digest: $digest}) SET r = $erased, r.digest = $digest, r.time_ms = $now_ms
 """
 DROP_OLD_ERASED_REQUESTS = "MATCH (r:ErasedRequest) WHERE r.time_ms <= $oldest_ms DELETE r"
+USAGE = f"""
+{STAND}
+CALL () {{
+  MATCH ()-[m:ADDED]->() USING INDEX m:ADDED(owner, age) WHERE m.owner = $owner AND m.age > ''
+  RETURN count(m) AS added
+}}
+CALL () {{
+  MATCH ()-[m:DELETED]->() USING INDEX m:DELETED(owner, age) WHERE m.owner = $owner AND m.age > ''
+  RETURN count(m) AS deleted
+}}
+CALL () {{
+  {_OF_OWNER} e.revision >= 0
+  RETURN sum(coalesce(toIntegerOrNull(e.bytes), 0)) AS history_bytes
+}}
+RETURN {STAND_COLUMNS}, added + deleted AS facts, history_bytes
+"""
 COUNT_OF_USER = f"""
 CALL () {{
   {_OF_OWNER} e.revision >= 0

@@ -66,6 +66,7 @@ from server.tuning.ports import (
     Snapshot,
     StoreCounts,
     Tombstone,
+    Usage,
 )
 
 _log = logging.getLogger(__name__)
@@ -262,6 +263,10 @@ class Neo4jStore:
             return [edit for edit in edits if edit.revision <= latest], Overlay(latest, marks)
 
         return await self._read_one_moment(user, work)
+
+    async def usage(self, user: str) -> Usage:
+        record = await self._read(user, lambda reading: reading.ask(cypher.USAGE))
+        return Usage(record["facts"], record["history_bytes"])
 
     async def response(self, user: str, request_id: str) -> RequestRecord | None:
         key = request_key(user, request_id)

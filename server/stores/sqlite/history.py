@@ -25,6 +25,7 @@ from server.tuning.ports import (
     PersonalFact,
     RequestRecord,
     Tombstone,
+    Usage,
 )
 
 _AMONG_FACTS = (int, int, str, str, str)
@@ -130,6 +131,11 @@ def _edits(session: Session, statement: str, *arguments: object) -> list[Edit | 
 
 def reverts(session: Session, user: str) -> list[tuple[str, str]]:
     return [read_revert(*row) for row in session.rows(sql.REVERTS, (user,))]
+
+
+def usage(session: Session, user: str) -> Usage:
+    ((facts, history_bytes),) = session.rows(sql.USAGE, (user,))
+    return Usage(facts, history_bytes)
 
 
 def response(session: Session, user: str, request_id: str) -> RequestRecord | None:

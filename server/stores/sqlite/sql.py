@@ -397,6 +397,10 @@ COUNT_USER_EDITS = """
 SELECT COUNT(*), COUNT(response) + (SELECT COUNT(*) FROM responses WHERE user = ?1)
 FROM edits WHERE user = ?1
 """
+USAGE = """
+SELECT (SELECT COUNT(*) FROM overlay WHERE user = ?1),
+  (SELECT COALESCE(SUM(LENGTH(CAST(body AS BLOB))), 0) FROM edits WHERE user = ?1)
+"""
 COUNT_USER_MARKS = "SELECT origin, COUNT(*) FROM overlay WHERE user = ? GROUP BY origin"
 USER_CONCEPTS = """
 SELECT head FROM overlay WHERE user = ?1 AND origin = 'added'

@@ -47,6 +47,7 @@ from server.tuning.ports import (
     Snapshot,
     StoreCounts,
     Tombstone,
+    Usage,
 )
 
 _BUSY_TIMEOUT_S = 5.0
@@ -155,6 +156,9 @@ class SqliteStore:
 
     async def overlay(self, user: str) -> Overlay:
         return await self._read(user, lambda s: history.overlay(s, user))
+
+    async def usage(self, user: str) -> Usage:
+        return await self._read(user, lambda s: history.usage(s, user))
 
     async def response(self, user: str, request_id: str) -> RequestRecord | None:
         return await self._read(user, lambda s: history.response(s, user, request_id))

@@ -31,6 +31,7 @@ from server.tuning.ports.store import (
     Snapshot,
     StoreCounts,
     Tombstone,
+    Usage,
 )
 
 __all__ = [
@@ -58,5 +59,6 @@ __all__ = [
     "Snapshot",
     "StoreCounts",
     "Tombstone",
+    "Usage",
     "Watch",
 ]

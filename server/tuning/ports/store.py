@@ -92,6 +92,14 @@ class Erased:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """How much is kept of a user: the facts added and removed, and the bytes of all edits."""
+
+    facts: int = 0
+    history_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class StoreCounts:
     """How much a store holds: concepts and triples of the base, users with edits, and all edits."""
 
@@ -213,6 +221,10 @@ class GraphStore(Protocol):
 
     async def overlay(self, user: str) -> Overlay:
         """All marks of the user's overlay."""
+        ...
+
+    async def usage(self, user: str) -> Usage:
+        """How much is kept of the user."""
         ...
 
     async def response(self, user: str, request_id: str) -> RequestRecord | None:

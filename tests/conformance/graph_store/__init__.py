@@ -28,6 +28,7 @@ from tests.conformance.graph_store.neighborhoods import Neighborhoods
 from tests.conformance.graph_store.overlays import Overlays
 from tests.conformance.graph_store.pages import Pages
 from tests.conformance.graph_store.requests import Requests
+from tests.conformance.graph_store.room import Rooms
 from tests.conformance.graph_store.steps import add, added, edit, every_page, remove, tails
 from tests.conformance.graph_store.suite import BROKEN_BODY
 from tests.conformance.graph_store.transfer import Transfer
@@ -63,6 +64,7 @@ class GraphStoreConformance(
     Damage,
     Undo,
     Transfer,
+    Rooms,
     Erasing,
     Copies,
     Checks,
