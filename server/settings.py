@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import CliApp, SettingsConfigDict
@@ -24,6 +23,7 @@ from server.rpc.identity.settings import IdentitySettings
 from server.rpc.limit_settings import LimitSettings
 from server.rpc.limits import MAX_K, MAX_SCORED_TRIPLES, MAX_TOKENS
 from server.stores.settings import StoreSettings
+from server.telemetry.settings import TelemetrySettings
 from server.tuning.answer import AnswerRules
 from server.tuning.personalize.command import PersonalizeRules
 
@@ -31,7 +31,7 @@ _ANSWER = AnswerRules()
 _PERSONALIZE = PersonalizeRules()
 
 
-class Settings(StoreSettings, CacheSettings, IdentitySettings, LimitSettings):
+class Settings(StoreSettings, CacheSettings, IdentitySettings, LimitSettings, TelemetrySettings):
     """Serve the personalization service.
 
     Each setting is a flag here and an environment variable KGT_<NAME>. A command may come first:
@@ -153,19 +153,6 @@ class Settings(StoreSettings, CacheSettings, IdentitySettings, LimitSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="what the log shows"
     )
-    log_format: Literal["plain", "console", "json"] = Field(
-        "plain",
-        description="how the log's lines look: plain, or with the ids of their call, in columns"
-        " (console) or as json",
-    )
-    otlp_endpoint: str = Field(
-        "",
-        description="where traces and metrics are sent by OTLP over gRPC, such as"
-        " http://127.0.0.1:4317; nothing is sent without it",
-    )
-    metrics_address: str = Field(
-        "", description="host:port where Prometheus reads metrics; none are served without it"
-    )
 
     @field_validator("vocabulary")
     @classmethod
@@ -192,19 +179,6 @@ class Settings(StoreSettings, CacheSettings, IdentitySettings, LimitSettings):
     @classmethod
     def _host_and_port(cls, value: str) -> str:
         return Address.parse(value).text
-
-    @field_validator("metrics_address")
-    @classmethod
-    def _host_and_port_or_none(cls, value: str) -> str:
-        return Address.parse(value).text if value else value
-
-    @field_validator("otlp_endpoint")
-    @classmethod
-    def _collector_or_none(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and not (parts.scheme in ("http", "https") and parts.hostname):
-            raise ValueError("is an address such as http://127.0.0.1:4317 (https for TLS)")
-        return value
 
     @model_validator(mode="after")
     def _loopback_unless_allowed(self) -> Settings:

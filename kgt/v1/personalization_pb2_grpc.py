@@ -62,7 +62,7 @@ class PersonalizationServiceStub:
     calls by one service, for all users*: 60000 a minute
     facts of one user, added and removed*: 100000
     edits of one user that are kept*: 40000
-    bytes of one user's edits, as an export has them*: 33554432
+    bytes of one user's edits, as an export has them*: 31457280
 
     A call that would exceed a limit is refused before anything is written: with INVALID_ARGUMENT if
     its request is too large, and with DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server
@@ -213,7 +213,7 @@ class PersonalizationServiceServicer:
     calls by one service, for all users*: 60000 a minute
     facts of one user, added and removed*: 100000
     edits of one user that are kept*: 40000
-    bytes of one user's edits, as an export has them*: 33554432
+    bytes of one user's edits, as an export has them*: 31457280
 
     A call that would exceed a limit is refused before anything is written: with INVALID_ARGUMENT if
     its request is too large, and with DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server
@@ -473,7 +473,7 @@ class PersonalizationService:
     calls by one service, for all users*: 60000 a minute
     facts of one user, added and removed*: 100000
     edits of one user that are kept*: 40000
-    bytes of one user's edits, as an export has them*: 33554432
+    bytes of one user's edits, as an export has them*: 31457280
 
     A call that would exceed a limit is refused before anything is written: with INVALID_ARGUMENT if
     its request is too large, and with DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server

@@ -63,7 +63,7 @@ class PersonalizationServiceStub:
       calls by one service, for all users*: 60000 a minute
       facts of one user, added and removed*: 100000
       edits of one user that are kept*: 40000
-      bytes of one user's edits, as an export has them*: 33554432
+      bytes of one user's edits, as an export has them*: 31457280
 
     A call that would exceed a limit is refused before anything is written: with INVALID_ARGUMENT if
     its request is too large, and with DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server
@@ -197,7 +197,7 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
       calls by one service, for all users*: 60000 a minute
       facts of one user, added and removed*: 100000
       edits of one user that are kept*: 40000
-      bytes of one user's edits, as an export has them*: 33554432
+      bytes of one user's edits, as an export has them*: 31457280
 
     A call that would exceed a limit is refused before anything is written: with INVALID_ARGUMENT if
     its request is too large, and with DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server
@@ -327,7 +327,7 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
       calls by one service, for all users*: 60000 a minute
       facts of one user, added and removed*: 100000
       edits of one user that are kept*: 40000
-      bytes of one user's edits, as an export has them*: 33554432
+      bytes of one user's edits, as an export has them*: 31457280
 
     A call that would exceed a limit is refused before anything is written: with INVALID_ARGUMENT if
     its request is too large, and with DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server

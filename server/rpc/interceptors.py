@@ -16,6 +16,7 @@ from google.protobuf.message import DecodeError
 
 from kgt.v1 import personalization_pb2 as pb
 from server import errors
+from server.defects import where
 from server.rpc import limits
 from server.rpc.errors import CallStalled, MalformedMessage, ServerBusy, UserBusy
 from server.rpc.identity.callers import Callers, Context, Identity
@@ -255,14 +256,14 @@ async def _guarded(work: Callable[[], Awaitable[Any]], context: Context, method:
         code = status_of(error)
         status = f"{code.name} {error.reason}"
         if code is grpc.StatusCode.INTERNAL:
-            _log.error("%s failed: %s", method, errors.where(error))
+            _log.error("%s failed: %s", method, where(error))
         await abort(context, error)
     except grpc.aio.AbortError:
         status = "ABORTED"
         raise
     except Exception as error:  # a defect: only the log says where
         status = "INTERNAL"
-        _log.error("%s failed: %s", method, errors.where(error))
+        _log.error("%s failed: %s", method, where(error))
         await abort(context, errors.Internal("the server failed; its log says where"))
     finally:
         took_ms = (time.monotonic() - started) * 1000

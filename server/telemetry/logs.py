@@ -12,7 +12,7 @@ from typing import Literal
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from server.errors import where
+from server.defects import where
 from server.tuning.watching import call_watch
 
 FIELDS = ("rpc", "status", "took_ms")
