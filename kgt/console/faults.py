@@ -67,6 +67,38 @@ _OF_CALLS: Mapping[type[errors.CallError], Fault] = {
         " with python -m server check.",
     ),
 }
+_TOO_MUCH_AT_ONCE = Fault(
+    429, "Too much at once", "The service accepts only so much at a time. Wait a moment."
+)
+_OF_REASONS: Mapping[str, Fault] = {
+    "RATE_EXCEEDED": _TOO_MUCH_AT_ONCE,
+    "USER_BUSY": _TOO_MUCH_AT_ONCE,
+    "EXPORTS_BUSY": Fault(503, "Too many downloads at once", "Try again in a moment."),
+    "OVERLAY_FULL": Fault(
+        409,
+        "There is no room for more facts",
+        "Undo a change, or forget facts that you no longer need.",
+    ),
+    "HISTORY_FULL": Fault(
+        409,
+        "Your history is full",
+        "You can still undo changes and forget facts. Whoever runs the service can make more room.",
+    ),
+    "MODEL_UNREACHABLE": Fault(
+        503,
+        "The model cannot be reached",
+        "The service is running, but its language model does not answer. Try again.",
+    ),
+    "STORE_UNREACHABLE": Fault(
+        503,
+        "The store cannot be reached",
+        "The service is running, but its database does not answer. Try again.",
+    ),
+    "STORE_FULL": Fault(
+        503, "The store is full", "Whoever runs the service has to make room on its disk."
+    ),
+}
+"""Errors that need other words than their class has."""
 _DEFECT = Fault(500, "Something went wrong", "That is a defect, and not your fault. Try again.")
 _OF_STATUSES: Mapping[int, Fault] = {
     403: Fault(
@@ -84,7 +116,7 @@ _OF_STATUSES: Mapping[int, Fault] = {
 async def call_failed(request: Request, error: Exception) -> Response:
     """The page for an error of the service."""
     assert isinstance(error, errors.CallError)
-    fault = _OF_CALLS.get(type(error), _DEFECT)
+    fault = _OF_REASONS.get(error.reason) or _OF_CALLS.get(type(error), _DEFECT)
     return _page(request, fault, fields=error.fields, wait_s=error.retry_after_s)
 
 
@@ -109,6 +141,6 @@ def _page(
     page = visit_of(request).page(
         "fault.html", status=fault.status, fault=fault, fields=fields or {}, wait_s=wait_s
     )
-    if wait_s is not None and fault.status == 503:
+    if wait_s is not None and fault.status in (429, 503):
         page.headers["Retry-After"] = str(max(1, round(wait_s)))
     return page

@@ -6,11 +6,13 @@ import logging
 
 import grpc
 import pytest
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 
 from kgt.console.visit import Visit
 from tests.kgt.conftest import Guarded
 from tests.kgt.console.person import person
-from tests.kgt.scripted_server import Script, scripted_server
+from tests.kgt.scripted_server import AT_ONCE, Script, scripted_server
 from tests.rpc.running import FEED
 
 WRITTEN = "what the user wrote"
@@ -50,6 +52,34 @@ def test_each_error_of_the_service_is_a_page_of_its_own(
     assert one.status == status
     assert says in text
     assert "<i>" not in one.source
+
+
+@pytest.mark.parametrize(
+    ("code", "reason", "status", "says"),
+    [
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_EXCEEDED", 429, "Too much at once"),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "USER_BUSY", 429, "Too much at once"),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "EXPORTS_BUSY", 503, "downloads"),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLAY_FULL", 409, "no room for more facts"),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "HISTORY_FULL", 409, "history is full"),
+        (grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", 503, "The model is busy"),
+        (grpc.StatusCode.UNAVAILABLE, "MODEL_UNREACHABLE", 503, "The model cannot be reached"),
+        (grpc.StatusCode.UNAVAILABLE, "STORE_UNREACHABLE", 503, "The store cannot be reached"),
+        (grpc.StatusCode.UNAVAILABLE, "STORE_FULL", 503, "The store is full"),
+    ],
+)
+def test_an_error_with_a_reason_is_told_by_the_reason(
+    code: grpc.StatusCode, reason: str, status: int, says: str
+) -> None:
+    details = Status(code=code.value[0], message="as it is")
+    details.details.add().Pack(ErrorInfo(reason=reason, domain="kgt"))
+    trailing = (AT_ONCE, ("grpc-status-details-bin", details.SerializeToString()))
+    script = Script(failures=4, code=code, trailing=trailing, details="as it is")
+    with scripted_server(script) as address, person(address, "alice") as one:
+        text = one.opens("/history")
+    assert one.status == status
+    assert says in text
+    assert "python -m server" not in text
 
 
 def test_a_console_shows_only_the_user_that_its_token_is_for(guarded: Guarded) -> None:
