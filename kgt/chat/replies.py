@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kgt.command.telling import enum_text, show_changes, show_learned, triple_text
+from kgt.command.telling import (
+    fate_line,
+    show_changes,
+    show_doubts,
+    show_learned,
+    triple_text,
+)
 from kgt.output import Output
 from kgt.v1 import personalization_pb2 as pb
 
@@ -26,18 +32,16 @@ def reply_personalized(r: pb.PersonalizeResponse, output: Output) -> None:
     if not r.edit.id:
         output.line("  nothing was changed", "dim")
     if r.explanation:
-        output.line(f"  it did not take: {r.explanation}", "yellow")
+        output.line(f"  it did not take effect: {r.explanation}", "yellow")
 
 
 def reply_learned(r: pb.LearnResponse, output: Output) -> None:
     """What was understood in a statement, and what was not."""
     for fact in r.facts:
-        output.line(f"{enum_text(pb.Fate.Name, fact.fate, 'FATE_')}: {fact.words}", "bold")
+        output.line(fate_line(fact), "bold")
         for triple in fact.removed:
             output.line(f"  removed: {triple_text(triple)}")
-    for one in r.not_understood:
-        doubt = enum_text(pb.Doubt.Name, one.doubt, "DOUBT_")
-        output.line(f"not understood ({doubt}): {one.source}", "yellow")
+    show_doubts(r, output)
 
 
 def changed_or_known(r: pb.LearnResponse) -> bool:

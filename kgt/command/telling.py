@@ -36,7 +36,7 @@ def _outcome(r: pb.PersonalizeResponse | pb.LearnResponse) -> str:
 def show_learned(r: pb.LearnResponse, output: Output) -> None:
     """What was found in a message, and what became of it."""
     for fact in r.facts:
-        output.line(f"{enum_text(pb.Fate.Name, fact.fate, 'FATE_')}: {fact.words}", "bold")
+        output.line(fate_line(fact), "bold")
         output.line(f"  from: {fact.source}", "dim")
         for triple in fact.removed:
             output.line(f"  removed: {triple_text(triple)}")
@@ -44,11 +44,21 @@ def show_learned(r: pb.LearnResponse, output: Output) -> None:
             before, after = fact.probability_before, fact.probability_after
             asked = f"{fact.query} -> {fact.answer or '(nothing)'}"
             output.line(f"  asked: {asked}, P(answer|q) (Eq. 1) {before:.3f} -> {after:.3f}")
-    for one in r.not_understood:
-        doubt = enum_text(pb.Doubt.Name, one.doubt, "DOUBT_")
-        output.line(f"not understood ({doubt}): {one.source}", "yellow")
+    show_doubts(r, output)
     output.line(_outcome(r), "dim")
     output.line(cost_line(r.cost), "dim")
+
+
+def fate_line(fact: pb.FoundFact) -> str:
+    """A fact that was found in a message, and what became of it."""
+    return f"{enum_text(pb.Fate.Name, fact.fate, 'FATE_')}: {fact.words}"
+
+
+def show_doubts(r: pb.LearnResponse, output: Output) -> None:
+    """What was not understood in a message, and why."""
+    for one in r.not_understood:
+        doubt = enum_text(pb.Doubt.Name, one.doubt, "DOUBT_")
+        output.line(f"not understood ({doubt}): {one.source or one.line}", "yellow")
 
 
 def show_changes(e: pb.Edit, output: Output) -> None:
