@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 Reader = Callable[[str], str]
 """Shows a prompt and returns the next line. Raises EOFError at the end."""
 
-ADVICE = "`pip install prompt_toolkit` gives this prompt a history and completion."
+ADVICE = "`pip install prompt_toolkit` adds a history and completion to this prompt."
 
 
 def on_terminal() -> bool:

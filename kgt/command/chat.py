@@ -50,7 +50,7 @@ def _on_terminal(client: Client, user: str, output: Output) -> None:
             if not conversation.take(line):
                 return
         except KeyboardInterrupt:
-            output.line("stopped; /undo takes back a change that was made nevertheless", "dim")
+            output.line("stopped; if a change was made anyway, /undo takes it back", "dim")
         except CallError as error:
             output.line(failure(error), "red")
 

@@ -27,25 +27,25 @@ _OF_CALLS: Mapping[type[errors.CallError], Fault] = {
     errors.Unauthenticated: Fault(
         502,
         "The service does not know who calls",
-        "The console has no token that counts, or its token has expired. Whoever runs the console"
+        "The console has no valid token, or its token has expired. Whoever runs the console"
         " can set KGT_TOKEN_FILE, and renew what is in that file.",
     ),
     errors.PermissionDenied: Fault(
         403,
         "This is not allowed",
         "The console may not act for this user. Whoever runs it can give it the user's own token,"
-        " or one that is good for every user.",
+        " or one that is valid for every user.",
     ),
     errors.NotFound: Fault(
-        404, "Not there", "It may have been erased, or this list has grown old: open it anew."
+        404, "Not there", "It may have been erased, or this list is out of date: open it again."
     ),
     errors.AlreadyExists: Fault(
-        409, "This form was sent before", "Open the page anew and fill it in again."
+        409, "This form was sent before", "Open the page again and fill it in."
     ),
     errors.Aborted: Fault(
-        409, "Something changed in the meantime", "Open the page anew and try again."
+        409, "Something changed in the meantime", "Open the page again, and then retry."
     ),
-    errors.FailedPrecondition: Fault(409, "Not possible now", "Later changes stand in its way."),
+    errors.FailedPrecondition: Fault(409, "Not possible now", "Later changes prevent it."),
     errors.ResourceExhausted: Fault(
         503, "Too much is waiting", "The model is busy with other questions. Try again."
     ),
@@ -104,8 +104,8 @@ _OF_STATUSES: Mapping[int, Fault] = {
     403: Fault(
         403,
         "This form cannot be accepted",
-        "The page was opened in another session, or the console was started anew. Open the page"
-        " anew and send it from there.",
+        "The page was opened in another session, or the console was restarted. Open the page"
+        " again and send the form from there.",
     ),
     404: Fault(404, "There is no such page", "Follow one of the links above."),
     405: Fault(405, "There is no such page", "Follow one of the links above."),
@@ -123,7 +123,7 @@ async def call_failed(request: Request, error: Exception) -> Response:
 async def not_served(request: Request, error: Exception) -> Response:
     """The page for a request that the console does not accept."""
     status = int(getattr(error, "status_code", 400))
-    fault = _OF_STATUSES.get(status, Fault(status, "That cannot be used", "Open the page anew."))
+    fault = _OF_STATUSES.get(status, Fault(status, "That cannot be used", "Open the page again."))
     return _page(request, fault)
 
 

@@ -72,12 +72,12 @@ def origin(value: int) -> str:
 
 
 def percent(probability: float) -> str:
-    """A probability: 0.947 is "95 %". A small one is not rounded to nothing, nor a large to all."""
+    """A probability: 0.947 is "95%". A small one is not rounded to nothing, nor a large to all."""
     if 0 < probability < 0.01:
-        return "under 1 %"
+        return "under 1%"
     if 0.99 < probability < 1:
-        return "over 99 %"
-    return f"{probability:.0%}".replace("%", " %")
+        return "over 99%"
+    return f"{probability:.0%}"
 
 
 def moment(timestamp: Timestamp) -> datetime | None:

@@ -98,7 +98,7 @@ def test_tell_ask_correct_see_why_undo_and_erase(window: Window) -> None:
     window.writes("#confirmation", USER)
     window.presses("Erase")
     window.comes("Everything is erased")
-    window.follows("Start anew")
+    window.follows("Start again")
     window.sees(lambda: "Nothing yet" in window.text, "an empty page")
     assert errors(window) == []
 

@@ -37,7 +37,7 @@ def test_personal_and_removed_facts_are_apart_each_with_its_reason(service: str)
     assert "is named Rex" in told
     assert "You said: My dog is named Rex." in told
     assert f"You asked: {FEED}" in told
-    assert re.search(r"comes up when asked 0 % →, then \d\d %", told)
+    assert re.search(r"comes up when asked 0% →, then \d\d%", told)
     assert "desires meat" in removed
     assert "meat" not in told.partition("desires carrots")[0]
 

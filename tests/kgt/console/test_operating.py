@@ -63,7 +63,7 @@ def test_one_users_token_is_enough_for_the_page_about_the_service(guarded: Guard
     with person(guarded.address, "owner", access=guarded.access("owner")) as one:
         text = one.opens("/service")
     assert "Server serving" in text
-    assert f"{SERVICE} told only to operators" in text
+    assert f"{SERVICE} shown only to operators" in text
     assert text.count("answers") == 2
 
 

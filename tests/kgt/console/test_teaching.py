@@ -16,7 +16,7 @@ def test_what_was_understood_is_shown_with_what_it_replaces(service: str) -> Non
         assert one.title == "Learned"
         assert "my dog is named Rex" in text
         assert "Learned · from “My dog is named Rex.”" in text
-        assert re.search(r"it answers “Rex”.*\d %.*\d\d %", text)
+        assert re.search(r"it answers “Rex”.*\d%.*\d\d%", text)
         text = one.sends("/tell", text="My dog is named Max.", do="tell")
         assert "instead of dog is named Rex" in text
 
@@ -43,7 +43,7 @@ def test_what_is_tried_is_kept_only_on_request(service: str) -> None:
         one.opens("/")
         text = one.sends("/tell", text="My dog is named Rex.", do="try")
         assert one.title == "This is what KGT would learn"
-        assert "Nothing is kept so far" in text
+        assert "Nothing has been saved yet" in text
         kept = {name: one.value(name) for name in ("text", "context")}
         one.sends("/tell", **kept, do="tell")
         assert one.title == "Learned"
@@ -66,7 +66,7 @@ def test_a_correction_shows_its_before_and_after(service: str) -> None:
         assert "Before meat After carrots" in text
         assert "Added: dog desires carrots" in text
         assert "Removed: dog desires meat" in text
-        assert re.search(r"answered as you said \d+ % →, then \d\d %", text)
+        assert re.search(r"answered as you said \d+% →, then \d\d%", text)
         one.sends("/correct", query=FEED, answer="carrots")
         assert one.title == "Nothing had to change"
 

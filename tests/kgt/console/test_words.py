@@ -26,7 +26,7 @@ def test_a_relation_is_read_as_words(name: str, read: str) -> None:
 
 @pytest.mark.parametrize(
     ("probability", "read"),
-    [(0, "0 %"), (1, "100 %"), (0.947, "95 %"), (0.004, "under 1 %"), (0.9991, "over 99 %")],
+    [(0, "0%"), (1, "100%"), (0.947, "95%"), (0.004, "under 1%"), (0.9991, "over 99%")],
 )
 def test_a_probability_is_not_rounded_to_nothing_or_all(probability: float, read: str) -> None:
     assert percent(probability) == read
