@@ -145,7 +145,7 @@ class FixedModel:
         if text in self.keys:
             return self.keys[text]
         known = [*self.phrases.values(), *(r.phrase for r in Vocabulary.built_in())]
-        phrase = self.phrases.get(text) or next((p for p in known if f" {p} " in text), "")
+        phrase = self.phrases.get(text) or next((p for p in known if f" {p} " in f" {text} "), "")
         words = re.findall(r"\w+", text.replace(phrase, "").casefold())
         content = _vector(word for word in words if word not in _ASKING)
         return _unit(0.8 * _vector([phrase]) + 0.6 * content)

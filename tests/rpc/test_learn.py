@@ -34,7 +34,7 @@ def model() -> FixedModel:
     return FixedModel(
         {**PHRASES, "I like": "likes", ASKED: "likes"},
         says=SAYS,
-        keys=dict.fromkeys((JAZZ, "I like", ASKED), ABOUT_MUSIC),
+        keys=dict.fromkeys((JAZZ, "I likes", "I likes jazz", ASKED), ABOUT_MUSIC),
     )
 
 
@@ -57,7 +57,7 @@ async def test_what_a_user_says_is_learned_for_that_user_and_nobody_else(
     assert (r.edit.kind, r.edit.revision, r.edit.message) == (pb.EDIT_KIND_LEARN, 1, JAZZ)
     (fact,) = r.facts
     assert (fact.fate, fact.words, fact.source) == (pb.FATE_LEARNED, "I likes jazz", JAZZ)
-    assert (fact.query, fact.answer) == ("I like", "jazz")
+    assert (fact.query, fact.answer) == ("I likes", "jazz")
     assert 0 < fact.probability_before < fact.probability_after
     assert r.edit.added[0].retrieval_probability_before == 0
     assert r.edit.added[0].retrieval_probability_after > 0.5

@@ -35,16 +35,14 @@ _SAME = {
     "is living in": "lives in",
     "live in": "lives in",
     "is employed by": "works at",
-    "works for": "works at",
     "is employed at": "works at",
     "is working at": "works at",
     "is working as": "works as",
-    "is named": "is called",
-    "has the name": "is called",
-    "goes by": "is called",
     "is married with": "is married to",
 }
-"""Phrases that people use for one another."""
+"""Phrases that are kept as another one, which is nearer to what asks for them."""
+_ALIKE = {"is named": "is called", "has the name": "is called", "works for": "works at"}
+"""Phrases that say the same as another one, and are kept as they are."""
 
 
 def learned_relation(phrase: str, vocabulary: Vocabulary) -> str:
@@ -62,4 +60,5 @@ def declared_as(relation: str, vocabulary: Vocabulary) -> str:
     """What two relations have in common that say the same of somebody: "lives in", AtLocation."""
     if relation in vocabulary:
         return relation
-    return vocabulary.relation_said(_SAME.get(concept_key(relation), relation))
+    key = concept_key(relation)
+    return vocabulary.relation_said(_SAME.get(key) or _ALIKE.get(key, relation))

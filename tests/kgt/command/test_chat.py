@@ -105,7 +105,7 @@ def test_why_explains_the_last_reply_in_triples_and_probabilities(chat: Chat) ->
     assert "+  (dog, Desires, vegetables) " in corrected
     assert "loss (Eq. 7)" in corrected
     learned = "\n".join(chat("My dog is named Rex.", "/why"))
-    assert "  asked: My dog is named -> Rex, P(answer|q) (Eq. 1) 0." in learned
+    assert "  asked: my dog is named -> Rex, P(answer|q) (Eq. 1) 0." in learned
     assert "+  (dog, is named, Rex) " in learned
     assert "-  (dog, is named, Rex) " in "\n".join(chat("/undo", "/why"))
 
@@ -261,7 +261,7 @@ def interrupted(terminal: Terminal, script: Script, line: str) -> None:
     terminal.type(f"{line}\r")
     until(lambda: len(script.calls) > called, "the call")
     terminal.interrupt()
-    terminal.wait_for("stopped; /undo")
+    terminal.wait_for("stopped; if")
 
 
 def test_ctrl_c_leaves_a_running_call_and_not_the_conversation() -> None:

@@ -39,7 +39,7 @@ def test_learn(run: Run) -> None:
     shown = run("learn", "My dog is named Rex.", "--context", "Q: Do I have a dog? A: yes")
     assert "learned: my dog is named Rex" in shown
     assert "from: My dog is named Rex." in shown
-    assert "asked: My dog is named -> Rex, P(answer|q) (Eq. 1) 0." in shown
+    assert "asked: my dog is named -> Rex, P(answer|q) (Eq. 1) 0." in shown
     assert "revision 1" in shown
     assert "forward passes" in shown
     again = document(run("learn", "--json", "--request-id", "r-1", "My dog is named Rex."))

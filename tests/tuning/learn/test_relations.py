@@ -42,3 +42,8 @@ def test_it_says_the_same_as_the_declared_relation(one: str, other: str) -> None
 
 def test_a_relation_of_its_own_stands_for_itself() -> None:
     assert declared_as("is training for", VOCABULARY) == "is training for"
+
+
+def test_names_are_given_in_either_phrase() -> None:
+    assert learned_relation("is named", VOCABULARY) == "is named"
+    assert declared_as("is named", VOCABULARY) == declared_as("is called", VOCABULARY)
