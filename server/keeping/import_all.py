@@ -43,14 +43,17 @@ async def import_all(
     The base graph should be there already: it names the relations. Users are committed one by one.
     A user with another overlay in the store, or with other edits in the same one, is left as they
     are. The erased overlays of the store and of the file are left out, and erased where they are in
-    the store. Raises CopyRefused before anything is written if the file is not whole.
+    the store, also those of users who are erased meanwhile. Raises CopyRefused before anything is
+    written if the file is not whole.
     """
     tombstones = _checked(path)
     erased = {tombstone.overlay_id for tombstone in tombstones}
     async for tombstone in all_tombstones(store):
         erased.add(tombstone.overlay_id)
+    came: set[str] = set()
     for part, line, _ in parts(path):
         if isinstance(part, UserBlock):
+            came.add(part.overlay_id)
             if part.overlay_id in erased:
                 yield Outcome(line, ERASED)
             else:
@@ -58,6 +61,7 @@ async def import_all(
         elif isinstance(part, Skipped):
             problem = f"edit {part.skipped} (revision {part.revision}) could not be read"
             yield Outcome(line, problem=f"the user was left out of the export: {problem}")
+    tombstones += [t async for t in all_tombstones(store) if t.overlay_id in came]
     if tombstones:
         await store.bury(tombstones)
 

@@ -26,6 +26,7 @@ from server.rpc.rates import Rates
 from server.rpc.statuses import message_of, status_of, trailers
 from server.rpc.under_way import UnderWay
 from server.tuning.deadline import call_deadline
+from server.tuning.ports import Sight
 from server.tuning.ticket import Ticket, call_ticket
 from server.tuning.watching import call_watch
 
@@ -66,7 +67,8 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Finds who calls and for whom, ends failed calls with a status, and logs method, status and
     time.
 
-    What users wrote is never logged.
+    What users wrote is never logged. `sight` watches each call from when its handler begins: what
+    gRPC itself refuses is not a call yet, and would never end.
 
     Each method is served as one that takes a stream of bytes; on the wire there is no difference.
     Messages are decoded here for two reasons. Bytes that cannot be decoded are refused like
@@ -74,8 +76,11 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     answered, where grpc.aio would let it wait for its deadline.
     """
 
-    def __init__(self, package: str, load: Load, callers: Callers, rates: Rates) -> None:
+    def __init__(
+        self, package: str, load: Load, callers: Callers, rates: Rates, sight: Sight
+    ) -> None:
         self._prefix = f"/{package}."
+        self._sight = sight
         self._load = load
         self._callers = callers
         self._rates = rates
@@ -92,13 +97,17 @@ class Boundary(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         method = handler_call_details.method
         if handler is None or not method.startswith(self._prefix):
             return handler
-        return self._wrapped(handler, method.rpartition("/")[2])
+        return self._wrapped(handler, method.removeprefix("/"))
 
-    def _wrapped(self, handler: Any, method: str) -> Handler:
+    def _wrapped(self, handler: Any, full_method: str) -> Handler:
+        method = full_method.rpartition("/")[2]
         decode, encode = handler.request_deserializer, handler.response_serializer
 
         def whole(behavior: Behavior) -> Callable[[object, Context], Awaitable[Any]]:
             async def call(_: object, context: Context) -> Any:
+                metadata: Any = context.invocation_metadata() or ()
+                call_watch.set(self._sight.call(full_method, metadata))
+
                 async def work() -> Any:
                     identity = await self._callers.identify(context)
                     self._rates.take_caller(identity)

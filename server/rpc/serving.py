@@ -16,7 +16,6 @@ from server.rpc.load import Load
 from server.rpc.probing import Probing
 from server.rpc.rates import Rates
 from server.rpc.service import PersonalizationService, UseCases
-from server.rpc.watching import Watching
 from server.tuning.ports import Sight
 from server.tuning.watching import UNSEEN
 
@@ -77,8 +76,7 @@ def server_of(
     """A server of this service, and its probes."""
     server = grpc.aio.server(
         interceptors=[
-            Watching(_PACKAGE, sight),
-            Boundary(_PACKAGE, load, callers, rates),
+            Boundary(_PACKAGE, load, callers, rates, sight),
             Probing(_PACKAGE, callers),
         ],
         options=_options(load),

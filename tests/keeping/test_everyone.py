@@ -173,6 +173,19 @@ async def test_a_user_erased_during_the_export_is_not_imported(
     assert await other.history("bob") == await store.history("bob"), "what bob began anew"
 
 
+async def test_a_user_erased_during_the_import_does_not_come_back(
+    store: SqliteStore, tmp_path: Path
+) -> None:
+    await export_all(store, tmp_path / "all.jsonl", FINGERPRINTS)
+    came = []
+    async for outcome in import_all(store, VOCABULARY, tmp_path / "all.jsonl"):
+        if not came:
+            await store.erase("bob")  # who comes next in the file
+        came.append(outcome.result)
+    assert came[0] == PRESENT
+    assert [one.user for one in (await store.overlays(Page(99))).items] == ["ann", "犬"]
+
+
 async def test_a_user_who_cannot_be_read_is_left_out_and_named_by_the_edit(
     store: SqliteStore, other: SqliteStore, tmp_path: Path
 ) -> None:

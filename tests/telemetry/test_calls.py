@@ -13,7 +13,8 @@ import pytest
 from kgt.errors import CallError
 from kgt.v1 import personalization_pb2 as pb
 from kgt.v1 import personalization_pb2_grpc as pb_grpc
-from tests.rpc.raw import store_large_edit, until
+from server.rpc.load import Load
+from tests.rpc.raw import open_call, refusal, store_large_edit, until
 from tests.rpc.running import ENJOY, Running, running
 from tests.telemetry.seeing import Seen, attributes_of, context_of
 
@@ -135,3 +136,19 @@ async def test_what_is_not_a_call_of_the_service_is_not_seen(service: Running, s
                 await method(path)(b"", timeout=20)
     await service.store.health()
     assert seen.spans == ()
+
+
+async def test_a_call_that_grpc_refuses_is_not_under_way(tmp_path: Path, seen: Seen) -> None:
+    load = Load(calls=1, probes=0)
+    async with (
+        running(tmp_path, load=load, sight=seen.sight) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        silent = open_call(channel, "ImportOverlay")
+        under_way = {"rpc": "ImportOverlay"}
+        await until(lambda: seen.value("kgt_requests_active", under_way) == 1)
+        refused = await refusal(lambda: service.client.list_facts(user="alice"))
+        assert not refused.quotas, "the boundary would have named its limit"
+        silent.cancel()
+        await until(lambda: seen.value("kgt_requests_active", under_way) == 0)
+        assert not seen.value("kgt_requests_active", {"rpc": "ListFacts"})

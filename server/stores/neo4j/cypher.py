@@ -565,11 +565,16 @@ TOMBSTONES_PAGE = """
 MATCH (t:Tombstone) USING INDEX t:Tombstone(overlay_id) WHERE t.overlay_id > $behind
 RETURN t.overlay_id AS overlay_id, t.time_ms AS time_ms ORDER BY t.overlay_id LIMIT $count
 """
-BURIED_USERS = """
-MATCH (u:User)
-WHERE u.overlay_id IS NULL OR EXISTS { MATCH (:Tombstone {overlay_id: u.overlay_id}) }
+_IS_BURIED = "u.overlay_id IS NULL OR EXISTS { MATCH (:Tombstone {overlay_id: u.overlay_id}) }"
+BURIED_USERS = f"""
+MATCH (u:User) WHERE {_IS_BURIED}
 RETURN u.id AS user, u.overlay_id IS NOT NULL AS has_overlay
 """
+IS_BURIED = f"""
+OPTIONAL MATCH (u:User {{owner: $owner}})
+RETURN u IS NOT NULL AND ({_IS_BURIED}) AS is_buried
+"""
+"""Whether a user who was found by BURIED_USERS still is, once their lock is held."""
 
 # Over what was erased (server.stores.neo4j.blanks).
 

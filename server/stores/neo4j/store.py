@@ -408,10 +408,16 @@ class Neo4jStore:
             await self._connection.write(partial(put, some=some), PATIENCE_S)
         users = await self._connection.read(buried, PATIENCE_S)
         for user, _ in users:
-            await self._connection.write(partial(self._erase, user=user), user=user)
+            await self._connection.write(partial(self._erase_buried, user=user), user=user)
         if users:
             await self._blanks.cover()
         return sum(has_overlay for _, has_overlay in users)
+
+    async def _erase_buried(self, tx: Tx, user: str) -> None:
+        """Erase a user, unless they have begun a new overlay since they were listed."""
+        self._require_ready(await one(tx, cypher.LOCK_USER, **who(user), user=user))
+        if (await one(tx, cypher.IS_BURIED, **who(user)))["is_buried"]:
+            await self._erase(tx, user)
 
     async def check(self) -> list[str]:
         async def users(tx: Tx) -> list[tuple[str, int]]:

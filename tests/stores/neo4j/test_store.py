@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from server.graph.edit import Change
 from server.stores.neo4j import cypher
 from server.stores.neo4j.connection import Connection, Neo4jLogin
 from server.stores.neo4j.store import Neo4jStore
-from server.tuning.ports import Page
+from server.tuning.ports import Page, RequestRecord, Tombstone
 from testbed.neo4j.graphs import run
 from tests.conformance.graph_store import (
     CARROTS,
@@ -118,3 +119,20 @@ async def test_a_look_at_the_health_tries_to_write_and_leaves_nothing(store: Neo
     async with Connection(Neo4jLogin("bolt://127.0.0.1:1", "neo4j", "secret")) as gone:
         with pytest.raises(Unavailable):
             await gone.try_write(cypher.PROBE, 3.0)
+
+
+async def test_who_writes_while_others_are_buried_keeps_what_they_wrote(
+    store: Neo4jStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.commit("ann", await store.snapshot("ann"), [], RequestRecord("r", "hash", b""))
+    read = store._connection.read
+
+    async def read_before_ann_writes(*arguments: Any, **options: Any) -> Any:
+        found = await read(*arguments, **options)
+        monkeypatch.undo()
+        await add(store, "ann", CARROTS)
+        return found
+
+    monkeypatch.setattr(store._connection, "read", read_before_ann_writes)
+    assert await store.bury([Tombstone("of an overlay elsewhere", 7)]) == 0
+    assert len(await store.history("ann")) == 1
