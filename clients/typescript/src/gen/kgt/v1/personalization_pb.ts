@@ -2374,32 +2374,48 @@ export const DoubtSchema: GenEnum<Doubt> = /*@__PURE__*/
  * probabilities. A view is the shared base graph, without the triples that the user removed and
  * with those that the user added. Base graph and model never change.
  *
- * Limits. A text is measured in bytes of UTF-8, without blanks at its ends:
+ * Limits. A text is measured in bytes of UTF-8, without blanks at its ends. Whoever runs the server
+ * can set those marked with *; the sizes among them only lower:
  *   user: 128 bytes
  *   request_id, edit_id: 64 bytes
  *   concept (head, tail, subject, object): 512 bytes
  *   relation: 64 bytes
- *   query, answer, answer_before, a candidate: 262144 bytes, and what the model's context holds
+ *   query, answer, answer_before, a candidate*: 262144 bytes, and what the model's context holds
  *   triples of an EditFacts: 500
  *   relations of a Personalize: 20
  *   text, context of a Learn: 16384 bytes
  *   candidates of an Answer: 100
  *   facts of a Retrieve: 100
  *   items of a page: 500, and no more than fit about 3 MiB
- *   message from a caller: 4194304 bytes
+ *   message from a caller*: 4194304 bytes
  *   message to a caller: 3670016 bytes, so that every client takes it
  *   lines of an ImportOverlay: 100000
  *   bytes of an ImportOverlay: 67108864
  *   triples that the edits of an ImportOverlay change: 200000
  *   imports under way, of one user: 2
- *   imports under way, of all users: 8
+ *   imports under way, of all users*: 8
+ *   exports under way, of one user: 2
+ *   exports under way, of all users*: 8
  *   seconds that an ImportOverlay may take to come in: 600
- *   seconds that the server waits for a message, or for one to be taken: 30
- *   calls under way: 1024
+ *   seconds that the server waits for a message, or for one to be taken*: 30
+ *   seconds that the messages of a stream may wait to be taken, all together: 600
+ *   calls under way, of one user*: 64
+ *   calls under way, of all users*: 1024
+ *   calls for one user*: 1200 a minute
+ *   calls by one service, for all users*: 60000 a minute
+ *   facts of one user, added and removed*: 100000
+ *   edits of one user that are kept*: 40000
+ *   bytes of one user's edits, as an export has them*: 31457280
  *
  * A call that would exceed a limit is refused before anything is written: with INVALID_ARGUMENT if
- * its request is too large, with RESOURCE_EXHAUSTED if too many are under way, and with
- * DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server waiting.
+ * its request is too large, and with DEADLINE_EXCEEDED (CALL_STALLED) if its caller keeps the server
+ * waiting. All else is RESOURCE_EXHAUSTED, with a QuotaFailure whose violation names whose limit it
+ * is ("user", "service" or "server") and the limit. Waiting helps, for as long as RetryInfo says,
+ * against RATE_EXCEEDED, USER_BUSY, SERVER_BUSY, EXPORTS_BUSY and IMPORTS_BUSY. Against OVERLAY_FULL
+ * (facts) and HISTORY_FULL (edits) it does not, so there is no RetryInfo. What leaves a user with
+ * fewer facts than before is never refused by either, and reverts may fill the history as far again:
+ * whatever was accepted can be undone. A message that is larger than 4194304 bytes, or what is set,
+ * is RESOURCE_EXHAUSTED by gRPC itself and without details.
  *
  * Answer, StreamAnswer, Retrieve, Personalize and Learn wait for the model. One that could not be
  * answered before its deadline, because too much waits already, is RESOURCE_EXHAUSTED (OVERLOADED)
