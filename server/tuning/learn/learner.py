@@ -109,7 +109,8 @@ class Learner:
             of_part, in_doubt = filed(part, lines, self._answerer.vocabulary, self._single)
             gone = taken_back(part, standing)
             cleared = {one.source for one in gone}
-            facts += [*of_part, *gone]
+            said = {fact.triple for fact in of_part if fact.learned}
+            facts += (fact for fact in (*of_part, *gone) if fact.learned or fact.triple not in said)
             doubtful += (one for one in in_doubt if one.source not in cleared)
         return facts, doubtful
 

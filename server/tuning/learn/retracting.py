@@ -38,7 +38,8 @@ def beginning(passage: Passage, standing: Iterable[Fact], vocabulary: Vocabulary
                 head, phrase = _said(fact), vocabulary.phrase(fact.triple.relation)
                 gone = f" - {head} | {phrase} | {fact.triple.tail.text}"
                 return f"{gone} {SEPARATOR} + {head} | {phrase} |"
-    return " -" if takes_back(passage.text) else ""
+    first = next(clauses(passage.text), passage.text)
+    return " -" if takes_back(first) else ""
 
 
 def taken_back(passage: Passage, standing: Collection[Fact]) -> list[Filed]:

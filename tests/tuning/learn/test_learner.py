@@ -261,6 +261,14 @@ async def test_what_a_fact_would_replace_stays_if_the_fact_is_not_committed(talk
     assert await talk.known() == {Triple.of("boss", "is called", "Paula")}
 
 
+async def test_what_is_said_is_not_taken_back_by_a_line_of_the_same_message(talk: Talk) -> None:
+    """The second line cannot be read, and its clause says what the first takes back."""
+    outcome = await talk.proposed(
+        "My boss is called Petra", "- my boss | is called | Petra <sep> + my boss | called"
+    )
+    assert fates(outcome) == [Fate.LEARNED]
+
+
 async def test_a_preview_proposes_the_same_and_commits_nothing(talk: Talk) -> None:
     prompt = learning_prompt("I like jazz")
     talk.model.says[prompt] = "+ I | likes | jazz"

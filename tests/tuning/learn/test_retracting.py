@@ -60,3 +60,10 @@ def test_what_is_not_so_goes_for_what_is() -> None:
     (gone,) = taken_back(Passage("I like tea, not coffee.", ""), [MEAT, COFFEE])
     assert (gone.triple, gone.source) == (COFFEE.triple, "I like tea, not coffee.")
     assert taken_back(Passage("I like coffee, not milk.", ""), [COFFEE]) == []
+
+
+def test_lines_begin_with_a_minus_only_where_the_first_clause_takes_back() -> None:
+    told = "I don't drink coffee any more, and my sister is called Ida."
+    assert beginning(Passage(told, ""), (), VOCABULARY) == " -"
+    told = "My sister is called Ida, and I don't drink coffee any more."
+    assert beginning(Passage(told, ""), (), VOCABULARY) == ""
