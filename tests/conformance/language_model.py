@@ -136,7 +136,8 @@ class LanguageModelConformance:
         alone = [await language_model.score([branch]) for branch in FACTS]
         together = await asyncio.gather(*(language_model.score([branch]) for branch in FACTS))
         for found, expected in zip(together, alone, strict=True):
-            assert_same_scores(found, expected, self.repeats_within)
+            # A larger pass may round otherwise
+            assert_same_scores(found, expected, max(self.within, self.repeats_within))
 
     # Keys
 

@@ -17,7 +17,7 @@ def test_health_times_and_versions_are_shown(service: str) -> None:
     assert f"Personalization {SERVICE} serving" in text
     assert text.count("answers") == 2
     assert "Model fixed" in text
-    assert "offers no more than this" in text
+    assert "reports no more than this" in text
 
 
 def test_a_service_that_is_away_is_shown_as_that() -> None:
