@@ -163,6 +163,7 @@ async def _watch_health(probes: Probes, use_cases: UseCases) -> None:
                 await use_cases.model.score([Branch("To answer the query", (" ready",))])
                 asked = True
             await use_cases.store.health()
+            await use_cases.erasing.follow()
             fault = ""
         except KgtError as error:
             fault = str(error) or type(error).__name__

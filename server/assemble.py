@@ -239,5 +239,5 @@ def use_cases(
         historian=Historian(graph),
         courier=Courier(graph, relations, named_fingerprints),
         writes=Writes(graph, turns, Room(graph, settings.quotas)),
-        erasing=Erasing(graph, turns, answerer.forget),
+        erasing=Erasing(graph, turns, answerer),
     )

@@ -17,9 +17,6 @@ from server.tuning.ports import GraphStore, Page
 class Listings:
     """Answers the RPCs that list, page by page. Raises UnknownPageToken."""
 
-    def __init__(self) -> None:
-        self._tokens = PageTokens()
-
     async def neighborhood(
         self, store: GraphStore, user: str, request: pb.GetNeighborhoodRequest
     ) -> pb.GetNeighborhoodResponse:
@@ -35,7 +32,7 @@ class Listings:
         return pb.GetNeighborhoodResponse(
             concept=head.text,
             triples=[viewed_message(viewed) for viewed in listing.items],
-            next_page_token=self._next(at, listing.next_cursor, user, binding),
+            next_page_token=_next(store, at, listing.next_cursor, user, binding),
             revision=at.revision,
         )
 
@@ -48,7 +45,7 @@ class Listings:
         listing = await store.personal_facts(user, page, at.revision)
         return pb.ListFactsResponse(
             facts=[personal_fact_message(fact) for fact in listing.items],
-            next_page_token=self._next(at, listing.next_cursor, user, ("facts",)),
+            next_page_token=_next(store, at, listing.next_cursor, user, ("facts",)),
             revision=at.revision,
         )
 
@@ -61,7 +58,7 @@ class Listings:
         listing = await store.edits(user, page, at.revision)
         return pb.ListEditsResponse(
             edits=[edit_message(edit) for edit in listing.items],
-            next_page_token=self._next(at, listing.next_cursor, user, ("edits",)),
+            next_page_token=_next(store, at, listing.next_cursor, user, ("edits",)),
             revision=at.revision,
         )
 
@@ -78,11 +75,12 @@ class Listings:
         if not token:
             revision = snapshot.revision if revision is None else revision
             return Position(revision, snapshot.overlay_id)
-        position = self._tokens.position(token, user, *binding)
+        position = PageTokens(store.page_key).position(token, user, *binding)
         if position.revision > 0 and position.overlay_id != snapshot.overlay_id:
             raise UnknownPageToken  # the user was erased since
         return position
 
-    def _next(self, at: Position, cursor: str, user: str, binding: tuple[str, ...]) -> str:
-        """The token of the page after the one at `at`."""
-        return self._tokens.token(replace(at, cursor=cursor), user, *binding)
+
+def _next(store: GraphStore, at: Position, cursor: str, user: str, binding: tuple[str, ...]) -> str:
+    """The token of the page after the one at `at`."""
+    return PageTokens(store.page_key).token(replace(at, cursor=cursor), user, *binding)

@@ -10,7 +10,6 @@ import binascii
 import hashlib
 import hmac
 import json
-import secrets
 from dataclasses import dataclass
 
 from server.errors import UnknownPageToken
@@ -31,14 +30,15 @@ class Position:
 
 
 class PageTokens:
-    """Makes and reads the tokens of one server process. Nobody else can make one that it takes.
+    """Makes and reads the tokens of all servers over one graph. Nobody else can make one.
 
-    The key belongs to the process and is not stored, so a token is good until the server restarts.
-    Then the caller starts the listing again, as after any other UnknownPageToken.
+    `key` is the graph's own (`GraphStore.page_key`), so that any of these servers goes on with a
+    listing. The embedded store makes a new one at each start: then the caller starts the listing
+    again, as after any other UnknownPageToken.
     """
 
-    def __init__(self) -> None:
-        self._key = secrets.token_bytes(32)
+    def __init__(self, key: bytes) -> None:
+        self._key = key
 
     def token(self, position: Position, user: str, *request: str) -> str:
         """An opaque token; empty at the end of a listing."""
@@ -60,7 +60,7 @@ class PageTokens:
         mac, body = data[:_MAC_BYTES], data[_MAC_BYTES:]
         if not hmac.compare_digest(mac, self._mac(body, user, request)):
             raise UnknownPageToken
-        revision, overlay_id, cursor = json.loads(body)  # this process wrote it
+        revision, overlay_id, cursor = json.loads(body)  # one of these servers wrote it
         return Position(revision, overlay_id, cursor)
 
     def _mac(self, body: bytes, user: str, request: tuple[str, ...]) -> bytes:

@@ -126,6 +126,10 @@ class Answerer:
         self.memories.forget(user)
         self.retriever.recalls.forget(user)
 
+    async def forget_erased(self) -> None:
+        """Drop what is kept in memory about users whom any server erased."""
+        self.memories.forget_all_but(await self.retriever.recalls.forget_erased())
+
     async def answer(self, query: AnswerQuery) -> Answer:
         """The evidence and the whole text."""
         meter = CostMeter()

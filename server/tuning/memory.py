@@ -9,7 +9,7 @@ forgotten with any edit all the same.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from sys import getsizeof
 
 from server.tuning.ports import Branch, ContinuationLogprob, GenerateRequest, Key, Scores
@@ -97,6 +97,11 @@ class Memories:
         """About what they take. May be asked on any thread."""
         return sum(memory.bytes for memory in list(self._users.values()))
 
+    @property
+    def users(self) -> int:
+        """How many users' memories are kept."""
+        return len(self._users)
+
     def of(self, user: str) -> UserMemory:
         """The user's memory.
 
@@ -111,6 +116,11 @@ class Memories:
     def forget(self, user: str) -> None:
         """Drop the user's memory."""
         self._users.pop(user, None)
+
+    def forget_all_but(self, users: Collection[str]) -> None:
+        """Drop the memories of all others."""
+        for user in [user for user in self._users if user not in users]:
+            self.forget(user)
 
 
 def _bytes(prompt: str, known: dict[str, ContinuationLogprob]) -> int:

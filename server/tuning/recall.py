@@ -37,6 +37,8 @@ _MOST_CHARACTERS_READ = 40_000
 """And characters of their texts: no model's limit for one request is reached."""
 _MOST_FOLLOWED = 200
 """Edits that are followed one by one. After more of them, a user's facts are read anew."""
+_USERS_AT_ONCE = 500
+"""How many users' overlays are looked up in one statement."""
 _FACT_BYTES = 2_000
 """About what a fact or a scope takes next to its key, and what a user without any takes."""
 _ID_BYTES = 160
@@ -314,6 +316,19 @@ class Recalls:
         """Drop what is kept of a user."""
         self._forgotten += 1
         self._drop(user)
+
+    async def forget_erased(self) -> Collection[str]:
+        """Drop what is kept of users whom any server erased, and return who is still kept."""
+        self._forgotten += 1
+        kept = list(self._users)
+        for start in range(0, len(kept), _USERS_AT_ONCE):
+            users = kept[start : start + _USERS_AT_ONCE]
+            now = await self._store.snapshots(users)
+            for user in users:
+                known = self._users.get(user)
+                if known and (user not in now or known.at.overlay_id != now[user].overlay_id):
+                    self._drop(user)
+        return self._users.keys()
 
     async def _brought_up(
         self, user: str, known: UserFacts | None, snapshot: Snapshot, fingerprint: str

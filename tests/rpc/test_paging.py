@@ -15,7 +15,7 @@ from server.errors import UnknownPageToken
 from server.rpc.paging import PageTokens, Position
 from tests.rpc.running import Running
 
-TOKENS = PageTokens()
+TOKENS = PageTokens(b"one graph's key")
 texts = st.text(max_size=40)
 
 
@@ -54,8 +54,8 @@ def test_a_changed_token_is_none(data: st.DataObject) -> None:
         TOKENS.position(base64.b64encode(bytes(raw), b"._").decode(), "alice", "facts")
 
 
-def test_a_token_of_another_process_is_none() -> None:
-    token = PageTokens().token(Position(1, "o", "c"), "alice", "facts")
+def test_a_token_of_another_graph_is_none() -> None:
+    token = PageTokens(b"another's").token(Position(1, "o", "c"), "alice", "facts")
     with pytest.raises(UnknownPageToken):
         TOKENS.position(token, "alice", "facts")
 

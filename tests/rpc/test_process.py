@@ -298,8 +298,13 @@ async def test_why_it_does_not_serve_is_told_once(
     async def set_probes(*, serving: bool) -> None:
         set_to.append(serving)
 
+    async def follow() -> None:
+        pass
+
     use_cases = SimpleNamespace(
-        store=SimpleNamespace(health=health), model=SimpleNamespace(score=score)
+        store=SimpleNamespace(health=health),
+        model=SimpleNamespace(score=score),
+        erasing=SimpleNamespace(follow=follow),
     )
     monkeypatch.setattr("server.__main__._HEALTH_INTERVAL_S", 0)
     caplog.set_level("INFO", "kgt")

@@ -140,6 +140,8 @@ class Connection:
             )
         except (ConfigurationError, ValueError) as error:
             raise InvalidSetting(f"KGT_STORE: {login.url} is not an address of a Neo4j") from error
+        # In a cluster, a follower answers only once it has what this process has seen.
+        self._bookmarks = neo4j.AsyncGraphDatabase.bookmark_manager()
 
     async def __aenter__(self) -> Self:
         return self
@@ -211,8 +213,15 @@ class Connection:
         )
 
     async def read(self, work: Work[R], limit_s: float = _MOST_S, *, user: str = "") -> R:
-        """Run `work` for `user` in a read transaction; it may run more than once."""
+        """Run `work` for `user` in a read transaction; it may run more than once.
+
+        In a cluster a follower may answer. It has at least what this process has read or written.
+        """
         return await self._retried(self._managed(work, writing=False), limit_s, user)
+
+    async def read_latest(self, work: Work[R], limit_s: float = _MOST_S, *, user: str = "") -> R:
+        """Run `work` as `read` does, but where writes go, so that no other server's is missed."""
+        return await self._retried(self._managed(work, writing=True), limit_s, user)
 
     async def write(self, work: Work[R], limit_s: float = _MOST_S, *, user: str = "") -> R:
         """Run `work` for `user` in a write transaction.
@@ -316,7 +325,7 @@ class Connection:
         return self._shares.of(user) if user else contextlib.nullcontext()
 
     def _session(self) -> neo4j.AsyncSession:
-        return self._driver.session(database=self._login.database)
+        return self._driver.session(database=self._login.database, bookmark_manager=self._bookmarks)
 
 
 def _is_lost(error: BaseException) -> bool:

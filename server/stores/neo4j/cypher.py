@@ -31,8 +31,8 @@ No statement is built from text that comes from outside.
         over what was erased; see server.stores.neo4j.blanks
     (:Erasures {bucket, epoch})
         counts erasures by a hash of the user
-    (:Graph {id: 1, schema_version, state, fingerprint, ...})
-        what the base is, and whether it is being loaded
+    (:Graph {id: 1, schema_version, state, fingerprint, page_key, ...})
+        what the base is, whether it is being loaded, and what page tokens are signed with
     (:Lane {number, generation, stage, position, put})
         how far each lane of a load is, as long as it runs
 
@@ -138,6 +138,11 @@ MERGE (g:Graph {id: 1})
 ON CREATE SET g.schema_version = $version, g.state = 'ready', g.fingerprint = ''
 RETURN g.schema_version AS schema_version
 """
+SHARE_PAGE_KEY = """
+MATCH (g:Graph {id: 1})
+SET g.page_key = coalesce(g.page_key, $made)
+RETURN g.page_key AS page_key
+"""
 RELATIONSHIP_TYPES = (
     "CALL db.relationshipTypes() YIELD relationshipType RETURN collect(relationshipType) AS types"
 )
@@ -153,6 +158,16 @@ WITH coalesce(u.revision, 0) AS latest, u.overlay_id AS overlay_id, coalesce(b.e
 """
 STAND_COLUMNS = "latest, overlay_id, epoch, state, fingerprint"
 WHERE_IT_STANDS = f"{STAND} RETURN {STAND_COLUMNS}"
+WHERE_THEY_STAND = """
+UNWIND range(0, size($users) - 1) AS at
+WITH at, $users[at] AS asked
+OPTIONAL MATCH (u:User {owner: asked.owner})
+OPTIONAL MATCH (b:Erasures {bucket: asked.bucket})
+RETURN coalesce(u.revision, 0) AS latest, u.overlay_id AS overlay_id,
+       coalesce(b.epoch, 0) AS epoch
+ORDER BY at
+"""
+ALL_ERASURES = "MATCH (b:Erasures) RETURN sum(b.epoch) AS erasures"
 
 # What an overlay says. Each statement finds overlay edges by an index on their own properties, and
 # never expands a concept.

@@ -9,7 +9,9 @@ together (server.stores.neo4j.together).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -101,6 +103,7 @@ class Neo4jStore:
         self._connection = connection
         self._vocabulary = vocabulary
         self._fingerprint = ""
+        self._page_key = b""
         self._blanks = Blanks(connection)
         self._commits = Commits(connection)
         self._probed_at = float("-inf")
@@ -115,6 +118,7 @@ class Neo4jStore:
             store = cls(connection, vocabulary)
             record = await connection.read(_stand, PATIENCE_S)
             store._fingerprint = str(record["fingerprint"])
+            store._page_key = await connection.write(_shared_page_key, PATIENCE_S)
             if advice := advice_on_logs(await log_settings(connection)):
                 _log.warning(advice)
             await store._blanks.cover_earlier()
@@ -127,10 +131,32 @@ class Neo4jStore:
     def base_fingerprint(self) -> str:
         return self._fingerprint
 
+    @property
+    def page_key(self) -> bytes:
+        return self._page_key
+
     # Where an overlay stands
 
     async def snapshot(self, user: str) -> Snapshot:
-        return await self._read(user, Reading.stand)
+        return await self._latest(user, Reading.stand)
+
+    async def snapshots(self, users: Sequence[str]) -> Mapping[str, Snapshot]:
+        async def work(tx: Tx) -> list[neo4j.Record]:
+            asked = {"users": [who(user) for user in users]}
+            return [row async for row in await tx.run(cypher.WHERE_THEY_STAND, asked)]
+
+        rows = await self._connection.read_latest(work)
+        found = {}
+        for user, row in zip(users, rows, strict=True):
+            with contextlib.suppress(DataLoss):
+                found[user] = standing_of(row)
+        return found
+
+    async def erasures(self) -> int:
+        async def work(tx: Tx) -> int:
+            return int((await one(tx, cypher.ALL_ERASURES))["erasures"])
+
+        return await self._connection.read_latest(work)
 
     # The view
 
@@ -295,12 +321,12 @@ class Neo4jStore:
                     cypher.COMMIT_RESPONSE, {"commits": [kept]}, user=user
                 )
             else:
-                _require_unmoved(snapshot, await self._read(user, Reading.stand_record))
+                _require_unmoved(snapshot, await self._latest(user, Reading.stand_record))
                 return
         except StatementRefused as refused:
             if refused.tried_before and await self._is_committed(user, edits, request):
                 return
-            _require_unmoved(snapshot, await self._read(user, Reading.stand_record))
+            _require_unmoved(snapshot, await self._latest(user, Reading.stand_record))
             raise already_answered() from refused
         self._fingerprint = made["fingerprint"]
 
@@ -453,12 +479,16 @@ class Neo4jStore:
 
     async def _read(self, user: str, work: Callable[[Reading], Awaitable[R]]) -> R:
         """What `work` reads in a transaction."""
-        return (await self._reading(user, work))[1]
+        return (await self._reading(user, work, self._connection.read))[1]
+
+    async def _latest(self, user: str, work: Callable[[Reading], Awaitable[R]]) -> R:
+        """What `work` reads, whichever server wrote last."""
+        return (await self._reading(user, work, self._connection.read_latest))[1]
 
     async def _read_one_moment(self, user: str, work: Callable[[Reading], Awaitable[R]]) -> R:
         """What `work` reads, at a moment in which this user's overlay did not move."""
         for _ in range(_READS):
-            reading, result = await self._reading(user, work)
+            reading, result = await self._reading(user, work, self._connection.read)
             if reading.last is not None:
                 standing_of(reading.last)
             if reading.is_of_one_moment:
@@ -468,7 +498,10 @@ class Neo4jStore:
         )
 
     async def _reading(
-        self, user: str, work: Callable[[Reading], Awaitable[R]]
+        self,
+        user: str,
+        work: Callable[[Reading], Awaitable[R]],
+        read: Callable[..., Awaitable[Any]],
     ) -> tuple[Reading, R]:
         async def in_transaction(tx: Tx) -> tuple[Reading, R]:
             reading = Reading(tx, user, self._vocabulary)
@@ -478,7 +511,8 @@ class Neo4jStore:
                 if reading.last is not None:
                     self._fingerprint = reading.last["fingerprint"]
 
-        return await self._connection.read(in_transaction, user=user)
+        found: tuple[Reading, R] = await read(in_transaction, user=user)
+        return found
 
     def _require_ready(self, record: neo4j.Record) -> None:
         """Raise BaseLoading, or note which base there is now."""
@@ -497,6 +531,12 @@ class _ErasedBefore(Exception):
 async def _stand(tx: Tx) -> neo4j.Record:
     """Where things stand, with no user in view."""
     return await one(tx, cypher.WHERE_IT_STANDS, **who(""))
+
+
+async def _shared_page_key(tx: Tx) -> bytes:
+    """The key of page tokens. The first server over a graph makes it."""
+    record = await one(tx, cypher.SHARE_PAGE_KEY, made=secrets.token_hex(32))
+    return bytes.fromhex(record["page_key"])
 
 
 def _start_of(cursor: str) -> OwnPlace | BasePlace:

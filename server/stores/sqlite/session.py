@@ -143,10 +143,23 @@ class Session:
         row = self.row(sql.GET_USER, user)
         return read_snapshot(*row) if row else snapshot_without_edits(self.erasures(user))
 
+    def snapshots(self, users: Sequence[str]) -> dict[str, Snapshot]:
+        """The snapshots of these users, without those whose record is damaged."""
+        found = {}
+        for user in users:
+            with contextlib.suppress(DataLoss):
+                found[user] = self.snapshot(user)
+        return found
+
     def erasures(self, user: str) -> int:
         """How often users of this user's bucket were erased."""
         row = self.row(sql.GET_EPOCH, erasure_bucket(user))
         return row[0] if row else 0
+
+    def all_erasures(self) -> int:
+        """How often any user was erased."""
+        row = self.row(sql.SUM_EPOCHS)
+        return int(row[0]) if row else 0
 
     def moment(self, user: str, at_revision: int | None) -> Moment:
         """The moment to read at. Raises UnknownRevision."""

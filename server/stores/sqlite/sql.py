@@ -243,6 +243,7 @@ def wait_for_locks(milliseconds: int) -> str:
 GET_USER = "SELECT overlay_id, revision FROM users WHERE user = ?"
 PUT_USER = "INSERT OR REPLACE INTO users (user, overlay_id, revision) VALUES (?, ?, ?)"
 GET_EPOCH = "SELECT epoch FROM erasures WHERE bucket = ?"
+SUM_EPOCHS = "SELECT COALESCE(SUM(epoch), 0) FROM erasures"
 NEXT_EPOCH = """
 INSERT INTO erasures (bucket, epoch) VALUES (?, 1)
 ON CONFLICT (bucket) DO UPDATE SET epoch = epoch + 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import secrets
 import shutil
 import sqlite3
 import tempfile
@@ -70,6 +71,7 @@ class SqliteStore:
         self._path = self.folder / OVERLAYS_FILE
         self._vocabulary = vocabulary
         self._fingerprint = ""
+        self._page_key = secrets.token_bytes(32)  # one server at a time has this store
         self._sessions: queue.SimpleQueue[Session] = queue.SimpleQueue()
         self._local = threading.local()
         self._last_write_s = time.monotonic()
@@ -103,8 +105,18 @@ class SqliteStore:
     def base_fingerprint(self) -> str:
         return self._fingerprint
 
+    @property
+    def page_key(self) -> bytes:
+        return self._page_key
+
     async def snapshot(self, user: str) -> Snapshot:
         return await self._read(user, lambda s: s.snapshot(user))
+
+    async def snapshots(self, users: Sequence[str]) -> Mapping[str, Snapshot]:
+        return await self._read("", lambda s: s.snapshots(users))
+
+    async def erasures(self) -> int:
+        return await self._read("", lambda s: s.all_erasures())
 
     async def look_up(
         self, user: str, keys: Sequence[str], at_revision: int | None = None

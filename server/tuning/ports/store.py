@@ -152,8 +152,24 @@ class GraphStore(Protocol):
         """A hash of the base graph's content; empty if there is no base."""
         ...
 
+    @property
+    def page_key(self) -> bytes:
+        """32 random bytes that all servers over this graph share, and nobody else knows."""
+        ...
+
     async def snapshot(self, user: str) -> Snapshot:
-        """Where the user's overlay stands now."""
+        """Where the user's overlay stands now, whichever server wrote last.
+
+        What this store reads afterwards is not older than that.
+        """
+        ...
+
+    async def snapshots(self, users: Sequence[str]) -> Mapping[str, Snapshot]:
+        """Where each user's overlay stands now, without those whose record is damaged."""
+        ...
+
+    async def erasures(self) -> int:
+        """How many erases there were, of all users and by all servers."""
         ...
 
     async def look_up(

@@ -32,6 +32,20 @@ class Erasing(GraphStoreSuite):
         assert len(await store.history("bob")) == 1
         assert (await store.erase("ann")).edits == 0
 
+    async def test_servers_can_tell_that_anybody_was_erased_and_who(
+        self, store: GraphStore
+    ) -> None:
+        await add(store, "ann", CARROTS)
+        await add(store, "bob", CARROTS)
+        users = ["bob", "nobody", "ann"]
+        before, erasures = await store.snapshots(users), await store.erasures()
+        assert before == {user: await store.snapshot(user) for user in users}
+        assert await store.snapshots([]) == {}
+        await store.erase("ann")
+        after = await store.snapshots(users)
+        assert await store.erasures() == erasures + 1
+        assert [user for user in users if after[user] != before[user]] == ["ann"]
+
     async def test_a_repeated_erase_returns_what_the_first_removed_and_removes_nothing(
         self, store: GraphStore
     ) -> None:
