@@ -29,7 +29,7 @@ from server.stores.sqlite.store import SqliteStore
 from server.tuning.edits import new_edit_id, now_ms
 from server.tuning.key_rows import packed
 from server.tuning.ports import Key
-from server.tuning.recall import Recalls
+from server.tuning.recalls import Recalls
 
 WIDTH = 576
 EDITS_EACH = 500

@@ -14,7 +14,8 @@ from server.tuning.likely import content_words
 from server.tuning.objective import Probabilities
 from server.tuning.ports import GraphStore, Key, LanguageModel
 from server.tuning.question import question_of
-from server.tuning.recall import Fact, Recalled, Recalls, UserFacts
+from server.tuning.recall import Fact, Recalled, UserFacts
+from server.tuning.recalls import Recalls
 from server.tuning.scoring import Scorer
 from server.tuning.subject.choice import USER_CONCEPT, SubjectChoice
 from server.tuning.subject.english import FUNCTION_WORDS

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from server.stores.sqlite.store import SqliteStore
-from server.tuning.recall import Recalls
+from server.tuning.recalls import Recalls
 from tests.tuning.teaching import VOCABULARY
 
 

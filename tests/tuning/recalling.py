@@ -8,7 +8,8 @@ from server.graph.edit import Scope
 from server.graph.triple import Triple
 from server.tuning.key_rows import packed
 from server.tuning.ports import Key
-from server.tuning.recall import Recalled, Recalls, UserFacts
+from server.tuning.recall import Recalled, UserFacts
+from server.tuning.recalls import Recalls
 
 MODEL = "this model"
 FLOOR = 0.7

@@ -11,7 +11,8 @@ from server.graph.edit import Scope
 from server.graph.triple import Stamp, Triple
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.key_rows import packed
-from server.tuning.recall import Fact, Recalled, Recalls, scope_weight
+from server.tuning.recall import Fact, Recalled, scope_weight
+from server.tuning.recalls import Recalls
 from tests.tuning.recalling import (
     ABOUT_DOGS,
     ABOUT_WORK,

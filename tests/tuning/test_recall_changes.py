@@ -12,7 +12,7 @@ from server.errors import UnknownRevision
 from server.graph.triple import Triple
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from server.tuning.ports import Erased
-from server.tuning.recall import Recalls
+from server.tuning.recalls import Recalls
 from tests.tuning.recalling import (
     ABOUT_DOGS,
     ABOUT_WORK,

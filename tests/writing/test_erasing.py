@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -99,9 +100,7 @@ async def test_what_another_server_erased_is_forgotten_and_nothing_of_others(
     recalls, historian = here.retriever.recalls, Historian(store)
     for user in ("alice", "bob"):
         command = EditFactsCommand.of(user, VOCABULARY, [CARROTS])
-        await Writes(store, UserTurns()).run(
-            user, lambda snapshot, command=command: historian.propose_edit(command, snapshot)
-        )
+        await Writes(store, UserTurns()).run(user, partial(historian.propose_edit, command))
         await recalls.of(user, "fixed", None)
     of_bob = here.memories.of("bob")
     here.memories.of("alice")

@@ -11,7 +11,7 @@ from server.graph.edit import Change, Edit, EditKind, Scope, scopes_by_mark
 from server.graph.relation import Vocabulary
 from server.graph.triple import Stamp, Triple
 from server.stores.sqlite.store import SqliteStore
-from server.tuning.recall import Recalls
+from server.tuning.recalls import Recalls
 from server.tuning.transfer import Courier
 from tests.fixed_model import FixedModel
 from tests.stores.sqlite.earlier import T0, added, store_of_then
