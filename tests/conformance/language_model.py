@@ -136,8 +136,7 @@ class LanguageModelConformance:
         alone = [await language_model.score([branch]) for branch in FACTS]
         together = await asyncio.gather(*(language_model.score([branch]) for branch in FACTS))
         for found, expected in zip(together, alone, strict=True):
-            # A larger pass may round otherwise
-            assert_same_scores(found, expected, max(self.within, self.repeats_within))
+            assert_same_scores(found, expected, self.repeats_within)
 
     # Keys
 

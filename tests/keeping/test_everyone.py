@@ -177,7 +177,7 @@ async def test_a_user_erased_during_the_import_does_not_come_back(
     store: SqliteStore, tmp_path: Path
 ) -> None:
     await export_all(store, tmp_path / "all.jsonl", FINGERPRINTS)
-    came = []
+    came: list[str] = []
     async for outcome in import_all(store, VOCABULARY, tmp_path / "all.jsonl"):
         if not came:
             await store.erase("bob")  # who comes next in the file
