@@ -19,9 +19,10 @@ LOCK = "MATCH (u:User {id: $user}) SET u.locked = true"
 
 async def test_cancelled_calls_leave_no_session_half_used(store: Neo4jStore) -> None:
     await add(store, "ann", CARROTS)
-    for _ in range(5):
+    for turn in range(5):  # each with a fact of its own: a user's commit may be done in any of them
+        idea = t("dog", "HasA", f"idea {turn}")
         reads = [asyncio.ensure_future(store.neighborhood("ann", DOG, 9)) for _ in range(20)]
-        writes = [asyncio.ensure_future(add(store, f"user {n}", CARROTS)) for n in range(20)]
+        writes = [asyncio.ensure_future(add(store, f"user {n}", idea)) for n in range(20)]
         calls: list[asyncio.Future[Any]] = [*reads, *writes]
         done, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
         for call in calls:
