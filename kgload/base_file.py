@@ -14,9 +14,9 @@ from kgload.database import Database, quoted
 from kgload.interrupts import run_in_thread
 from kgload.merging import MergedGraph
 from kgload.report import Phase, Report
+from server.files import sync_file
 from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.bulk import BaseWriter, Part
-from server.stores.sqlite.private_files import sync_file
 
 BATCH = 250_000
 """Rows that are made into pages at a time."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from server.errors import CopyRefused
+from server.files import sync_file
 from server.graph.codec import NotJson, json_document
 
 MAX_LINE_BYTES = 64 << 20
@@ -85,8 +86,4 @@ def synced(file: TextIO) -> None:
 def put(making: Path, path: Path) -> None:
     """Give a finished file its name, on disk too."""
     making.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_file(path.parent)

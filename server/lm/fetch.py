@@ -17,7 +17,8 @@ import zipfile
 from pathlib import Path
 
 from server.errors import ModelUnusable
-from server.lm.conversion import CacheUnwritable, convert, file_digest, kept, note_whole
+from server.files import file_digest
+from server.lm.conversion import CacheUnwritable, convert, kept, note_whole
 from server.lm.folders import cache_folder, default_model_folder
 from server.lm.progress import Progress
 from server.lm.whole import first_line

@@ -13,7 +13,8 @@ import torch
 from transformers import PreTrainedConfig
 
 from server.errors import ModelUnusable, StartupError
-from server.lm.conversion import CacheUnwritable, converted, file_digest, intact
+from server.files import file_digest
+from server.lm.conversion import CacheUnwritable, converted, intact
 from server.lm.folders import DEFAULT_MODEL, default_model_folder
 from server.lm.progress import Progress
 from server.lm.whole import (

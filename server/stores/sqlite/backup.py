@@ -9,7 +9,6 @@ were erased. The folder gets its name when everything in it is on disk and has b
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
@@ -20,12 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from server.errors import CopyRefused, StoreBusy
+from server.files import file_digest, sync_file
 from server.stores.sqlite import sql
 from server.stores.sqlite.base import BASE_FILE, BaseReader
 from server.stores.sqlite.check import OVERLAYS_FILE, check_base, check_overlays, counts_in
 from server.stores.sqlite.connection import connect, translated
 from server.stores.sqlite.migrations import schema_version
-from server.stores.sqlite.private_files import create_private, staged_folder, sync_file
+from server.stores.sqlite.private_files import create_private, staged_folder
 from server.tuning.ports import StoreCounts
 
 MANIFEST_FILE = "manifest.json"
@@ -126,13 +126,7 @@ def _described(folder: Path) -> Manifest:
 
 
 def _file(path: Path, version: int) -> CopiedFile:
-    return CopiedFile(path.stat().st_size, digest_of(path), version)
-
-
-def digest_of(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return CopiedFile(path.stat().st_size, file_digest(path), version)
 
 
 # Reading
@@ -144,7 +138,7 @@ def read_backup(folder: Path) -> Manifest:
         manifest = _manifest(folder)
         for name, described in manifest.files.items():
             path = folder / name
-            if path.stat().st_size != described.bytes or digest_of(path) != described.sha256:
+            if path.stat().st_size != described.bytes or file_digest(path) != described.sha256:
                 raise CopyRefused(f"{path} is not as the manifest says; take another backup")
     except OSError as error:
         raise CopyRefused(f"{folder} is not a whole backup: {error}") from error

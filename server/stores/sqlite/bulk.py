@@ -17,9 +17,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from server.files import sync_file
 from server.stores.sqlite import sql
 from server.stores.sqlite.connection import transaction
-from server.stores.sqlite.private_files import create_private, sync_file
+from server.stores.sqlite.private_files import create_private
 from server.stores.sqlite.records import Integers, Ints, Reals, RowIds, Texts, Value, cells
 from server.stores.sqlite.trees import PageFile, Tree
 

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from server.errors import DataLoss, StoreUnusable
+from server.files import sync_file
 from server.stores.sqlite import sql
 from server.stores.sqlite.connection import connect, is_damage, log_of, transaction, translated
-from server.stores.sqlite.private_files import create_private, keep_private, sync_file
+from server.stores.sqlite.private_files import create_private, keep_private
 from server.stores.sqlite.rekeying import rekey
 
 _TIMEOUT_S = 10.0

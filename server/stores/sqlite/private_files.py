@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from server.errors import CopyRefused
+from server.files import sync_file
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
@@ -65,14 +66,5 @@ def staged_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(making, ignore_errors=True)
             raise
         sync_file(folder.parent)
-    finally:
-        os.close(descriptor)
-
-
-def sync_file(path: Path) -> None:
-    """Wait until the file or folder is on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)

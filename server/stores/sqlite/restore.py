@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from server.errors import CopyRefused, DataLoss
+from server.files import file_digest, sync_file
 from server.graph.relation import Vocabulary
 from server.stores.sqlite import sql
-from server.stores.sqlite.backup import Manifest, digest_of, read_backup
+from server.stores.sqlite.backup import Manifest, read_backup
 from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.check import OVERLAYS_FILE, check_folder
 from server.stores.sqlite.connection import connect, log_of, translated
 from server.stores.sqlite.migrations import schema_version
-from server.stores.sqlite.private_files import create_private, private_folder, sync_file
+from server.stores.sqlite.private_files import create_private, private_folder
 from server.stores.sqlite.store import SqliteStore
 from server.tuning.ports import Tombstone
 
@@ -125,7 +126,7 @@ def _copy(manifest: Manifest, folder: Path, staging: Path) -> None:
     for name, described in manifest.files.items():
         create_private(staging / name)
         shutil.copyfile(folder / name, staging / name)
-        if digest_of(staging / name) != described.sha256:
+        if file_digest(staging / name) != described.sha256:
             raise CopyRefused(f"{folder / name} was changed while it was read; try again")
 
 
