@@ -6,19 +6,18 @@ import contextlib
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from testbed.chromium import look
-from testbed.processes import ROOT, until
+from testbed.processes import until
+from tests.kgt.http_process import http_process
 
 AXE = "4.14.1"
 LIMIT_S = 30.0
-ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("KGT_")}
 _GRAVE = ("serious", "critical")
 _RUN_AXE = """
 const done = arguments[arguments.length - 1];
@@ -28,23 +27,9 @@ axe.run(document, {resultTypes: ['violations']}).then(
 """
 
 
-@contextlib.contextmanager
-def console(service: str, user: str) -> Iterator[str]:
+def console(service: str, user: str) -> contextlib.AbstractContextManager[str]:
     """The URL of a console in a process of its own, until the block ends."""
-    command = [sys.executable, "-m", "kgt.console", "--user", user, "--server", service]
-    process = subprocess.Popen(
-        [*command, "--http", "127.0.0.1:0"],
-        cwd=ROOT,
-        env=ENVIRONMENT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().split()[-1]
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
+    return http_process("kgt.console", "--user", user, "--server", service)
 
 
 @dataclass

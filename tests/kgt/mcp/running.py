@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,7 @@ from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
 
 from testbed.processes import ROOT
-
-ENVIRONMENT = {key: value for key, value in os.environ.items() if not key.startswith("KGT_")}
+from tests.kgt.http_process import ENVIRONMENT, http_process
 
 
 def stdio(service: str, user: str, **environment: str) -> Client:
@@ -30,19 +28,9 @@ def stdio(service: str, user: str, **environment: str) -> Client:
     )
 
 
-@contextlib.contextmanager
-def http_server(service: str, *arguments: str) -> Iterator[str]:
+def http_server(service: str, *arguments: str) -> contextlib.AbstractContextManager[str]:
     """The URL of a server on HTTP, until the block ends."""
-    command = [sys.executable, "-m", "kgt.mcp", "--server", service, "--http", "127.0.0.1:0"]
-    process = subprocess.Popen(
-        [*command, *arguments], cwd=ROOT, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().split()[-1]
-    finally:
-        process.terminate()
-        process.communicate(timeout=60)
+    return http_process("kgt.mcp", "--server", service, *arguments)
 
 
 @contextlib.asynccontextmanager

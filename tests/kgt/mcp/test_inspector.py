@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from testbed.processes import ROOT
-from tests.kgt.mcp.running import ENVIRONMENT
+from tests.kgt.http_process import ENVIRONMENT
 from tests.rpc.running import FEED
 
 INSPECTOR = "@modelcontextprotocol/inspector@0.15.0"
