@@ -17,6 +17,7 @@ from typing import Literal
 
 from server.graph.relation import Vocabulary
 from server.tuning.templates import (
+    NO_FACTS,
     SEPARATOR,
     extraction_prompt,
     learning_prompt,
@@ -188,9 +189,7 @@ class ExampleMaker:
 
     def _learning(self) -> Example:
         """The learning template and the facts of a message."""
-        message = self._message()
-        facts = f" {SEPARATOR} ".join(message.facts) or "none"
-        return Example("learning", learning_prompt(message.text, message.context), f" {facts}")
+        return learning_example(self._message())
 
     def _message(self) -> Message:
         """A message that was written as one, or one to three sentences that state facts."""
@@ -222,6 +221,12 @@ class ExampleMaker:
         if draw < 0.93:
             return self._rng.randint(3, 7)
         return self._rng.randint(8, 19)
+
+
+def learning_example(message: Message) -> Example:
+    """The learning template of a message, and its facts."""
+    facts = f" {SEPARATOR} ".join(message.facts) or NO_FACTS
+    return Example("learning", learning_prompt(message.text, message.context), f" {facts}")
 
 
 def listed(values: Sequence[str]) -> str:

@@ -11,8 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from server.tuning.templates import SEPARATOR, learning_prompt
-from training.examples import Example, listed
+from training.examples import Example, learning_example, listed
 from training.kinds import Kind, filled, filled_head, read_kinds
 from training.messages import Message, read_messages
 from training.parts import Part
@@ -98,12 +97,6 @@ def written(*, held_out: bool) -> list[Message]:
     paths = sorted(FOLDER.glob("*.jsonl"))
     messages = read_messages() + [m for path in paths for m in read_messages(path)]
     return [m for m in messages if is_held_out(f"said {m.text}", HELD_OUT_MESSAGES) == held_out]
-
-
-def learning_example(message: Message) -> Example:
-    """The learning template of a message, and its facts."""
-    facts = f" {SEPARATOR} ".join(message.facts) or "none"
-    return Example("learning", learning_prompt(message.text, message.context), f" {facts}")
 
 
 class Statements:

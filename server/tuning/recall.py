@@ -70,6 +70,11 @@ class Recalled:
     fact: Fact
     product: float
 
+    @property
+    def rank(self) -> tuple[float, Stamp]:
+        """Higher is nearer, and then newer."""
+        return self.product, self.fact.stamp
+
     def weight(self, floor: float, answered: float | None = None) -> float:
         """k(q,z). `answered` is P(a|q,z) for this query, where the model was asked for it."""
         weight = scope_weight(self.product, floor)
@@ -188,7 +193,7 @@ class UserFacts:
                 break
             facts = (fact for fact in self._by_text[text] if fact.is_named(named))
             found.extend(Recalled(fact, product) for fact in facts)
-        found.sort(key=lambda r: (r.product, r.fact.stamp), reverse=True)
+        found.sort(key=lambda r: r.rank, reverse=True)
         return found[:most]
 
     def likely(self, query: str, named: Collection[str], few: int, most: int) -> list[Fact]:

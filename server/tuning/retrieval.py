@@ -185,7 +185,7 @@ class Retriever:
             found[fact] = Recalled(fact, product)
         return {
             oriented(r.fact.triple, subject, self._vocabulary): r
-            for r in sorted(found.values(), key=_nearest_and_newest)
+            for r in sorted(found.values(), key=lambda r: r.rank, reverse=True)
             if r.product >= sure
             or r.fact.owned
             or names_tail(r.fact.triple, asked)
@@ -242,11 +242,6 @@ class Retriever:
             for z, stamp in about:
                 view = view.with_added(z, stamp)
         return view
-
-
-def _nearest_and_newest(recalled: Recalled) -> tuple[float, int, int]:
-    stamp = recalled.fact.stamp
-    return -recalled.product, -stamp.revision, -stamp.position
 
 
 def words_of(query: str) -> frozenset[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
 import numpy as np
 
@@ -65,8 +64,8 @@ class Scorer:
         """
         names = list(dict.fromkeys(relations))
         branches = self._branches(names, wanted)
-        parts = {text: text.split(WORDINGS) for text in texts}
-        branches += [self._keyed(part) for part in dict.fromkeys(chain(*parts.values()))]
+        wordings = dict.fromkeys(part for text in texts for part in text.split(WORDINGS))
+        branches += map(self._keyed, wordings)
         answered, keys = await self._asked(branches)
         rows = iter(answered)
         of_relations = dict(zip(names, next(rows), strict=True)) if names else {}
@@ -75,9 +74,7 @@ class Scorer:
             for answer, p in zip(answers, next(rows), strict=True):
                 of_answers[z, answer] = p
         probabilities = Probabilities(of_relations, of_answers)
-        of_parts = {part: keys[self.model.key_prompt(part)] for part in chain(*parts.values())}
-        found = [mean_key(list(map(of_parts.__getitem__, parts[text]))) for text in texts]
-        return found, probabilities
+        return [self._key_among(keys, text) for text in texts], probabilities
 
     async def relations(self, relations: Collection[str]) -> dict[str, float]:
         """p(r) = P(r | T_retrieve(q)) for each relation (Eq. 5)."""
@@ -117,6 +114,9 @@ class Scorer:
         if None in known.values():
             return None
         return {relation: self._probability(logprob) for relation, logprob in known.items()}
+
+    def _key_among(self, keys: Mapping[str, Key], text: str) -> Key:
+        return mean_key([keys[self.model.key_prompt(part)] for part in text.split(WORDINGS)])
 
     def _keyed(self, text: str) -> Branch:
         return Branch(self.model.key_prompt(text), (), keyed=True)

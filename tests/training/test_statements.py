@@ -11,9 +11,10 @@ import pytest
 from server.tuning.learn.lines import read_lines
 from server.tuning.templates import learning_prompt
 from tests.training.test_kinds import asked_in
+from training.examples import learning_example
 from training.kinds import plain, read_kinds
 from training.messages import Message
-from training.statements import FOLDER, Statements, learning_example, written
+from training.statements import FOLDER, Statements, written
 
 _STATEMENTS = Statements(5)
 DRAWN = [_STATEMENTS.message() for _ in range(1500)]

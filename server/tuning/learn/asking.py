@@ -198,8 +198,12 @@ class Asking:
             one.query,
             answer,
             self._is_told(one.fact, share)
-            or (found is not None and probability_after >= _SURE)
-            or (found is not None and self._is_given(found, answer, share, after.facts)),
+            or (
+                found is not None
+                and (
+                    probability_after >= _SURE or self._is_given(found, answer, share, after.facts)
+                )
+            ),
             probability_before,
             probability_after,
             TripleProbabilities(
