@@ -21,7 +21,7 @@ RUN KGT_TORCH_INDEX="$TORCH_INDEX" sh /src/requirements/install.sh python3
 
 FROM packages AS model
 ENV KGT_CACHE=/opt/kgt/cache
-COPY server/__init__.py server/errors.py /src/server/
+COPY server/__init__.py server/errors.py server/files.py /src/server/
 COPY server/lm/__init__.py server/lm/conversion.py server/lm/fetch.py server/lm/folders.py server/lm/progress.py \
     server/lm/whole.py /src/server/lm/
 RUN cd /src && python -m server.lm.fetch
