@@ -19,7 +19,7 @@ BUF := @bufbuild/buf@1.75.0
 UV := uv==0.13.9
 
 .DEFAULT_GOAL := help
-.PHONY: help install lock model demo serve up down pin-images test test-typescript fuzz lint format proto train train-learning train-report results bench bench-gpu picture audit sbom licences clean
+.PHONY: help install lock model demo serve up down pin-images test test-typescript fuzz lint lint-helm format proto train train-learning train-report results bench bench-gpu picture audit sbom licences clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ lint: $(STAMP) ## run ruff, mypy --strict, import-linter, and buf if npm is foun
 	$(VENV)/bin/lint-imports
 	@if command -v npm >/dev/null; then npm exec --yes --package=$(BUF) -- buf lint proto; \
 	  else echo "npm was not found: proto/ is not linted"; fi
+
+lint-helm: $(STAMP) ## lint and render the chart, and check it against Kubernetes' schemas, if Go is found
+	@PYTHON='$(CURDIR)/$(RUN)' sh deploy/helm/lint.sh
 
 format: $(STAMP) ## format the code
 	$(VENV)/bin/ruff check --fix .

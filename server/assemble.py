@@ -10,9 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from server.errors import InvalidSetting, InvalidVocabulary
+from server.errors import InvalidSetting, InvalidVocabulary, ModelUnusable
 from server.graph.relation import Vocabulary
 from server.lm.folders import DEFAULT_MODEL
+from server.lm.replicas.address import SCHEME, ReplicasAddress
 from server.rpc.identity.callers import Anyone, Callers
 from server.rpc.identity.certificates import CertificateCallers
 from server.rpc.identity.key_address import KeyAddress
@@ -160,6 +161,8 @@ def model(
 
     Raises ModelUnusable, and StartupError once `stop` is set.
     """
+    if settings.model.startswith(SCHEME):
+        return _replicated(settings.model)
     address = settings.remote_model
     if address is None:
         return _local_model(settings, model_choice(settings), stop, sight)
@@ -185,6 +188,17 @@ def _local_model(
         settings.prompt_share,
         sight=sight,
     )
+
+
+def _replicated(address: str) -> LanguageModel:
+    """The model whose replicas run on Ray Serve. Raises ModelUnusable."""
+    try:
+        from server.lm.replicas.client import ReplicatedModel
+    except ModuleNotFoundError as error:
+        raise ModelUnusable(
+            "KGT_MODEL: ray://... needs Ray; install it with `pip install '.[server,ray]'`"
+        ) from error
+    return ReplicatedModel.connect(ReplicasAddress.parse(address))
 
 
 def model_choice(settings: Settings) -> ModelChoice:

@@ -57,7 +57,8 @@ class Settings(StoreSettings, CacheSettings, IdentitySettings, LimitSettings, Te
     model: str = Field(
         DEFAULT_MODEL,
         description="language model: Hugging Face folder, hub id or .gguf file,"
-        " or one on another server: openai+https://HOST/v1#NAME",
+        " one on another server: openai+https://HOST/v1#NAME,"
+        " or replicas on Ray: ray://HOST:PORT",
     )
     model_key: SecretStr | None = Field(
         None, description="key of the model's server; safer as a variable than a flag"
