@@ -2,13 +2,15 @@
 
 The backup is copied into the data folder, brought up to date, and rid of erased users before
 anything takes its name. Each file then takes its place in one step, the base first. A restore that
-is cut off between the two leaves the old overlays over the backup's base; repeat it.
+is cut off between the two leaves the old overlays over the backup's base; repeat it. Until both are
+in place, no other process can open either file of overlays, the old one or the new one.
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -55,7 +57,6 @@ async def restore_backup(
     without `replace`, and where tombstones cannot be read and `erased` is None.
     """
     manifest = read_backup(folder)
-    _require_unused(data)
     present = [name for name in (BASE_FILE, OVERLAYS_FILE) if (data / name).exists()]
     if present and not replace:
         raise CopyRefused(
@@ -64,7 +65,10 @@ async def restore_backup(
     tombstones = [*_tombstones_there(data, erased is not None), *(erased or ())]
     try:
         private_folder(data)
-        with _staging(data / _STAGING) as staging:
+        with (
+            _kept_closed(data / OVERLAYS_FILE) as is_kept,
+            _staging(data / _STAGING) as staging,
+        ):
             _copy(manifest, folder, staging)
             store = SqliteStore(staging, Vocabulary.built_in())
             try:
@@ -72,20 +76,34 @@ async def restore_backup(
             finally:
                 await store.close()
             problems, _ = check_folder(staging)
-            _require_unused(data)
-            _put_in_place(staging, data)
+            _put_in_place(staging, data, is_first=not is_kept)
     except OSError as error:
         raise CopyRefused(f"the backup cannot be taken into {data}: {error}") from error
     return Restored(manifest, buried, problems)
 
 
-def _require_unused(data: Path) -> None:
-    """Raise CopyRefused while a process has the overlays' file in `data` open."""
-    with contextlib.suppress(FileNotFoundError), (data / OVERLAYS_FILE).open("r+b") as file:
+@contextlib.contextmanager
+def _kept_closed(overlays: Path) -> Iterator[bool]:
+    """Keep other processes from opening an overlays' file. Yields whether there is one.
+
+    Raises CopyRefused while one has it open. The lock would end early if this process closed
+    another descriptor of the same file.
+    """
+    try:
+        file = overlays.open("r+b")
+    except FileNotFoundError:
+        yield False
+        return
+    with file:
         try:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_LOCK_BYTES, _SHARED_LOCK_FROM)
         except OSError as error:
-            raise CopyRefused(f"{data} is in use; stop the server first") from error
+            raise _in_use(overlays.parent) from error
+        yield True
+
+
+def _in_use(data: Path) -> CopyRefused:
+    return CopyRefused(f"{data} is in use; stop the server first")
 
 
 def _tombstones_there(data: Path, others_are_given: bool) -> list[Tombstone]:
@@ -130,16 +148,37 @@ def _copy(manifest: Manifest, folder: Path, staging: Path) -> None:
             raise CopyRefused(f"{folder / name} was changed while it was read; try again")
 
 
-def _put_in_place(staging: Path, data: Path) -> None:
+def _put_in_place(staging: Path, data: Path, *, is_first: bool) -> None:
+    """Move both files into the data folder.
+
+    Where the overlays are the first there, raises CopyRefused if a server has begun its own.
+    """
     for path in (staging / BASE_FILE, staging / OVERLAYS_FILE):
         if path.exists():
             sync_file(path)
-    for name in (BASE_FILE, OVERLAYS_FILE):
-        log = log_of(data / name)
-        log.unlink(missing_ok=True)  # left only by a damaged file; it does not fit the new one
-        log.with_name(f"{name}-shm").unlink(missing_ok=True)
-        if (staging / name).exists():
-            (staging / name).replace(data / name)
-        else:
-            (data / name).unlink(missing_ok=True)
-        sync_file(data)
+    with _kept_closed(staging / OVERLAYS_FILE):
+        if is_first:
+            _take_free_place(staging / OVERLAYS_FILE, data / OVERLAYS_FILE)
+        for name in (BASE_FILE, OVERLAYS_FILE):
+            _remove_logs(data / name)
+            if (staging / name).exists():
+                (staging / name).replace(data / name)
+            else:
+                (data / name).unlink(missing_ok=True)
+            sync_file(data)
+
+
+def _take_free_place(new: Path, place: Path) -> None:
+    """Give the file a second name, before there is anything that a server could open there."""
+    _remove_logs(place)
+    try:
+        os.link(new, place)
+    except FileExistsError:
+        raise _in_use(place.parent) from None
+
+
+def _remove_logs(path: Path) -> None:
+    """Remove what only a damaged file leaves next to it. It does not fit the new file."""
+    log = log_of(path)
+    log.unlink(missing_ok=True)
+    log.with_name(f"{path.name}-shm").unlink(missing_ok=True)

@@ -95,9 +95,12 @@ class SqliteStore:
             p for p in self.folder.iterdir() if p.name.startswith((OVERLAYS_FILE, BASE_FILE))
         )
         prepare_overlays(self._path)
+        before = FileWatch(self._path)
         session = self._session()
         session.health()  # opens the log too, so that it is watched
-        return FileWatch(self._path, log_of(self._path))
+        watch = FileWatch(self._path, log_of(self._path))
+        before.require_same()  # a restore may have been faster
+        return watch
 
     # The port
 

@@ -6,19 +6,23 @@ import asyncio
 import json
 import sqlite3
 import stat
+import subprocess
+import sys
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from server.errors import CopyRefused, StoreBusy
-from server.stores.sqlite import backup, sql
+from server.files import sync_file
+from server.stores.sqlite import backup, restore, sql
 from server.stores.sqlite.backup import MANIFEST_FILE, Manifest, make_backup, read_backup
 from server.stores.sqlite.base import BASE_FILE
 from server.stores.sqlite.restore import restore_backup
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
-from server.tuning.ports import RequestRecord, Tombstone
+from server.tuning.ports import RequestRecord, StoreCounts, Tombstone
 from testbed.bases import BaseTriple, build_base
 from tests.conformance.graph_store import (
     BASE,
@@ -241,6 +245,61 @@ async def test_a_folder_that_a_server_uses_is_refused(store: SqliteStore, tmp_pa
         with pytest.raises(CopyRefused, match="in use"):
             await restore_backup(tmp_path / "copy", store.folder, (), replace=True)
     await restore_backup(tmp_path / "copy", store.folder, (), replace=True)
+
+
+OPENED = """
+import contextlib, sqlite3, sys
+with contextlib.closing(sqlite3.connect(sys.argv[1], timeout=0)) as connection:
+    print(connection.execute("SELECT count(*) FROM edits").fetchone()[0])
+"""
+
+
+@pytest.mark.parametrize("where", ["data", "other"])
+async def test_nobody_can_open_the_store_before_both_files_are_in_place(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    make_backup(store.folder, tmp_path / "copy")
+    await store.close()
+    data, tried = tmp_path / where, []
+
+    def while_it_is_synced(path: Path) -> None:
+        sync_file(path)
+        if path == data:  # a file has just got its name
+            command = [sys.executable, "-c", OPENED, str(data / OVERLAYS_FILE)]
+            tried.append(subprocess.run(command, capture_output=True, text=True).stderr)
+
+    monkeypatch.setattr(restore, "sync_file", while_it_is_synced)
+    await restore_backup(tmp_path / "copy", data, (), replace=True)
+    assert len(tried) == 2
+    assert all("database is locked" in error for error in tried)
+    back = SqliteStore(data, VOCABULARY)
+    assert await back.check() == []
+    await back.close()
+
+
+async def test_a_store_that_a_server_begins_meanwhile_is_left_to_it(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_backup(store.folder, tmp_path / "copy")
+    check_folder = restore.check_folder
+
+    async def begun() -> None:
+        server = SqliteStore(tmp_path / "other", VOCABULARY)
+        await add(server, "ann", BONES)
+        await server.close()
+
+    def while_a_server_starts(folder: Path) -> tuple[list[str], StoreCounts]:
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, begun()).result()
+        return check_folder(folder)
+
+    monkeypatch.setattr(restore, "check_folder", while_a_server_starts)
+    with pytest.raises(CopyRefused, match="in use"):
+        await restore_backup(tmp_path / "copy", tmp_path / "other", ())
+    assert {path.name for path in (tmp_path / "other").iterdir()} == {OVERLAYS_FILE}
+    back = SqliteStore(tmp_path / "other", VOCABULARY)
+    assert len(await back.history("ann")) == 1
+    await back.close()
 
 
 async def test_a_backup_that_was_changed_is_refused_before_anything_happens(

@@ -17,6 +17,7 @@ from server.stores.sqlite import sql
 from server.stores.sqlite.base import BASE_FILE, declared_relations
 from server.stores.sqlite.bulk import BaseWriter
 from server.stores.sqlite.private_files import private_folder
+from server.stores.sqlite.session import Session
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from testbed.bases import BaseTriple, build_base
 from testbed.processes import ROOT
@@ -32,6 +33,23 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+class Overtaken(SqliteStore):
+    """A store whose file is replaced after it was opened, as a restore does."""
+
+    def _session(self) -> Session:
+        session = super()._session()
+        path = self.folder / OVERLAYS_FILE
+        copy = path.with_name("copy")
+        copy.write_bytes(path.read_bytes())
+        copy.replace(path)
+        return session
+
+
+def test_a_store_that_is_replaced_while_it_is_opened_is_not_served(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnusable, match="deleted or replaced"):
+        Overtaken(tmp_path, VOCABULARY)
 
 
 @pytest.mark.usefixtures("umask")
