@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
@@ -12,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from server.rpc.errors import KeysUnavailable
-from server.rpc.identity.key_address import KEPT_S, PAUSE_S, REFRESH_S, KeyAddress
+from server.rpc.identity.key_address import EARLY_S, KEPT_S, PAUSE_S, REFRESH_S, KeyAddress
 from testbed.keys import Issuer, key_set
 
 FIRST = Issuer()
@@ -24,11 +25,14 @@ class Publisher:
 
     def __init__(self) -> None:
         self.body, self.status, self.asked = key_set(FIRST), 200, 0
+        self.answers = threading.Event()
+        self.answers.set()
         publisher = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 publisher.asked += 1
+                publisher.answers.wait()
                 self.send_response(publisher.status)
                 self.send_header("Location", "/other")
                 self.end_headers()
@@ -80,10 +84,10 @@ async def test_keys_are_fetched_once_for_all_who_wait_and_then_kept(
 ) -> None:
     keys = KeyAddress(publisher.url, clock)
     assert await asyncio.gather(*(ids(keys, "first") for _ in range(20))) == [["first"]] * 20
-    clock.now_s += REFRESH_S
+    clock.now_s += EARLY_S
     assert await ids(keys, "first") == ["first"]
     assert publisher.asked == 1
-    clock.now_s += 1
+    clock.now_s = REFRESH_S + 1
     publisher.body = key_set(SECOND)
     assert await ids(keys, "first") == [], "a withdrawn key counts no longer"
     assert publisher.asked == 2
@@ -135,6 +139,30 @@ async def test_while_it_does_not_answer_the_keys_are_used_for_a_time(
     publisher.status, publisher.body = 200, key_set(FIRST)
     clock.now_s += refused.value.retry_after_s
     assert await ids(keys, "first") == ["first"]
+
+
+@pytest.mark.parametrize("age_s", [EARLY_S + 1, REFRESH_S + PAUSE_S + 1])
+async def test_a_key_server_that_hangs_delays_nobody_whose_key_is_known(
+    publisher: Publisher, clock: Clock, age_s: float
+) -> None:
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    keys = KeyAddress(publisher.url, clock)
+    await ids(keys, "first")
+    if age_s > REFRESH_S:
+        clock.now_s = age_s - PAUSE_S
+        publisher.status = 500
+        assert await ids(keys, "first") == ["first"]
+        publisher.status = 200
+    asked = publisher.asked + 1
+    clock.now_s = age_s
+    publisher.body = key_set(FIRST, SECOND)
+    publisher.answers.clear()
+    for _ in range(100):
+        assert await ids(keys, "first") == ["first"]
+    assert await asyncio.to_thread(int, "7") == 7, "the threads that others share are free"
+    publisher.answers.set()
+    assert await ids(keys, "second") == ["second"], "the fetch had not ended before"
+    assert publisher.asked == asked
 
 
 async def test_a_caller_who_leaves_does_not_end_the_fetch_of_the_others(
