@@ -49,9 +49,9 @@ class PersonalizationServiceStub:
     lines of an ImportOverlay: 100000
     bytes of an ImportOverlay: 67108864
     triples that the edits of an ImportOverlay change: 200000
-    imports under way, of one user: 2
+    imports under way, of one user*: 2
     imports under way, of all users*: 8
-    exports under way, of one user: 2
+    exports under way, of one user*: 2
     exports under way, of all users*: 8
     seconds that an ImportOverlay may take to come in: 600
     seconds that the server waits for a message, or for one to be taken*: 30
@@ -200,9 +200,9 @@ class PersonalizationServiceServicer:
     lines of an ImportOverlay: 100000
     bytes of an ImportOverlay: 67108864
     triples that the edits of an ImportOverlay change: 200000
-    imports under way, of one user: 2
+    imports under way, of one user*: 2
     imports under way, of all users*: 8
-    exports under way, of one user: 2
+    exports under way, of one user*: 2
     exports under way, of all users*: 8
     seconds that an ImportOverlay may take to come in: 600
     seconds that the server waits for a message, or for one to be taken*: 30
@@ -460,9 +460,9 @@ class PersonalizationService:
     lines of an ImportOverlay: 100000
     bytes of an ImportOverlay: 67108864
     triples that the edits of an ImportOverlay change: 200000
-    imports under way, of one user: 2
+    imports under way, of one user*: 2
     imports under way, of all users*: 8
-    exports under way, of one user: 2
+    exports under way, of one user*: 2
     exports under way, of all users*: 8
     seconds that an ImportOverlay may take to come in: 600
     seconds that the server waits for a message, or for one to be taken*: 30

@@ -50,9 +50,9 @@ class PersonalizationServiceStub:
       lines of an ImportOverlay: 100000
       bytes of an ImportOverlay: 67108864
       triples that the edits of an ImportOverlay change: 200000
-      imports under way, of one user: 2
+      imports under way, of one user*: 2
       imports under way, of all users*: 8
-      exports under way, of one user: 2
+      exports under way, of one user*: 2
       exports under way, of all users*: 8
       seconds that an ImportOverlay may take to come in: 600
       seconds that the server waits for a message, or for one to be taken*: 30
@@ -184,9 +184,9 @@ class PersonalizationServiceAsyncStub(PersonalizationServiceStub):
       lines of an ImportOverlay: 100000
       bytes of an ImportOverlay: 67108864
       triples that the edits of an ImportOverlay change: 200000
-      imports under way, of one user: 2
+      imports under way, of one user*: 2
       imports under way, of all users*: 8
-      exports under way, of one user: 2
+      exports under way, of one user*: 2
       exports under way, of all users*: 8
       seconds that an ImportOverlay may take to come in: 600
       seconds that the server waits for a message, or for one to be taken*: 30
@@ -314,9 +314,9 @@ class PersonalizationServiceServicer(metaclass=_abc_1.ABCMeta):
       lines of an ImportOverlay: 100000
       bytes of an ImportOverlay: 67108864
       triples that the edits of an ImportOverlay change: 200000
-      imports under way, of one user: 2
+      imports under way, of one user*: 2
       imports under way, of all users*: 8
-      exports under way, of one user: 2
+      exports under way, of one user*: 2
       exports under way, of all users*: 8
       seconds that an ImportOverlay may take to come in: 600
       seconds that the server waits for a message, or for one to be taken*: 30

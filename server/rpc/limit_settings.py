@@ -39,7 +39,13 @@ class LimitSettings(BaseSettings):
         _LOAD.user_calls, ge=1, le=_MOST_CALLS, description="calls under way, of one user"
     )
     exports: int = Field(_LOAD.exports, ge=1, le=1000, description="exports under way")
+    user_exports: int = Field(
+        _LOAD.user_exports, ge=1, le=1000, description="exports under way, of one user"
+    )
     imports: int = Field(_LOAD.imports, ge=1, le=1000, description="imports under way")
+    user_imports: int = Field(
+        _LOAD.user_imports, ge=1, le=1000, description="imports under way, of one user"
+    )
     max_message_bytes: int = Field(
         _LOAD.message_bytes,
         ge=1 << 16,
@@ -120,7 +126,9 @@ class LimitSettings(BaseSettings):
             calls=self.calls,
             user_calls=self.user_calls,
             exports=self.exports,
+            user_exports=self.user_exports,
             imports=self.imports,
+            user_imports=self.user_imports,
             message_bytes=self.max_message_bytes,
             text_bytes=self.max_text_bytes,
             connections=self.connections,

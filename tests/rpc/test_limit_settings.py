@@ -186,6 +186,8 @@ def test_each_setting_is_the_limit_that_it_names() -> None:
         "connection_grace_s": 19.0,
         "keepalive_s": 20.0,
         "stalled_s": 21.0,
+        "user_exports": 22,
+        "user_imports": 23,
     }
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in values.items()]
     load = read_settings(flags).load

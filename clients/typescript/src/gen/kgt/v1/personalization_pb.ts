@@ -2392,9 +2392,9 @@ export const DoubtSchema: GenEnum<Doubt> = /*@__PURE__*/
  *   lines of an ImportOverlay: 100000
  *   bytes of an ImportOverlay: 67108864
  *   triples that the edits of an ImportOverlay change: 200000
- *   imports under way, of one user: 2
+ *   imports under way, of one user*: 2
  *   imports under way, of all users*: 8
- *   exports under way, of one user: 2
+ *   exports under way, of one user*: 2
  *   exports under way, of all users*: 8
  *   seconds that an ImportOverlay may take to come in: 600
  *   seconds that the server waits for a message, or for one to be taken*: 30
