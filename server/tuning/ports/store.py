@@ -286,9 +286,10 @@ class GraphStore(Protocol):
     async def bury(self, tombstones: Sequence[Tombstone]) -> int:
         """Keep `tombstones`, and erase the users whose overlays have one.
 
-        A user without edits has no overlay, so an erase of theirs leaves no tombstone. Their kept
-        responses are removed in any case. Returns how many overlays were erased. Raises StoreBusy
-        as `erase` does.
+        A user without edits has no overlay, so an erase of theirs leaves no tombstone. The kept
+        responses of all such users are removed too, erased or not, even without any `tombstones`: a
+        repeated request id of theirs is then computed anew. Returns how many overlays were erased.
+        Raises StoreBusy as `erase` does.
         """
         ...
 
