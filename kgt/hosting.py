@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from kgt.addresses import DEFAULT_ADDRESS, VARIABLES, for_client, named_address
-from kgt.command.arguments import USER_VARIABLE
+from kgt.command.arguments import USER_VARIABLE, seconds
 
 Serve = Callable[[argparse.Namespace], Awaitable[None]]
 """Serves what the command line says until it is left. Raises ValueError and OSError."""
@@ -23,7 +23,7 @@ def add_arguments(one: argparse.ArgumentParser, timeout_s: float) -> None:
     one.add_argument(
         "--server", help=f"the service: host:port or unix:path ({VARIABLES[0]}; {DEFAULT_ADDRESS})"
     )
-    one.add_argument("--timeout", type=float, default=timeout_s, help="seconds a call may take")
+    one.add_argument("--timeout", type=seconds, default=timeout_s, help="seconds a call may take")
 
 
 def service_of(options: argparse.Namespace) -> str:

@@ -61,7 +61,7 @@ class Commands:
             help=f"host:port or unix:path ({VARIABLES[0]}; {DEFAULT_ADDRESS})",
         )
         one.add_argument(
-            "--timeout", type=_seconds, default=DEFAULT_TIMEOUT_S, help="seconds a call may take"
+            "--timeout", type=seconds, default=DEFAULT_TIMEOUT_S, help="seconds a call may take"
         )
         if for_programs:
             one.add_argument("--json", action="store_true", help="one JSON document, for programs")
@@ -90,13 +90,14 @@ def _server(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """A time that a call may take, in seconds. Raises ArgumentTypeError."""
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 <= value <= _LONGEST_TIMEOUT_S:
+    if not 0 < value <= _LONGEST_TIMEOUT_S:
         raise argparse.ArgumentTypeError(
-            f"is a number of seconds, at most {_LONGEST_TIMEOUT_S:.0f}"
+            f"is a number of seconds above 0, at most {_LONGEST_TIMEOUT_S:.0f}"
         )
     return value

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from kgt.addresses import Address
 from kgt.client import access_in
+from kgt.command.arguments import Parser
 from kgt.console.serving import Serving
 from kgt.hosting import add_arguments, hosted, service_of
 
@@ -18,7 +19,7 @@ _ON = frozenset(["1", "true", "yes", "on"])
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
-    one = argparse.ArgumentParser(prog="python -m kgt.console", description=__doc__)
+    one = Parser(prog="python -m kgt.console", description=__doc__)
     add_arguments(one, timeout_s=60.0)
     one.add_argument(
         "--any-user",

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kgt.addresses import Address
 from kgt.client import access_in
-from kgt.command.arguments import USER_VARIABLE
+from kgt.command.arguments import USER_VARIABLE, Parser
 from kgt.hosting import add_arguments, hosted, service_of
 from kgt.mcp.identity import UserTokens
 from kgt.mcp.serving import Serving
@@ -22,7 +22,7 @@ DEFAULT_HTTP = "127.0.0.1:8765"
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the command line."""
-    one = argparse.ArgumentParser(prog="python -m kgt.mcp", description=(__doc__ or "").strip())
+    one = Parser(prog="python -m kgt.mcp", description=(__doc__ or "").strip())
     add_arguments(one, timeout_s=30.0)
     one.add_argument(
         "--http",

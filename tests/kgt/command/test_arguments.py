@@ -84,15 +84,19 @@ def test_a_command_without_a_user_says_so(capsys: pytest.CaptureFixture[str]) ->
         ),
         (
             ["facts", "-u", "alice", "--timeout", "soon"],
-            "kgt facts: argument --timeout: is a number of seconds",
+            "kgt facts: argument --timeout: is a number of seconds above 0",
         ),
         (
             ["facts", "-u", "alice", "--timeout", "nan"],
-            "kgt facts: argument --timeout: is a number of seconds",
+            "kgt facts: argument --timeout: is a number of seconds above 0",
+        ),
+        (
+            ["facts", "-u", "alice", "--timeout", "0"],
+            "kgt facts: argument --timeout: is a number of seconds above 0",
         ),
         (
             ["facts", "-u", "alice", "--timeout", "-1"],
-            "kgt facts: argument --timeout: is a number of seconds",
+            "kgt facts: argument --timeout: is a number of seconds above 0",
         ),
         (
             ["facts", "-u", "alice", "\x1b]0;x\x07\n"],

@@ -33,7 +33,7 @@ FIXED = "tests.rpc.fixed_server"
             "kgt: Aborted (REVISION_MOVED): ",
         ),
         (["facts", "--page-token", "nonsense"], "kgt: NotFound (UNKNOWN_PAGE_TOKEN): "),
-        (["answer", "--timeout", "0", ENJOY], "kgt: DeadlineExceeded"),
+        (["answer", "--timeout", "1e-9", ENJOY], "kgt: DeadlineExceeded"),
         (["edit", "--add", "dog", "likes", "\udcff"], "kgt: "),
         (["import", "other.jsonl"], "kgt: InvalidArgument (MALFORMED_EXPORT): lines"),
         (["export", "no/such/folder/file.jsonl"], "kgt: "),
