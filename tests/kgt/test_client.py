@@ -287,6 +287,13 @@ async def test_an_error_tells_what_the_server_packed_into_it(asker: Asker, scrip
                 error_details_pb2.BadRequest.FieldViolation(field="query", description="is empty")
             ]
         ),
+        error_details_pb2.QuotaFailure(
+            violations=[
+                error_details_pb2.QuotaFailure.Violation(
+                    subject="user", description="user_facts: 2"
+                )
+            ]
+        ),
         error_details_pb2.RetryInfo(retry_delay=Duration(seconds=1, nanos=500_000_000)),
     ]
     status = status_pb2.Status(code=grpc.StatusCode.RESOURCE_EXHAUSTED.value[0])
@@ -304,6 +311,7 @@ async def test_an_error_tells_what_the_server_packed_into_it(asker: Asker, scrip
         {"tokens": "7"},
         {"query": "is empty"},
     )
+    assert error.quotas == {"user": "user_facts: 2"}
     assert error.retry_after_s == 1.5
 
 

@@ -9,7 +9,7 @@
  * ├── AlreadyExists         the requestId was used for another request
  * ├── Aborted               the overlay has changed; read it again and retry
  * ├── FailedPrecondition    valid, but the overlay's state does not allow it
- * ├── ResourceExhausted     the server is busy; `retryAfterMs` says when to come back
+ * ├── ResourceExhausted     busy, or at a limit (`quotas`); `retryAfterMs`: when to come back
  * ├── Unavailable           not reachable, or not ready
  * ├── DeadlineExceeded      no response in time
  * ├── DataLoss              the server's store is damaged
@@ -23,6 +23,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import {
   BadRequestSchema,
   ErrorInfoSchema,
+  QuotaFailureSchema,
   RetryInfoSchema,
 } from "./gen/google/rpc/error_details_pb.js";
 
@@ -31,6 +32,7 @@ export interface CallErrorDetails {
   readonly reason?: string;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly fields?: Readonly<Record<string, string>>;
+  readonly quotas?: Readonly<Record<string, string>>;
   readonly retryAfterMs?: number | undefined;
   readonly cause?: unknown;
 }
@@ -43,6 +45,8 @@ export class CallError extends Error {
   readonly metadata: Readonly<Record<string, string>>;
   /** Each offending field of the request, and what is wrong with it. */
   readonly fields: Readonly<Record<string, string>>;
+  /** Each limit that was reached, by whose it is: "user", "service" or "server". */
+  readonly quotas: Readonly<Record<string, string>>;
   /** When to try again; undefined if the server does not know. */
   readonly retryAfterMs: number | undefined;
 
@@ -52,6 +56,7 @@ export class CallError extends Error {
     this.reason = details.reason ?? "";
     this.metadata = details.metadata ?? {};
     this.fields = details.fields ?? {};
+    this.quotas = details.quotas ?? {};
     this.retryAfterMs = details.retryAfterMs;
   }
 }
@@ -70,7 +75,7 @@ export class AlreadyExists extends CallError {}
 export class Aborted extends CallError {}
 /** The request is valid, but the overlay's state does not allow it. */
 export class FailedPrecondition extends CallError {}
-/** The server is busy. */
+/** The server is busy, or a limit was reached. */
 export class ResourceExhausted extends CallError {}
 /** The server cannot be reached, or is not ready. */
 export class Unavailable extends CallError {}
@@ -108,12 +113,14 @@ export function typedError(error: ConnectError): CallError {
   }
   const [info] = error.findDetails(ErrorInfoSchema);
   const [bad] = error.findDetails(BadRequestSchema);
+  const [quota] = error.findDetails(QuotaFailureSchema);
   const [retry] = error.findDetails(RetryInfoSchema);
   const kind = BY_CODE[error.code] ?? ServerFailure;
   return new kind(error.rawMessage || Code[error.code], {
     reason: info?.reason ?? "",
     metadata: info?.metadata ?? {},
     fields: Object.fromEntries(bad?.fieldViolations.map((v) => [v.field, v.description]) ?? []),
+    quotas: Object.fromEntries(quota?.violations.map((v) => [v.subject, v.description]) ?? []),
     retryAfterMs: retry?.retryDelay && durationMs(retry.retryDelay),
     cause: error,
   });

@@ -10,6 +10,7 @@ import { RETRIES } from "../src/calls.js";
 import {
   BadRequestSchema,
   ErrorInfoSchema,
+  QuotaFailureSchema,
   RetryInfoSchema,
 } from "../src/gen/google/rpc/error_details_pb.js";
 import * as kgtClient from "../src/index.js";
@@ -231,13 +232,17 @@ describe("errors and cancellation", () => {
         desc: BadRequestSchema,
         value: { fieldViolations: [{ field: "query", description: "is empty" }] },
       },
+      {
+        desc: QuotaFailureSchema,
+        value: { violations: [{ subject: "user", description: "user_facts: 2" }] },
+      },
       { desc: RetryInfoSchema, value: { retryDelay: { seconds: 1n, nanos: 500_000_000 } } },
     ]);
     const error = await failure(call("streamAnswer"));
     assert.ok(error instanceof kgtClient.ResourceExhausted);
     assert.deepEqual(
-      [error.reason, error.metadata, error.fields, error.retryAfterMs],
-      ["BUSY", { tokens: "7" }, { query: "is empty" }, 1500],
+      [error.reason, error.metadata, error.fields, error.quotas, error.retryAfterMs],
+      ["BUSY", { tokens: "7" }, { query: "is empty" }, { user: "user_facts: 2" }, 1500],
     );
   });
 
