@@ -20,7 +20,7 @@ from server.graph.edit import Edit, Scope, UnreadableEdit, scopes_by_mark
 from server.graph.relation import Vocabulary
 from server.graph.triple import Mark, Origin, Stamp, Triple, verbalize
 from server.tuning.key_rows import KeyRows, unpacked
-from server.tuning.likely import WordSearch, content_words
+from server.tuning.likely import ANY, WordSearch, content_words
 from server.tuning.ports import Key, Snapshot
 from server.tuning.question import question_of
 from server.tuning.subject.spans import MAX_SPAN_WORDS
@@ -37,8 +37,6 @@ _ID_BYTES = 160
 """About what the id of an edit takes."""
 _WORD = re.compile(r"[^\s.,;:!?()\"]+")
 _MOST_WORDS = 200
-_ANY = ""
-"""Stands for the names of a fact that any query may be about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,11 @@ class Fact:
     only queries that name one of them are about it."""
     edit_id: str = ""
     """The edit that made it; empty if that is not known any more."""
+
+    @property
+    def told(self) -> str:
+        """The words by which it is found without its key."""
+        return f"{self.text} {self.triple.head.text}"
 
     def is_named(self, named: Collection[str]) -> bool:
         """Whether a query that names these concepts may be about it."""
@@ -104,8 +107,8 @@ class UserFacts:
         self.at = at
         self._scopes = scopes
         self._edit_ids = edit_ids or {}
-        self._by_age: tuple[list[Fact], WordSearch] | None = None
-        """The facts, the newest first, and their words, once they were searched."""
+        self._search: WordSearch[Fact] | None = None
+        """The facts by their words, once they were searched."""
         self._vocabulary = vocabulary
         self._index({z: self._fact(z, mark) for z, mark in marks.items()}, KeyRows())
 
@@ -147,7 +150,7 @@ class UserFacts:
         `named` holds the keys of the concepts that the query names.
         """
         waiting: dict[str, Stamp] = {}
-        for name in (_ANY, *named):
+        for name in (ANY, *named):
             waiting |= self._unread.get(name, {})
         texts: list[str] = []
         room = _MOST_CHARACTERS_READ
@@ -169,7 +172,7 @@ class UserFacts:
     def learn_stored(self, fingerprint: str) -> None:
         """Take the keys that were kept with the edits, as far as they are of this fingerprint."""
         stored = {}
-        for text in self._unread.get(_ANY, ()):
+        for text in self._unread.get(ANY, ()):
             for fact in self._by_text[text]:
                 scope = self._scopes.get((fact.triple, fact.stamp))
                 if scope is not None and scope.key and scope.fingerprint == fingerprint:
@@ -204,18 +207,16 @@ class UserFacts:
         """
         if len(self._facts) <= few:
             return [fact for fact in self._facts.values() if fact.is_named(named)]
-        if self._by_age is None:
-            newest = sorted(self._facts.values(), key=lambda fact: fact.stamp, reverse=True)
-            texts = (f"{fact.text} {fact.triple.head.text}" for fact in newest)
-            self._by_age = newest, WordSearch(texts)
-        newest, search = self._by_age
         found: dict[Fact, None] = {}
-        for number in search.find(content_words(query)):
-            if newest[number].is_named(named):
-                found[newest[number]] = None
+        for fact in self._word_search().find(content_words(query), named):
+            found[fact] = None
             if len(found) == most:
                 break
         return list(found)
+
+    def learn_words(self) -> None:
+        """Make ready what `likely` searches, which takes a while for many facts."""
+        self._word_search()
 
     def after(self, edits: Sequence[Edit]) -> UserFacts:
         """The facts after `edits`, oldest first, which follow this revision."""
@@ -230,13 +231,17 @@ class UserFacts:
                 if change.after is not None and change.after.origin is Origin.ADDED:
                     facts[change.triple] = later._fact(change.triple, change.after)
         later._index(facts, self._keys.only({fact.text for fact in facts.values()}))
+        if self._search is not None:
+            changed = {change.triple for edit in edits for change in edit.changes}
+            before = [self._facts[z] for z in changed if z in self._facts]
+            now = [facts[z] for z in changed if z in facts]
+            later._search = self._search.changed(before, now)
         return later
 
     def _index(self, facts: Mapping[Triple, Fact], keys: KeyRows) -> None:
         """Take `facts`, by their texts, and note which names ask for keys that are not known."""
         self._facts = facts
         self._keys = keys
-        self._by_age = None
         self._by_text: dict[str, list[Fact]] = {}
         self._unread: dict[str, dict[str, Stamp]] = {}
         self._names = {name for fact in facts.values() for name in fact.names}
@@ -247,6 +252,11 @@ class UserFacts:
             for name in _asked_by(fact):
                 waiting = self._unread.setdefault(name, {})
                 waiting[fact.text] = max(fact.stamp, waiting.get(fact.text, fact.stamp))
+
+    def _word_search(self) -> WordSearch[Fact]:
+        if self._search is None:
+            self._search = WordSearch(self._facts.values())
+        return self._search
 
     def _add(self, texts: Sequence[str], rows: Key) -> None:
         self._keys.add(texts, rows)
@@ -279,4 +289,4 @@ def ids_by_revision(edits: Iterable[Edit | UnreadableEdit]) -> dict[int, str]:
 
 def _asked_by(fact: Fact) -> tuple[str, ...]:
     """The names that ask for a fact's key."""
-    return fact.names or (_ANY,)
+    return fact.names or (ANY,)

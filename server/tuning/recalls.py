@@ -133,6 +133,7 @@ class Recalls:
             scopes = scopes_by_mark(edit for edit in edits if isinstance(edit, Edit))
             facts = UserFacts(at, marks, scopes, self._vocabulary, ids_by_revision(edits))
             facts.learn_stored(fingerprint)
+            facts.learn_words()
             return facts
 
         return await asyncio.to_thread(whole)

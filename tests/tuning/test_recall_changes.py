@@ -58,7 +58,7 @@ async def test_later_edits_are_followed_and_keys_that_were_read_stay(
 
 
 async def test_what_is_followed_is_what_reading_anew_gives(store: SqliteStore) -> None:
-    followed, seen = Recalls(store, VOCABULARY), []
+    followed, seen, by_words = Recalls(store, VOCABULARY), [], []
     edits = [await taught(store, "ann", NURSE, scope(JOB, ABOUT_WORK))]
     steps = [
         lambda: taught(store, "ann", PILOT, scope(WORK, key(1, 0.1))),
@@ -78,6 +78,8 @@ async def test_what_is_followed_is_what_reading_anew_gives(store: SqliteStore) -
             named = ["dog", "i"]
             assert one.to_read(named) == anew.to_read(named)
             assert one.about(asked, FLOOR, named) == anew.about(asked, FLOOR, named)
+        by_words.append(one.likely("carrots for a nurse", named, 0, 9))
+        assert by_words[-1] == anew.likely("carrots for a nurse", named, 0, 9)
         seen.append(about(one, ABOUT_WORK))
     assert seen == [
         [NURSE],
@@ -89,6 +91,7 @@ async def test_what_is_followed_is_what_reading_anew_gives(store: SqliteStore) -
         [NURSE, PILOT],
         [NURSE],
     ]
+    assert list(map(len, by_words)) == [0, 0, 0, 2, 0, 0, 0, 0]
 
 
 async def test_a_revert_puts_back_what_the_fact_answered_even_where_no_fact_was_left(

@@ -57,6 +57,7 @@ def test_of_ten_thousand_facts_the_right_one_is_found() -> None:
 
 def test_a_query_does_not_go_through_all_facts() -> None:
     known, keys = ten_thousand()
+    known.learn_words()
     lines = 0
 
     def count(_frame: FrameType, event: str, _argument: object) -> Any:
@@ -69,10 +70,13 @@ def test_a_query_does_not_go_through_all_facts() -> None:
     try:
         found = known.about(keys[0], 0.9, ["thing 1"])
         unread = known.to_read(["thing 1", "thing 2"])
+        of_about = lines
+        likely = known.likely("What is my thing 17 worth?", ["thing 17"], few=0, most=24)
     finally:
         sys.settrace(before)
-    assert (len(found), len(unread)) == (1, 1)
-    assert 0 < lines < 200, "lines of Python"
+    assert (len(found), len(unread), len(likely)) == (1, 1, 24)
+    assert 0 < of_about < 200, "lines of Python"
+    assert lines < 2_000, "with those that read the query"
 
 
 def test_one_edit_more_is_followed_with_all_keys() -> None:
