@@ -20,6 +20,7 @@ from server.files import sync_file
 from server.stores.sqlite import backup, restore, sql
 from server.stores.sqlite.backup import MANIFEST_FILE, Manifest, make_backup, read_backup
 from server.stores.sqlite.base import BASE_FILE
+from server.stores.sqlite.check import check_folder
 from server.stores.sqlite.restore import restore_backup
 from server.stores.sqlite.store import OVERLAYS_FILE, SqliteStore
 from server.tuning.ports import RequestRecord, StoreCounts, Tombstone
@@ -281,7 +282,6 @@ async def test_a_store_that_a_server_begins_meanwhile_is_left_to_it(
     store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_backup(store.folder, tmp_path / "copy")
-    check_folder = restore.check_folder
 
     async def begun() -> None:
         server = SqliteStore(tmp_path / "other", VOCABULARY)
