@@ -94,7 +94,9 @@ class WordSearch(Generic[T]):
                 continue
             by_name = dict(self._facts.get(word, {}))
             for name in gone._facts.get(word, ()):
-                by_name[name] = [fact for fact in by_name[name] if id(fact) not in left_out]
+                left = [fact for fact in by_name.pop(name) if id(fact) not in left_out]
+                if left:
+                    by_name[name] = left
             for name, facts in new._facts.get(word, {}).items():
                 by_name[name] = by_name.get(name, []).copy()
                 for fact in facts:

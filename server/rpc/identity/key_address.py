@@ -35,7 +35,8 @@ _log = logging.getLogger("kgt.rpc.identity")
 class KeyAddress:
     """The keys of a JSON Web Key Set at an address, kept and fetched again from time to time.
 
-    While the address does not answer, only calls whose key is unknown wait for it.
+    While the address does not answer, calls whose key is known do not wait for it, except for the
+    first ones after a pause in which the keys became too old.
     """
 
     def __init__(self, url: str, clock: Callable[[], float] = time.monotonic) -> None:
