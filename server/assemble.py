@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -141,6 +142,21 @@ def sight(settings: Settings) -> Sight:
     return opened(settings.otlp_endpoint, settings.metrics_address)
 
 
+def sight_of_replicas(settings: Settings) -> Callable[[], Sight] | None:
+    """What opens the sight of a replica in its process, without any secret; None if nothing does.
+
+    Several replicas may run on one machine, so they have no port for Prometheus. Raises
+    InvalidSetting without the extra that it needs.
+    """
+    if not settings.otlp_endpoint:
+        return None
+    try:
+        from server.telemetry.exports import opened
+    except ModuleNotFoundError as error:
+        raise _needs_telemetry("KGT_OTLP_ENDPOINT") from error
+    return partial(opened, settings.otlp_endpoint, "", "kgt-replica")
+
+
 def _needs_telemetry(setting: str) -> InvalidSetting:
     return InvalidSetting(f"{setting}: needs the extra `telemetry`: pip install 'kgt[telemetry]'")
 
@@ -171,7 +187,9 @@ def model(
     key = settings.model_key.get_secret_value() if settings.model_key is not None else ""
     choice = RemoteChoice(address, key, settings.tokenizer, settings.cache, settings.queue)
     of_keys = replace(model_choice(settings), model=DEFAULT_MODEL)
-    return connected(choice, lambda: _local_model(settings, of_keys, stop, sight), stop)
+    return connected(
+        choice, lambda: _local_model(settings, of_keys, stop, sight), stop, sight=sight
+    )
 
 
 def _local_model(

@@ -54,6 +54,7 @@ def _deploy(given: argparse.Namespace, settings: Settings) -> None:
         settings.queue,
         settings.token_budget,
         settings.prompt_share,
+        assemble.sight_of_replicas(settings),
     )
     scaling = Scaling(given.least, given.most or given.least, given.waiting, given.cpus, given.gpus)
     deploy(given.cluster, given.name, engine, scaling)

@@ -18,6 +18,7 @@ from opentelemetry.trace import (
     Tracer,
     format_span_id,
     format_trace_id,
+    get_current_span,
 )
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -25,6 +26,7 @@ from server.telemetry.instruments import Instruments
 from server.telemetry.passes import Passes
 from server.telemetry.spans import begun, ending, kind_of
 from server.tuning.ports import Asked, ModelCost
+from server.tuning.watching import Unwatched
 
 _REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 """A caller may name a request by a UUID. Any other text might be what a user wrote."""
@@ -160,3 +162,14 @@ class CallWatch:
             ids["trace_id"] = format_trace_id(context.trace_id)
             ids["span_id"] = format_span_id(context.span_id)
         return ids
+
+
+class PartWatch(Unwatched):
+    """Watches what is done here for a call of another process: its questions to the model."""
+
+    def __init__(self, passes: Passes, headers: Mapping[str, str]) -> None:
+        self._passes = passes
+        self._caller = get_current_span(_CONTEXT.extract(headers))
+
+    def asked(self, kind: str) -> Asked:
+        return self._passes.question(kind, self._caller)

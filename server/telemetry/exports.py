@@ -16,7 +16,11 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider as SdkMeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
-from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.resources import (
+    OTELResourceDetector,
+    Resource,
+    ServiceInstanceIdResourceDetector,
+)
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import NoOpTracerProvider, TracerProvider
@@ -29,10 +33,15 @@ from server.telemetry.sight import OpenTelemetrySight
 _log = logging.getLogger("kgt")
 
 
-def opened(otlp_endpoint: str, metrics_address: str) -> OpenTelemetrySight:
-    """What watches the server. An empty address sends or serves nothing. Raises StartupError."""
-    resource = Resource({"service.name": "kgt", "service.version": version("kgt")})
-    resource = resource.merge(OTELResourceDetector().detect())
+def opened(otlp_endpoint: str, metrics_address: str, service: str = "kgt") -> OpenTelemetrySight:
+    """What watches the process of a service, by its name.
+
+    An empty address sends or serves nothing. Raises StartupError.
+    """
+    resource = Resource({"service.name": service, "service.version": version("kgt")})
+    # Several servers, and replicas, send to one collector
+    for detector in (ServiceInstanceIdResourceDetector(), OTELResourceDetector()):
+        resource = resource.merge(detector.detect())
     closing: list[Callable[[], object]] = []
     readers: list[MetricReader] = []
     traces: TracerProvider = NoOpTracerProvider()

@@ -22,12 +22,14 @@ _CALL_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _STORE_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
 _TOKENS = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384)
 _REQUESTS = (1, 2, 4, 8, 16, 32, 64, 128)
+_TEXTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _FACTS = (0, 1, 3, 10, 30, 100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
 
 GAUGES = {
     "kgt.serving": ("", "1 while the server can answer, else 0"),
     "kgt.model.queue.depth": ("{request}", "requests that have not had a forward pass yet"),
     "kgt.model.token_budget": ("{token}", "tokens that a forward pass may read now"),
+    "kgt.model.requests.waiting": ("{request}", "calls whose first request has not gone out yet"),
     "kgt.answers.memory": ("By", "what the remembered answers of the model take, about"),
     "kgt.facts.memory": ("By", "what the personal facts kept in memory take, about"),
     "kgt.process.memory": ("By", "resident memory of the process"),
@@ -57,7 +59,7 @@ class Instruments:
             "kgt.commits", "{commit}", "commits, by outcome: ok, or the error's reason"
         )
         self.retries: Counter = meter.create_counter(
-            "kgt.retries", "{retry}", "what was done again, by what: write or transaction"
+            "kgt.retries", "{retry}", "by what: write, transaction, request or replica"
         )
         self.queue_wait = self._seconds(
             "kgt.model.queue.wait", _CALL_S, "from a question to its first forward pass, by kind"
@@ -66,6 +68,23 @@ class Instruments:
         self.pass_tokens = self._sizes("kgt.model.pass.tokens", "{token}", _TOKENS, "in a pass")
         self.pass_requests = self._sizes(
             "kgt.model.pass.requests", "{request}", _REQUESTS, "that share a pass"
+        )
+        self.requests_away: UpDownCounter = meter.create_up_down_counter(
+            "kgt.model.requests.active", "{request}", "away at a model elsewhere, by kind"
+        )
+        self.request_wait = self._seconds(
+            "kgt.model.request.wait", _CALL_S, "from a question to its first request, by kind"
+        )
+        self.request_duration = self._seconds(
+            "kgt.model.request.duration",
+            _CALL_S,
+            "a request to a model elsewhere, by kind, outcome",
+        )
+        self.request_texts = self._sizes(
+            "kgt.model.request.texts", "{text}", _TEXTS, "in a request, by kind"
+        )
+        self.request_tokens = self._sizes(
+            "kgt.model.request.tokens", "{token}", _TOKENS, "read for a request, by kind"
         )
         self.tokens: Counter = meter.create_counter(
             "kgt.model.tokens", "{token}", "by kind: read, generated, drafted, accepted"

@@ -2,7 +2,8 @@
 
 A pass that several requests share is a span in the trace of one of them, with links to the
 questions of all. A question has a link to each of its passes. The time that it waited is a span of
-its own, with links to the passes that ran meanwhile.
+its own, with links to the passes that ran meanwhile. A question to a model elsewhere has requests
+instead of passes, and no links: nothing here knows whom it waited for there.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from opentelemetry.trace import (
 )
 
 from server.telemetry.instruments import Instruments
+from server.telemetry.requests import Request, away
 from server.telemetry.spans import begun, ending
 from server.tuning.ports import Asked
 
@@ -86,6 +88,17 @@ class Passes:
         within = set_span_in_context(recorded[0][0])
         return self._tracer.start_span("forward pass", within, SpanKind.INTERNAL, attributes, links)
 
+    @contextlib.contextmanager
+    def away(
+        self, kind: str, parent: Span, waited_s: float | None, texts: int, tokens: int
+    ) -> Iterator[Request]:
+        """A request to a model elsewhere. `waited_s` is how long a question waited for its first
+        one."""
+        if waited_s is not None:
+            self._instruments.request_wait.record(waited_s, {"kind": kind})
+        with away(self._tracer, self._instruments, kind, parent, texts, tokens) as request:
+            yield request
+
     def waited(self, kind: str, span: Span, since: int, until: int, seconds: float) -> None:
         """A question had its first pass, number `until`. `since` is the last before it came."""
         self._instruments.queue_wait.record(seconds, {"kind": kind})
@@ -119,6 +132,20 @@ class Question:
             self.span.add_link(
                 of.get_span_context(), {NUMBER: number, "kgt.pass.own_tokens": tokens}
             )
+
+    @contextlib.contextmanager
+    def sent(self, texts: int, tokens: int = 0) -> Iterator[Request]:
+        """A request goes out for some of its texts. Called on the event loop."""
+        wait, self._wait = self._wait, None
+        waited_s = None
+        if wait is not None:
+            waited_s = time.monotonic() - self._asked
+            wait.end()
+        with self._passes.away(self._kind, self.span, waited_s, texts, tokens) as request:
+            try:
+                yield request
+            finally:
+                self._read += request.tokens
 
     def ended(self) -> None:
         wait, self._wait = self._wait, None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
-from server.telemetry.calls import CallWatch, Means
+from server.telemetry.calls import CallWatch, Means, PartWatch
 from server.telemetry.instruments import Instruments
 from server.telemetry.passes import Passes
 from server.telemetry.store import watched
@@ -43,6 +43,9 @@ class OpenTelemetrySight:
 
     def call(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> Watch:
         return CallWatch(self._means, method, metadata)
+
+    def continued(self, headers: Mapping[str, str]) -> Watch:
+        return PartWatch(self._passes, headers)
 
     def store(self, store: GraphStore) -> GraphStore:
         return watched(store)

@@ -5,24 +5,43 @@ It travels in the context, like the deadline, so that no use case has to pass it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
 from server.tuning.ports.model import ModelCost
-from server.tuning.ports.sight import Asked, Sight, Watch
+from server.tuning.ports.sight import Asked, Sent, Sight, Watch
 from server.tuning.ports.store import GraphStore
 
 _NOTHING: AbstractContextManager[None] = nullcontext()
 _NO_IDS: Mapping[str, str] = {}
 
 
+class _Unsent:
+    headers: Mapping[str, str] = {}
+
+    def read(self, tokens: int) -> None:
+        pass
+
+    def retried(self, what: str) -> None:
+        pass
+
+
+UNSENT: AbstractContextManager[Sent] = nullcontext(_Unsent())
+"""What is away for no call."""
+
+
 class _Unasked:
+    def sent(self, texts: int, tokens: int = 0) -> AbstractContextManager[Sent]:
+        return UNSENT
+
     def ended(self) -> None:
         pass
 
 
-class _Unwatched:
+class Unwatched:
+    """A watch that sees nothing."""
+
     def stage(self, name: str) -> AbstractContextManager[None]:
         return _NOTHING
 
@@ -60,6 +79,9 @@ class _Unseen:
     def call(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> Watch:
         return UNWATCHED
 
+    def continued(self, headers: Mapping[str, str]) -> Watch:
+        return UNWATCHED
+
     def store(self, store: GraphStore) -> GraphStore:
         return store
 
@@ -76,8 +98,18 @@ class _Unseen:
 
 
 UNASKED: Asked = _Unasked()
-UNWATCHED: Watch = _Unwatched()
+UNWATCHED: Watch = Unwatched()
 """A call that nobody watches, and everything that is done for no call."""
 UNSEEN: Sight = _Unseen()
 
 call_watch: ContextVar[Watch] = ContextVar("call_watch", default=UNWATCHED)
+
+
+@contextmanager
+def question(kind: str) -> Iterator[Asked]:
+    """A question of the current call to a model elsewhere, for as long as the context lasts."""
+    asked = call_watch.get().asked(kind)
+    try:
+        yield asked
+    finally:
+        asked.ended()

@@ -11,6 +11,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import httpx2
@@ -21,6 +22,8 @@ from server.lm.remote.address import ModelAddress
 from server.lm.remote.gate import within_deadline
 from server.lm.remote.replies import RequestRefused
 from server.tuning.deadline import call_deadline
+from server.tuning.ports import Sent
+from server.tuning.watching import UNSENT
 
 PATIENCE_S = 30.0
 """For how long a request is tried again, where no deadline ends it sooner."""
@@ -63,30 +66,44 @@ class Connection:
 
     async def get(self, path: str) -> bytes:
         """The body of the reply to a GET."""
-        return await self._retried(lambda: self._read("GET", path, None))
+        request = self._client.build_request("GET", f"{self._url}{path}")
+        with UNSENT as sent:
+            return await self._retried(lambda: self._read(request), sent)
 
-    async def post(self, path: str, body: Body) -> bytes:
-        """The body of the reply to a POST."""
-        return await self._retried(lambda: self._read("POST", path, body))
+    async def post(
+        self, path: str, body: Body, away: AbstractContextManager[Sent] = UNSENT
+    ) -> bytes:
+        """The body of the reply to a POST. `away` watches it."""
+        with away as sent:
+            request = self._post(path, body, sent)
+            return await self._retried(lambda: self._read(request), sent)
 
     @contextlib.asynccontextmanager
-    async def stream(self, path: str, body: Body) -> AsyncIterator[AsyncIterator[str]]:
-        """The data of the events that a POST is answered with.
+    async def stream(
+        self, path: str, body: Body, away: AbstractContextManager[Sent] = UNSENT
+    ) -> AsyncIterator[AsyncIterator[str]]:
+        """The data of the events that a POST is answered with. `away` watches it.
 
         Only the beginning is tried again. Leaving early ends the generation at the server.
         """
-        response = await self._retried(lambda: self._opened("POST", path, body))
-        try:
-            async with contextlib.aclosing(_events(response)) as events:
-                yield events
-        finally:
-            await response.aclose()
+        with away as sent:
+            request = self._post(path, body, sent)
+            response = await self._retried(lambda: self._opened(request), sent)
+            try:
+                async with contextlib.aclosing(_events(response)) as events:
+                    yield events
+            finally:
+                await response.aclose()
+
+    def _post(self, path: str, body: Body, sent: Sent) -> httpx2.Request:
+        address = f"{self._url}{path}"
+        return self._client.build_request("POST", address, json=body, headers=sent.headers)
 
     async def close(self) -> None:
         """Close all connections."""
         await self._client.aclose()
 
-    async def _retried(self, attempt: Callable[[], Awaitable[Result]]) -> Result:
+    async def _retried(self, attempt: Callable[[], Awaitable[Result]], sent: Sent) -> Result:
         """The result of `attempt`, which is made again while the server is busy or fails."""
         began, pause_s = time.monotonic(), _FIRST_PAUSE_S
         while True:
@@ -96,6 +113,7 @@ class Connection:
             except (ModelBusy, ModelUnreachable) as error:
                 wait_s = max(pause_s, error.retry_after_s or 0.0) * random.uniform(1.0, 1.5)
                 self._require_time(error, began, wait_s)
+                sent.retried("request")
             await asyncio.sleep(wait_s)
             pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
@@ -110,13 +128,12 @@ class Connection:
         if again - began > self._patience_s:
             raise error
 
-    async def _read(self, method: str, path: str, body: Body | None) -> bytes:
-        response = await self._opened(method, path, body)
+    async def _read(self, request: httpx2.Request) -> bytes:
+        response = await self._opened(request)
         return await _whole(response, _MOST_REPLY_BYTES)
 
-    async def _opened(self, method: str, path: str, body: Body | None) -> httpx2.Response:
+    async def _opened(self, request: httpx2.Request) -> httpx2.Response:
         """A reply whose body is still to be read, of a server that does what was asked."""
-        request = self._client.build_request(method, f"{self._url}{path}", json=body)
         try:
             response = await self._client.send(request, stream=True)
         except httpx2.HTTPError as error:

@@ -29,6 +29,11 @@ class Gate:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         """The number of each one's call, and of itself, which decides between those of one call."""
 
+    @property
+    def waiting(self) -> int:
+        """The calls that have had no turn yet."""
+        return len(self._not_begun)
+
     @contextlib.contextmanager
     def place(self) -> Iterator[Ticket]:
         """The ticket of this call, which has a place in the queue. Raises ModelBusy if it is full.
@@ -37,9 +42,9 @@ class Gate:
         """
         ticket = call_ticket.get() or Ticket()
         if ticket.began is None:
-            if len(self._not_begun) >= self._capacity + self._free:
+            if self.waiting >= self._capacity + self._free:
                 raise ModelBusy(
-                    f"{len(self._not_begun)} requests are waiting for the model already; try again",
+                    f"{self.waiting} requests are waiting for the model already; try again",
                     retry_after_s=1.0,
                 )
             self._not_begun.add(ticket)

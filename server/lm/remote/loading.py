@@ -23,7 +23,8 @@ from server.lm.remote.connection import PATIENCE_S, Connection
 from server.lm.remote.dialect import Dialect, Speaker
 from server.lm.remote.remote_model import IN_FLIGHT, RemoteModel
 from server.lm.tokens import Tokenizer
-from server.tuning.ports import LanguageModel
+from server.tuning.ports import LanguageModel, Sight
+from server.tuning.watching import UNSEEN
 
 _UNKNOWN_CONTEXT = 1 << 17
 """Where the server does not say how much it reads, until it refuses a text."""
@@ -48,10 +49,14 @@ class RemoteChoice:
 
 
 def connected(
-    choice: RemoteChoice, keys: Callable[[], LanguageModel], stop: threading.Event | None = None
+    choice: RemoteChoice,
+    keys: Callable[[], LanguageModel],
+    stop: threading.Event | None = None,
+    *,
+    sight: Sight = UNSEEN,
 ) -> RemoteModel:
     """The model, once its server was found to say what is needed. `keys` loads the model that
-    reads keys, which is done last.
+    reads keys, which is done last. `sight` watches both.
 
     Not for the thread of an event loop. Raises ModelUnusable; StartupError once `stop` is set.
     """
@@ -83,6 +88,7 @@ def connected(
         keys(),
         f"{hashlib.sha256(said.encode()).hexdigest()[:16]}-remote",
         choice.queue,
+        sight=sight,
     )
 
 

@@ -29,9 +29,11 @@ from server.tuning.ports import (
     ModelCost,
     Piece,
     Scores,
+    Sight,
 )
 from server.tuning.ticket import Ticket
 from server.tuning.together import together
+from server.tuning.watching import UNSEEN, question
 
 IN_FLIGHT = 64
 """Requests that the server works on at a time. It has a queue of its own, in which no call is
@@ -84,6 +86,8 @@ class RemoteModel:
         keys: LanguageModel,
         fingerprint: str,
         queue_capacity: int = defaults.QUEUE,
+        *,
+        sight: Sight = UNSEEN,
     ) -> None:
         self._connect = connect
         self._speaker = speaker
@@ -94,6 +98,9 @@ class RemoteModel:
         self._session: _Session | None = None
         self._closed = False
         self._threads = TokenThreads()
+        sight.gauge(
+            "kgt.model.requests.waiting", lambda: self._session.gate.waiting if self._session else 0
+        )
 
     @property
     def dialect(self) -> Dialect:
@@ -194,12 +201,13 @@ class RemoteModel:
         session = self._open()
         async with contextlib.AsyncExitStack() as open_until_read:
             ticket = open_until_read.enter_context(session.gate.place())
+            watched = open_until_read.enter_context(question("generate"))
 
             async def begin() -> tuple[AsyncIterator[str], int]:
                 tokens = await self._threads.finish(self._tokenizer.prompt_in_steps(request))
                 body = self._speaker.continuation(request, tokens, self._tokenizer.context_tokens)
                 events = await open_until_read.enter_async_context(
-                    session.connection.stream(PATH, body)
+                    session.connection.stream(PATH, body, watched.sent(1, len(tokens)))
                 )
                 return events, len(tokens)
 

@@ -10,7 +10,9 @@ from server.lm.remote.connection import Body, Connection
 from server.lm.remote.dialect import Asked, Part, Speaker
 from server.lm.remote.gate import Gate
 from server.lm.remote.replies import Choice, Completion, read_reply
+from server.tuning.ports import Asked as Watched
 from server.tuning.ticket import Ticket
+from server.tuning.watching import question
 
 PATH = "/completions"
 _REQUEST_PROMPTS, _REQUEST_TOKENS = 256, 1 << 14
@@ -24,6 +26,15 @@ class Found:
     totals: list[float]
     requests: int
     tokens_read: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request's body, its prompts, and the tokens that it has the server read."""
+
+    body: Body
+    texts: int
+    tokens: int
 
 
 class Scorer:
@@ -49,18 +60,24 @@ class Scorer:
         speaker = self._speaker
         most = _REQUEST_PROMPTS if speaker.dialect.takes_many else 1
         batches = list(_batches(asked, most))
-        replies = await self._all([speaker.echo(batch) for batch in batches], ticket)
+        sizes = [sum(len(one.sequence.tokens) for one in batch) for batch in batches]
+        requests = [
+            _Request(speaker.echo(batch), len(batch), tokens)
+            for batch, tokens in zip(batches, sizes, strict=True)
+        ]
+        replies = await self._all(requests, ticket)
         totals = []
         for batch, reply in zip(batches, replies, strict=True):
             pairs = zip(reply.in_order(len(batch)), batch, strict=True)
             totals += [speaker.echoed(choice, one) for choice, one in pairs]
-        return Found(totals, len(batches), sum(len(one.sequence.tokens) for one in asked))
+        return Found(totals, len(batches), sum(sizes))
 
     async def _bias(self, asked: Sequence[Asked], ticket: Ticket) -> Found:
         speaker = self._speaker
         parts = [part for one in asked for part in speaker.parts(one)]
         keyed = {_key(part): part for part in parts}  # equal beginnings are asked once
-        replies = await self._all([speaker.bias(part) for part in keyed.values()], ticket)
+        requests = [_Request(speaker.bias(part), 1, part.stop) for part in keyed.values()]
+        replies = await self._all(requests, ticket)
         of = {
             key: speaker.biased(_only(reply), part)
             for (key, part), reply in zip(keyed.items(), replies, strict=True)
@@ -68,21 +85,23 @@ class Scorer:
         totals = dict.fromkeys(asked, 0.0)
         for part in parts:
             totals[part.asked] += of[_key(part)]
-        read = sum(part.stop for part in keyed.values())
+        read = sum(request.tokens for request in requests)
         return Found(list(totals.values()), len(keyed), read)
 
-    async def _all(self, bodies: Sequence[Body], ticket: Ticket) -> list[Completion]:
+    async def _all(self, requests: Sequence[_Request], ticket: Ticket) -> list[Completion]:
         """The replies to all requests. The first that fails ends the others."""
-        tasks = [asyncio.create_task(self._one(body, ticket)) for body in bodies]
-        try:
-            return await asyncio.gather(*tasks)
-        finally:
-            for task in tasks:
-                task.cancel()
+        with question("score") as watched:
+            tasks = [asyncio.create_task(self._one(each, ticket, watched)) for each in requests]
+            try:
+                return await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
 
-    async def _one(self, body: Body, ticket: Ticket) -> Completion:
+    async def _one(self, request: _Request, ticket: Ticket, watched: Watched) -> Completion:
         async with self._gate.turn(ticket):
-            return read_reply(Completion, await self._connection.post(PATH, body))
+            away = watched.sent(request.texts, request.tokens)
+            return read_reply(Completion, await self._connection.post(PATH, request.body, away))
 
 
 def _batches(asked: Sequence[Asked], most: int) -> Iterator[list[Asked]]:

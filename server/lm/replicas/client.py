@@ -26,8 +26,9 @@ from server.errors import DeadlinePassed, Internal, ModelBusy, ModelUnusable
 from server.lm.replicas.address import ReplicasAddress
 from server.lm.replicas.wire import About, Answered, Asked, Failure, SentTicket
 from server.tuning.deadline import call_deadline
-from server.tuning.ports import Branch, GenerateRequest, Piece, Scores
+from server.tuning.ports import Branch, GenerateRequest, Piece, Scores, Sent
 from server.tuning.ticket import Ticket, call_ticket
+from server.tuning.watching import question
 
 _START_S = 600.0
 """How long a server waits at its start for a first replica, which may have to load its model."""
@@ -100,17 +101,21 @@ class ReplicatedModel:
 
         Raises what the replica raises, and ModelBusy if none answers.
         """
-        call = _Call()
+        texts = sum(len(branch.continuations) + branch.keyed for branch in branches)
+        with question("score") as watched, watched.sent(texts) as sent:
+            call = _Call(sent)
 
-        async def once() -> Scores:
-            asked = call.asked(tuple(branches))
-            response = self._handle.score.remote(asked)
-            with _cancelled_with_its_caller(response):
-                scores = call.noted(await response, asked.ticket)
-            assert isinstance(scores, Scores)
+            async def once() -> Scores:
+                asked = call.asked(tuple(branches))
+                response = self._handle.score.remote(asked)
+                with _cancelled_with_its_caller(response):
+                    scores = call.noted(await response, asked.ticket)
+                assert isinstance(scores, Scores)
+                return scores
+
+            scores = await self._until_answered(once, call)
+            sent.read(scores.cost.tokens_read)
             return scores
-
-        return await self._until_answered(once, call)
 
     async def generate(self, request: GenerateRequest) -> AsyncIterator[Piece]:
         """The continuation of a prompt. Raises what the replica raises, and ModelBusy.
@@ -118,7 +123,16 @@ class ReplicatedModel:
         If its replica is lost, another one goes on after the text that was given so far. What is
         drawn with a seed is then another text than without the loss.
         """
-        call = _Call()
+        with question("generate") as watched, watched.sent(1) as sent:
+            async with contextlib.aclosing(self._continued(request, _Call(sent))) as pieces:
+                async for piece in pieces:
+                    sent.read(piece.cost.tokens_read)
+                    yield piece
+
+    async def _continued(
+        self, request: GenerateRequest, call: _Call
+    ) -> AsyncGenerator[Piece, None]:
+        """The pieces of a generation, which goes on at another replica if one is lost."""
         left = request
         stream = self._stream(left, call)
         while True:
@@ -165,7 +179,8 @@ class ReplicatedModel:
 class _Call:
     """One question's ticket, its deadline, and how often a replica was lost under it."""
 
-    def __init__(self) -> None:
+    def __init__(self, sent: Sent) -> None:
+        self._sent = sent
         self._ticket = call_ticket.get() or Ticket()
         if self._ticket.number is None:
             # Replicas compare the numbers of calls of all servers: the earlier one goes first.
@@ -174,10 +189,10 @@ class _Call:
         self._end = time.monotonic() + _PATIENCE_S if self._deadline is None else self._deadline
         self._delay_s = _FIRST_DELAY_S
 
-    def asked(self, question: Sequence[Branch] | GenerateRequest) -> Asked:
+    def asked(self, about: Sequence[Branch] | GenerateRequest) -> Asked:
         now = time.monotonic()
         left_s = None if self._deadline is None else self._deadline - now
-        return Asked(question, SentTicket.of(self._ticket, now), left_s)
+        return Asked(about, SentTicket.of(self._ticket, now), left_s, self._sent.headers)
 
     def noted(self, answered: Answered, last: SentTicket) -> Scores | Piece | None:
         """The answer, with the ticket brought up to date. Raises what the replica raised.
@@ -210,6 +225,7 @@ class _Call:
         _log.warning("a model replica was lost (%s); asking another one", type(error).__name__)
         if time.monotonic() + self._delay_s >= self._end:
             raise self._too_late() from error
+        self._sent.retried("replica")
         await asyncio.sleep(self._delay_s)
         self._delay_s = min(2 * self._delay_s, _LONGEST_DELAY_S)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,9 @@ from ray.serve.config import AutoscalingConfig
 from server.errors import KgtError
 from server.lm.replicas.wire import About, Answered, Asked, Failure, SentTicket, of_replica
 from server.tuning.deadline import deadline_at
-from server.tuning.ports import GenerateRequest, LanguageModel, Scores
+from server.tuning.ports import GenerateRequest, LanguageModel, Scores, Sight
 from server.tuning.ticket import Ticket, call_ticket
+from server.tuning.watching import UNSEEN, call_watch
 
 if TYPE_CHECKING:
     from server.lm.loading import ModelChoice
@@ -29,12 +30,16 @@ _QUERY = "\N{OBJECT REPLACEMENT CHARACTER}"
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Which model a replica loads, and how it shares its passes (see TransformersModel)."""
+    """Which model a replica loads, and how it shares its passes (see TransformersModel).
+
+    `open_sight` opens what watches it, in its own process. None: nothing does.
+    """
 
     choice: ModelChoice
     queue: int
     token_budget: int
     prompt_share: float
+    open_sight: Callable[[], Sight] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +59,26 @@ class Scaling:
 class Replica:
     """One model in one process of a Ray cluster."""
 
+    _sight: Sight = UNSEEN
+
     def __init__(self, engine: Engine) -> None:
         from server.lm.loading import load
         from server.lm.transformers_model import TransformersModel
 
+        if engine.open_sight is not None:
+            self._sight = engine.open_sight()
         self._model: LanguageModel = TransformersModel(
-            load(engine.choice), engine.queue, engine.token_budget, engine.prompt_share
+            load(engine.choice),
+            engine.queue,
+            engine.token_budget,
+            engine.prompt_share,
+            sight=self._sight,
         )
         self._number = secrets.randbits(63)
+
+    def __del__(self) -> None:
+        """Ray Serve calls it when it stops a replica: what was seen last is sent now."""
+        self._sight.close()
 
     async def about(self) -> About:
         """What the model is."""
@@ -80,7 +97,7 @@ class Replica:
     async def score(self, asked: Asked) -> Answered:
         """The scores of branches."""
         assert not isinstance(asked.question, GenerateRequest)
-        ticket = _received(asked)
+        ticket = self._received(asked)
         answer: Scores | Failure
         try:
             with _deadline(asked):
@@ -93,7 +110,7 @@ class Replica:
     async def generate(self, asked: Asked) -> AsyncIterator[Answered]:
         """The pieces of a generation. The last one is empty and says that it is the end."""
         assert isinstance(asked.question, GenerateRequest)
-        ticket = _received(asked)
+        ticket = self._received(asked)
         end: Failure | None = None
         try:
             with _deadline(asked):
@@ -104,12 +121,12 @@ class Replica:
             end = Failure.of(error)
         yield Answered(end, SentTicket.of(ticket, time.monotonic()))
 
-
-def _received(asked: Asked) -> Ticket:
-    """The call's ticket, which its work here takes."""
-    ticket = asked.ticket.received(time.monotonic())
-    call_ticket.set(ticket)
-    return ticket
+    def _received(self, asked: Asked) -> Ticket:
+        """The call's ticket, which its work here takes. Its spans are in the call's trace."""
+        ticket = asked.ticket.received(time.monotonic())
+        call_ticket.set(ticket)
+        call_watch.set(self._sight.continued(asked.trace))
+        return ticket
 
 
 def _deadline(asked: Asked) -> Any:

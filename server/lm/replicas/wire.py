@@ -5,8 +5,8 @@ Clocks of two machines differ, so times are sent as how long ago they were or ho
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from server.errors import Internal, KgtError
@@ -72,12 +72,13 @@ class SentTicket:
 class Asked:
     """A question to the model, the call's ticket, and how long the caller waits.
 
-    None: there is no limit.
+    None: there is no limit. `trace` names the span that the replica's are to be in.
     """
 
     question: Sequence[Branch] | GenerateRequest
     ticket: SentTicket
     left_s: float | None
+    trace: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from server.tuning.ports.model import (
     Piece,
     Scores,
 )
-from server.tuning.ports.sight import Asked, Sight, Watch
+from server.tuning.ports.sight import Asked, Sent, Sight, Watch
 from server.tuning.ports.store import (
     KEPT_ERASURES_S,
     KEPT_RESPONSES,
@@ -55,6 +55,7 @@ __all__ = [
     "Piece",
     "RequestRecord",
     "Scores",
+    "Sent",
     "Sight",
     "Snapshot",
     "StoreCounts",

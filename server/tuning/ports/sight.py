@@ -13,8 +13,29 @@ from server.tuning.ports.model import ModelCost
 from server.tuning.ports.store import GraphStore
 
 
+class Sent(Protocol):
+    """What is away: a request to another server, or a question at a replica of the model."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What names its trace to the other side. Empty unless traces are sent anywhere."""
+        ...
+
+    def read(self, tokens: int) -> None:
+        """The other side read so many tokens for it, in addition to those already known."""
+        ...
+
+    def retried(self, what: str) -> None:
+        """It is sent again: `what` is the kind of thing that is done again."""
+        ...
+
+
 class Asked(Protocol):
     """A question of a call to the model, from when it is put into the queue."""
+
+    def sent(self, texts: int, tokens: int = 0) -> AbstractContextManager[Sent]:
+        """So many of its texts, with so many tokens, are away for as long as the context lasts."""
+        ...
 
     def ended(self) -> None:
         """The caller has the results, or wants them no more."""
@@ -72,6 +93,10 @@ class Sight(Protocol):
 
     def call(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> Watch:
         """Watch a call of `SERVICE/METHOD` that begins now. Its metadata may name its trace."""
+        ...
+
+    def continued(self, headers: Mapping[str, str]) -> Watch:
+        """Watch what this process does for a call of another one, which sent these headers."""
         ...
 
     def store(self, store: GraphStore) -> GraphStore:

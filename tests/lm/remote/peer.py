@@ -52,7 +52,8 @@ class Manners:
 
 
 class Peer:
-    """The server. `asked` has the bodies of the completions it was asked for."""
+    """The server. `asked` has the bodies of the completions it was asked for, and
+    `headers` what came with each, by names in small letters."""
 
     def __init__(self, folder: Path) -> None:
         self._tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -61,7 +62,7 @@ class Peer:
         self._lock = threading.Lock()
         self.manners = Manners()
         self.asked: list[dict[str, Any]] = []
-        self.authorizations: list[str | None] = []
+        self.headers: list[dict[str, str]] = []
         self.left_early = threading.Event()
         peer = self
 
@@ -84,7 +85,7 @@ class Peer:
     def reset(self) -> None:
         self.manners = Manners()
         self.asked.clear()
-        self.authorizations.clear()
+        self.headers.clear()
         self.left_early.clear()
 
     # What it answers
@@ -247,7 +248,7 @@ class _Handler(BaseHTTPRequestHandler):
         manners = peer.manners
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         peer.asked.append(body)
-        peer.authorizations.append(self.headers["Authorization"])
+        peer.headers.append({name.lower(): value for name, value in self.headers.items()})
         if manners.gate is not None:
             manners.gate.wait(60)
         failure = manners.failures.pop(0) if manners.failures else None

@@ -33,6 +33,7 @@ from server.lm.remote.remote_model import IN_FLIGHT, RemoteModel
 from server.lm.transformers_model import TransformersModel
 from server.tuning.deadline import deadline_at
 from server.tuning.ports import Branch, GenerateRequest, LanguageModel, Scores
+from server.tuning.watching import UNSEEN
 from tests.conformance.language_model import (
     FACTS,
     KEYED,
@@ -44,6 +45,7 @@ from tests.conformance.language_model import (
 )
 from tests.lm.remote.peer import Manners, Peer
 from tests.lm.test_transformers_model import naive
+from tests.telemetry.seeing import Seen
 
 MANNERS = {
     "echo, many tokens": Manners(),
@@ -62,9 +64,14 @@ DOG = GenerateRequest("the dog", 12, stop=())
 
 
 @contextlib.asynccontextmanager
-async def remote(choice: RemoteChoice, keys: LoadedModel) -> AsyncIterator[RemoteModel]:
+async def remote(
+    choice: RemoteChoice, keys: LoadedModel, seen: Seen | None = None
+) -> AsyncIterator[RemoteModel]:
     """A model that has found out how the server is to be asked."""
-    model = await asyncio.to_thread(connected, choice, lambda: TransformersModel(keys))
+    sight = UNSEEN if seen is None else seen.sight
+    model = await asyncio.to_thread(
+        lambda: connected(choice, lambda: TransformersModel(keys), sight=sight)
+    )
     try:
         yield model
     finally:
@@ -284,7 +291,7 @@ async def test_a_refused_key_is_reported_and_nothing_of_it_or_of_texts_is_logged
     assert "opensesame" not in repr(with_key)
     async with remote(with_key, loaded_keys) as model:
         assert await model.score([RETRIEVAL])
-        assert set(peer.authorizations) == {"Bearer opensesame"}
+        assert {sent["authorization"] for sent in peer.headers} == {"Bearer opensesame"}
         peer.manners.key = "another"
         with pytest.raises(ModelUnreachable):
             await model.score([RETRIEVAL])
