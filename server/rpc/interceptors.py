@@ -179,15 +179,11 @@ class Incoming:
 
     async def __anext__(self) -> Any:
         """The next message. Raises CallStalled, MalformedMessage and TokenExpired."""
-        async with _patience(self._idle_s):
-            data = await self._context.read()
+        data = await next_bytes(self._context, self._idle_s)
         self.identity.require_unexpired()
-        if data is _END:
+        if data is None:
             raise StopAsyncIteration
-        try:
-            return self._decode(data)
-        except DecodeError:
-            raise MalformedMessage from None
+        return decoded(data, self._decode)
 
     async def first(self) -> Any:
         """The first message, which names the user.
@@ -201,6 +197,21 @@ class Incoming:
         self._admit(user)
         _caller.set(user)
         return message
+
+
+async def next_bytes(context: Context, idle_s: float) -> bytes | None:
+    """The call's next message, not decoded; None at its end. Raises CallStalled."""
+    async with _patience(idle_s):
+        data = await context.read()
+    return None if data is _END else data
+
+
+def decoded(data: bytes, decode: Callable[[bytes], Any]) -> Any:
+    """The message in `data`. Raises MalformedMessage."""
+    try:
+        return decode(data)
+    except DecodeError:
+        raise MalformedMessage from None
 
 
 @contextlib.asynccontextmanager

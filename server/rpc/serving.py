@@ -77,11 +77,11 @@ def server_of(
     server = grpc.aio.server(
         interceptors=[
             Boundary(_PACKAGE, load, callers, rates, sight),
-            Probing(_PACKAGE, callers),
+            Probing(_PACKAGE, callers, load),
         ],
         options=_options(load),
-        # The boundary refuses calls before gRPC does, and says why. The rest is for probes, which
-        # the boundary lets through.
+        # Calls and probes are each refused before gRPC does it, with the reason, and neither takes
+        # the other's places.
         maximum_concurrent_rpcs=load.calls + load.probes,
     )
     probes = Probes()

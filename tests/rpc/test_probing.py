@@ -12,12 +12,14 @@ import pytest_asyncio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from kgt.errors import from_rpc_error
+from kgt.errors import DeadlineExceeded, InvalidArgument, from_rpc_error
 from server.rpc.identity.keys import KeyFile
 from server.rpc.identity.tokens import ANY_USER, OPERATOR, TokenCallers, TokenRules
+from server.rpc.load import Load
 from server.rpc.serving import SERVICE
 from testbed.keys import Issuer, key_set, replaced
 from tests.rpc.identity.matrix import Metadata, bearer
+from tests.rpc.raw import WAIT_S, failure
 from tests.rpc.running import running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -75,3 +77,44 @@ async def test_details_are_for_operators(channel: grpc.aio.Channel, what: str, w
         await asked(channel, what, metadata)
     assert from_rpc_error(refused.value).reason == reason
     assert await asked(channel, what, AN_OPERATOR)
+
+
+def silent(channel: grpc.aio.Channel, method: str) -> Any:
+    """A call of the health service that has sent nothing yet."""
+    made: Any = channel.stream_stream
+    return made(f"/grpc.health.v1.Health/{method}")(timeout=WAIT_S)
+
+
+@pytest.mark.parametrize("method", ["Check", "Watch"])
+async def test_a_caller_who_sends_nothing_is_not_waited_for(tmp_path: Path, method: str) -> None:
+    async with (
+        running(tmp_path, load=Load(idle_s=0.01)) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        ended = await failure(silent(channel, method))
+    assert isinstance(ended, DeadlineExceeded)
+    assert ended.reason == "CALL_STALLED"
+
+
+async def test_what_is_no_message_is_refused(channel: grpc.aio.Channel) -> None:
+    for messages in ([], [b"\xff\xff"]):
+        call = silent(channel, "Check")
+        for message in messages:
+            await call.write(message)
+        await call.done_writing()
+        assert isinstance(await failure(call), InvalidArgument)
+
+
+async def test_probes_that_are_held_take_no_call_of_the_service_its_place(tmp_path: Path) -> None:
+    async with (
+        running(tmp_path, load=Load(calls=1, probes=2)) as service,
+        grpc.aio.insecure_channel(service.address) as channel,
+    ):
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        held = [health.Watch(health_pb2.HealthCheckRequest()) for _ in range(2)]
+        for watch in held:
+            await watch.read()
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await asked(channel, "liveness", [])
+        assert from_rpc_error(refused.value).reason == "SERVER_BUSY"
+        await service.client.list_facts(user="alice")
