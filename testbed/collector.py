@@ -24,9 +24,13 @@ class Collected:
     endpoint: str = ""
     spans: Counter[str] = field(default_factory=Counter)
     metrics: Counter[str] = field(default_factory=Counter)
+    services: set[str] = field(default_factory=set)
+    """The names of the services that sent spans."""
 
     def take_spans(self, request: Any, _: grpc.ServicerContext) -> Any:
         for resource in request.resource_spans:
+            named = {each.key: each.value.string_value for each in resource.resource.attributes}
+            self.services.add(named["service.name"])
             for scope in resource.scope_spans:
                 self.spans.update(span.name for span in scope.spans)
         return traces.ExportTraceServiceResponse()

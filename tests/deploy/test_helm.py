@@ -94,7 +94,13 @@ def test_only_labelled_callers_reach_the_servers(manifests: list[Manifest]) -> N
     own = {"app.kubernetes.io/name": "kgt", "app.kubernetes.io/instance": "kgt"}
     for policy in policies.values():
         for rule in policy["ingress"][1:] if policy is server else policy["ingress"]:
-            assert rule["from"] == [{"podSelector": {"matchLabels": own}}]
+            if rule.get("ports") == [{"protocol": "TCP", "port": 9464}]:
+                (peer,) = rule["from"]
+                assert peer["podSelector"] == {
+                    "matchLabels": {"app.kubernetes.io/name": "prometheus"}
+                }
+            else:
+                assert rule["from"] == [{"podSelector": {"matchLabels": own}}]
 
 
 def test_servers_start_slowly_stop_with_grace_and_leave_one_by_one(

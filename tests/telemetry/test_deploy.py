@@ -41,11 +41,19 @@ LABELS = {
     "kgt_commits_total": {"outcome"},
     "kgt_retries_total": {"what"},
     "kgt_model_queue_wait_seconds": {"kind"},
+    "kgt_model_requests_active": {"kind"},
+    "kgt_model_request_wait_seconds": {"kind"},
+    "kgt_model_request_duration_seconds": {"kind", "outcome"},
+    "kgt_model_request_texts": {"kind"},
+    "kgt_model_request_tokens": {"kind"},
     "kgt_model_tokens_total": {"kind"},
     "kgt_cache_lookups_total": {"cache", "result"},
 }
-"""The labels of the metrics that have any; tests/telemetry/test_calls.py sees them in use."""
+"""The labels of the metrics that have any; tests/telemetry/test_calls.py and test_requests.py see
+them in use."""
 OF_PROMETHEUS = {"le", "instance", "job"}
+MADE_BY_PROMETHEUS = {"up"}
+"""Of each target: whether its last scrape succeeded."""
 
 
 def families() -> dict[str, set[str]]:
@@ -94,10 +102,10 @@ def family_of(sample: str) -> str:
 def test_an_expression_can_be_read_and_names_metrics_and_labels_that_exist(name: str) -> None:
     text = EXPRESSIONS[name]
     read = list(selectors(promql.parse(text)))
-    assert {selector.name for selector in read} == set(re.findall(r"\bkgt_\w+", text))
+    assert {selector.name for selector in read} == set(re.findall(r"\b(?:kgt_\w+|up\b)", text))
     labels: set[str] = set(OF_PROMETHEUS)
     for selector in read:
-        assert selector.name in SAMPLES
+        assert selector.name in SAMPLES | MADE_BY_PROMETHEUS
         own = LABELS.get(family_of(selector.name), set())
         assert {matcher.name for matcher in selector.matchers.matchers} <= own | OF_PROMETHEUS
         labels |= own

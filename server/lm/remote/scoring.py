@@ -60,17 +60,13 @@ class Scorer:
         speaker = self._speaker
         most = _REQUEST_PROMPTS if speaker.dialect.takes_many else 1
         batches = list(_batches(asked, most))
-        sizes = [sum(len(one.sequence.tokens) for one in batch) for batch in batches]
-        requests = [
-            _Request(speaker.echo(batch), len(batch), tokens)
-            for batch, tokens in zip(batches, sizes, strict=True)
-        ]
+        requests = [_Request(speaker.echo(each), len(each), _tokens(each)) for each in batches]
         replies = await self._all(requests, ticket)
         totals = []
         for batch, reply in zip(batches, replies, strict=True):
             pairs = zip(reply.in_order(len(batch)), batch, strict=True)
             totals += [speaker.echoed(choice, one) for choice, one in pairs]
-        return Found(totals, len(batches), sum(sizes))
+        return Found(totals, len(batches), _tokens(asked))
 
     async def _bias(self, asked: Sequence[Asked], ticket: Ticket) -> Found:
         speaker = self._speaker
@@ -102,6 +98,10 @@ class Scorer:
         async with self._gate.turn(ticket):
             away = watched.sent(request.texts, request.tokens)
             return read_reply(Completion, await self._connection.post(PATH, request.body, away))
+
+
+def _tokens(asked: Sequence[Asked]) -> int:
+    return sum(len(one.sequence.tokens) for one in asked)
 
 
 def _batches(asked: Sequence[Asked], most: int) -> Iterator[list[Asked]]:

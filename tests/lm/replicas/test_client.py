@@ -19,12 +19,14 @@ from server.stores.sqlite.store import SqliteStore
 from server.tuning.deadline import deadline_at
 from server.tuning.ports import GenerateRequest, LanguageModel
 from server.tuning.ticket import Need, Ticket, call_ticket
+from server.tuning.watching import call_watch
 from testbed.bases import build_base
 from testbed.processes import until
 from testbed.serving import served
 from tests.conformance.language_model import FACTS, RETRIEVAL, LanguageModelConformance, whole
 from tests.lm.replicas.conftest import REPLICAS
 from tests.rpc.running import BASE, ENJOY, VOCABULARY
+from tests.telemetry.seeing import Seen, attributes_of
 
 if TYPE_CHECKING:
     from server.lm.replicas.client import ReplicatedModel
@@ -68,8 +70,9 @@ async def test_a_calls_ticket_comes_back_with_what_the_replica_noted(
 
 
 async def test_a_killed_replicas_questions_and_texts_are_finished_by_the_other(
-    replicated: ReplicatedModel,
+    replicated: ReplicatedModel, seen: Seen
 ) -> None:
+    call_watch.set(seen.sight.call("Answer", ()))
     requests = [GenerateRequest(FACTS[n % 2].prompt, 60, stop=()) for n in range(6)]
     expected = [await whole(replicated, request) for request in requests[:2]]
     streams = [replicated.generate(request) for request in requests]
@@ -81,7 +84,25 @@ async def test_a_killed_replicas_questions_and_texts_are_finished_by_the_other(
         rest = [piece async for piece in stream]
         assert piece.text + "".join(p.text for p in rest) == expected[number % 2]
         assert sum(p.cost.tokens_generated for p in [piece, *rest]) <= 60
+    assert seen.value("kgt_retries_total", {"what": "replica"})
+    assert any("kgt.request.retries" in attributes_of(s) for s in seen.named("model request"))
     await asyncio.to_thread(until, lambda: len(replica_names()) == REPLICAS, "a new replica")
+
+
+async def test_a_question_is_seen_with_its_size_and_the_tokens_that_the_replica_read(
+    replicated: ReplicatedModel, seen: Seen
+) -> None:
+    call_watch.set(seen.sight.call("Answer", ()))
+    scores = await replicated.score([RETRIEVAL, *FACTS])
+    assert await whole(replicated, GenerateRequest(FACTS[0].prompt, 4, stop=()))
+    scored, generated = seen.named("model request")
+    texts = sum(len(branch.continuations) for branch in [RETRIEVAL, *FACTS])
+    assert attributes_of(scored)["kgt.request.texts"] == texts
+    assert attributes_of(scored)["kgt.tokens_read"] == scores.cost.tokens_read
+    assert seen.path(generated) == ["model generate", "model request"]
+    for kind in ("score", "generate"):
+        done = {"kind": kind, "outcome": "ok"}
+        assert seen.value("kgt_model_request_duration_seconds_count", done) == 1
 
 
 async def test_a_replica_killed_under_load_fails_no_request_and_loses_no_edit(
