@@ -2,6 +2,7 @@
 #
 #   docker build -t kgt .
 #   docker build -t kgt --build-arg TORCH_INDEX=ADDRESS .    PyTorch's own index of CPU builds saves 4.5 GB
+#   docker build -t kgt --build-arg EXTRA=ray .    with Ray, for replicas of the model (deploy/helm/kgt, ray.enabled)
 #   docker build -t kgt --build-arg PYTHON=python:3.11-slim@sha256:... .    exactly this base, whatever its tag means today
 #
 # `make up` takes these from KGT_TORCH_INDEX and KGT_PYTHON_IMAGE; `make pin-images` writes the digests to .env.
@@ -16,8 +17,9 @@ ARG TORCH_INDEX=
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python3 -m venv /opt/kgt/venv
 ENV PATH=/opt/kgt/venv/bin:$PATH
-COPY requirements/install.sh requirements/torch.txt requirements/server.txt /src/requirements/
-RUN KGT_TORCH_INDEX="$TORCH_INDEX" sh /src/requirements/install.sh python3
+ARG EXTRA=
+COPY requirements/install.sh requirements/torch.txt requirements/server.txt requirements/ray.txt /src/requirements/
+RUN KGT_TORCH_INDEX="$TORCH_INDEX" sh /src/requirements/install.sh python3 $EXTRA
 
 FROM packages AS model
 ENV KGT_CACHE=/opt/kgt/cache

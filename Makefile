@@ -24,7 +24,7 @@ UV := uv==0.13.9
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(STAMP): pyproject.toml requirements/torch.txt requirements/server.txt requirements/dev.txt
+$(STAMP): pyproject.toml requirements/torch.txt requirements/server.txt requirements/ray.txt requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or later is needed; name one: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -117,9 +117,9 @@ picture: ## draw the pictures in docs/ from their texts (needs graphviz)
 audit: $(STAMP) ## ask for known vulnerabilities of all locked packages; fails if nobody could be asked
 	$(RUN) requirements/audit.py
 
-sbom: $(STAMP) ## write build/sbom.json: what is shipped, in CycloneDX's format
+sbom: $(STAMP) ## write build/sbom.json: what is shipped (with Ray: EXTRA=ray), in CycloneDX's format
 	@mkdir -p build
-	cat requirements/torch.txt requirements/server.txt > build/shipped.txt
+	cat requirements/torch.txt requirements/server.txt $(EXTRA:%=requirements/%.txt) > build/shipped.txt
 	$(VENV)/bin/cyclonedx-py requirements build/shipped.txt --pyproject pyproject.toml --output-reproducible -o build/sbom.json
 
 licences: $(STAMP) ## write docs/licences.md from the metadata of what is shipped

@@ -1,5 +1,7 @@
 #!/bin/sh
-# install.sh PYTHON [dev]: install the dependencies into PYTHON's environment, in the locked versions with their hashes.
+# install.sh PYTHON [ray|dev]: install the dependencies into PYTHON's environment, in the locked versions with their hashes.
+#
+# Without a second word they are those of the server. `ray` adds replicas of the model on Ray, `dev` all of development.
 #
 # KGT_TORCH_INDEX names another index for torch, such as PyTorch's own index of CPU builds. Its builds of the same version
 # are not the files that were locked, so torch is installed without a hash, and without the libraries for GPUs.
@@ -16,8 +18,9 @@ if [ -n "${KGT_TORCH_INDEX:-}" ]; then
 else
   locked -r "$here/torch.txt"
 fi
-if [ "${2:-}" = dev ]; then
-  locked -r "$here/server.txt" -r "$here/dev.txt"
-else
-  locked -r "$here/server.txt"
-fi
+case ${2:-} in
+  dev) locked -r "$here/server.txt" -r "$here/ray.txt" -r "$here/dev.txt" ;;
+  ray) locked -r "$here/server.txt" -r "$here/ray.txt" ;;
+  "") locked -r "$here/server.txt" ;;
+  *) echo "install.sh: '$2' is neither ray nor dev" >&2; exit 2 ;;
+esac

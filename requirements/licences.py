@@ -1,21 +1,22 @@
 """Write docs/licences.md: the licence of everything that is shipped (`make licences`).
 
-Each package of requirements/torch.txt and server.txt says its own licence in its metadata, which is
-read where it is installed. A package that is not installed on this machine, such as a library for
-GPUs next to a build of torch without them, keeps the line that it has.
+Each package of requirements/torch.txt, server.txt and ray.txt says its own licence in its metadata,
+which is read where it is installed. A package that is not installed on this machine, such as a
+library for GPUs next to a build of torch without them, keeps the line that it has.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "licences.md"
 SHIPPED = ("torch", "server")
+WITH_RAY = ("ray",)
 UNSAID = {"cuda-toolkit": "LicenseRef-NVIDIA-Proprietary"}
 """Packages whose metadata name no licence, and what their documents say."""
 ELSEWHERE = ("win32", "emscripten")
@@ -35,9 +36,12 @@ ConceptNet and Neo4j are not in the image. ConceptNet is CC BY-SA 4.0, Neo4j Com
 NVIDIA's libraries come with the registry's build of torch. An image that is built with PyTorch's
 index of CPU builds has none of them.
 
-| package | version | licence |
-| --- | --- | --- |
 """
+RAY_HEADER = """
+An image that is built with `--build-arg EXTRA=ray` also has these:
+
+"""
+TABLE = "| package | version | licence |\n| --- | --- | --- |\n"
 _PIN = re.compile(r"^([a-z0-9._-]+)==(\S+?)(?: ; (.*?))? \\$", re.MULTILINE)
 _ROW = re.compile(r"^\| (\S+) \| (\S+) \| (.+) \|$", re.MULTILINE)
 
@@ -45,15 +49,20 @@ _ROW = re.compile(r"^\| (\S+) \| (\S+) \| (.+) \|$", re.MULTILINE)
 def page(before: str) -> str:
     """The whole page. `before` is the page as it is. Raises SystemExit for an unknown licence."""
     known = {name: (version, licence) for name, version, licence in _ROW.findall(before)}
+    return HEADER + _table(SHIPPED, known) + RAY_HEADER + _table(WITH_RAY, known)
+
+
+def _table(files: Sequence[str], known: Mapping[str, tuple[str, str]]) -> str:
     rows = (
-        f"| {name} | {version} | {_licence(name, version, known)} |" for name, version in pins()
+        f"| {name} | {version} | {_licence(name, version, known)} |\n"
+        for name, version in pins(files)
     )
-    return HEADER + "\n".join(rows) + "\n"
+    return TABLE + "".join(rows)
 
 
-def pins() -> list[tuple[str, str]]:
-    """Name and version of each package that is shipped, by name."""
-    texts = [(ROOT / "requirements" / f"{file}.txt").read_text() for file in SHIPPED]
+def pins(files: Sequence[str]) -> list[tuple[str, str]]:
+    """Name and version of each package that these files lock, by name."""
+    texts = [(ROOT / "requirements" / f"{file}.txt").read_text() for file in files]
     found = _PIN.findall("".join(texts))
     return sorted((name, version) for name, version, marker in found if _runs_here(marker))
 

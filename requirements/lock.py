@@ -1,9 +1,10 @@
 """Resolve pyproject.toml's requirements once, for all platforms (`make lock`).
 
-It writes three files next to this one. torch.txt has torch and its libraries for GPUs, server.txt
-what else the server and its telemetry need, and dev.txt what only development needs. Each names
-exact versions with the hashes of all their files, and no address. Versions that still fit stay as
-they are; `make lock UPGRADE=1` takes the newest ones.
+It writes four files next to this one. torch.txt has torch and its libraries for GPUs, server.txt
+what else the server and its telemetry need, ray.txt what an image with replicas on Ray needs
+besides, and dev.txt what only development needs. Each names exact versions with the hashes of all
+their files, and no address. Versions that still fit stay as they are; `make lock UPGRADE=1` takes
+the newest ones.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).parent
-FILES = ("torch", "server", "dev")
+FILES = ("torch", "server", "ray", "dev")
 HEADER = "# Written by `make lock` (requirements/lock.py).\n"
 OLDEST_PYTHON = "3.11"
 OF_THE_IMAGE = ("--extra", "server", "--extra", "telemetry")
 """The image can be watched without being built anew."""
+WITH_RAY = ("--extra", "ray")
 OF_TORCH = re.compile(r"(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==")
 """torch, and the GPU libraries that its build in the index needs. Other builds need others."""
 
@@ -28,22 +30,29 @@ OF_TORCH = re.compile(r"(torch|triton|nvidia-[a-z0-9-]+|cuda-[a-z0-9-]+)==")
 def main(arguments: Sequence[str]) -> int:
     """Resolve, with more options for `uv pip compile`. Returns its exit status."""
     with tempfile.TemporaryDirectory(prefix="kgt-lock-") as folder:
-        everything, server = Path(folder, "everything.txt"), Path(folder, "server.txt")
+        everything, server, ray = (
+            Path(folder, f"{name}.txt") for name in ("everything", "server", "ray")
+        )
         # uv prefers the versions that it finds in its output file.
         everything.write_text(
             "".join((HERE / f"{name}.txt").read_text() for name in FILES if _exists(name))
         )
         try:
-            _compile([*OF_THE_IMAGE, "--extra", "dev", *arguments], everything)
-            _compile([*OF_THE_IMAGE, "--constraints", str(_without_hashes(everything))], server)
+            _compile([*OF_THE_IMAGE, *WITH_RAY, "--extra", "dev", *arguments], everything)
+            locked = ("--constraints", str(_without_hashes(everything)))
+            _compile([*OF_THE_IMAGE, *locked], server)
+            _compile([*OF_THE_IMAGE, *WITH_RAY, *locked], ray)
         except subprocess.CalledProcessError as error:
             return error.returncode
         of_server = list(_pins(server.read_text()))
         # A pin with another marker is another pin: development may need a package on every
         # platform when the server needs it on one.
-        only_dev = [pin for pin in _pins(everything.read_text()) if pin not in of_server]
+        only_ray = [pin for pin in _pins(ray.read_text()) if pin not in of_server]
+        shipped = {*of_server, *only_ray}
+        only_dev = [pin for pin in _pins(everything.read_text()) if pin not in shipped]
     _write("torch", [pin for pin in of_server if OF_TORCH.match(pin)])
     _write("server", [pin for pin in of_server if not OF_TORCH.match(pin)])
+    _write("ray", only_ray)
     _write("dev", only_dev)
     return 0
 

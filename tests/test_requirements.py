@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
-FILES = ("torch", "server", "dev")
+FILES = ("torch", "server", "ray", "dev")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 PINS = {
@@ -47,6 +47,7 @@ def pinned(*files: str) -> dict[str, Requirement]:
         (PROJECT["dependencies"], ("torch", "server")),
         (EXTRAS["server"], ("torch", "server")),
         (EXTRAS["telemetry"], ("torch", "server")),
+        (EXTRAS["ray"], ("torch", "server", "ray")),
         (EXTRAS["dev"], FILES),
     ],
 )
@@ -129,12 +130,17 @@ def test_the_server_is_installed_without_what_development_needs(tmp_path: Path) 
     assert installing(tmp_path) == [f"{LOCKED} -r torch.txt", f"{LOCKED} -r server.txt"]
 
 
+def test_an_image_with_ray_is_the_server_s_and_ray(tmp_path: Path) -> None:
+    said = installing(tmp_path, "ray")
+    assert said == [f"{LOCKED} -r torch.txt", f"{LOCKED} -r server.txt -r ray.txt"]
+
+
 def test_another_index_is_asked_for_torch_only(tmp_path: Path) -> None:
     torch = pinned("torch")["torch"]
     said = installing(tmp_path, "dev", KGT_TORCH_INDEX="https://example.org/cpu")
     assert said == [
         f"-m pip install -q --no-deps --index-url https://example.org/cpu torch{torch.specifier}",
-        f"{LOCKED} -r server.txt -r dev.txt",
+        f"{LOCKED} -r server.txt -r ray.txt -r dev.txt",
     ]
 
 
@@ -189,7 +195,7 @@ def test_a_package_that_is_not_installed_keeps_its_licence_until_its_version_cha
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     licences = script("licences")
-    monkeypatch.setattr(licences, "pins", lambda: [("nowhere-to-be-found", "1.0")])
+    monkeypatch.setattr(licences, "pins", lambda files: [("nowhere-to-be-found", "1.0")])
     row = "| nowhere-to-be-found | 1.0 | MIT |"
     assert row in licences.page(f"{row}\n")
     with pytest.raises(SystemExit, match="not installed here"):
