@@ -98,18 +98,22 @@ def scope_text(fact: Filed, words: str) -> str:
 
     `words` are the fact's own. Without the value they are nearest to most questions ("my sister
     lives in"), and with it to others ("I likes jazz": which music?), so both count, unless they
-    hardly say anything without it ("I is"). What is said of others is asked for in the words that
-    said it, too, and a long value, which questions repeat, in no others.
+    hardly say anything without it ("I is"). So does what said it, which is nearest to most
+    questions in other words. A long value, which questions repeat, is asked for in no others.
     """
     if fact.taught_by not in ("", fact.source):
         return fact.taught_by
-    tail, of_user = fact.triple.tail.text, fact.owned or fact.triple.head == USER_CONCEPT
+    tail = fact.triple.tail.text
     if len(words_in(tail)) > _LONG_VALUE:
         return fact.taught_by or words
     wordings = [words] if _is_bare(fact) else [_without(words, tail), words]
-    if fact.taught_by and not of_user:
+    if fact.taught_by:
         wordings.append(fact.taught_by)
     return WORDINGS.join(dict.fromkeys(wordings))
+
+
+def _is_of_user(fact: Filed) -> bool:
+    return fact.owned or fact.triple.head == USER_CONCEPT
 
 
 def _is_bare(fact: Filed) -> bool:
@@ -143,15 +147,15 @@ class Asking:
             return []
         texts = [question_of(scope_text(one.fact, self._words(one.fact))) for one in asked]
         of_texts = asyncio.create_task(asked[0].scorer.keys(texts, (), {}))
-        await asyncio.gather(of_texts, *map(self._foresee, asked))
+        of_user = (self._answered(one) for one in asked if _is_of_user(one.fact))
+        await asyncio.gather(of_texts, *of_user, *map(self._foresee, asked))
         keys, _ = of_texts.result()
         fingerprint = self._answerer.model.key_fingerprint
-        scopes = []
-        for one, text, key in zip(asked, texts, keys, strict=True):
-            reasoning = await one.scorer.reasoning({one.fact.triple: [one.tail]})
-            answered = answered_share(reasoning[one.fact.triple, one.tail])
-            scopes.append(Scope(text, packed(key), fingerprint, one.fact.owned, answered))
-        return scopes
+        answered = [await self._answered(one) for one in asked]  # all of it is known by now
+        return [
+            Scope(text, packed(key), fingerprint, one.fact.owned, share)
+            for one, text, key, share in zip(asked, texts, keys, answered, strict=True)
+        ]
 
     async def replies(self, asked: Sequence[Asked], edit: Edit) -> list[Replied]:
         """What is answered in the view that `edit` would make, for each of the facts."""
@@ -176,6 +180,18 @@ class Asking:
         if fact.owned:
             scorer.owned.add(fact.triple)
         return Asked(fact, scorer, looked)
+
+    async def _answered(self, one: Asked) -> float:
+        """P(a|q,z) for what asks for the fact, with which that for each query is compared.
+
+        To the beginning of what users say of themselves in the fact's own words, the model gives
+        the value more readily than to any question, so that their sentence takes its place.
+        """
+        fact, asks = one.fact, one.scorer
+        if fact.taught_by and _is_of_user(fact):
+            asks = replace(asks, query=question_of(fact.taught_by))
+        reasoning = await asks.reasoning({fact.triple: [one.tail]})
+        return answered_share(reasoning[fact.triple, one.tail])
 
     async def _foresee(self, one: Asked) -> None:
         relations = [part.relation for part in one.looked.view.slices]

@@ -31,16 +31,16 @@ def test_the_users_own_words_ask_where_those_hardly_say_anything() -> None:
         assert asks_for(bare(source), "I is vegan") == "I is"
 
 
-def test_a_fact_is_found_by_its_words_with_and_without_the_value() -> None:
-    known = "my doctor is called <sep> my doctor is called Lund"
+def test_a_fact_is_found_by_its_words_with_and_without_the_value_and_by_what_said_it() -> None:
+    known = "my doctor is called <sep> my doctor is called Lund <sep> My doctor's name is Lund."
     assert scope_text(fact("My doctor's name is Lund."), WORDS) == known
-    assert scope_text(bare("I'm vegan"), "I is vegan") == "I is vegan"
+    unsaid = "my doctor is called <sep> my doctor is called Lund"
+    assert scope_text(fact("Lund is my doctor.", taught_by=""), WORDS) == unsaid
+    assert scope_text(bare("I'm vegan"), "I is vegan") == "I is vegan <sep> I'm vegan"
 
 
-def test_what_is_said_of_others_is_also_found_by_what_said_it() -> None:
+def test_a_long_value_is_found_only_by_what_said_it() -> None:
     said = "Ann invited Bob to give a talk."
-    short = Filed(Triple.of("Ann", "invited", "Bob"), True, False, said, said)
-    assert scope_text(short, "Ann invited Bob") == f"Ann invited <sep> Ann invited Bob <sep> {said}"
     value = "Bob to give a talk on old bees"
     long = Filed(Triple.of("Ann", "invited", value), True, False, said, said)
     assert scope_text(long, f"Ann invited {value}") == said

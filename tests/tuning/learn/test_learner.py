@@ -142,7 +142,7 @@ async def test_a_fact_is_found_by_the_key_of_the_words_that_taught_it(talk: Talk
     assert (scope.query, scope.owned) == (f"my daughter is allergic to <sep> {DAUGHTER}", True)
     assert scope.key
     assert scope.fingerprint == talk.model.key_fingerprint
-    assert scope.answered == pytest.approx(0.9)
+    assert scope.answered == pytest.approx(0.4), "of what was said"
     query = AnswerQuery("ann", "What is my daughter allergic to?")
     assert (await talk.answerer.answer(query)).text == "peanuts"
     asked = {b.prompt for b in talk.model.scored if b.keyed}
@@ -255,7 +255,8 @@ async def test_what_the_service_would_not_give_back_is_told_and_not_committed(ta
 
 async def test_what_a_fact_would_replace_stays_if_the_fact_is_not_committed(talk: Talk) -> None:
     await talk.learn("My boss is called Paula", "+ my boss | is called | Paula")
-    talk.model.keys["my boss is called Petra"] = -talk.model.keys["my boss is called"]
+    for words in ("my boss is called Petra", "Call my boss Petra."):
+        talk.model.keys[words] = -talk.model.keys["my boss is called"]
     outcome = await talk.learn("Call my boss Petra.", "+ my boss | is called | Petra")
     assert fates(outcome) == [Fate.NOT_GIVEN_BACK]
     assert await talk.known() == {Triple.of("boss", "is called", "Paula")}
