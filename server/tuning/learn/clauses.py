@@ -20,7 +20,10 @@ _SIDE_CLAUSE = re.compile(
 )
 _ADVERB = re.compile(r"\w+ly$|once$|both$|now$")
 DENIES = re.compile(r"\b(?:not|never|no|nor|cannot|hardly)\b|n't\b")
-_PARTICIPLE = re.compile(r"\w+(?:ed|en|ing)$|born$|kept$|made$|built$|sold$")
+_PARTICIPLE = re.compile(
+    r"(?:\w+(?:ed|ing)|born|broken|built|chosen|driven|eaten|fallen|given|grown|held|hidden|kept|known"
+    r"|made|seen|shown|sold|spoken|stolen|taken|thrown|worn|written)$"
+)
 
 
 def read_clause(text: str) -> Line | None:
@@ -53,17 +56,25 @@ def divided(predicate: str) -> tuple[str, str] | None:
     at = _small_words(words, 0)
     if at < len(words) and _ADVERB.match(words[at].key):
         at = _small_words(words, at + 1)
-    is_said_to_be = at > 0 and words[at - 1].key in FORMS_OF_BE
+    is_said_to_be = any(word.key in FORMS_OF_BE for word in words[:at])
     if is_said_to_be and at < len(words) and words[at].key in ("a", "an"):
         at += 1
-    elif not is_said_to_be or (at < len(words) and _PARTICIPLE.match(words[at].key)):
+    elif not is_said_to_be:
         at = _small_words(words, at + 1)
+    elif at < len(words) and _is_participle(words[at]):
+        # "is called Petra"; not "is green"
+        behind = _small_words(words, at + 1)
+        at = behind if behind < len(words) else at
     if not 0 < at < len(words) or at > _MOST_RELATION_WORDS:
         return None
     relation = predicate[: words[at - 1].end]
     return (
         None if DENIES.search(concept_key(relation)) else (relation, predicate[words[at].start :])
     )
+
+
+def _is_participle(word: Word) -> bool:
+    return not word.is_capitalized and bool(_PARTICIPLE.match(word.key))
 
 
 def third_person(relation: str) -> str:

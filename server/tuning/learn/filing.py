@@ -118,11 +118,10 @@ def _understood(
     single: SingleValued,
     siblings: Collection[str],
 ) -> Filed | Doubt:
-    if line.learned and not _is_in_words(line, clause, single, siblings):
-        plain = _plain(passage, clause, vocabulary, single)
-        if plain is not None:
-            return plain
-    return _filed(passage, line, vocabulary)
+    found = _filed(passage, line, vocabulary)
+    is_doubted = found is Doubt.INVENTED or not _is_in_words(line, clause, single, siblings)
+    plain = _plain(passage, clause, vocabulary, single) if line.learned and is_doubted else None
+    return plain or found
 
 
 def _plain(

@@ -18,6 +18,12 @@ from server.tuning.learn.clauses import divided, in_full, read_clause, third_per
         ("My boss is called Petra.", ("My boss", "is called", "Petra")),
         ("Our house was built in 1912", ("Our house", "was built in", "1912")),
         ("Ann Lee is fluent in Dutch.", ("Ann Lee", "is", "fluent in Dutch")),
+        ("My favourite colour is green.", ("My favourite colour", "is", "green")),
+        ("My niece is almost thirty now.", ("My niece", "is almost", "thirty now")),
+        ("Our cat is in the attic.", ("Our cat", "is in", "the attic")),
+        ("My yoga class is at seven on Fridays.", ("My yoga class", "is at", "seven on Fridays")),
+        ("I'm married.", ("I", "is", "married")),
+        ("My sister is Ingeborg Bring.", ("My sister", "is", "Ingeborg Bring")),
         (
             "Ann Lee and Bob Roe both attended the University of Oslo, where they met.",
             ("Ann Lee and Bob Roe", "both attended", "the University of Oslo"),

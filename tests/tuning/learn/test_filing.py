@@ -89,6 +89,13 @@ def test_what_nobody_said_is_not_believed() -> None:
     assert not taken_back.learned
 
 
+def test_instead_of_what_nobody_said_a_plain_clause_is_believed() -> None:
+    said = "I learned my trade from old Mr Fossum."
+    (fact,), doubtful = facts_of(said, "+ my teacher | is called | old Mr Fossum")
+    assert fact.triple == Triple.of("I", "learned", "trade from old Mr Fossum")
+    assert not doubtful
+
+
 def test_what_is_denied_is_not_learned() -> None:
     assert doubts("Ann has never been to Oslo.", "+ Ann | has been to | Oslo") == [Doubt.DENIED]
     assert doubts("I don't like jazz.", "+ I | likes | jazz") == [Doubt.DENIED]
