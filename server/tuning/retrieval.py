@@ -12,6 +12,7 @@ from server.graph.triple import Origin, Stamp, Triple, oriented
 from server.tuning.facts import RetrievalRules, facts_for_answer, retrievable_view
 from server.tuning.likely import content_words
 from server.tuning.objective import Probabilities
+from server.tuning.others import is_anothers
 from server.tuning.ports import GraphStore, Key, LanguageModel
 from server.tuning.question import question_of
 from server.tuning.recall import Fact, Recalled, UserFacts
@@ -164,7 +165,8 @@ class Retriever:
         return {
             oriented(fact.triple, subject, self._vocabulary): fact
             for fact in likely
-            if fact.owned or not is_of_another(fact.triple.head, asked)
+            if (fact.owned or not is_of_another(fact.triple.head, asked))
+            and not is_anothers(fact, query)
         }
 
     def _near(
@@ -174,7 +176,7 @@ class Retriever:
 
         A fact about a name that the query does not mention has to be surely what it asks, unless
         it is about what is the user's own ("my flight to Oslo"). What says it in the query's own
-        words surely is.
+        words surely is. A fact about the user's own is not asked for as somebody else's.
         """
         if key is None:
             return {}
@@ -186,10 +188,13 @@ class Retriever:
         return {
             oriented(r.fact.triple, subject, self._vocabulary): r
             for r in sorted(found.values(), key=lambda r: r.rank, reverse=True)
-            if r.product >= sure
-            or r.fact.owned
-            or names_tail(r.fact.triple, asked)
-            or not is_of_another(r.fact.triple.head, asked)
+            if (
+                r.product >= sure
+                or r.fact.owned
+                or names_tail(r.fact.triple, asked)
+                or not is_of_another(r.fact.triple.head, asked)
+            )
+            and not is_anothers(r.fact, query)
         }
 
     def _restated(self, query: str, looked: Looked, named: Collection[str]) -> list[Fact]:

@@ -1,0 +1,50 @@
+"""Facts about the user's own, and queries about somebody else's."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.graph.triple import Stamp, Triple
+from server.tuning.others import is_anothers
+from server.tuning.recall import Fact
+
+
+def fact(head: str, taught_by: str, *, owned: bool = True) -> Fact:
+    return Fact(Triple.of(head, "is", "3 May"), Stamp(1, 0), taught_by, owned)
+
+
+BIRTHDAY = fact("birthday", "When is my birthday?")
+DOG = fact("dog", "What does my dog eat?")
+
+
+@pytest.mark.parametrize(
+    ("about", "query"),
+    [
+        (BIRTHDAY, "When is my sister's birthday?"),
+        (BIRTHDAY, "When is my sister\u2019s birthday?"),
+        (BIRTHDAY, "when is her birthday"),
+        (BIRTHDAY, "When is James' birthday?"),
+        (DOG, "What does a dog eat?"),
+        (DOG, "What does my neighbour's dog eat?"),
+    ],
+)
+def test_somebody_elses_and_any_are_not_the_users(about: Fact, query: str) -> None:
+    assert is_anothers(about, query)
+
+
+@pytest.mark.parametrize(
+    ("about", "query"),
+    [
+        (BIRTHDAY, "When is my birthday?"),
+        (BIRTHDAY, "Is my sister's birthday before my birthday?"),
+        (BIRTHDAY, "When do I turn a year older?"),
+        (BIRTHDAY, "When's birthday time?"),
+        (DOG, "What does the dog eat?"),
+        (DOG, "I have a dog. What does it eat?"),
+        (DOG, ""),
+        (fact("birthday", "When is my sister's birthday?"), "When is my sister's birthday?"),
+        (fact("birthday", "When is a birthday?", owned=False), "When is my sister's birthday?"),
+    ],
+)
+def test_what_may_be_the_users_is(about: Fact, query: str) -> None:
+    assert not is_anothers(about, query)
