@@ -1,38 +1,87 @@
-"""Whether a query names somebody else's of what is the user's own: "my sister's birthday"."""
+"""Whether a query is about somebody else than a fact about the user: "my sister's birthday"."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from server.graph.concept import concept_key
 from server.tuning.recall import Fact
-from server.tuning.subject.english import FIRST_PERSON, QUESTION_WORDS, THIRD_PERSON
+from server.tuning.subject.choice import USER_CONCEPT
+from server.tuning.subject.english import (
+    FIRST_PERSON,
+    FUNCTION_WORDS,
+    PEOPLE,
+    QUESTION_WORDS,
+    THIRD_PERSON,
+    USERS_OWN,
+)
 
 _WORD = re.compile(r"[\w'-]+")
 _OF_ANOTHER = frozenset({"his", "her", "their", "its"})
 _OF_ANY = frozenset({"a", "an", "any", "every", "most"})
 _IS = QUESTION_WORDS | THIRD_PERSON | {"here", "there", "let"}
 """Words behind which 's is a verb."""
+_USER_ACTS = FIRST_PERSON - USERS_OWN - {"me", "us", "myself"}
+_SAYS_NOTHING = (FUNCTION_WORDS | QUESTION_WORDS | FIRST_PERSON).union(
+    ["name", "named", "called", "first", "last", "full", "tell", "give", "remind", "say", "know"]
+)
+"""Words of a query that asks for nothing but who somebody is."""
+_BEFORE_PEOPLE = 2
+"""Between "my" and whose it is there may be such words as "younger"."""
 
 
 def is_anothers(fact: Fact, query: str) -> bool:
-    """Whether a fact is about the user's own, and the query about somebody else's or about any.
+    """Whether a fact is about the user, and the query about somebody else or about any.
 
-    A query that taught the fact may have named it in the same way.
+    A fact that names people itself may be about them, and the query that taught it may have named
+    somebody else's, too.
     """
     name = fact.triple.head.key
-    return fact.owned and _names_anothers(name, query) and not _names_anothers(name, fact.text)
+    if fact.owned and (before := _before(name, query)):
+        is_of_user = not FIRST_PERSON.isdisjoint(_words(query))
+        return all(
+            _is_possessive(word) or (word in _OF_ANY and not is_of_user) for word in before
+        ) and not any(map(_is_possessive, _before(name, fact.text)))
+    of_user = fact.owned or fact.triple.head == USER_CONCEPT
+    return of_user and _asks_of_people(query) and not _names_people(fact)
 
 
-def _names_anothers(name: str, query: str) -> bool:
-    """Whether the words of `name` are in the query, and each time as somebody else's or as any."""
-    words, named = _words(query), _words(name)
-    places = [at for at in range(len(words)) if words[at : at + len(named)] == named]
-    before = [words[at - 1] if at else "" for at in places]
-    is_of_user = not FIRST_PERSON.isdisjoint(words)
-    return bool(places) and all(
-        _is_possessive(word) or (word in _OF_ANY and not is_of_user) for word in before
-    )
+def _before(name: str, text: str) -> list[str]:
+    """The words before each place where `name` is in `text`; empty ones at its start."""
+    words, named = _words(text), _words(name)
+    places = (at for at in range(len(words)) if words[at : at + len(named)] == named)
+    return [words[at - 1] if at else "" for at in places]
+
+
+def _asks_of_people(query: str) -> bool:
+    """Whether a query is about what the user's people do or have: "Where does my sister work?"
+
+    Not what the user does ("How old was my mother when I was born?"), and not who they are.
+    """
+    words = _words(query)
+    people = {
+        word
+        for at, word in enumerate(words)
+        if _person(word) and not USERS_OWN.isdisjoint(words[max(0, at - _BEFORE_PEOPLE) : at])
+    }
+    if not people or not _USER_ACTS.isdisjoint(words):
+        return False
+    asked = (_owner(word) for word in words if word not in people)
+    return any(word not in _SAYS_NOTHING for word in asked)
+
+
+def _names_people(fact: Fact) -> bool:
+    return any(map(_person, _words(f"{fact.told} {fact.triple.tail.text}")))
+
+
+def _person(word: str) -> bool:
+    owner = _owner(word)
+    return owner in PEOPLE or owner.removesuffix("s") in PEOPLE
+
+
+def _owner(word: str) -> str:
+    return word.removesuffix("'").removesuffix("'s")
 
 
 def _is_possessive(word: str) -> bool:
@@ -42,5 +91,5 @@ def _is_possessive(word: str) -> bool:
     return (rest == "s" and owner not in _IS) or (rest == "" and owner.endswith("s"))
 
 
-def _words(text: str) -> list[str]:
+def _words(text: str) -> Sequence[str]:
     return _WORD.findall(concept_key(text))

@@ -1,4 +1,4 @@
-"""Facts about the user's own, and queries about somebody else's."""
+"""Facts about the user, and queries about somebody else."""
 
 from __future__ import annotations
 
@@ -32,9 +32,33 @@ def test_somebody_elses_and_any_are_not_the_users(about: Fact, query: str) -> No
     assert is_anothers(about, query)
 
 
+WORK = fact("I", "What do I do for a living?", owned=False)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "Where does my sister work?",
+        "What's our neighbour's job?",
+        "Tell me what my younger brother does for a living.",
+        "What do my parents do for a living?",
+    ],
+)
+def test_what_the_users_people_do_is_not_what_the_user_does(query: str) -> None:
+    assert is_anothers(WORK, query)
+    assert is_anothers(DOG, query)
+
+
 @pytest.mark.parametrize(
     ("about", "query"),
     [
+        (WORK, "What do I do for work?"),
+        (WORK, "How can I tell my sister what I do for work?"),
+        (WORK, "Who is my boss?"),
+        (WORK, "Tell me the first name of my husband."),
+        (WORK, "What do sisters do for a living?"),
+        (fact("I", "Where does my sister work?", owned=False), "Where does my sister work?"),
+        (fact("sister", "Who is Ida?"), "Where does my sister work?"),
         (BIRTHDAY, "When is my birthday?"),
         (BIRTHDAY, "Is my sister's birthday before my birthday?"),
         (BIRTHDAY, "When do I turn a year older?"),

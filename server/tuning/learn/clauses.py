@@ -21,8 +21,8 @@ _SIDE_CLAUSE = re.compile(
 _ADVERB = re.compile(r"\w+ly$|once$|both$|now$")
 DENIES = re.compile(r"\b(?:not|never|no|nor|cannot|hardly)\b|n't\b")
 _PARTICIPLE = re.compile(
-    r"(?:\w+(?:ed|ing)|born|broken|built|chosen|driven|eaten|fallen|given|grown|held|hidden|kept|known"
-    r"|made|seen|shown|sold|spoken|stolen|taken|thrown|worn|written)$"
+    r"(?:\w+(?:ed|ing)|born|broken|built|chosen|driven|eaten|fallen|given|grown|held|hidden|kept"
+    r"|known|made|seen|shown|sold|spoken|stolen|taken|thrown|worn|written)$"
 )
 
 

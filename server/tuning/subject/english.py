@@ -62,6 +62,17 @@ USERS_OWN = _words("my our mine ours")
 FIRST_PERSON = USERS_OWN | _words("i me myself we us i'm i've i'd i'll we're we've we'd we'll")
 """Words by which a query is about the user."""
 
+PEOPLE = _words(
+    """
+    mother mum mom mummy father dad daddy parent brother sister sibling twin son daughter child
+    children kid grandkid boy girl lad lass baby wife husband spouse partner girlfriend boyfriend
+    fiance fiancee aunt auntie uncle cousin niece nephew grandmother grandma granny gran
+    grandfather grandad grandpa grandson granddaughter grandchild grandchildren boss manager
+    colleague coworker neighbour neighbor friend flatmate roommate
+    """
+)
+"""Whom people speak of as theirs, and who have jobs, homes and tastes of their own."""
+
 THIRD_PERSON = _words(
     "he she it they him her them this that these those who which you one someone somebody"
 )
