@@ -52,7 +52,9 @@ async def store_large_edit(service: Running, user: str, triples: int, tail_bytes
 
 @contextlib.asynccontextmanager
 async def stub_at(address: str) -> AsyncIterator[Any]:
-    async with grpc.aio.insecure_channel(address) as channel:
+    # Its buffers stay as small as they are at first: what a test sends has to be read.
+    options = [("grpc.http2.bdp_probe", 0)]
+    async with grpc.aio.insecure_channel(address, options=options) as channel:
         yield pb_grpc.PersonalizationServiceStub(channel)
 
 

@@ -164,7 +164,10 @@ async def test_a_stream_that_is_read_drop_by_drop_is_ended(tmp_path: Path) -> No
     assert refused.reason == "CALL_STALLED"
 
 
-async def test_an_import_that_comes_drop_by_drop_is_ended(tmp_path: Path) -> None:
+async def test_an_import_that_comes_drop_by_drop_is_ended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     async with running(tmp_path, load=Load(import_s=0.2)) as service, stub_of(service) as stub:
         call = stub.ImportOverlay(timeout=WAIT_S)
         drop = pb.ImportOverlayRequest(user="alice", lines=["{}"])
@@ -172,9 +175,8 @@ async def test_an_import_that_comes_drop_by_drop_is_ended(tmp_path: Path) -> Non
             for _ in range(100_000):
                 await call.write(drop)
                 await service.client.list_facts(user="bob")
-        with pytest.raises(grpc.aio.AioRpcError) as late:
-            await call
-        assert late.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        # A client that is writing in that moment may be told an error of gRPC's own instead.
+        await until(lambda: "ImportOverlay DEADLINE_EXCEEDED" in caplog.text)
         assert (await service.client.list_edits(user="alice")).revision == 0
 
 
