@@ -20,17 +20,26 @@ _STARTS = 4
 """How often a start is tried: Ray gives up after 30 s, which a busy machine may take."""
 
 
-@contextlib.contextmanager
-def ray_cluster(cpus: int) -> Iterator[str]:
-    """The address of a cluster of one node, in processes of its own, until the block ends.
+def prepare_for_ray() -> None:
+    """Put what Ray reads when it is imported into the environment: call this before that.
 
-    Its token is left in the environment, where Ray looks for it when it is imported: a process that
-    imported Ray before cannot join.
+    Without the cluster's token a process would wait for it in vain.
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"  # off: only the loopback interface
     os.environ["RAY_AUTH_MODE"] = "token"
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+
+
+@contextlib.contextmanager
+def ray_cluster(cpus: int) -> Iterator[str]:
+    """The address of a cluster of one node, in processes of its own, until the block ends.
+
+    Its token is in the environment. Raises RuntimeError where Ray was imported before it was there.
+    """
+    if "ray" in sys.modules and "RAY_AUTH_TOKEN" not in os.environ:
+        raise RuntimeError("Ray was imported before prepare_for_ray() was called")
+    prepare_for_ray()
     # A short path: the names of Ray's sockets are below it
     with tempfile.TemporaryDirectory(prefix="kgt-", ignore_cleanup_errors=True) as folder:
         port = free_port()

@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from server.lm.replicas.address import ReplicasAddress
-from testbed.ray_cluster import ray_cluster
+from testbed.ray_cluster import prepare_for_ray, ray_cluster
 
 REPLICAS = 2
+
+prepare_for_ray()  # before any module of these tests imports Ray
 
 
 @pytest.fixture(scope="session")
