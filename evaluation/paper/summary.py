@@ -130,6 +130,12 @@ def at_largest(rows: Sequence[Row]) -> dict[str, Row]:
     return {row.method: row for row in rows if row.size == largest}
 
 
+def shared_size(groups: Iterable[Sequence[Row]]) -> int | None:
+    """The largest size of which each group has rows; None if there is none."""
+    sizes = [{row.size for row in rows} for rows in groups]
+    return max(set.intersection(*sizes), default=None) if sizes else None
+
+
 def by_setup(rows: Sequence[Row]) -> dict[Setup, list[Row]]:
     """The rows of each setup, in their order."""
     found: dict[Setup, list[Row]] = defaultdict(list)

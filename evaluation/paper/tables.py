@@ -13,7 +13,7 @@ from evaluation.paper.markdown import cell, head, line
 from evaluation.paper.metrics import COMPARISONS, Figure
 from evaluation.paper.running import Plan
 from evaluation.paper.sections import sections
-from evaluation.paper.summary import TRAINED_ON, Cost, Row, at_largest, by_setup, is_seen, rows_of
+from evaluation.paper.summary import TRAINED_ON, Cost, Row, by_setup, is_seen, rows_of, shared_size
 from evaluation.paper.units import Setup, Units, slug
 
 _TITLES = {
@@ -115,12 +115,20 @@ def _document(rows: Sequence[Row], out: Path) -> Iterator[str]:
 
 
 def _side_by_side(setups: Mapping[Setup, Sequence[Row]]) -> Iterator[str]:
-    """The paper's form: a row for each method, two columns for each model, at the largest size."""
+    """The paper's form: a row for each method, two columns for each model.
+
+    At the largest size of which all have rows; without any, there is nothing to compare.
+    """
     for dataset, title in _TITLES.items():
-        models = {s: at_largest(rows) for s, rows in setups.items() if s.dataset == dataset}
-        if len(models) < 2:
+        of_dataset = {s: rows for s, rows in setups.items() if s.dataset == dataset}
+        size = shared_size(of_dataset.values())
+        if len(of_dataset) < 2 or size is None:
             continue
-        yield f"## {title}: all models\n"
+        models = {
+            setup: {row.method: row for row in rows if row.size == size}
+            for setup, rows in of_dataset.items()
+        }
+        yield f"## {title}: all models, {size} cases edited\n"
         names = [f"{_model(setup)}: {metric}" for setup in models for metric in COMPARISONS]
         yield from head(["method", *names])
         for method in dict.fromkeys(chain.from_iterable(models.values())):

@@ -70,7 +70,7 @@ def test_rows_whose_cases_the_adapter_saw_are_marked(tmp_path: Path) -> None:
     parts = text.split("\n## ")[1:]
     marked = {part.partition("\n")[0]: "| no edit † |" in part for part in parts}
     assert marked == {
-        "Table 1, CounterFact: all models": False,
+        "Table 1, CounterFact: all models, 4 cases edited": False,
         "Table 1, CounterFact: tiny with its adapter, graph starter, all †": True,
         "Table 1, CounterFact: tiny, graph starter, all": False,
         "Table 1, CounterFact: tiny with its adapter, graph starter, held-out": False,

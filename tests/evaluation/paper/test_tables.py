@@ -80,8 +80,9 @@ def test_a_row_has_what_an_edit_costs_with_extraction_apart(tmp_path: Path) -> N
 
 def test_models_stand_side_by_side_as_in_the_paper(tmp_path: Path) -> None:
     other = dataclasses.replace(SETUP, model="tiny with its adapter", adapter="a1")
-    text = written(tmp_path, unit("no edit", 4, 0, 0), unit("no edit", 4, 0, 4, other))
-    head, _, line = text.partition("all models\n")[2].strip().splitlines()[:3]
+    units = [unit("no edit", 4, 0, 0), unit("no edit", 8, 0, 8), unit("no edit", 4, 0, 4, other)]
+    text = written(tmp_path, *units)
+    head, _, line = text.partition("all models, 4 cases edited\n")[2].strip().splitlines()[:3]
     assert "tiny, graph starter, held-out: efficacy" in head
     assert line == "| no edit | 0.0 ± 0.0 | 100.0 ± 0.0 | 100.0 ± 0.0 | 100.0 ± 0.0 |"
 
