@@ -124,16 +124,25 @@ def by_size(rows: Sequence[Row]) -> dict[int, list[Row]]:
     return found
 
 
+def at_size(rows: Sequence[Row], size: int) -> dict[str, Row]:
+    """The rows of one size, by method."""
+    return {row.method: row for row in rows if row.size == size}
+
+
 def at_largest(rows: Sequence[Row]) -> dict[str, Row]:
     """The rows of the largest size, by method."""
     largest = max((row.size for row in rows), default=0)
-    return {row.method: row for row in rows if row.size == largest}
+    return at_size(rows, largest)
 
 
 def shared_size(groups: Iterable[Sequence[Row]]) -> int | None:
     """The largest size of which each group has rows; None if there is none."""
-    sizes = [{row.size for row in rows} for rows in groups]
+    sizes = [_sizes(rows) for rows in groups]
     return max(set.intersection(*sizes), default=None) if sizes else None
+
+
+def _sizes(rows: Sequence[Row]) -> set[int]:
+    return {row.size for row in rows}
 
 
 def by_setup(rows: Sequence[Row]) -> dict[Setup, list[Row]]:

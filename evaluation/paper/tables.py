@@ -13,7 +13,16 @@ from evaluation.paper.markdown import cell, head, line
 from evaluation.paper.metrics import COMPARISONS, Figure
 from evaluation.paper.running import Plan
 from evaluation.paper.sections import sections
-from evaluation.paper.summary import TRAINED_ON, Cost, Row, by_setup, is_seen, rows_of, shared_size
+from evaluation.paper.summary import (
+    TRAINED_ON,
+    Cost,
+    Row,
+    at_size,
+    by_setup,
+    is_seen,
+    rows_of,
+    shared_size,
+)
 from evaluation.paper.units import Setup, Units, slug
 
 _TITLES = {
@@ -124,10 +133,7 @@ def _side_by_side(setups: Mapping[Setup, Sequence[Row]]) -> Iterator[str]:
         size = shared_size(of_dataset.values())
         if len(of_dataset) < 2 or size is None:
             continue
-        models = {
-            setup: {row.method: row for row in rows if row.size == size}
-            for setup, rows in of_dataset.items()
-        }
+        models = {setup: at_size(rows, size) for setup, rows in of_dataset.items()}
         yield f"## {title}: all models, {size} cases edited\n"
         names = [f"{_model(setup)}: {metric}" for setup in models for metric in COMPARISONS]
         yield from head(["method", *names])

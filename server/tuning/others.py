@@ -19,7 +19,6 @@ from server.tuning.subject.english import (
 
 _WORD = re.compile(r"[\w'-]+")
 _OF_ANOTHER = frozenset({"his", "her", "their", "its"})
-_OF_ANY = frozenset({"a", "an", "any", "every", "most"})
 _IS = QUESTION_WORDS | THIRD_PERSON | {"here", "there", "let"}
 """Words behind which 's is a verb."""
 _USER_ACTS = FIRST_PERSON - USERS_OWN - {"me", "us", "myself"}
@@ -32,17 +31,15 @@ _BEFORE_PEOPLE = 2
 
 
 def is_anothers(fact: Fact, query: str) -> bool:
-    """Whether a fact is about the user, and the query about somebody else or about any.
+    """Whether a fact is about the user, and the query about somebody else.
 
     A fact that names people itself may be about them, and the query that taught it may have named
     somebody else's, too.
     """
     name = fact.triple.head.key
     if fact.owned and (before := _before(name, query)):
-        is_of_user = not FIRST_PERSON.isdisjoint(_words(query))
-        return all(
-            _is_possessive(word) or (word in _OF_ANY and not is_of_user) for word in before
-        ) and not any(map(_is_possessive, _before(name, fact.text)))
+        taught = _before(name, fact.text)
+        return all(map(_is_possessive, before)) and not any(map(_is_possessive, taught))
     of_user = fact.owned or fact.triple.head == USER_CONCEPT
     return of_user and _asks_of_people(query) and not _names_people(fact)
 

@@ -24,11 +24,10 @@ DOG = fact("dog", "What does my dog eat?")
         (BIRTHDAY, "When is my sister\u2019s birthday?"),
         (BIRTHDAY, "when is her birthday"),
         (BIRTHDAY, "When is James' birthday?"),
-        (DOG, "What does a dog eat?"),
         (DOG, "What does my neighbour's dog eat?"),
     ],
 )
-def test_somebody_elses_and_any_are_not_the_users(about: Fact, query: str) -> None:
+def test_somebody_elses_is_not_the_users(about: Fact, query: str) -> None:
     assert is_anothers(about, query)
 
 
@@ -64,10 +63,11 @@ def test_what_the_users_people_do_is_not_what_the_user_does(query: str) -> None:
         (BIRTHDAY, "When do I turn a year older?"),
         (BIRTHDAY, "When's birthday time?"),
         (DOG, "What does the dog eat?"),
+        (DOG, "What does a dog eat?"),
         (DOG, "I have a dog. What does it eat?"),
         (DOG, ""),
         (fact("birthday", "When is my sister's birthday?"), "When is my sister's birthday?"),
-        (fact("birthday", "When is a birthday?", owned=False), "When is my sister's birthday?"),
+        (fact("birthday", "When is his birthday?", owned=False), "When is my sister's birthday?"),
     ],
 )
 def test_what_may_be_the_users_is(about: Fact, query: str) -> None:

@@ -247,9 +247,8 @@ async def test_a_symmetric_fact_is_read_from_the_querys_subject(store: SqliteSto
 
 
 async def test_what_is_the_users_own_is_read_as_that(store: SqliteStore) -> None:
-    query = "What does my dog enjoy?"
     await taught(store, "ann", CARROTS, scope("What does my dog eat?", 0.9, owned=True))
-    found, _ = await evidence(answerer(store, model({query: at(1)})), query)
+    found, _ = await evidence(answerer(store, model()))
     assert "<facts>: my dog likes carrots; dog is located in kennel" in found.generation.prompt
 
 
