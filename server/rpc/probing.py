@@ -67,7 +67,7 @@ class Probing(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
                 if method != _OPEN:
                     await self._require_operator(context)
                 request = await self._message(context, decode)
-                if request.service:
+                if method == _OPEN and request.service:
                     await self._require_operator(context)
                 return await behavior(request, context)
 

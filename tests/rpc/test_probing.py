@@ -79,6 +79,19 @@ async def test_details_are_for_operators(channel: grpc.aio.Channel, what: str, w
     assert await asked(channel, what, AN_OPERATOR)
 
 
+async def test_what_the_health_service_has_not_is_told_to_operators(
+    channel: grpc.aio.Channel,
+) -> None:
+    health: Any = health_pb2_grpc.HealthStub(channel)
+    for metadata, code in (
+        (AN_OPERATOR, grpc.StatusCode.UNIMPLEMENTED),
+        ([], grpc.StatusCode.UNAUTHENTICATED),
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await health.List(health_pb2.HealthListRequest(), metadata=metadata)
+        assert refused.value.code() is code
+
+
 def silent(channel: grpc.aio.Channel, method: str) -> Any:
     """A call of the health service that has sent nothing yet."""
     made: Any = channel.stream_stream
