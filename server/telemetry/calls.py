@@ -20,17 +20,15 @@ from opentelemetry.trace import (
     format_trace_id,
     get_current_span,
 )
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from server.telemetry.instruments import Instruments
 from server.telemetry.passes import Passes
-from server.telemetry.spans import begun, ending, kind_of
+from server.telemetry.spans import TRACE_CONTEXT, begun, ending, kind_of
 from server.tuning.ports import Asked, ModelCost
 from server.tuning.watching import Unwatched
 
 _REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 """A caller may name a request by a UUID. Any other text might be what a user wrote."""
-_CONTEXT = TraceContextTextMapPropagator()
 """Takes `traceparent` and `tracestate`. Baggage is not taken: it may hold anything."""
 _FAILURES = ("UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS")
 """The statuses that are a server's failure; the others are the caller's."""
@@ -63,7 +61,7 @@ class CallWatch:
         self._began = time.monotonic()
         self._span = means.tracer.start_span(
             method,
-            _CONTEXT.extract(given),
+            TRACE_CONTEXT.extract(given),
             SpanKind.SERVER,
             {
                 "rpc.system": "grpc",
@@ -169,7 +167,7 @@ class PartWatch(Unwatched):
 
     def __init__(self, passes: Passes, headers: Mapping[str, str]) -> None:
         self._passes = passes
-        self._caller = get_current_span(_CONTEXT.extract(headers))
+        self._caller = get_current_span(TRACE_CONTEXT.extract(headers))
 
     def asked(self, kind: str) -> Asked:
         return self._passes.question(kind, self._caller)

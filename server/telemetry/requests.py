@@ -8,12 +8,10 @@ import time
 from collections.abc import Iterator, Mapping
 
 from opentelemetry.trace import NoOpTracer, Span, SpanKind, Tracer, set_span_in_context
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from server.telemetry.instruments import Instruments
-from server.telemetry.spans import ending, kind_of
+from server.telemetry.spans import TRACE_CONTEXT, ending, kind_of
 
-_CONTEXT = TraceContextTextMapPropagator()
 _HANDED_ON = "traceparent"
 """`tracestate` is a caller's own, and may hold anything."""
 
@@ -72,5 +70,5 @@ def _headers(tracer: Tracer, span: Span) -> Mapping[str, str]:
     if isinstance(tracer, NoOpTracer):
         return {}
     headers: dict[str, str] = {}
-    _CONTEXT.inject(headers, set_span_in_context(span))
+    TRACE_CONTEXT.inject(headers, set_span_in_context(span))
     return {name: value for name, value in headers.items() if name == _HANDED_ON}

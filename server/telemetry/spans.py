@@ -10,10 +10,13 @@ import contextlib
 from collections.abc import Iterator, Mapping
 
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from server.errors import KgtError
 
 Attributes = Mapping[str, str | int | float | bool]
+TRACE_CONTEXT = TraceContextTextMapPropagator()
+"""How a trace is named between processes (W3C)."""
 
 
 def begun(tracer: Tracer, name: str, parent: Span, attributes: Attributes | None = None) -> Span:
