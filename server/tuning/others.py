@@ -30,33 +30,38 @@ _BEFORE_PEOPLE = 2
 """Between "my" and whose it is there may be such words as "younger"."""
 
 
-def is_anothers(fact: Fact, query: str) -> bool:
-    """Whether a fact is about the user, and the query about somebody else.
+class AskedOf:
+    """Whom a query asks about, as far as its words say."""
 
-    A fact that names people itself may be about them, and the query that taught it may have named
-    somebody else's, too.
-    """
-    name = fact.triple.head.key
-    if fact.owned and (before := _before(name, query)):
-        taught = _before(name, fact.text)
-        return all(map(_is_possessive, before)) and not any(map(_is_possessive, taught))
-    of_user = fact.owned or fact.triple.head == USER_CONCEPT
-    return of_user and _asks_of_people(query) and not _names_people(fact)
+    def __init__(self, query: str) -> None:
+        self._words = _words(query)
+        self._is_of_people = _asks_of_people(self._words)
+
+    def is_another_than(self, fact: Fact) -> bool:
+        """Whether a fact is about the user, and the query about somebody else.
+
+        A fact that names people itself may be about them, and the query that taught it may have
+        named somebody else's, too.
+        """
+        name = _words(fact.triple.head.key)
+        if fact.owned and (before := _before(name, self._words)):
+            taught = _before(name, _words(fact.text))
+            return all(map(_is_possessive, before)) and not any(map(_is_possessive, taught))
+        of_user = fact.owned or fact.triple.head == USER_CONCEPT
+        return of_user and self._is_of_people and not _names_people(fact)
 
 
-def _before(name: str, text: str) -> list[str]:
-    """The words before each place where `name` is in `text`; empty ones at its start."""
-    words, named = _words(text), _words(name)
-    places = (at for at in range(len(words)) if words[at : at + len(named)] == named)
+def _before(name: Sequence[str], words: Sequence[str]) -> list[str]:
+    """The words before each place where `name` is among `words`; empty ones at their start."""
+    places = (at for at in range(len(words)) if words[at : at + len(name)] == name)
     return [words[at - 1] if at else "" for at in places]
 
 
-def _asks_of_people(query: str) -> bool:
+def _asks_of_people(words: Sequence[str]) -> bool:
     """Whether a query is about what the user's people do or have: "Where does my sister work?"
 
     Not what the user does ("How old was my mother when I was born?"), and not who they are.
     """
-    words = _words(query)
     people = {
         word
         for at, word in enumerate(words)

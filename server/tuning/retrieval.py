@@ -12,7 +12,7 @@ from server.graph.triple import Origin, Stamp, Triple, oriented
 from server.tuning.facts import RetrievalRules, facts_for_answer, retrievable_view
 from server.tuning.likely import content_words
 from server.tuning.objective import Probabilities
-from server.tuning.others import is_anothers
+from server.tuning.others import AskedOf
 from server.tuning.ports import GraphStore, Key, LanguageModel
 from server.tuning.question import question_of
 from server.tuning.recall import Fact, Recalled, UserFacts
@@ -158,7 +158,7 @@ class Retriever:
 
         By their triple as it is read from the query's subject.
         """
-        subject, asked = looked.view.head, words_of(query)
+        subject, asked, asked_of = looked.view.head, words_of(query), AskedOf(query)
         likely = looked.personal.likely(
             question_of(query), named, few=MOST_CONFIRMED, most=MOST_FORESEEN
         )
@@ -166,7 +166,7 @@ class Retriever:
             oriented(fact.triple, subject, self._vocabulary): fact
             for fact in likely
             if (fact.owned or not is_of_another(fact.triple.head, asked))
-            and not is_anothers(fact, query)
+            and not asked_of.is_another_than(fact)
         }
 
     def _near(
@@ -180,7 +180,8 @@ class Retriever:
         """
         if key is None:
             return {}
-        subject, sure, asked = looked.view.head, self._model.sure, words_of(query)
+        subject, sure = looked.view.head, self._model.sure
+        asked, asked_of = words_of(query), AskedOf(query)
         found = {r.fact: r for r in looked.personal.about(key, self.floor, named, MOST_RECALLED)}
         for fact in self._restated(query, looked, named):
             product = max(sure, found[fact].product if fact in found else sure)
@@ -194,7 +195,7 @@ class Retriever:
                 or names_tail(r.fact.triple, asked)
                 or not is_of_another(r.fact.triple.head, asked)
             )
-            and not is_anothers(r.fact, query)
+            and not asked_of.is_another_than(r.fact)
         }
 
     def _restated(self, query: str, looked: Looked, named: Collection[str]) -> list[Fact]:

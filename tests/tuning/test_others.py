@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from server.graph.triple import Stamp, Triple
-from server.tuning.others import is_anothers
+from server.tuning.others import AskedOf
 from server.tuning.recall import Fact
 
 
@@ -28,7 +28,7 @@ DOG = fact("dog", "What does my dog eat?")
     ],
 )
 def test_somebody_elses_is_not_the_users(about: Fact, query: str) -> None:
-    assert is_anothers(about, query)
+    assert AskedOf(query).is_another_than(about)
 
 
 WORK = fact("I", "What do I do for a living?", owned=False)
@@ -44,8 +44,8 @@ WORK = fact("I", "What do I do for a living?", owned=False)
     ],
 )
 def test_what_the_users_people_do_is_not_what_the_user_does(query: str) -> None:
-    assert is_anothers(WORK, query)
-    assert is_anothers(DOG, query)
+    assert AskedOf(query).is_another_than(WORK)
+    assert AskedOf(query).is_another_than(DOG)
 
 
 @pytest.mark.parametrize(
@@ -71,4 +71,4 @@ def test_what_the_users_people_do_is_not_what_the_user_does(query: str) -> None:
     ],
 )
 def test_what_may_be_the_users_is(about: Fact, query: str) -> None:
-    assert not is_anothers(about, query)
+    assert not AskedOf(query).is_another_than(about)
