@@ -9,7 +9,15 @@ from evaluation.methods.registry import METHODS, without_layers
 from evaluation.paper import figures, layers_table
 from evaluation.paper.markdown import NOTHING, cell, head, line
 from evaluation.paper.metrics import COMPARISONS, EFFICACY, KEPT, SUCCESS
-from evaluation.paper.summary import FOREIGN, FOREIGN_LOSS, Cost, Row, at_largest, by_size
+from evaluation.paper.summary import (
+    FOREIGN,
+    FOREIGN_LOSS,
+    Cost,
+    Row,
+    at_fullest,
+    by_size,
+    of_one_run,
+)
 from evaluation.paper.sweeps import Sweeps
 from evaluation.paper.units import Setup
 
@@ -71,10 +79,8 @@ def _figures(rows: Sequence[Row], names: Sequence[str]) -> Iterator[str]:
 
 
 def _costs(rows: Sequence[Row]) -> Iterator[str]:
-    """Each method at its largest size."""
-    largest = {row.method: row for row in sorted(rows, key=lambda row: row.size)}
-    methods = dict.fromkeys(row.method for row in rows)
-    shown = [largest[method] for method in methods]
+    """Each method, as far as possible as one run timed all of them."""
+    shown = of_one_run(rows)
     yield "\n### Table 3: time and memory of an edit\n"
     yield (
         "Peak memory is the whole process's, or on a GPU what torch has allocated there; the"
@@ -116,7 +122,7 @@ def _completeness(rows: Sequence[Row]) -> Iterator[str]:
 
 def _relations(setup: Setup, rows: Sequence[Row], out: Path) -> Iterator[str]:
     """Literal and default mode with relations extracted, ranked and given."""
-    found = at_largest(_of(rows, list(RELATIONS.values())))
+    found = at_fullest(_of(rows, list(RELATIONS.values())))
     known = {way: found[name] for way, name in RELATIONS.items() if name in found}
     if len({source for _, source in known}) < 2:
         return

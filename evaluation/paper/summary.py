@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from evaluation.methods.registry import METHODS, without_layers
@@ -129,10 +129,25 @@ def at_size(rows: Sequence[Row], size: int) -> dict[str, Row]:
     return {row.method: row for row in rows if row.size == size}
 
 
-def at_largest(rows: Sequence[Row]) -> dict[str, Row]:
-    """The rows of the largest size, by method."""
-    largest = max((row.size for row in rows), default=0)
-    return at_size(rows, largest)
+def at_fullest(rows: Sequence[Row]) -> dict[str, Row]:
+    """The rows of the size that the most methods have, by method; of several the largest size."""
+    fullest = max(_sizes(rows), key=lambda size: (len(at_size(rows, size)), size), default=0)
+    return at_size(rows, fullest)
+
+
+def of_one_run(rows: Sequence[Row]) -> list[Row]:
+    """A row for each method, so that as many as can be were timed by one command on one machine.
+
+    Methods that are not in that run are at their own largest size.
+    """
+    runs: dict[tuple[str, str], dict[str, Row]] = defaultdict(dict)
+    for row in sorted(rows, key=_size):
+        for run in dict.fromkeys((unit.command, unit.machine) for unit in row.units):
+            of_run = tuple(unit for unit in row.units if (unit.command, unit.machine) == run)
+            runs[run][row.method] = replace(row, units=of_run)
+    fullest = max(runs.values(), key=len, default={})
+    largest = {row.method: row for row in sorted(rows, key=_size)}
+    return [fullest.get(method, largest[method]) for method in dict.fromkeys(map(_method, rows))]
 
 
 def shared_size(groups: Iterable[Sequence[Row]]) -> int | None:
@@ -159,6 +174,10 @@ def _seed(unit: Unit) -> int:
 
 def _size(row: Row) -> int:
     return row.size
+
+
+def _method(row: Row) -> str:
+    return row.method
 
 
 def _place(row: Row) -> tuple[str, str, str, str, int, int, str]:
