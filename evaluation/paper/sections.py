@@ -109,8 +109,7 @@ def _completeness(rows: Sequence[Row]) -> Iterator[str]:
     there = {without_layers(row.method) for row in rows}
     if missing := [name for name in METHODS if name not in there]:
         yield f"\nNot run: {', '.join(missing)}."
-    units = [unit for row in rows for unit in row.units]
-    runs = dict.fromkeys((unit.command, unit.machine) for unit in units)
+    runs = {unit.run for row in rows for unit in row.units}
     if len(runs) == 1:
         yield "\nAll rows are of one command on one machine."
     else:

@@ -140,14 +140,15 @@ def of_one_run(rows: Sequence[Row]) -> list[Row]:
 
     Methods that are not in that run are at their own largest size.
     """
+    largest: dict[str, Row] = {}
     runs: dict[tuple[str, str], dict[str, Row]] = defaultdict(dict)
     for row in sorted(rows, key=_size):
-        for run in dict.fromkeys((unit.command, unit.machine) for unit in row.units):
-            of_run = tuple(unit for unit in row.units if (unit.command, unit.machine) == run)
+        largest[row.method] = row
+        for run in dict.fromkeys(unit.run for unit in row.units):
+            of_run = tuple(unit for unit in row.units if unit.run == run)
             runs[run][row.method] = replace(row, units=of_run)
     fullest = max(runs.values(), key=len, default={})
-    largest = {row.method: row for row in sorted(rows, key=_size)}
-    return [fullest.get(method, largest[method]) for method in dict.fromkeys(map(_method, rows))]
+    return list((largest | fullest).values())
 
 
 def shared_size(groups: Iterable[Sequence[Row]]) -> int | None:
@@ -174,10 +175,6 @@ def _seed(unit: Unit) -> int:
 
 def _size(row: Row) -> int:
     return row.size
-
-
-def _method(row: Row) -> str:
-    return row.method
 
 
 def _place(row: Row) -> tuple[str, str, str, str, int, int, str]:

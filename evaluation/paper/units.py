@@ -90,6 +90,11 @@ class Unit:
     left_out: dict[str, int] = field(default_factory=dict)
     """How many cases were passed over, by kind."""
 
+    @property
+    def run(self) -> tuple[str, str]:
+        """What timed it: times of one command on one machine can be compared."""
+        return self.command, self.machine
+
     def values(self, metric: str) -> list[float | None]:
         """What each case has in one metric."""
         return [case.metrics.get(metric) for case in self.cases]

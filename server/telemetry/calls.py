@@ -29,7 +29,6 @@ from server.tuning.watching import Unwatched
 
 _REQUEST_ID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 """A caller may name a request by a UUID. Any other text might be what a user wrote."""
-"""Takes `traceparent` and `tracestate`. Baggage is not taken: it may hold anything."""
 _FAILURES = ("UNKNOWN", "DEADLINE_EXCEEDED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS")
 """The statuses that are a server's failure; the others are the caller's."""
 _operation: ContextVar[Span | None] = ContextVar("operation", default=None)

@@ -16,7 +16,8 @@ from server.errors import KgtError
 
 Attributes = Mapping[str, str | int | float | bool]
 TRACE_CONTEXT = TraceContextTextMapPropagator()
-"""How a trace is named between processes (W3C)."""
+"""How a trace is named between processes (W3C): by `traceparent` and `tracestate`. Baggage is not
+taken, because it may hold anything."""
 
 
 def begun(tracer: Tracer, name: str, parent: Span, attributes: Attributes | None = None) -> Span:
